@@ -1,0 +1,168 @@
+"""The evidence that a model converged: a scale-free optimality residual, and a bound on what is left to gain.
+
+KKT residual. With g the gradient of the smooth part of J, mean_j and sd_j those of column j under the model's own weights:
+
+    u_j = g_j - mean_j g_0                    (the gradient for the centred column)
+    v_j = |u_j + l1_j sign(coef_j)|           where coef_j != 0,  else max(|u_j| - l1_j, 0)
+    kkt = max(|g_0|, max_j v_j / sd_j)
+
+Duality gap (Koh, Kim & Boyd 2007, JMLR 8, sections 2.2 to 2.4, with an l2 term and an offset). For residuals r with
+p_i = y_i + r_i in [0, 1], sum_i w_i r_i = 0 and a = X' (w r), Fenchel's inequality gives J(params) - min J <= gap,
+
+    gap = sum_i w_i KL(p_i || sigmoid(z_i)) + sum_j [ pen_j(coef_j) + pen_j*(-a_j) + a_j coef_j ]
+    pen(c) = l1 |c| + l2 / 2 c^2              pen*(a) = max(|a| - l1, 0)^2 / (2 l2),  0 or inf where l2 = 0
+
+a sum of terms that are all >= 0: nothing cancels, and the bound can be far below the rounding error of J itself.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxlr.model import Params
+from jaxlr.numerics import curvature, logistic_loss, residual
+from jaxlr.objective import Problem, design, dtype_of, gradient, penalties, problem_logits, row_weights
+from jaxlr.preprocessing import column_moments
+
+
+def kkt_residual(params: Params, problem: Problem) -> Float[Array, ""]:
+    """How far params are from satisfying the optimality conditions: 0 exactly at the optima.
+
+    Unchanged when a column is shifted, or rescaled together with its penalty. Without an intercept the root mean square
+    of a column stands for sd_j and mean_j is 0; a constant column has sd_j = 1.
+
+    Args:
+        params: coef (n,), intercept ().
+        problem: one problem, any l1, l2 >= 0.
+
+    Returns:
+        Scalar >= 0, on the scale of the mean loss per standard deviation of a column; NaN for non-finite input.
+
+    Example:
+        >>> import numpy as np
+        >>> problem = Problem(np.array([[-1.0], [1.0]], np.float32), np.array([0, 1]), l2=0.5)
+        >>> float(kkt_residual(Params(np.zeros(1, np.float32), np.float32(0)), problem))
+        0.5
+    """
+    coef = jnp.asarray(params.coef, dtype_of(problem))
+    g = gradient(Params(coef, params.intercept), problem)
+    return kkt_of_gradient(g, coef, penalties(problem)[0], standard_units(problem))
+
+
+def kkt_of_gradient(g: Params, coef: Array, l1: Array, units: tuple[Array, Array]) -> Float[Array, ""]:
+    """The KKT residual where the gradient and the units of the columns are known already.
+
+    Args:
+        g: gradient of the smooth part of J, coef (n,), intercept ().
+        coef: coefficients (n,).
+        l1: penalty vector (n,).
+        units: mean (n,) and sd (n,), from `standard_units`.
+
+    Returns:
+        Scalar >= 0.
+    """
+    mean, sd = units
+    u = g.coef - mean * g.intercept
+    v = jnp.where(coef != 0, jnp.abs(u + l1 * jnp.sign(coef)), jnp.maximum(jnp.abs(u) - l1, 0))
+    return jnp.max(jnp.append(v / sd, jnp.abs(g.intercept)))
+
+
+def standard_units(problem: Problem) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """The location and scale in which the KKT residual measures columns.
+
+    Args:
+        problem: one problem.
+
+    Returns:
+        mean (n,) and sd (n,) under the problem's weights; 0 and the root mean square without an intercept. The scale of
+        a constant (without an intercept: zero) column is 1.
+    """
+    mean, sd = column_moments(design(problem), row_weights(problem))
+    if not problem.fit_intercept:
+        mean, sd = jnp.zeros_like(mean), jnp.hypot(mean, sd)
+    return mean, jnp.where(sd == 0, 1, sd)
+
+
+def duality_gap(params: Params, problem: Problem) -> Float[Array, ""]:
+    """A bound on J(params) - min J, whatever params are.
+
+    The dual point: shift the intercept until the weighted residuals sum to 0, then shrink them until the columns without
+    an l2 term satisfy |a_j| <= l1_j.
+
+    Args:
+        params: coef (n,), intercept ().
+        problem: one problem, any l1, l2 >= 0.
+
+    Returns:
+        Scalar >= 0, in nats per unit of weight; inf where no bound can be given (a column without a penalty, one class
+        beside an intercept, input that is not finite).
+
+    Example:
+        >>> import numpy as np
+        >>> problem = Problem(np.array([[-1.0], [1.0]], np.float32), np.array([0, 1]), l2=0.5)
+        >>> float(duality_gap(Params(np.zeros(1, np.float32), np.float32(0)), problem))
+        0.25
+    """
+    X, (l1, l2) = design(problem), penalties(problem)
+    coef, y = jnp.asarray(params.coef, X.dtype), jnp.asarray(problem.y, X.dtype)
+    w = row_weights(problem)
+    z = problem_logits(params, problem)
+    balanced = z + _balancing_shift(z, y, w) if problem.fit_intercept else z
+    a = jnp.dot(w * residual(balanced, y), X, precision=jax.lax.Precision.HIGHEST)
+
+    # Columns without an l2 term need |a_j| <= l1_j, to the last digit.
+    room = (1 - 4 * jnp.finfo(X.dtype).eps) * l1 / jnp.abs(a)
+    shrink = jnp.min(jnp.where((l1 > 0) & (l2 == 0) & (jnp.abs(a) > l1), room, 1), initial=1)
+    gap = jnp.sum(w * _divergence(z, balanced, y, shrink)) + jnp.sum(_conjugacy(coef, -shrink * a, l1, l2))
+
+    unbounded = jnp.any((l1 == 0) & (l2 == 0))
+    if problem.fit_intercept:
+        unbounded |= (jnp.sum(w * y) == 0) | (jnp.sum(w * (1 - y)) == 0)
+    return jnp.where(unbounded | jnp.isnan(gap), jnp.inf, gap)
+
+
+def _divergence(z: Array, balanced: Array, y: Array, shrink: Array) -> Array:
+    """An upper bound on KL(p || sigmoid(z)) for p = y + r, r = shrink * residual(balanced, y): the smaller of two.
+
+    Chi-square, (p - sigmoid(z))^2 / curvature(z), keeps its digits however small it is; it can overflow far from the
+    optimum, where KL without its negative entropies, loss(z, y) - r z, is finite.
+    """
+    r = shrink * residual(balanced, y)
+    difference = r - residual(z, y)  # p - sigmoid(z)
+    chi_square = jnp.where(difference == 0, 0, difference**2 / curvature(z))
+    cross_entropy = logistic_loss(z, y) - r * z
+    return jnp.minimum(chi_square, cross_entropy + 4 * jnp.finfo(z.dtype).eps * jnp.abs(r * z))
+
+
+def _conjugacy(c: Array, u: Array, l1: Array, l2: Array) -> Array:
+    """pen(c) + pen*(u) - u c >= 0, with |u| = excess + min(|u|, l1) and completed to a square."""
+    along = c * jnp.where(u < 0, -1, 1)  # c in the direction of u
+    excess = jnp.where(l2 > 0, jnp.maximum(jnp.abs(u) - l1, 0), 0)
+    square = (l2 * along - excess) / jnp.sqrt(2 * jnp.where(l2 > 0, l2, 1))
+    slope = jnp.where(along > 0, jnp.maximum(l1 - jnp.abs(u), 0), l1 + jnp.minimum(jnp.abs(u), l1))
+    return square**2 + jnp.where(c == 0, 0, slope * jnp.abs(c))
+
+
+def _balancing_shift(z: Array, y: Array, w: Array) -> Array:
+    """The root t of sum_i w_i residual(z_i + t, y_i) = 0, which grows in t: Newton inside a bracket, else bisection."""
+    eps = jnp.finfo(z.dtype).eps
+    prior = jnp.log(jnp.sum(w * y)) - jnp.log(jnp.sum(w * (1 - y)))
+    low = prior - jnp.max(z, initial=-jnp.inf, where=w > 0)
+    high = prior - jnp.min(z, initial=jnp.inf, where=w > 0)
+
+    def unbalanced(state):
+        _, low, high, total, rounding, steps = state
+        return (jnp.abs(total) > rounding) & (high - low > 4 * eps * (jnp.abs(low) + jnp.abs(high))) & (steps < 200)
+
+    def improve(state):
+        t, low, high, _, _, steps = state
+        wr = w * residual(z + t, y)
+        total, rounding = jnp.sum(wr), 4 * eps * jnp.sum(jnp.abs(wr))
+        low, high = jnp.where(total < 0, t, low), jnp.where(total < 0, high, t)
+        newton = t - total / jnp.sum(w * curvature(z + t))
+        better = jnp.where((newton > low) & (newton < high), newton, (low + high) / 2)
+        return jnp.where(jnp.abs(total) > rounding, better, t), low, high, total, rounding, steps + 1
+
+    start = jnp.clip(jnp.zeros_like(low), low, high)
+    unknown = jnp.full_like(start, jnp.inf)
+    return jax.lax.while_loop(unbalanced, improve, (start, low, high, unknown, jnp.zeros_like(start), 0))[0]

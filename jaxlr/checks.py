@@ -1,0 +1,171 @@
+"""Checks at the edge: what came in is refused in words, before anything is computed.
+
+Types, shapes and batch axes are checked always; values on every argument that is concrete, also inside someone's jit or
+vmap (with NumPy on the raw argument, since jax.numpy would trace there). What only some members of a batch have (NaN, one
+class, no weight) is not refused: it becomes the status of those members.
+"""
+
+import functools
+import warnings
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+CORE_RANK = {"X": 2, "y": 1, "sample_weight": 1, "offset": 1, "penalty_factor": 1, "l1": 0, "l2": 0, "coef": 1, "intercept": 0}
+_NOT_NEGATIVE = ("sample_weight", "l1", "l2", "penalty_factor")
+
+
+def checked_arrays(fields: Mapping[str, ArrayLike | None]) -> tuple[dict[str, jax.Array], tuple[int, ...]]:
+    """Check the fields of a fit and bring them to one dtype.
+
+    Args:
+        fields: by name, each with its core axes last and batch axes in front; absent ones are None.
+
+    Returns:
+        The present fields as arrays of X's dtype, and the batch shape to which they all broadcast.
+
+    Raises:
+        TypeError: something is not a real array.
+        ValueError: shapes or batch axes do not fit together, data are empty, or a value is out of its range.
+    """
+    given = {name: _raw(name, value) for name, value in fields.items() if value is not None}
+    dtype = _dtype_of_design(given["X"])
+    batch = _check_shapes(given)
+    for name, value in given.items():
+        if is_concrete(value):
+            _check_values(name, value)
+    return {name: jnp.asarray(value, dtype) for name, value in given.items()}, batch
+
+
+def is_concrete(value: object) -> bool:
+    """Whether the value is known now (not a tracer).
+
+    Args:
+        value: any argument.
+
+    Returns:
+        True for NumPy arrays, scalars and computed JAX arrays.
+    """
+    return not isinstance(value, jax.core.Tracer)
+
+
+def check_classes(
+    y: ArrayLike, sample_weight: ArrayLike | None, fit_intercept: bool, penalized: np.ndarray | bool | None
+) -> None:
+    """Refuse data without weight or with one class only, where every member of the call has that.
+
+    Args:
+        y: labels (..., m).
+        sample_weight: (..., m) or None.
+        fit_intercept: with an intercept, one class has no finite estimate whatever the penalty.
+        penalized: whether every column has a penalty (...); None when not known yet.
+
+    Raises:
+        ValueError: every member lacks weight, or every member has one class only.
+    """
+    if not (is_concrete(y) and is_concrete(sample_weight)):
+        return
+    y = np.asarray(y, float)
+    s = np.ones(y.shape[-1:]) if sample_weight is None else np.asarray(sample_weight, float)
+    total = s.sum(-1)
+    if np.all(total == 0):
+        raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")
+    ones = np.einsum("...m,...m->...", (s > 0).astype(float), (y > 0).astype(float))
+    zeros = np.einsum("...m,...m->...", (s > 0).astype(float), (y < 1).astype(float))
+    if fit_intercept:
+        penalized = False
+    if penalized is None:
+        return
+    if np.all(((ones == 0) | (zeros == 0)) & ~np.asarray(penalized)):
+        value = int(np.all(ones > 0))
+        raise ValueError(
+            f"expected both classes among the rows of positive weight, got only y = {value}; no finite estimate exists "
+            "(an intercept or an unpenalized column would go to infinity)"
+        )
+
+
+def _raw(name: str, value: ArrayLike) -> ArrayLike:
+    """The argument as it is, if it is a real array already, else as a NumPy array."""
+    raw = value if isinstance(value, jax.Array) else np.asarray(value)
+    if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
+        hint = "; encode the classes as 0 and 1" if name == "y" else ""
+        raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}{hint}")
+    return raw
+
+
+def _dtype_of_design(X: ArrayLike) -> jnp.dtype:
+    dtype = np.dtype(X.dtype)
+    if dtype == np.float64 and not jax.config.jax_enable_x64:
+        _warn_about_float32()
+    if not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize < 4:
+        dtype = jnp.result_type(float)
+    return jax.dtypes.canonicalize_dtype(dtype)
+
+
+@functools.cache
+def _warn_about_float32() -> None:
+    warnings.warn(
+        'X is float64 but JAX computes in float32; to compute in float64: jax.config.update("jax_enable_x64", True)',
+        stacklevel=5,
+    )
+
+
+def _check_shapes(given: Mapping[str, ArrayLike]) -> tuple[int, ...]:
+    shapes = {name: np.shape(value) for name, value in given.items()}
+    for name, shape in shapes.items():
+        if len(shape) < CORE_RANK[name]:
+            raise ValueError(f"expected {name} with at least {CORE_RANK[name]} axes, {_form(name)}, got shape {shape}")
+    m, n = shapes["X"][-2:]
+    if m == 0:
+        raise ValueError(f"expected X with at least one row, got shape {shapes['X']}")
+    for name, shape in shapes.items():
+        length = {"y": m, "sample_weight": m, "offset": m, "penalty_factor": n, "coef": n}.get(name)
+        if length is not None and shape[-1] != length:
+            hint = ""
+            if len(shape) > 1 and shape[-2] == length:
+                hint = f"; the axes look transposed: batch axes lead, so pass {name}.T" if shape[-1] > 1 else f"; pass {name}[:, 0]"
+            raise ValueError(
+                f"expected {name} {_form(name)} with last axis {length} to match X {shapes['X']}, got shape {shape}{hint}"
+            )
+    batches = {name: shape[: len(shape) - CORE_RANK[name]] for name, shape in shapes.items()}
+    try:
+        batch = np.broadcast_shapes(*batches.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {axes}" for name, axes in batches.items() if axes)
+        raise ValueError(f"expected batch axes that broadcast against each other, got {listed}") from None
+    if 0 in batch:
+        raise ValueError(f"expected at least one model, got batch shape {batch}")
+    return batch
+
+
+def _check_values(name: str, raw: ArrayLike) -> None:
+    value = np.asarray(raw)
+    core = tuple(range(-CORE_RANK[name], 0))
+    if jnp.issubdtype(value.dtype, jnp.floating):
+        value = value.astype(np.result_type(value.dtype, np.float32), copy=False)  # 16-bit types lack NumPy's functions
+        finite = np.isfinite(value)
+        if not np.any(np.all(finite, axis=core)):
+            first = tuple(map(int, np.argwhere(~finite)[0]))
+            at = f" first at index {first}" if first else ""
+            raise ValueError(f"expected finite {name}, got {value[first]}{at}; drop or impute missing values before the fit")
+    if name in _NOT_NEGATIVE and np.any(value < 0):
+        raise ValueError(f"expected {name} >= 0, got {np.nanmin(value)}")
+    if name == "y" and (np.any(value < 0) or np.any(value > 1)):
+        raise ValueError(
+            f"expected labels 0/1 (or soft labels in [0, 1]), got values from {np.nanmin(value)} to {np.nanmax(value)}; "
+            "for labels -1/1 pass y > 0"
+        )
+
+
+def _form(name: str) -> str:
+    return {
+        "X": "(..., m, n)",
+        "y": "(..., m)",
+        "sample_weight": "(..., m)",
+        "offset": "(..., m)",
+        "penalty_factor": "(..., n)",
+        "coef": "(..., n)",
+    }.get(name, "(...)")

@@ -1,0 +1,235 @@
+"""The front door: one model or a batch of them, by broadcasting.
+
+    minimize  sum_i s_i l(z_i, y_i) / sum_i s_i + sum_j f_j (l1 |coef_j| + l2 / 2 coef_j^2)
+    z_i = X_i . coef + intercept + offset_i,        l(z, y) = log(1 + exp(z)) - y z
+
+`_fit_one` is written for one problem. `fit` checks on the host, finds the batch axes of every field, and maps `_fit_one`
+over them axis by axis; a field without an axis is shared along it and never copied.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array
+
+from jaxlr.certificates import duality_gap, kkt_residual
+from jaxlr.checks import CORE_RANK, check_classes, checked_arrays, is_concrete
+from jaxlr.model import Params
+from jaxlr.objective import Problem, loss, penalties, row_weights
+from jaxlr.preprocessing import column_moments
+from jaxlr.result import Fit
+from jaxlr.solvers import newton
+from jaxlr.solvers.shared import from_working, share, to_working
+from jaxlr.status import Status
+
+_DEFAULT_MAX_STEPS = 100
+_PRODUCTS_BYTES = 2**30  # products of columns stand up to this size; beyond it models run one after the other
+
+
+def fit(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+    l1: ArrayLike = 0.0,
+    l2: ArrayLike = 0.0,
+    penalty_factor: ArrayLike | None = None,
+    fit_intercept: bool = True,
+    standardize: bool = False,
+    init: Params | None = None,
+    solver: str = "auto",
+    tol: float | None = None,
+    max_steps: int | None = None,
+) -> Fit:
+    """Fit logistic regressions; every model comes back with the evidence that it converged.
+
+    Axes in front of the core axes are batch axes, and those of all fields broadcast against each other: l2 (100,) gives
+    100 models, with sample_weight (10, 1, m) beside it 10 x 100. Works under jit, vmap and grad-free transformations;
+    broadcasting is the fast road.
+
+    Args:
+        X: design (..., m, n); its floating dtype (32 or 64 bits) is that of everything else, other dtypes become the
+            default float.
+        y: labels (..., m), 0/1 of any dtype, or soft labels in [0, 1].
+        sample_weight: (..., m) >= 0; None is 1. A weight k means the row k times, 0 that it is not there.
+        offset: (..., m), added to the logits; None is 0.
+        l1: strength of the absolute penalty (...), on the scale of the mean loss. Only 0 for now.
+        l2: strength of the squared penalty (...), on the scale of the mean loss; scikit-learn's C is 1 / (l2 sum(s)).
+        penalty_factor: (..., n) >= 0, multiplies the strengths by column; None is 1. The intercept is never penalized.
+        fit_intercept: static. Without it the intercepts are 0.
+        standardize: static. True measures each penalty in standard deviations of its column under the model's own
+            weights, as glmnet does (a constant column gets coefficient 0); coefficients stay on the original scale.
+        init: start, coef (..., n) and intercept (...); None is 0. The answer does not depend on it beyond tol.
+        solver: static, "auto" or "newton".
+        tol: on the KKT residual, > 0; None is 1e-10 in float64 and 1e-5 in float32.
+        max_steps: static, >= 1; None is 100.
+
+    Returns:
+        Fit, its fields with the batch shape in front.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: shapes do not fit, labels outside [0, 1], a negative weight or penalty; or NaN, one class, no weight
+            in the whole call. In some members of a batch only, these are the status NONFINITE or INVALID of the members.
+
+    Example:
+        >>> import numpy as np
+        >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
+        >>> fit(X, y, l2=[0.1, 1.0]).converged.tolist()
+        [True, True]
+
+    References:
+        Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2009), eqs. 4.20 to 4.26 (Newton), and 18.11
+        for the l2 penalty; the certificates are in `jaxlr.kkt_residual` and `jaxlr.duality_gap`.
+    """
+    if solver not in ("auto", "newton"):
+        raise ValueError(f'expected solver "auto" or "newton", got {solver!r}')
+    max_steps = _DEFAULT_MAX_STEPS if max_steps is None else max_steps
+    if not isinstance(max_steps, (int, np.integer)) or isinstance(max_steps, bool) or max_steps < 1:
+        raise ValueError(f"expected max_steps to be an integer >= 1, got {max_steps!r}")
+    if not is_concrete(l1) or np.any(np.asarray(l1) != 0):
+        raise ValueError("expected l1 = 0, known outside jit: the l1 penalty is not available yet; use l2")
+    if init is not None and not isinstance(init, Params):
+        raise TypeError(f"expected init to be jaxlr.Params(coef, intercept), got {type(init).__name__}")
+    start = {} if init is None else {"coef": init.coef, "intercept": init.intercept}
+    data = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset, "l1": l1, "l2": l2}
+    arrays, batch = checked_arrays(data | {"penalty_factor": penalty_factor} | start)
+    del arrays["l1"]  # known to be 0: the smooth program
+    if arrays["X"].shape[-1] == 0 and not fit_intercept:
+        raise ValueError("expected a column or an intercept, got X without columns and fit_intercept=False")
+    penalized = None
+    if is_concrete(l2) and is_concrete(penalty_factor):
+        factor = np.ones(1) if penalty_factor is None else np.asarray(penalty_factor)
+        penalized = (np.asarray(l2) > 0) & np.all(factor > 0, axis=-1)
+    check_classes(y, sample_weight, fit_intercept, penalized)
+    tol = _checked_tol(tol, arrays["X"].dtype)
+    return _program(arrays, tol, batch, bool(fit_intercept), bool(standardize), int(max_steps))
+
+
+def _checked_tol(tol: float | None, dtype: jnp.dtype) -> Array:
+    if tol is None:
+        tol = 1e-10 if dtype == jnp.float64 else 1e-5
+    if is_concrete(tol) and not (np.ndim(tol) == 0 and np.asarray(tol) > 0):
+        raise ValueError(f"expected tol to be one number > 0, got {tol!r}")
+    return jnp.asarray(tol, dtype)
+
+
+@functools.partial(jax.jit, static_argnames=("batch", "fit_intercept", "standardize", "max_steps"))
+def _program(
+    arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], fit_intercept: bool, standardize: bool, max_steps: int
+) -> Fit:
+    """One compiled program for the whole batch."""
+    present = _rows_with_weight(arrays)
+    fields = {name: _batch_axes_first(value, CORE_RANK[name], len(batch)) for name, value in arrays.items()}
+    fields["present"] = _batch_axes_first(present, 1, len(batch))
+    owned = {name: tuple(size > 1 for size in value.shape[: len(batch)]) for name, value in fields.items()}
+
+    m, n = arrays["X"].shape[-2:]
+    k = n + int(fit_intercept)
+    designs = int(np.prod(arrays["X"].shape[:-2], dtype=int))
+    products_bytes = designs * m * k * (k + 1) // 2 * arrays["X"].dtype.itemsize
+    with_products = int(np.prod(batch, dtype=int)) > designs and products_bytes <= _PRODUCTS_BYTES
+
+    def one(fields: dict[str, Array]) -> Fit:
+        return _fit_one(fields, tol, fit_intercept, standardize, max_steps, with_products)
+
+    mapped = one
+    for axis in reversed([axis for axis, size in enumerate(batch) if size > 1]):
+        axes = {name: 0 if owned[name][axis] else None for name in fields}
+        # Without the products, models that share a design would each copy it: they run one after the other.
+        mapped = _vmap(mapped, axes) if with_products or owned["X"][axis] else _loop(mapped, axes)
+    fields = {name: _squeeze_batch(value, len(batch)) for name, value in fields.items()}
+    return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape[sum(size > 1 for size in batch) :]), mapped(fields))
+
+
+def _vmap(function: Callable, axes: dict[str, int | None]) -> Callable:
+    return jax.vmap(function, in_axes=(axes,))
+
+
+def _loop(function: Callable, axes: dict[str, int | None]) -> Callable:
+    def looped(fields: dict[str, Array]) -> Fit:
+        shared = {name: value for name, value in fields.items() if axes[name] is None}
+        own = {name: value for name, value in fields.items() if axes[name] == 0}
+        return jax.lax.map(lambda member: function(shared | member), own)
+
+    return looped
+
+
+def _batch_axes_first(value: Array, core_rank: int, batch_rank: int) -> Array:
+    missing = batch_rank + core_rank - value.ndim
+    return value.reshape((1,) * missing + value.shape)
+
+
+def _squeeze_batch(value: Array, batch_rank: int) -> Array:
+    return value.squeeze(tuple(axis for axis in range(batch_rank) if value.shape[axis] == 1))
+
+
+def _rows_with_weight(arrays: dict[str, Array]) -> Array:
+    """Rows that have weight in some model of their design: (..., m) with the batch axes of X."""
+    X = arrays["X"]
+    if "sample_weight" not in arrays:
+        return jnp.ones(X.shape[:-1], bool)
+    present = arrays["sample_weight"] > 0
+    present = present.reshape((1,) * (X.ndim - 1 - present.ndim) + present.shape)
+    batch_of_X = (1,) * (present.ndim + 1 - X.ndim) + X.shape[:-2]
+    shared = tuple(axis for axis, size in enumerate(batch_of_X) if size == 1)
+    return jnp.any(present, axis=shared, keepdims=True)
+
+
+def _fit_one(
+    fields: dict[str, Array], tol: Array, fit_intercept: bool, standardize: bool, max_steps: int, with_products: bool
+) -> Fit:
+    """Solve one problem, and certify the parameters that are handed back."""
+    start = Params(fields.get("coef", jnp.zeros_like(fields["X"][0])), fields.get("intercept", jnp.zeros_like(tol)))
+    if not fit_intercept:
+        start = Params(start.coef, jnp.zeros_like(tol))
+    data = {name: value for name, value in fields.items() if name not in ("coef", "intercept", "present")}
+    problem = Problem(**data, fit_intercept=fit_intercept)
+    if standardize:
+        problem = _in_standard_deviations(problem)
+
+    invalid = _is_invalid(problem)
+    shared = share(problem.X, fields["present"], fit_intercept, with_products)
+    working, inside = to_working(problem, start, shared)
+    inside = jax.tree.map(lambda leaf: jnp.where(invalid, jnp.nan, leaf), inside)  # ends at once
+    solution = newton.solve(working, inside, tol, max_steps, shared)
+
+    params = from_working(solution.params, shared)
+    held = invalid & (jnp.sum(row_weights(problem)) > 0)
+    params = jax.tree.map(lambda found, given: jnp.where(held, given, found), params, start)
+    _, returned = to_working(problem, params, shared)  # certified as rounded for the caller
+    kkt = kkt_residual(returned, working)
+    status = jnp.where((solution.status == Status.CONVERGED) & ~(kkt <= tol), Status.STALLED, solution.status)
+    return Fit(
+        params=params,
+        value=loss(returned, working),
+        kkt=kkt,
+        gap=duality_gap(returned, working),
+        status=jnp.where(invalid, Status.INVALID, status).astype(jnp.int32),
+        num_steps=jnp.where(invalid, 0, solution.num_steps),
+        solver="newton",
+    )
+
+
+def _in_standard_deviations(problem: Problem) -> Problem:
+    """The problem with glmnet's standardization moved into the two penalty vectors; X stays as it is."""
+    l1, l2 = penalties(problem)
+    _, sd = column_moments(problem.X, row_weights(problem))
+    l1 = jnp.where(sd == 0, jnp.inf, l1 * sd)  # an infinite strength holds the coefficient of a constant column at 0
+    return Problem(
+        problem.X, problem.y, problem.sample_weight, problem.offset, l1, l2 * sd * sd, fit_intercept=problem.fit_intercept
+    )
+
+
+def _is_invalid(problem: Problem) -> Array:
+    """No weight, or one class where nothing keeps the estimate finite."""
+    w, (l1, l2) = row_weights(problem), penalties(problem)
+    one_class = (jnp.sum(w * problem.y) == 0) | (jnp.sum(w * (1 - jnp.asarray(problem.y))) == 0)
+    if not problem.fit_intercept:
+        one_class &= ~jnp.all((l2 > 0) | jnp.isinf(l1))
+    return one_class | (False if problem.sample_weight is None else jnp.max(problem.sample_weight) == 0)

@@ -1,0 +1,112 @@
+"""Scaling of columns, fitted once and carried to new data.
+
+    mean_j = sum_i w_i X_ij        scale_j^2 = sum_i w_i (X_ij - mean_j)^2        w = sample_weight / sum(sample_weight)
+
+The standard deviation is that of the population (1 / m, as in glmnet and scikit-learn's StandardScaler), computed in two
+passes. A constant column keeps the scale 1, so that it becomes 0 and not NaN.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from jaxlr.model import Params
+from jaxlr.numerics import as_floating
+
+
+class Scaler(NamedTuple):
+    """Location and scale of columns, in the units of the columns.
+
+    Attributes:
+        mean: (n,).
+        scale: (n,), > 0.
+    """
+
+    mean: ArrayLike
+    scale: ArrayLike
+
+
+def fit_scaler(X: ArrayLike, sample_weight: ArrayLike | None = None) -> Scaler:
+    """Weighted mean and standard deviation of each column.
+
+    Args:
+        X: design (m, n).
+        sample_weight: (m,) >= 0; None is 1. Rows of weight 0 do not count.
+
+    Returns:
+        Scaler; the scale of a column that is constant over the rows of positive weight is 1.
+
+    Example:
+        >>> import numpy as np
+        >>> fit_scaler(np.array([[1.0, 5.0], [3.0, 5.0]], np.float32)).scale.tolist()
+        [1.0, 1.0]
+    """
+    X = as_floating(X)
+    s = jnp.ones(X.shape[0], X.dtype) if sample_weight is None else jnp.asarray(sample_weight, X.dtype)
+    s = s / jnp.max(s)
+    mean, sd = column_moments(X, s / jnp.sum(s))
+    return Scaler(mean, jnp.where(sd == 0, 1, sd))
+
+
+def standardize(X: ArrayLike, scaler: Scaler) -> Float[Array, "m n"]:
+    """(X - mean) / scale.
+
+    Args:
+        X: design (m, n), of the data that the scaler was fitted to or of new data.
+        scaler: as `fit_scaler` gives it.
+
+    Returns:
+        (m, n), without units.
+
+    Example:
+        >>> import numpy as np
+        >>> X = np.array([[1.0], [3.0]], np.float32)
+        >>> standardize(X, fit_scaler(X)).tolist()
+        [[-1.0], [1.0]]
+    """
+    X = as_floating(X)
+    return (X - jnp.asarray(scaler.mean, X.dtype)[None, :]) / jnp.asarray(scaler.scale, X.dtype)[None, :]
+
+
+def unscale_params(params: Params, scaler: Scaler) -> Params:
+    """Parameters for the original columns that give the same logits as params on the standardized ones.
+
+    Args:
+        params: coef (..., n), intercept (...), fitted to `standardize(X, scaler)`.
+        scaler: the scaler.
+
+    Returns:
+        Params: coef / scale and intercept - mean . coef / scale.
+
+    Example:
+        >>> import numpy as np
+        >>> unscale_params(Params(np.array([2.0]), np.array(0.0)), Scaler(np.array([3.0]), np.array([2.0])))
+        Params(coef=Array([1.], dtype=float32), intercept=Array(-3., dtype=float32))
+    """
+    coef = as_floating(params.coef)
+    coef = coef / jnp.broadcast_to(jnp.asarray(scaler.scale, coef.dtype), coef.shape)
+    shift = jnp.einsum("...n,n->...", coef, jnp.asarray(scaler.mean, coef.dtype), precision="highest")
+    return Params(coef, jnp.asarray(params.intercept, coef.dtype) - shift)
+
+
+def column_moments(X: Float[Array, "m n"], w: Float[Array, " m"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """Mean and standard deviation of the columns under weights that sum to 1.
+
+    Args:
+        X: design (m, n).
+        w: weights (m,) that sum to 1.
+
+    Returns:
+        mean (n,) and sd (n,); sd is exactly 0 for a column that is constant over the rows of positive weight.
+    """
+    present = (w > 0)[:, None]
+    low = jnp.min(jnp.where(present, X, jnp.inf), axis=0, initial=jnp.inf)
+    high = jnp.max(jnp.where(present, X, -jnp.inf), axis=0, initial=-jnp.inf)
+    mean = jnp.clip(jnp.dot(w, X, precision="highest"), low, high)
+    constant = ~(low < high)
+    span = jnp.where(constant, 1, high - low)  # squares of deviations in units of the span neither overflow nor vanish
+    squares = ((X - mean[None, :]) / span[None, :]) ** 2
+    variance = jnp.sum(jnp.where(present, w[:, None] * squares, 0), axis=0)
+    return mean, jnp.where(constant, 0, span * jnp.sqrt(variance))

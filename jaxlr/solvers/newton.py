@@ -1,0 +1,128 @@
+"""Damped Newton for one smooth problem: no loss is evaluated, so no rounding of the loss can mislead it.
+
+    H d = -g        x <- x + t d        lambda^2 = -g . d = d . H d        R = max_i |dz_i|,  dz = A d
+
+The logistic loss is quasi-self-concordant, |l'''| <= l'' (Bach 2010, Electronic Journal of Statistics 4, section 2), so along the
+ray phi(t) = J(x + t d) has the slope
+
+    phi'(t) <= -lambda^2 (1 - (exp(R t) - 1) / R)
+
+which is <= 0 up to t = log(1 + R) / R, and a full step decreases J whenever R <= 1 (there J changes by at most
+-lambda^2 (1 - (exp(R) - 1 - R) / R^2)). So: t = 1 where R <= 1, or where phi'(1) <= 0 shows that the minimum along the ray
+is not passed (J is convex); else the longest of a few shorter steps with phi' <= 0, at worst log(1 + R) / R. Every step
+decreases J from any start, and only derivatives are compared.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxlr.certificates import kkt_of_gradient, standard_units
+from jaxlr.model import Params
+from jaxlr.numerics import curvature, residual
+from jaxlr.objective import Problem, penalties, problem_logits, row_weights
+from jaxlr.solvers.shared import Shared, hessian_of
+from jaxlr.status import Status
+
+_HIGHEST = jax.lax.Precision.HIGHEST
+_RUNNING = -1
+_TRIALS = 3  # lengths tried between the full step and the safe one
+
+
+class Solution(NamedTuple):
+    """What a solver hands back.
+
+    Attributes:
+        params: coef (n,), intercept (), in working coordinates.
+        status: int32, see `jaxlr.Status`.
+        num_steps: int32, Newton steps taken.
+    """
+
+    params: Params
+    status: Int[Array, ""]
+    num_steps: Int[Array, ""]
+
+
+class _State(NamedTuple):
+    x: Array  # (k,) parameters, intercept last
+    previous: Array  # (k,) the last x whose gradient was finite
+    decrement: Array  # lambda there, inf while it tells nothing
+    status: Array
+    num_steps: Array
+
+
+def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int, shared: Shared) -> Solution:
+    """Minimize the smooth objective of one problem.
+
+    CONVERGED needs kkt <= tol and, unless every column has an l2 penalty, a Newton step that moves no logit of a row of
+    positive weight by more than 1e-2. Under separation that step stays near 1 while the gradient vanishes: with
+    kkt <= min(tol, eps^0.6) and a step over 0.1 the status is SEPARATED. STALLED means that the Newton decrement stopped
+    falling: rounding has the last word.
+
+    Args:
+        problem: one problem in working coordinates, l1 = 0 (inf holds a coefficient at 0).
+        init: start, coef (n,), intercept (), in working coordinates.
+        tol: on the KKT residual.
+        max_steps: limit of Newton steps.
+        shared: the prepared design of the problem.
+
+    Returns:
+        Solution.
+    """
+    A, n, eps = shared.A, shared.unit.shape[0], jnp.finfo(shared.A.dtype).eps
+    w, y, (l1, l2), units = row_weights(problem), jnp.asarray(problem.y), penalties(problem), standard_units(problem)
+    l1, l2 = (jnp.pad(strength, (0, A.shape[1] - n)) for strength in (l1, l2))  # the intercept is free of both
+    free = jnp.isfinite(l1)
+    coercive = jnp.all((l2 > 0)[:n] | ~free[:n])
+
+    def direction(g: Array, z: Array) -> Array:
+        H = hessian_of(shared, w * curvature(z))
+        # In units where the diagonal is 1. The floor keeps saturated rows (no curvature left in this dtype) from dividing
+        # by 0; the jitter makes collinear columns definite and stays far below eps^0.6, where separation is judged.
+        s = jax.lax.rsqrt(jnp.diagonal(H) + l2 + jnp.sqrt(jnp.finfo(A.dtype).tiny))
+        s = jnp.where(free, s, 0)
+        H = jnp.where(np.eye(A.shape[1], dtype=bool), 1 + eps**0.75, H * s[:, None] * s[None, :])
+        factor = jnp.linalg.cholesky(H, symmetrize_input=False)
+        d = -s * jax.scipy.linalg.cho_solve((factor, True), s * g)
+        return jnp.where(jnp.isfinite(jnp.sum(d)), d, -s * s * g)
+
+    def length(x: Array, z: Array, d: Array, dz: Array, reach: Array) -> Array:
+        slope = jnp.sum(w * residual(z + dz, y) * dz) + jnp.sum(l2 * d * (x + d))
+        return jnp.where((reach <= 1) | (slope <= 0), 1, jnp.log1p(reach) / reach)
+
+    def step(state: _State) -> _State:
+        x = state.x
+        z = problem_logits(Params(x[:n], x[n:].sum()), problem)
+        g = jnp.where(free, jnp.dot(w * residual(z, y), A, precision=_HIGHEST) + l2 * x, 0)
+        kkt = kkt_of_gradient(Params(g[:n], g[n:].sum()), x[:n], l1[:n], units)
+        d = direction(g, z)
+        dz = jnp.dot(A, d, precision=_HIGHEST)
+        reach = jnp.max(jnp.where(w > 0, jnp.abs(dz), 0))
+        decrement = jnp.sqrt(-jnp.sum(g * d))
+
+        flat = kkt <= jnp.minimum(tol, eps**0.6)
+        steep = ~coercive & (reach > 0.1)
+        exhausted = decrement > 0.9 * state.decrement
+        converged = (kkt <= tol) & (coercive | (reach <= 1e-2))
+        num_steps = state.num_steps + 1
+        status = jnp.where(num_steps >= max_steps, Status.MAX_STEPS, _RUNNING)
+        status = jnp.where(exhausted, jnp.where(steep, Status.SEPARATED, Status.STALLED), status)
+        status = jnp.where(flat & steep, Status.SEPARATED, status)
+        status = jnp.where(converged, Status.CONVERGED, status)
+        finite = jnp.isfinite(kkt) & jnp.isfinite(jnp.sum(w * z))
+        status = jnp.where(finite, status, Status.NONFINITE)
+
+        # The step of a verdict is taken where it only polishes: the gradient after it is at most reach^2 / 20.
+        taken = (status == _RUNNING) | (status == Status.MAX_STEPS) | (reach**2 <= tol)
+        ahead = jnp.where(taken, x + length(x, z, d, dz, reach) * d, x)
+        here = jnp.where(finite | (state.num_steps == 0), x, state.previous)
+        decrement = jnp.where((reach <= 1e-2) | flat, decrement, jnp.inf)
+        return _State(jnp.where(finite, ahead, here), here, decrement, status.astype(jnp.int32), num_steps)
+
+    x = jnp.where(free, jnp.append(init.coef, init.intercept)[: A.shape[1]], 0)
+    start = _State(x, x, jnp.full_like(tol, jnp.inf), jnp.int32(_RUNNING), jnp.int32(0))
+    end = jax.lax.while_loop(lambda state: state.status == _RUNNING, step, start)
+    return Solution(Params(end.x[:n], end.x[n:].sum()), end.status, end.num_steps)

@@ -1,0 +1,131 @@
+"""What all models of a batch share: working coordinates, and the products of columns.
+
+A solver works on centered columns in units of their largest deviation,
+
+    A_j = (X_j - center_j) / unit_j,    coef -> unit_j coef_j,    intercept -> intercept + center . coef,
+    l1_j -> l1_j / unit_j,              l2_j -> l2_j / unit_j^2
+
+where the objective, its KKT residual and its duality gap are the same numbers, but rounding is not: no answer depends on
+the units or the origin of a column. Centers and units come from X alone, never from a model's weights, so that under
+`vmap` one matrix serves every model.
+
+The Hessians of all models are then one matrix product: with P the products of pairs of columns (m, N), N the pairs
+i <= j, every Hessian is D @ P for its own D = weights times curvatures (m,).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from jaxlr.model import Params
+from jaxlr.numerics import as_floating
+from jaxlr.objective import Problem, penalties
+
+_HIGHEST = jax.lax.Precision.HIGHEST
+
+
+class Shared(NamedTuple):
+    """Prepared from X alone.
+
+    Attributes:
+        A: design in working coordinates (m, k); the last column is 1 with an intercept (k = n + 1), else k = n.
+        center: (n,), 0 without an intercept.
+        unit: (n,), > 0, the largest entry of the centered column.
+        products: (m, k (k + 1) / 2), or None where they would not fit in memory.
+    """
+
+    A: Float[Array, "m k"]
+    center: Float[Array, " n"]
+    unit: Float[Array, " n"]
+    products: Float[Array, "m N"] | None
+
+
+def share(X: Float[Array, "m n"], present: Bool[Array, " m"], fit_intercept: bool, with_products: bool) -> Shared:
+    """Prepare a design for the solvers.
+
+    Args:
+        X: design (m, n).
+        present: rows that have weight in at least one model (m,); fillers in the other rows are set to 0.
+        fit_intercept: static; False leaves the columns where they are.
+        with_products: static; form the products of columns.
+
+    Returns:
+        Shared.
+    """
+    A = jnp.where(present[:, None], X, 0 * X)  # 0 * NaN stays NaN
+    center = jnp.zeros_like(A[0])
+    if fit_intercept:
+        reference = A[jnp.argmax(present)]  # a constant column becomes exactly 0
+        A = jnp.where(present[:, None], A - reference[None, :], A)
+        mean = jnp.sum(A, axis=0) / jnp.sum(present, dtype=X.dtype)
+        A = jnp.where(present[:, None], A - mean[None, :], A)
+        center = reference + mean
+    unit = jnp.max(jnp.abs(A), axis=0)
+    unit = jnp.where(unit == 0, 1, unit)
+    A = A / unit[None, :]
+    if fit_intercept:
+        A = jnp.concatenate([A, jnp.ones((X.shape[0], 1), X.dtype)], axis=1)
+    i, j = np.triu_indices(A.shape[1])
+    return Shared(A, center, unit, A[:, i] * A[:, j] if with_products else None)
+
+
+def hessian_of(shared: Shared, d: Float[Array, " m"]) -> Float[Array, "k k"]:
+    """A' diag(d) A.
+
+    Args:
+        shared: the prepared design.
+        d: weights times curvatures (m,).
+
+    Returns:
+        Symmetric matrix (k, k).
+    """
+    A, k = shared.A, shared.A.shape[1]
+    if shared.products is None:
+        return jnp.dot(A.T * d[None, :], A, precision=_HIGHEST)
+    position = np.zeros((k, k), np.int32)
+    i, j = np.triu_indices(k)
+    position[i, j] = position[j, i] = np.arange(len(i))
+    return jnp.dot(d, shared.products, precision=_HIGHEST)[position]
+
+
+def to_working(problem: Problem, params: Params, shared: Shared) -> tuple[Problem, Params]:
+    """A problem and its parameters in working coordinates.
+
+    Args:
+        problem: one problem.
+        params: coef (n,), intercept ().
+        shared: prepared from the problem's X.
+
+    Returns:
+        The problem with the working columns and two penalty vectors (n,), and the parameters of the same logits.
+    """
+    l1, l2 = penalties(problem)
+    n = shared.unit.shape[0]
+    working = Problem(
+        X=shared.A[:, :n],
+        y=as_floating(problem.y).astype(shared.A.dtype),
+        sample_weight=problem.sample_weight,
+        offset=problem.offset,
+        l1=jnp.where(l1 > 0, l1 / shared.unit, 0),
+        l2=l2 / shared.unit / shared.unit,
+        fit_intercept=problem.fit_intercept,
+    )
+    shift = jnp.dot(params.coef, shared.center, precision=_HIGHEST)
+    return working, Params(params.coef * shared.unit, params.intercept + shift)
+
+
+def from_working(params: Params, shared: Shared) -> Params:
+    """Parameters back on the original columns.
+
+    Args:
+        params: coef (n,), intercept (), in working coordinates.
+        shared: prepared from the problem's X.
+
+    Returns:
+        Params of the same logits on X.
+    """
+    coef = params.coef / shared.unit
+    return Params(coef, params.intercept - jnp.dot(coef, shared.center, precision=_HIGHEST))

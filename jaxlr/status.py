@@ -1,0 +1,35 @@
+"""How a fit ended: one integer a model, a sentence of advice for each, and the error that `raise_on_failure` raises."""
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """Outcome of one model; int32 in a Fit, and the values never change."""
+
+    CONVERGED = 0
+    MAX_STEPS = 1
+    STALLED = 2
+    SEPARATED = 3
+    NONFINITE = 4
+    INVALID = 5
+    NOT_RUN = 6
+
+    @property
+    def advice(self) -> str:
+        """One sentence: what happened, and what to do about it."""
+        return _ADVICE[self]
+
+
+_ADVICE = {
+    Status.CONVERGED: "the optimality conditions hold to tol.",
+    Status.MAX_STEPS: "the step limit came before tol was reached; raise max_steps.",
+    Status.STALLED: "no further progress in this dtype; accept the residual in kkt, raise tol, or use float64.",
+    Status.SEPARATED: "a direction separates the classes, so no finite estimate exists; add a penalty (l2 > 0).",
+    Status.NONFINITE: "NaN or infinity in the data or on the way; look for missing values or overflowing columns.",
+    Status.INVALID: "no row has weight, or all weight is in one class; this model has nothing to estimate.",
+    Status.NOT_RUN: "the call was interrupted before this model ran; fit it again.",
+}
+
+
+class SolverError(RuntimeError):
+    """Raised by `raise_on_failure` when a model did not converge."""
