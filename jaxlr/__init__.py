@@ -1,5 +1,28 @@
 """jaxlr: logistic regression in JAX, one model or a million, each with the evidence that it converged."""
 
+from jaxlr.certificates import duality_gap as duality_gap
+from jaxlr.certificates import kkt_residual as kkt_residual
+from jaxlr.conversions import class_weight as class_weight
+from jaxlr.conversions import elastic_net as elastic_net
+from jaxlr.conversions import l2_from_C as l2_from_C
 from jaxlr.fitting import fit as fit
+from jaxlr.model import Params as Params
+from jaxlr.model import logits as logits
+from jaxlr.model import predict as predict
+from jaxlr.model import predict_proba as predict_proba
+from jaxlr.numerics import curvature as curvature
+from jaxlr.numerics import log_sigmoid as log_sigmoid
+from jaxlr.numerics import logistic_loss as logistic_loss
+from jaxlr.numerics import residual as residual
+from jaxlr.numerics import sigmoid as sigmoid
+from jaxlr.objective import Problem as Problem
+from jaxlr.objective import gradient as gradient
+from jaxlr.objective import hessian as hessian
+from jaxlr.objective import hvp as hvp
+from jaxlr.objective import loss as loss
+from jaxlr.result import Fit as Fit
+from jaxlr.result import raise_on_failure as raise_on_failure
+from jaxlr.status import SolverError as SolverError
+from jaxlr.status import Status as Status
 
 __version__ = "0.1.0"

@@ -52,9 +52,7 @@ def is_concrete(value: object) -> bool:
     return not isinstance(value, jax.core.Tracer)
 
 
-def check_classes(
-    y: ArrayLike, sample_weight: ArrayLike | None, fit_intercept: bool, penalized: np.ndarray | bool | None
-) -> None:
+def check_classes(y: ArrayLike, sample_weight: ArrayLike | None, fit_intercept: bool, penalized: ArrayLike | None) -> None:
     """Refuse data without weight or with one class only, where every member of the call has that.
 
     Args:
@@ -126,7 +124,9 @@ def _check_shapes(given: Mapping[str, ArrayLike]) -> tuple[int, ...]:
         if length is not None and shape[-1] != length:
             hint = ""
             if len(shape) > 1 and shape[-2] == length:
-                hint = f"; the axes look transposed: batch axes lead, so pass {name}.T" if shape[-1] > 1 else f"; pass {name}[:, 0]"
+                hint = "; batch axes lead: the axes look transposed, pass " + (
+                    f"{name}.T" if shape[-1] > 1 else f"{name}[:, 0]"
+                )
             raise ValueError(
                 f"expected {name} {_form(name)} with last axis {length} to match X {shapes['X']}, got shape {shape}{hint}"
             )

@@ -25,8 +25,8 @@ def l2_from_C(C: ArrayLike, weight_sum: ArrayLike) -> Float[Array, "..."]:
         ValueError: C or weight_sum is not > 0.
 
     Example:
-        >>> float(l2_from_C(0.5, 100))
-        0.019999999552965164
+        >>> float(l2_from_C(0.5, 4))
+        0.5
     """
     for name, value in (("C", C), ("weight_sum", weight_sum)):
         if is_concrete(value) and not np.all(np.asarray(value) > 0):
@@ -76,7 +76,8 @@ def class_weight(y: ArrayLike, weights: str | Mapping[int, float]) -> Float[Arra
         ValueError: weights is neither, or labels are not 0/1; with "balanced", one class has no row.
 
     Example:
-        >>> class_weight([0, 0, 0, 1], {0: 1.0, 1: 3.0}).tolist()
+        >>> import numpy as np
+        >>> class_weight(np.array([0, 0, 0, 1]), {0: 1.0, 1: 3.0}).tolist()
         [1.0, 1.0, 1.0, 3.0]
     """
     if is_concrete(y) and not np.all(np.isin(np.asarray(y), (0, 1))):

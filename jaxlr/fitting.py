@@ -80,7 +80,7 @@ def fit(
     Example:
         >>> import numpy as np
         >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
-        >>> fit(X, y, l2=[0.1, 1.0]).converged.tolist()
+        >>> fit(X, y, l2=np.array([0.1, 1.0])).converged.tolist()
         [True, True]
 
     References:

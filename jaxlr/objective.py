@@ -12,10 +12,10 @@ the l1 term). Gradient and Hessian as in McCullagh & Nelder, Generalized Linear 
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxlr.model import Params, logits
@@ -51,13 +51,14 @@ class Problem:
         (4,)
     """
 
-    X: ArrayLike
-    y: ArrayLike
-    sample_weight: ArrayLike | None = None
-    offset: ArrayLike | None = None
-    l1: ArrayLike = 0.0
-    l2: ArrayLike = 0.0
-    penalty_factor: ArrayLike | None = None
+    # Any: as a pytree it also holds in_axes, shapes and None.
+    X: Any
+    y: Any
+    sample_weight: Any = None
+    offset: Any = None
+    l1: Any = 0.0
+    l2: Any = 0.0
+    penalty_factor: Any = None
     fit_intercept: bool = field(default=True, metadata={"static": True})
 
 
@@ -107,7 +108,7 @@ def gradient(params: Params, problem: Problem) -> Params:
     return Params(jnp.dot(wr, X, precision=_HIGHEST) + l2 * coef, intercept)
 
 
-def hessian(params: Params, problem: Problem) -> Float[Array, "n+1 n+1"]:
+def hessian(params: Params, problem: Problem) -> Float[Array, "k k"]:
     """The Hessian of the smooth part of J, intercept last.
 
     Args:

@@ -82,8 +82,8 @@ def unscale_params(params: Params, scaler: Scaler) -> Params:
 
     Example:
         >>> import numpy as np
-        >>> unscale_params(Params(np.array([2.0]), np.array(0.0)), Scaler(np.array([3.0]), np.array([2.0])))
-        Params(coef=Array([1.], dtype=float32), intercept=Array(-3., dtype=float32))
+        >>> float(unscale_params(Params(np.array([2.0]), np.array(0.0)), Scaler(np.array([3.0]), np.array([2.0]))).intercept)
+        -3.0
     """
     coef = as_floating(params.coef)
     coef = coef / jnp.broadcast_to(jnp.asarray(scaler.scale, coef.dtype), coef.shape)

@@ -1,12 +1,11 @@
 """What a fit hands back: parameters, and with every model the evidence of how it ended."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import numpy as np
-from jax.typing import ArrayLike
 
-from jaxlr.model import Params
 from jaxlr.status import SolverError, Status
 
 _LISTED = 5  # failed models named one by one in the text
@@ -28,12 +27,13 @@ class Fit:
         solver: its name, static.
     """
 
-    params: Params
-    value: ArrayLike
-    kkt: ArrayLike
-    gap: ArrayLike
-    status: ArrayLike
-    num_steps: ArrayLike
+    # Any: as a pytree it also holds in_axes, shapes and None.
+    params: Any
+    value: Any
+    kkt: Any
+    gap: Any
+    status: Any
+    num_steps: Any
     solver: str = field(metadata={"static": True})
 
     @property

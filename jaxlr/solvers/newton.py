@@ -2,8 +2,8 @@
 
     H d = -g        x <- x + t d        lambda^2 = -g . d = d . H d        R = max_i |dz_i|,  dz = A d
 
-The logistic loss is quasi-self-concordant, |l'''| <= l'' (Bach 2010, Electronic Journal of Statistics 4, section 2), so along the
-ray phi(t) = J(x + t d) has the slope
+The logistic loss is quasi-self-concordant, |l'''| <= l'' (Bach 2010, Electronic Journal of Statistics 4, section 2), so
+along the ray phi(t) = J(x + t d) has the slope
 
     phi'(t) <= -lambda^2 (1 - (exp(R t) - 1) / R)
 
@@ -29,7 +29,8 @@ from jaxlr.status import Status
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 _RUNNING = -1
-_TRIALS = 3  # lengths tried between the full step and the safe one
+_TRIALS = 4  # lengths tried, the full step first, before the safe one is taken
+_PATIENCE = 5  # steps that look like separation before it is the verdict; under separation each divides the gradient by e
 
 
 class Solution(NamedTuple):
@@ -50,6 +51,8 @@ class _State(NamedTuple):
     x: Array  # (k,) parameters, intercept last
     previous: Array  # (k,) the last x whose gradient was finite
     decrement: Array  # lambda there, inf while it tells nothing
+    jitter: Array  # grows where a Hessian cannot be factored
+    steep_steps: Array  # consecutive steps that look like separation
     status: Array
     num_steps: Array
 
@@ -58,9 +61,9 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
     """Minimize the smooth objective of one problem.
 
     CONVERGED needs kkt <= tol and, unless every column has an l2 penalty, a Newton step that moves no logit of a row of
-    positive weight by more than 1e-2. Under separation that step stays near 1 while the gradient vanishes: with
-    kkt <= min(tol, eps^0.6) and a step over 0.1 the status is SEPARATED. STALLED means that the Newton decrement stopped
-    falling: rounding has the last word.
+    positive weight by more than 1e-2. Under separation that step stays near 1 while the gradient vanishes: where it stays
+    over 0.1 for several steps with kkt <= min(tol, eps^0.6), the status is SEPARATED. STALLED means that the Newton
+    decrement stopped falling before: rounding has the last word.
 
     Args:
         problem: one problem in working coordinates, l1 = 0 (inf holds a coefficient at 0).
@@ -78,51 +81,69 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
     free = jnp.isfinite(l1)
     coercive = jnp.all((l2 > 0)[:n] | ~free[:n])
 
-    def direction(g: Array, z: Array) -> Array:
+    def direction(g: Array, z: Array, jitter: Array) -> Array:
         H = hessian_of(shared, w * curvature(z))
         # In units where the diagonal is 1. The floor keeps saturated rows (no curvature left in this dtype) from dividing
         # by 0; the jitter makes collinear columns definite and stays far below eps^0.6, where separation is judged.
         s = jax.lax.rsqrt(jnp.diagonal(H) + l2 + jnp.sqrt(jnp.finfo(A.dtype).tiny))
         s = jnp.where(free, s, 0)
-        H = jnp.where(np.eye(A.shape[1], dtype=bool), 1 + eps**0.75, H * s[:, None] * s[None, :])
+        H = jnp.where(np.eye(A.shape[1], dtype=bool), 1 + jitter, H * s[:, None] * s[None, :])
         factor = jnp.linalg.cholesky(H, symmetrize_input=False)
-        d = -s * jax.scipy.linalg.cho_solve((factor, True), s * g)
-        return jnp.where(jnp.isfinite(jnp.sum(d)), d, -s * s * g)
+        return -s * jax.scipy.linalg.cho_solve((factor, True), s * g)
 
     def length(x: Array, z: Array, d: Array, dz: Array, reach: Array) -> Array:
-        slope = jnp.sum(w * residual(z + dz, y) * dz) + jnp.sum(l2 * d * (x + d))
-        return jnp.where((reach <= 1) | (slope <= 0), 1, jnp.log1p(reach) / reach)
+        def narrow(bracket):
+            t, low, high, trials = bracket
+            slope = jnp.sum(w * residual(z + t * dz, y) * dz) + jnp.sum(l2 * d * (x + t * d))
+            low, high = jnp.where(slope <= 0, t, low), jnp.where(slope <= 0, high, t)
+            return jnp.sqrt(low * high), low, high, trials + 1
+
+        one = jnp.ones_like(reach)
+        bracket = one, jnp.where(reach > 1, jnp.log1p(reach) / reach, 1), one, 0
+        return jax.lax.while_loop(lambda b: (b[1] < b[2]) & (b[3] < _TRIALS), narrow, bracket)[1]
 
     def step(state: _State) -> _State:
         x = state.x
         z = problem_logits(Params(x[:n], x[n:].sum()), problem)
         g = jnp.where(free, jnp.dot(w * residual(z, y), A, precision=_HIGHEST) + l2 * x, 0)
         kkt = kkt_of_gradient(Params(g[:n], g[n:].sum()), x[:n], l1[:n], units)
-        d = direction(g, z)
+        d = direction(g, z, state.jitter)
+        factored = jnp.isfinite(jnp.sum(d))
+        d = jnp.where(factored, d, 0)
         dz = jnp.dot(A, d, precision=_HIGHEST)
-        reach = jnp.max(jnp.where(w > 0, jnp.abs(dz), 0))
+        reach = jnp.where(factored, jnp.max(jnp.where(w > 0, jnp.abs(dz), 0)), jnp.inf)
         decrement = jnp.sqrt(-jnp.sum(g * d))
 
-        flat = kkt <= jnp.minimum(tol, eps**0.6)
-        steep = ~coercive & (reach > 0.1)
-        exhausted = decrement > 0.9 * state.decrement
-        converged = (kkt <= tol) & (coercive | (reach <= 1e-2))
         num_steps = state.num_steps + 1
-        status = jnp.where(num_steps >= max_steps, Status.MAX_STEPS, _RUNNING)
-        status = jnp.where(exhausted, jnp.where(steep, Status.SEPARATED, Status.STALLED), status)
-        status = jnp.where(flat & steep, Status.SEPARATED, status)
+        last = num_steps >= max_steps
+        exhausted = factored & (decrement > 0.9 * state.decrement)
+        polished = reach**2 <= tol
+        converged = (kkt <= tol) & (coercive | (reach <= 1e-2)) & (polished | exhausted | last)
+        flat = kkt <= jnp.minimum(tol, eps**0.6)
+        steep_steps = jnp.where(flat & factored & ~coercive & (reach > 0.1), state.steep_steps + 1, 0)
+        status = jnp.where(last, Status.MAX_STEPS, _RUNNING)
+        status = jnp.where(exhausted, Status.STALLED, status)
+        status = jnp.where(steep_steps > _PATIENCE, Status.SEPARATED, status)
         status = jnp.where(converged, Status.CONVERGED, status)
         finite = jnp.isfinite(kkt) & jnp.isfinite(jnp.sum(w * z))
         status = jnp.where(finite, status, Status.NONFINITE)
 
         # The step of a verdict is taken where it only polishes: the gradient after it is at most reach^2 / 20.
-        taken = (status == _RUNNING) | (status == Status.MAX_STEPS) | (reach**2 <= tol)
+        taken = factored & ((status == _RUNNING) | (status == Status.MAX_STEPS) | polished)
         ahead = jnp.where(taken, x + length(x, z, d, dz, reach) * d, x)
         here = jnp.where(finite | (state.num_steps == 0), x, state.previous)
-        decrement = jnp.where((reach <= 1e-2) | flat, decrement, jnp.inf)
-        return _State(jnp.where(finite, ahead, here), here, decrement, status.astype(jnp.int32), num_steps)
+        return _State(
+            x=jnp.where(finite, ahead, here),
+            previous=here,
+            decrement=jnp.where(factored & ((reach <= 1e-2) | flat), decrement, jnp.inf),
+            jitter=jnp.where(factored, state.jitter, 10 * state.jitter),
+            steep_steps=steep_steps,
+            status=status.astype(jnp.int32),
+            num_steps=num_steps,
+        )
 
     x = jnp.where(free, jnp.append(init.coef, init.intercept)[: A.shape[1]], 0)
-    start = _State(x, x, jnp.full_like(tol, jnp.inf), jnp.int32(_RUNNING), jnp.int32(0))
+    none = jnp.int32(0)
+    start = _State(x, x, jnp.full_like(tol, jnp.inf), jnp.full_like(tol, eps**0.75), none, jnp.int32(_RUNNING), none)
     end = jax.lax.while_loop(lambda state: state.status == _RUNNING, step, start)
     return Solution(Params(end.x[:n], end.x[n:].sum()), end.status, end.num_steps)
