@@ -1,5 +1,8 @@
 """jaxlr: logistic regression in JAX, one model or a million, each with the evidence that it converged."""
 
+from jaxlr import datasets as datasets
+from jaxlr import metrics as metrics
+from jaxlr import preprocessing as preprocessing
 from jaxlr.certificates import duality_gap as duality_gap
 from jaxlr.certificates import kkt_residual as kkt_residual
 from jaxlr.conversions import class_weight as class_weight
@@ -20,8 +23,13 @@ from jaxlr.objective import gradient as gradient
 from jaxlr.objective import hessian as hessian
 from jaxlr.objective import hvp as hvp
 from jaxlr.objective import loss as loss
+from jaxlr.resampling import bootstrap as bootstrap
+from jaxlr.resampling import kfold as kfold
+from jaxlr.resampling import stratified_kfold as stratified_kfold
 from jaxlr.result import Fit as Fit
 from jaxlr.result import raise_on_failure as raise_on_failure
+from jaxlr.selection import CrossValidation as CrossValidation
+from jaxlr.selection import cross_validate as cross_validate
 from jaxlr.status import SolverError as SolverError
 from jaxlr.status import Status as Status
 

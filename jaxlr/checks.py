@@ -7,18 +7,21 @@ class, no weight) is not refused: it becomes the status of those members.
 
 import functools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
+Data = ArrayLike | Sequence[Any]  # at the edge nested lists are arrays too
 CORE_RANK = {"X": 2, "y": 1, "sample_weight": 1, "offset": 1, "penalty_factor": 1, "l1": 0, "l2": 0, "coef": 1, "intercept": 0}
 _NOT_NEGATIVE = ("sample_weight", "l1", "l2", "penalty_factor")
 
 
-def checked_arrays(fields: Mapping[str, ArrayLike | None]) -> tuple[dict[str, jax.Array], tuple[int, ...]]:
+def checked_arrays(fields: Mapping[str, Data | None]) -> tuple[dict[str, jax.Array], tuple[int, ...]]:
     """Check the fields of a fit and bring them to one dtype.
 
     Args:
@@ -49,10 +52,10 @@ def is_concrete(value: object) -> bool:
     Returns:
         True for NumPy arrays, scalars and computed JAX arrays.
     """
-    return not isinstance(value, jax.core.Tracer)
+    return not isinstance(value, Tracer)
 
 
-def check_classes(y: ArrayLike, sample_weight: ArrayLike | None, fit_intercept: bool, penalized: ArrayLike | None) -> None:
+def check_classes(y: Data, sample_weight: Data | None, fit_intercept: bool, penalized: Data | None) -> None:
     """Refuse data without weight or with one class only, where every member of the call has that.
 
     Args:
@@ -85,7 +88,7 @@ def check_classes(y: ArrayLike, sample_weight: ArrayLike | None, fit_intercept: 
         )
 
 
-def _raw(name: str, value: ArrayLike) -> ArrayLike:
+def _raw(name: str, value: Data) -> Any:
     """The argument as it is, if it is a real array already, else as a NumPy array."""
     raw = value if isinstance(value, jax.Array) else np.asarray(value)
     if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
@@ -94,12 +97,12 @@ def _raw(name: str, value: ArrayLike) -> ArrayLike:
     return raw
 
 
-def _dtype_of_design(X: ArrayLike) -> jnp.dtype:
+def _dtype_of_design(X: Any) -> jnp.dtype:
     dtype = np.dtype(X.dtype)
-    if dtype == np.float64 and not jax.config.jax_enable_x64:
-        _warn_about_float32()
     if not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize < 4:
-        dtype = jnp.result_type(float)
+        return jnp.result_type(float)
+    if jax.dtypes.canonicalize_dtype(dtype) != dtype:
+        _warn_about_float32()
     return jax.dtypes.canonicalize_dtype(dtype)
 
 
@@ -111,7 +114,7 @@ def _warn_about_float32() -> None:
     )
 
 
-def _check_shapes(given: Mapping[str, ArrayLike]) -> tuple[int, ...]:
+def _check_shapes(given: Mapping[str, Data]) -> tuple[int, ...]:
     shapes = {name: np.shape(value) for name, value in given.items()}
     for name, shape in shapes.items():
         if len(shape) < CORE_RANK[name]:
@@ -141,7 +144,7 @@ def _check_shapes(given: Mapping[str, ArrayLike]) -> tuple[int, ...]:
     return batch
 
 
-def _check_values(name: str, raw: ArrayLike) -> None:
+def _check_values(name: str, raw: Data) -> None:
     value = np.asarray(raw)
     core = tuple(range(-CORE_RANK[name], 0))
     if jnp.issubdtype(value.dtype, jnp.floating):

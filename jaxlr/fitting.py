@@ -13,11 +13,10 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from jaxlr.certificates import duality_gap, kkt_residual
-from jaxlr.checks import CORE_RANK, check_classes, checked_arrays, is_concrete
+from jaxlr.checks import CORE_RANK, Data, check_classes, checked_arrays, is_concrete
 from jaxlr.model import Params
 from jaxlr.objective import Problem, loss, penalties, row_weights
 from jaxlr.preprocessing import column_moments
@@ -31,14 +30,14 @@ _PRODUCTS_BYTES = 2**30  # products of columns stand up to this size; beyond it 
 
 
 def fit(
-    X: ArrayLike,
-    y: ArrayLike,
+    X: Data,
+    y: Data,
     *,
-    sample_weight: ArrayLike | None = None,
-    offset: ArrayLike | None = None,
-    l1: ArrayLike = 0.0,
-    l2: ArrayLike = 0.0,
-    penalty_factor: ArrayLike | None = None,
+    sample_weight: Data | None = None,
+    offset: Data | None = None,
+    l1: Data = 0.0,
+    l2: Data = 0.0,
+    penalty_factor: Data | None = None,
     fit_intercept: bool = True,
     standardize: bool = False,
     init: Params | None = None,
@@ -107,8 +106,7 @@ def fit(
         factor = np.ones(1) if penalty_factor is None else np.asarray(penalty_factor)
         penalized = (np.asarray(l2) > 0) & np.all(factor > 0, axis=-1)
     check_classes(y, sample_weight, fit_intercept, penalized)
-    tol = _checked_tol(tol, arrays["X"].dtype)
-    return _program(arrays, tol, batch, bool(fit_intercept), bool(standardize), int(max_steps))
+    return _program(arrays, _checked_tol(tol, arrays["X"].dtype), batch, bool(fit_intercept), bool(standardize), int(max_steps))
 
 
 def _checked_tol(tol: float | None, dtype: jnp.dtype) -> Array:
@@ -174,7 +172,8 @@ def _rows_with_weight(arrays: dict[str, Array]) -> Array:
     X = arrays["X"]
     if "sample_weight" not in arrays:
         return jnp.ones(X.shape[:-1], bool)
-    present = arrays["sample_weight"] > 0
+    s = arrays["sample_weight"]
+    present = (s > 0) & jnp.isfinite(s)
     present = present.reshape((1,) * (X.ndim - 1 - present.ndim) + present.shape)
     batch_of_X = (1,) * (present.ndim + 1 - X.ndim) + X.shape[:-2]
     shared = tuple(axis for axis, size in enumerate(batch_of_X) if size == 1)

@@ -5,7 +5,7 @@
 Batch axes stand in front: ``coef`` (..., n) and ``intercept`` (...) give (..., m).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +23,9 @@ class Params(NamedTuple):
         intercept: intercepts (...); zeros for a model without one.
     """
 
-    coef: ArrayLike
-    intercept: ArrayLike
+    # Any: as a pytree it also holds in_axes, shapes and None.
+    coef: Any
+    intercept: Any
 
 
 def logits(params: Params, X: ArrayLike, offset: ArrayLike | None = None) -> Float[Array, "*batch m"]:

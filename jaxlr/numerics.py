@@ -170,7 +170,11 @@ def _with_derivative(derivative: Callable[[Array], Array]) -> Callable[[Callable
     return decorate
 
 
-@_with_derivative(lambda z: -_curvature(z) * jnp.tanh(z / 2))
+def _third_derivative(z: Array) -> Array:
+    return -_curvature(z) * jnp.tanh(z / 2)
+
+
+@_with_derivative(_third_derivative)
 def _curvature(z: Array) -> Array:
     return jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
 

@@ -6,7 +6,7 @@ The standard deviation is that of the population (1 / m, as in glmnet and scikit
 passes. A constant column keeps the scale 1, so that it becomes 0 and not NaN.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -24,8 +24,9 @@ class Scaler(NamedTuple):
         scale: (n,), > 0.
     """
 
-    mean: ArrayLike
-    scale: ArrayLike
+    # Any: as a pytree it also holds in_axes, shapes and None.
+    mean: Any
+    scale: Any
 
 
 def fit_scaler(X: ArrayLike, sample_weight: ArrayLike | None = None) -> Scaler:
@@ -104,9 +105,9 @@ def column_moments(X: Float[Array, "m n"], w: Float[Array, " m"]) -> tuple[Float
     present = (w > 0)[:, None]
     low = jnp.min(jnp.where(present, X, jnp.inf), axis=0, initial=jnp.inf)
     high = jnp.max(jnp.where(present, X, -jnp.inf), axis=0, initial=-jnp.inf)
-    mean = jnp.clip(jnp.dot(w, X, precision="highest"), low, high)
+    mean = jnp.dot(w, X, precision="highest")
     constant = ~(low < high)
     span = jnp.where(constant, 1, high - low)  # squares of deviations in units of the span neither overflow nor vanish
     squares = ((X - mean[None, :]) / span[None, :]) ** 2
     variance = jnp.sum(jnp.where(present, w[:, None] * squares, 0), axis=0)
-    return mean, jnp.where(constant, 0, span * jnp.sqrt(variance))
+    return jnp.where(constant, high, mean), jnp.where(constant, 0, span * jnp.sqrt(variance))

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxlr.checks import is_concrete
 from jaxlr.status import SolverError, Status
 
 _LISTED = 5  # failed models named one by one in the text
@@ -42,7 +43,7 @@ class Fit:
         return jax.numpy.asarray(self.status) == Status.CONVERGED
 
     def __str__(self) -> str:
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self)):
+        if any(not is_concrete(leaf) for leaf in jax.tree.leaves(self)):
             return f"Fit({self.solver}, traced)"
         status, kkt, steps = np.asarray(self.status), np.asarray(self.kkt), np.asarray(self.num_steps)
         shape = f", shape {status.shape}" if status.ndim else ""

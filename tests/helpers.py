@@ -1,0 +1,118 @@
+"""What the tests share: tolerances in units of the dtype, errors in ulp, and checkers (which test_helpers.py checks)."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def x64() -> Iterator[None]:
+    """Float64 exists in every test of a module that imports this, also where JAX_ENABLE_X64=0 runs the suite."""
+    with jax.enable_x64(True):
+        yield
+
+
+def tolerance(dtype: Any, k: float) -> float:
+    """k units of rounding of the dtype."""
+    return k * float(jnp.finfo(dtype).eps)
+
+
+def ulp(exact: np.ndarray, dtype: Any) -> np.ndarray:
+    """One unit in the last place of the dtype at each exact value (float64); the smallest subnormal near 0."""
+    info = jnp.finfo(dtype)
+    magnitude = np.maximum(np.abs(np.asarray(exact, np.float64)), float(info.tiny))
+    power_of_two = (magnitude.view(np.int64) & ~((1 << 52) - 1)).view(np.float64)
+    return power_of_two * 2.0 ** -int(info.nmant)
+
+
+def ulp_error(actual: Any, exact: np.ndarray, tail: np.ndarray | float = 0.0) -> np.ndarray:
+    """Errors of actual in ulp of its own dtype against finite references exact + tail (float64 each).
+
+    The tail carries what float64 cannot, for actual in float64: actual - exact is exact when the two are close.
+    """
+    dtype = actual.dtype
+    return np.abs((np.asarray(actual).astype(np.float64) - exact) - tail) / ulp(exact, dtype)
+
+
+def assert_within_ulp(actual: Any, exact: np.ndarray, bar: float, *, at: Any, tail: np.ndarray | float = 0.0) -> float:
+    """The accuracy bar: at most `bar` ulp on normal results, at most the smallest normal number off below it.
+
+    XLA flushes subnormal results to zero, except those of float16, which are normal numbers of the float32 in which they
+    are computed. NaN belongs to NaN and infinity to infinity. Failures list the worst points.
+
+    Returns:
+        The largest error on normal results, in ulp.
+    """
+    actual = np.asarray(actual)
+    exact = np.asarray(exact, np.float64)
+    wide = actual.astype(np.float64)
+    info = jnp.finfo(actual.dtype)
+    assert actual.shape == exact.shape, f"shape {actual.shape}, expected {exact.shape}"
+    with np.errstate(invalid="ignore", over="ignore"):
+        off = np.abs((wide - exact) - tail)
+        error = off / ulp(exact, actual.dtype)
+    if actual.dtype != np.float16:
+        subnormal = np.abs(exact) < float(info.tiny)
+        error[subnormal] = np.where(off[subnormal] <= float(info.tiny), 0, np.inf)
+    odd = ~np.isfinite(off) | ~np.isfinite(exact)
+    error[odd] = np.where((wide[odd] == exact[odd]) | (np.isnan(wide[odd]) & np.isnan(exact[odd])), 0, np.inf)
+    if not np.all(error <= bar):
+        worst = np.argsort(error.ravel())[::-1][:8]
+        points = np.broadcast_to(np.asarray(at), actual.shape).ravel()
+        lines = [
+            f"at {points[i]!s}: got {wide.ravel()[i]!r}, exact {exact.ravel()[i]!r}: {error.ravel()[i]:.2f}" for i in worst
+        ]
+        raise AssertionError(f"{np.sum(error > bar)} of {error.size} beyond {bar} ulp ({actual.dtype}):\n" + "\n".join(lines))
+    return float(np.max(error, initial=0.0))
+
+
+def assert_tree_close(actual: Any, expected: Any, k: float, scale: float = 1.0) -> None:
+    """Two pytrees agree in structure, shapes and dtypes, and each leaf to k eps of (scale + its largest entry)."""
+    structures = jax.tree.structure(actual), jax.tree.structure(expected)
+    assert structures[0] == structures[1], f"structure {structures[0]}, expected {structures[1]}"
+    for (path, leaf), other in zip(jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True):
+        a, b, name = np.asarray(leaf), np.asarray(other), jax.tree_util.keystr(path) or "value"
+        assert (a.dtype, a.shape) == (b.dtype, b.shape), f"{name}: {a.dtype} {a.shape}, expected {b.dtype} {b.shape}"
+        if not np.issubdtype(a.dtype, np.inexact):
+            np.testing.assert_array_equal(a, b, err_msg=name)
+            continue
+        largest = np.max(np.abs(b), initial=0.0, where=np.isfinite(b))
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance(a.dtype, k) * (scale + largest), err_msg=name)
+
+
+def directional_derivative(f: Callable[[Any], Any], x: Any, v: Any) -> float:
+    """Central difference (f(x + h v) - f(x - h v)) / 2 h with h = eps^(1/3), which leaves an error of order eps^(2/3)."""
+    h = float(jnp.finfo(jax.tree.leaves(x)[0].dtype).eps) ** (1 / 3)
+
+    def at(t: float) -> float:
+        return float(f(jax.tree.map(lambda a, b: a + t * b, x, v)))
+
+    return (at(h) - at(-h)) / (2 * h)
+
+
+def assert_is_gradient(f: Callable[[Any], Any], x: Any, g: Any, *, k: float = 100.0, num_directions: int = 3) -> None:
+    """g is the gradient of f at x: central differences along random directions agree to k eps^(2/3)."""
+    assert jax.tree.structure(x) == jax.tree.structure(g), "the gradient has another structure than its argument"
+    rng = np.random.default_rng(0)
+    for _ in range(num_directions):
+        v = jax.tree.map(lambda a: rng.standard_normal(np.shape(a)).astype(a.dtype), x)
+        products = jax.tree.map(lambda a, b: np.sum(np.asarray(a) * b), g, v)
+        expected, terms = directional_derivative(f, x, v), [float(p) for p in jax.tree.leaves(products)]
+        eps = float(jnp.finfo(jax.tree.leaves(x)[0].dtype).eps)
+        scale = 1 + abs(float(f(x))) + sum(abs(t) for t in terms)
+        np.testing.assert_allclose(sum(terms), expected, rtol=0, atol=k * eps ** (2 / 3) * scale)
+
+
+def count_traces(f: Callable) -> tuple[Callable, Callable[[], int]]:
+    """f under jit, and a function that says how often it has been traced."""
+    traces = []
+
+    def counted(*args):
+        traces.append(None)
+        return f(*args)
+
+    return jax.jit(counted), lambda: len(traces)

@@ -1,0 +1,102 @@
+"""The house rules that a machine can hold: imports run one way, files stay short, every public name is documented."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+import jaxlr
+
+PACKAGE = Path(jaxlr.__file__).parent
+LAYERS = [
+    {"numerics", "status"},
+    {"model", "checks"},
+    {"metrics", "preprocessing", "resampling", "conversions"},
+    {"objective"},
+    {"certificates"},
+    {"solvers.shared"},
+    {"solvers.newton"},
+    {"result"},
+    {"fitting"},
+    {"selection"},
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" and path.parent.name != "datasets")
+OPTIONAL = {"matplotlib", "sklearn", "pandas", "joblib", "beartype", "hypothesis", "pytest"}
+PUBLIC = [name for name in vars(jaxlr) if not name.startswith("_") and getattr(jaxlr, name).__doc__ is not None]
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module, [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, []) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    for source, names in imported(path):
+        if not source.startswith("jaxlr"):
+            continue
+        inner = source.removeprefix("jaxlr").removeprefix(".")
+        targets = [inner] if inner in RANK else [f"{inner}.{name}".removeprefix(".") for name in names]
+        for target in targets:
+            assert RANK[target] < RANK[module], f"{module} imports {target}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_optional_dependencies_are_not_imported_at_the_top(path):
+    assert not {source.split(".")[0] for source, _ in imported(path)} & OPTIONAL
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_is_one_idea_of_at_most_300_lines(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 300
+    assert ast.get_docstring(ast.parse(text))
+
+
+def test_vmap_lives_at_the_front_door_and_in_scoring_only():
+    users = {path.stem for path in FILES if "jax.vmap" in path.read_text().replace("``", "").replace("`jax.vmap`", "")}
+    examples = {"objective"}  # the docstring of Problem shows in_axes
+    assert users - examples <= {"fitting", "selection", "resampling"}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_function_documents_arguments_and_returns(name):
+    thing = getattr(jaxlr, name)
+    assert inspect.getdoc(thing)
+    if inspect.isfunction(thing) and inspect.signature(thing).parameters:
+        doc = inspect.getdoc(thing)
+        assert "Args:" in doc
+        assert "Returns:" in doc or "Raises:" in doc
+        assert "Example:" in doc
+        for argument in inspect.signature(thing).parameters:
+            assert f"{argument}:" in doc, f"{name} does not document {argument}"
+
+
+CONTRACT = {
+    "sigmoid": "z", "log_sigmoid": "z", "logistic_loss": "z y", "residual": "z y", "curvature": "z",
+    "logits": "params X offset", "predict_proba": "params X offset", "predict": "params X threshold offset",
+    "loss": "params problem", "gradient": "params problem", "hessian": "params problem", "hvp": "params problem v",
+    "kkt_residual": "params problem", "duality_gap": "params problem", "raise_on_failure": "fit",
+    "Problem": "X y sample_weight offset l1 l2 penalty_factor fit_intercept",
+    "fit": "X y sample_weight offset l1 l2 penalty_factor fit_intercept standardize init solver tol max_steps",
+    "l2_from_C": "C weight_sum", "elastic_net": "alpha l1_ratio",
+    "kfold": "key m num_folds", "stratified_kfold": "key y num_folds", "bootstrap": "key m num_samples",
+    "cross_validate": "X y l1 l2 folds key metrics select rule refit sample_weight offset options",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_signatures_are_those_of_the_contract(name):
+    assert " ".join(inspect.signature(getattr(jaxlr, name)).parameters) == CONTRACT[name]
+
+
+def test_status_values_never_change():
+    expected = {"CONVERGED": 0, "MAX_STEPS": 1, "STALLED": 2, "SEPARATED": 3, "NONFINITE": 4, "INVALID": 5, "NOT_RUN": 6}
+    assert {status.name: status.value for status in jaxlr.Status} == expected
+    assert all(status.advice.endswith(".") for status in jaxlr.Status)

@@ -1,0 +1,77 @@
+"""Folds and bootstraps are weights: every row is held out once, classes are spread evenly, draws follow the key alone."""
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import jaxlr
+
+KEY = jax.random.key(7)
+SIZES = st.sampled_from([(2, 2), (7, 2), (7, 7), (10, 3), (23, 5)])
+
+
+@given(SIZES, st.integers(0, 2**31 - 1))
+def test_every_row_is_held_out_by_exactly_one_fold(size, seed):
+    m, k = size
+    folds = np.asarray(jaxlr.kfold(jax.random.key(seed), m, k))
+    assert folds.shape == (k, m)
+    assert np.array_equal((folds == 0).sum(0), np.ones(m))
+    assert set(np.unique(folds)) <= {0.0, 1.0}
+
+
+@given(SIZES, st.integers(0, 2**31 - 1))
+def test_fold_sizes_differ_by_at_most_one(size, seed):
+    m, k = size
+    held_out = (np.asarray(jaxlr.kfold(jax.random.key(seed), m, k)) == 0).sum(1)
+    assert np.ptp(held_out) <= 1
+
+
+@given(SIZES, st.integers(0, 2**31 - 1))
+def test_stratified_folds_spread_each_class_and_the_total_evenly(size, seed):
+    m, k = size
+    y = np.random.default_rng(seed).integers(0, 2, m)
+    held_out = np.asarray(jaxlr.stratified_kfold(jax.random.key(seed), y, k)) == 0
+    assert np.array_equal(held_out.sum(0), np.ones(m))
+    for rows in (np.ones(m, bool), y == 0, y == 1):
+        assert np.ptp(held_out[:, rows].sum(1)) <= 1
+
+
+def test_folds_depend_on_the_key():
+    one, other = (np.asarray(jaxlr.kfold(key, 100, 5)) for key in jax.random.split(KEY))
+    assert not np.array_equal(one, other)
+    assert np.array_equal(one, np.asarray(jaxlr.kfold(jax.random.split(KEY)[0], 100, 5)))
+
+
+def test_bootstrap_rows_are_counts_that_sum_to_m():
+    counts = np.asarray(jaxlr.bootstrap(KEY, 40, 300))
+    assert np.array_equal(counts.sum(1), np.full(300, 40.0))
+    assert np.array_equal(counts, np.round(counts))
+    assert counts.min() == 0
+    # A count is Binomial(40, 1/40): variance 39/40; the mean of 12,000 squares is within 5 standard errors (0.02) of it.
+    assert abs(((counts - 1) ** 2).mean() - 39 / 40) < 0.1
+
+
+def test_a_bootstrap_row_does_not_depend_on_how_many_rows_there_are():
+    assert np.array_equal(np.asarray(jaxlr.bootstrap(KEY, 30, 4)), np.asarray(jaxlr.bootstrap(KEY, 30, 9))[:4])
+
+
+def test_resampling_runs_under_jit():
+    jitted = jax.jit(lambda key: jaxlr.kfold(key, 12, 3))
+    assert np.array_equal(np.asarray(jitted(KEY)), np.asarray(jaxlr.kfold(KEY, 12, 3)))
+
+
+@pytest.mark.parametrize("num_folds", [0, 1, 11, True])
+def test_an_impossible_number_of_folds_is_refused(num_folds):
+    with pytest.raises(ValueError, match="expected num_folds"):
+        jaxlr.kfold(KEY, 10, num_folds)
+
+
+def test_impossible_bootstraps_and_labels_are_refused():
+    with pytest.raises(ValueError, match="expected num_samples"):
+        jaxlr.bootstrap(KEY, 10, 0)
+    with pytest.raises(ValueError, match="expected m"):
+        jaxlr.bootstrap(KEY, 0, 10)
+    with pytest.raises(ValueError, match="expected y"):
+        jaxlr.stratified_kfold(KEY, np.zeros((2, 3)), 2)

@@ -1,0 +1,130 @@
+"""Cross-validation against the loop that it replaces; what did not converge is never chosen."""
+
+import jax
+import numpy as np
+import pytest
+
+import jaxlr
+from jaxlr import Status, cross_validate, fit
+
+EPS = np.finfo(np.float64).eps
+M, N, K = 60, 3, 5
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(M, N))
+Y = (RNG.random(M) < 1 / (1 + np.exp(-X @ [1.5, -1.0, 0.0]))).astype(float)
+S = RNG.integers(1, 4, M).astype(float)
+L2 = np.array([1.0, 0.1, 0.01, 1e-3])
+FOLDS = (RNG.permutation(M)[None, :] % K != np.arange(K)[:, None]).astype(float)
+METRICS = ("log_loss", "accuracy", "roc_auc")
+
+
+@pytest.fixture(scope="module")
+def cv():
+    return cross_validate(X, Y, l2=L2, folds=FOLDS, sample_weight=S, metrics=METRICS)
+
+
+def test_scores_are_those_of_the_rows_that_each_fold_holds_out(cv):
+    assert cv.fits.status.shape == (K, 4)
+    for i in (0, K - 1):
+        rows = FOLDS[i] == 0
+        for j in (0, 3):
+            one = fit(X[~rows], Y[~rows], sample_weight=S[~rows], l2=L2[j])
+            z = np.asarray(jaxlr.logits(one.params, X[rows]))
+            expected = {
+                "log_loss": np.average(np.logaddexp(0, z) - Y[rows] * z, weights=S[rows]),
+                "accuracy": np.average((z >= 0) == Y[rows], weights=S[rows]),
+                "roc_auc": float(jaxlr.metrics.roc_auc(Y[rows], z, sample_weight=S[rows])),
+            }
+            for name, value in expected.items():
+                assert abs(float(cv.scores[name][i, j]) - value) <= 1e-8  # two fits, each to tol 1e-10 over a curvature of 1e-2
+
+
+def test_mean_and_standard_error_are_over_folds(cv):
+    for name in METRICS:
+        scores = np.asarray(cv.scores[name])
+        np.testing.assert_allclose(np.asarray(cv.mean[name]), scores.mean(0), rtol=10 * EPS)
+        np.testing.assert_allclose(np.asarray(cv.standard_error[name]), scores.std(0, ddof=1) / np.sqrt(K), rtol=100 * EPS)
+
+
+def test_best_is_the_lowest_loss_and_one_se_the_strongest_penalty_within_one_standard_error(cv):
+    mean, error = np.asarray(cv.mean["log_loss"]), np.asarray(cv.standard_error["log_loss"])
+    best = int(np.argmin(mean))
+    close = mean <= mean[best] + error[best]
+    assert cv.best == (best,)
+    assert cv.one_se == (int(np.argmax(np.where(close, L2, -np.inf))),)
+
+
+def test_the_choice_does_not_depend_on_the_order_of_the_grid(cv):
+    other = cross_validate(X, Y, l2=L2[::-1], folds=FOLDS, sample_weight=S)
+    assert L2[::-1][other.best] == L2[cv.best]
+    assert L2[::-1][other.one_se] == L2[cv.one_se]
+
+
+@pytest.mark.parametrize("rule", ["best", "one_se"])
+def test_the_refit_is_the_fit_of_all_rows_at_the_chosen_penalty(rule):
+    got = cross_validate(X, Y, l2=L2, folds=FOLDS, rule=rule)
+    expected = fit(X, Y, l2=L2[got.best if rule == "best" else got.one_se])
+    np.testing.assert_allclose(np.asarray(got.refit.params.coef), np.asarray(expected.params.coef), rtol=100 * EPS)
+    assert cross_validate(X, Y, l2=L2, folds=FOLDS, refit=False).refit is None
+
+
+def test_more_is_better_for_accuracy_and_auc():
+    for name in ("accuracy", "roc_auc"):
+        got = cross_validate(X, Y, l2=L2, folds=FOLDS, select=name, refit=False)
+        assert got.best == (int(np.argmax(np.asarray(got.mean[name]))),)
+
+
+def test_a_number_of_folds_is_stratified_and_follows_the_key():
+    one, same, other = (
+        cross_validate(X, Y, l2=L2, folds=K, key=jax.random.key(i), refit=False).scores["log_loss"] for i in (0, 0, 1)
+    )
+    assert np.array_equal(np.asarray(one), np.asarray(same))
+    assert not np.array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_a_grid_may_have_any_shape():
+    got = cross_validate(X, Y, l2=L2.reshape(2, 2), folds=FOLDS)
+    assert got.fits.status.shape == (K, 2, 2)
+    assert len(got.best) == len(got.one_se) == 2
+    single = cross_validate(X, Y, l2=0.1, folds=FOLDS)
+    assert single.best == single.one_se == ()
+    assert single.mean["log_loss"].shape == ()
+
+
+def test_a_model_that_did_not_converge_scores_nan_and_its_penalty_is_not_chosen():
+    separated = (X[:, 0] > 0).astype(float)  # without a penalty there is no estimate
+    got = cross_validate(X, separated, l2=np.array([0.0, 0.1]), folds=FOLDS)
+    assert np.asarray(got.fits.status)[:, 0].tolist() == [Status.SEPARATED] * K
+    assert np.isnan(np.asarray(got.scores["log_loss"])[:, 0]).all()
+    assert got.best == got.one_se == (1,)
+
+
+def test_where_nothing_can_be_chosen_a_warning_says_so_and_the_fits_are_kept():
+    separated = (X[:, 0] > 0).astype(float)
+    with pytest.warns(UserWarning, match="nothing is chosen"):
+        got = cross_validate(X, separated, l2=np.array([0.0]), folds=FOLDS)
+    assert (got.best, got.one_se, got.refit) == (None, None, None)
+    assert got.fits.status.shape == (K, 1)
+
+
+def test_options_reach_the_fits():
+    got = cross_validate(X * [1, 10, 100], Y, l2=L2, folds=FOLDS, standardize=True, penalty_factor=np.ones(N))
+    plain = cross_validate(X, Y, l2=L2, folds=FOLDS, standardize=True)
+    np.testing.assert_allclose(np.asarray(got.mean["log_loss"]), np.asarray(plain.mean["log_loss"]), rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"folds": 5}, "expected a key"),
+        ({"folds": FOLDS[:, :-1]}, r"weights \(k, 60\), got shape \(5, 59\)"),
+        ({"folds": np.ones((2, M))}, "every fold to hold out rows"),
+        ({"metrics": ("mse",)}, "expected metrics among log_loss, accuracy, roc_auc, got 'mse'"),
+        ({"rule": "min"}, "expected rule"),
+        ({"l2": np.array([-1.0])}, "expected l2 >= 0"),
+        ({"X": X[None]}, "without batch axes"),
+    ],
+)
+def test_bad_input_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        cross_validate(**({"X": X, "y": Y, "l2": L2, "folds": FOLDS} | changes))
