@@ -114,7 +114,7 @@ def coordinate_descent(theta, g, H, l1):
 def constructed(fit_intercept: bool = True, seed: int = 0, l1=0.0, l2=0.0, zeros: bool = False) -> tuple[Problem, Params]:
     """A weighted problem with an offset, m = 12 and n = 3, and its optimum: see the module docstring."""
     rng = np.random.default_rng(seed)
-    X, s, offset = rng.standard_normal((12, 3)) + 1, rng.uniform(0.5, 2, 12), rng.uniform(-0.25, 0.25, 12)
+    X, s, offset = rng.standard_normal((12, 3)) + 0.3, rng.uniform(0.5, 2, 12), rng.uniform(-0.25, 0.25, 12)
     coef = rng.uniform(0.1, 0.4, 3) * np.array([1, -1, 0 if zeros else 1])
     optimum = Params(coef, np.float64(0.25 if fit_intercept else 0))
     l1, l2 = np.broadcast_to(l1, 3), np.broadcast_to(l2, 3)
@@ -129,11 +129,11 @@ def constructed(fit_intercept: bool = True, seed: int = 0, l1=0.0, l2=0.0, zeros
 
 CONSTRUCTED = {
     "no penalty": {},
-    "l2": {"l2": 0.125},
-    "l2 per column": {"l2": np.array([0.125, 0.01, 0.03])},
-    "l1": {"l1": 0.03},
-    "l1 with a zero": {"l1": 0.03, "zeros": True},
-    "both": {"l1": 0.03, "l2": 0.03, "zeros": True},
+    "l2": {"l2": 0.05},
+    "l2 per column": {"l2": np.array([0.05, 0.01, 0.03])},
+    "l1": {"l1": 0.02},
+    "l1 with a zero": {"l1": 0.02, "zeros": True},
+    "both": {"l1": 0.02, "l2": 0.02, "zeros": True},
 }
 each_constructed = pytest.mark.parametrize("kind", CONSTRUCTED.values(), ids=CONSTRUCTED)
 each_bounded = pytest.mark.parametrize("kind", list(CONSTRUCTED.values())[1:], ids=list(CONSTRUCTED)[1:])
@@ -204,12 +204,12 @@ def test_kkt_grows_in_proportion_to_the_distance_from_the_optimum(kind, fit_inte
 
 @each_intercept
 def test_kkt_jumps_at_the_kink_of_l1(fit_intercept):
-    problem, optimum = constructed(fit_intercept, l1=0.03, zeros=True)
+    problem, optimum = constructed(fit_intercept, l1=0.02, zeros=True)
     sd = pieces_sd(problem)
     for tiny in (1e-9, -1e-9):
         off = optimum._replace(coef=optimum.coef + tiny * np.array([0, 0, 1]))
         # u = -l1 / 2 there: moving up meets u + l1 = l1 / 2, moving down |u - l1| = 3 l1 / 2
-        np.testing.assert_allclose(_kkt(off, problem), (0.5 if tiny > 0 else 1.5) * 0.03 / sd[2], rtol=1e-6)
+        np.testing.assert_allclose(_kkt(off, problem), (0.5 if tiny > 0 else 1.5) * 0.02 / sd[2], rtol=1e-6)
 
 
 def pieces_sd(problem: Problem) -> np.ndarray:
@@ -328,7 +328,7 @@ def test_kkt_is_unchanged_when_a_column_is_rescaled_with_its_penalty(case, facto
 
 @each_intercept
 def test_gap_is_unchanged_when_a_column_is_rescaled_with_its_penalty(fit_intercept):
-    problem, optimum = constructed(fit_intercept, l1=0.03, l2=0.03)
+    problem, optimum = constructed(fit_intercept, l1=0.02, l2=0.02)
     factors = np.array([8.0, -0.25, 1.0])
     rescaled = replace(problem, X=problem.X * factors, l1=problem.l1 * np.abs(factors), l2=problem.l2 * factors**2)
     for by in (0.01, 1.0, 100.0):
@@ -338,7 +338,7 @@ def test_gap_is_unchanged_when_a_column_is_rescaled_with_its_penalty(fit_interce
 
 
 def test_gap_is_unchanged_when_a_column_is_shifted():
-    problem, optimum = constructed(l1=0.03, l2=0.03)
+    problem, optimum = constructed(l1=0.02, l2=0.02)
     at, shift = moved(optimum, 0.5), np.array([4.0, 0.0, -2.0])
     shifted = at._replace(intercept=at.intercept - shift @ at.coef)
     expected = _gap(at, problem)
@@ -360,11 +360,11 @@ def test_the_penalty_of_a_constant_column_is_measured_as_it_is(fit_intercept):
 
 @each_intercept
 def test_an_infinite_l1_holds_a_coefficient_at_zero_for_both_certificates(fit_intercept):
-    problem, optimum = constructed(fit_intercept, l1=np.array([0.03, 0.03, 0.03]), zeros=True)
-    held = replace(problem, l1=np.array([0.03, 0.03, np.inf]))
+    problem, optimum = constructed(fit_intercept, l1=np.array([0.02, 0.02, 0.02]), zeros=True)
+    held = replace(problem, l1=np.array([0.02, 0.02, np.inf]))
     assert _kkt(optimum, held) <= tolerance(float, 16)
     assert _gap(optimum, held) <= tolerance(float, 64)
-    two = replace(held, X=problem.X[:, :2], l1=0.03, l2=0.0)
+    two = replace(held, X=problem.X[:, :2], l1=0.02, l2=0.0)
     at = moved(optimum, 0.5)
     at = at._replace(coef=at.coef * np.array([1, 1, 0]))
     assert_tree_close(_gap(at, held), _gap(at._replace(coef=at.coef[:2]), two), 16)
@@ -396,14 +396,9 @@ def test_gap_of_float32_is_finite_and_a_bound_too(penalty, data):
     params = data.draw(params_for(problem))
     best = jax.tree.map(np.float32, reference_optimum(problem))
     narrow, params = jax.tree.map(np.float32, (problem, params))
-    points = [
-        params,
-        best,
-        moved(best, np.float32(1e-2)),
-        *(jax.tree.map(lambda a, t=t: a * np.float32(t), params) for t in (1e3, 1e5)),
-    ]
+    points = [params, best, moved(best, 1e-2), *(jax.tree.map(lambda a, t=t: a * t, params) for t in (1e3, 1e5))]
+    points = jax.tree.map(np.float32, points)
     for point in points:
-        point = jax.tree.map(np.float32, point)
         gap = _gap(point, narrow)
         assert gap.dtype == np.float32
         assert np.isfinite(gap)
@@ -455,15 +450,12 @@ def test_gap_of_hard_problems_is_finite_and_a_bound(name, fit_intercept, dtype):
     best = jax.tree.map(lambda a: a.astype(dtype), reference_optimum(problem, 300))
     zero = jax.tree.map(np.zeros_like, best)
     points = [zero, best, *(moved(best, by) for by in (1e-3, 1.0)), *(moved(zero, by) for by in (1e3, -1e3, 1e5, -1e5))]
-    far = float(np.max(np.abs(problem.X))) * 1e5
-    for point in points:
-        point = jax.tree.map(lambda a: np.asarray(a, dtype), point)
+    for point in jax.tree.map(lambda a: np.asarray(a, dtype), points):
         gap = _gap(point, problem)
         assert np.isfinite(gap), f"at {point}: {gap}"
-        z = pieces(problem)[0] @ joined(point)
-        logit = 1 + np.max(np.abs(z)) + np.max(np.abs(pieces(problem)[3]))
-        assert logit < 10 * (far + 1e5)
-        assert_gap_bounds_suboptimality(gap, point, problem, best, k=64 * logit)  # rounding of the logits themselves
+        A, _, _, offset, _, _ = pieces(problem)
+        terms = 1 + np.max(np.abs(A) @ np.abs(joined(point)) + np.abs(offset))  # the logits themselves are rounded
+        assert_gap_bounds_suboptimality(gap, point, problem, best, k=64 * terms)
 
 
 @each_bounded
@@ -483,7 +475,7 @@ def test_gap_of_a_ridge_is_of_the_order_of_the_squared_kkt_residual(kind, fit_in
     for by in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
         at = moved(optimum, by)
         ratios.append(float(_gap(at, problem)) / float(_kkt(at, problem)) ** 2)
-    assert 0.01 < min(ratios)
+    assert min(ratios) > 0.01
     assert max(ratios) < 1.1 * min(ratios)  # constant up to the change of curvature at 1e-2
 
 
@@ -496,11 +488,12 @@ def test_gap_tends_to_zero_with_the_distance_to_the_optimum(kind, fit_intercept)
     assert gaps[-1] <= 1e-7  # at most linear in the distance
 
 
-@each_bounded
+@pytest.mark.parametrize("kind", ["l2", "l2 per column", "both"])
 @each_intercept
-def test_gap_is_not_far_over_the_true_suboptimality(kind, fit_intercept):
-    # A bound of any use: near the optimum within a factor that the conditioning of the problem explains.
-    problem, optimum = constructed(fit_intercept, **kind)
+def test_gap_is_not_far_over_the_true_suboptimality_where_every_column_has_an_l2_term(kind, fit_intercept):
+    # Both are quadratic in the distance, with factors that differ by the conditioning of the problem. With an l1 term alone
+    # the dual point has to be scaled and the gap is linear in the distance.
+    problem, optimum = constructed(fit_intercept, **CONSTRUCTED[kind])
     for by in (1e-1, 1e-2, 1e-3):
         at = moved(optimum, by)
         excess = float(exact_loss(at, problem) - exact_loss(optimum, problem))
@@ -594,7 +587,7 @@ def test_a_weight_of_zero_equals_an_absent_row_whatever_finite_filler_stands_the
 
 
 def test_a_weight_of_zero_hides_the_largest_float32_from_both_certificates():
-    problem, optimum = jax.tree.map(np.float32, constructed(l1=0.03, l2=0.03))
+    problem, optimum = jax.tree.map(np.float32, constructed(l1=0.02, l2=0.02))
     s, X, offset = (getattr(problem, k).copy() for k in ("sample_weight", "X", "offset"))
     s[4], X[4], offset[4] = 0, np.finfo(np.float32).max, np.finfo(np.float32).max
     present = replace(problem, sample_weight=s, X=X, offset=offset)
@@ -605,9 +598,9 @@ def test_a_weight_of_zero_hides_the_largest_float32_from_both_certificates():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_design_decides_the_dtype(dtype):
-    problem, optimum = constructed(l1=0.03, l2=0.03)
+    problem, optimum = constructed(l1=0.02, l2=0.02)
     problem = replace(problem, X=problem.X.astype(dtype))
-    for value in (*both(optimum, problem), kkt_residual(optimum, problem), duality_gap(optimum, problem)):
+    for value in both(optimum, problem):
         assert value.shape == ()
         assert value.dtype == dtype
 
@@ -616,32 +609,38 @@ def test_labels_of_any_type_give_the_same_certificates():
     X, y = np.random.default_rng(0).standard_normal((6, 2)), np.array([0, 1, 1, 0, 1, 0])
     params = Params(np.array([1.0, -2.0]), np.float64(0.5))
     expected = both(params, Problem(X, y.astype(float), l2=0.125))
-    for kind in (np.int32, np.uint8, np.bool_, np.float32):
+    for kind in (np.int32, np.bool_, np.float32):
         assert_tree_close(both(params, Problem(X, y.astype(kind), l2=0.125)), expected, 0)
 
 
 def test_vmap_over_penalties_and_params_is_a_loop():
-    problem, optimum = constructed(l1=0.03)
+    problem, optimum = constructed(l1=0.02)
     l2 = np.array([0.0, 0.01, 1.0, 100.0])
     by = np.array([0.0, 1e-3, 1.0, 1e3])
     batch = Params(*(np.stack(leaves) for leaves in zip(*(moved(optimum, b) for b in by), strict=True)))
     axes = Problem(None, None, None, None, l1=None, l2=0)
     strengths = np.broadcast_to(l2[:, None], (4, 3))
-    for f in (kkt_residual, duality_gap):
+    for f, jitted in ((kkt_residual, _kkt), (duality_gap, _gap)):
         values = jax.jit(jax.vmap(f, in_axes=(0, axes)))(batch, replace(problem, l2=strengths))
         for i in range(4):
-            assert_tree_close(values[i], f(moved(optimum, by[i]), replace(problem, l2=strengths[i])), 64)
+            assert_tree_close(values[i], jitted(moved(optimum, by[i]), replace(problem, l2=strengths[i])), 64)
 
 
 def test_a_nan_lane_leaves_its_neighbours_alone():
     problem, optimum = constructed(l2=0.1)
     coef = np.stack([optimum.coef + 0.1, optimum.coef * np.nan, optimum.coef - 0.1])
     batch = Params(coef, np.zeros(3))
-    for f, bad in ((kkt_residual, np.isnan), (duality_gap, np.isinf)):
-        values = jax.vmap(f, in_axes=(0, None))(batch, problem)
+    for f, jitted, bad in ((kkt_residual, _kkt, np.isnan), (duality_gap, _gap, np.isinf)):
+        values = jax.jit(jax.vmap(f, in_axes=(0, None)))(batch, problem)
         assert bad(values[1])
         for i in (0, 2):
-            assert_tree_close(values[i], f(Params(coef[i], np.zeros(())), problem), 16)
+            assert_tree_close(values[i], jitted(Params(coef[i], np.zeros(())), problem), 16)
+
+
+def test_without_jit_the_certificates_are_the_same():
+    problem, optimum = constructed(l1=0.02, l2=0.02)
+    at = moved(optimum, 0.5)
+    assert_tree_close((kkt_residual(at, problem), duality_gap(at, problem)), both(at, problem), 64)
 
 
 def test_new_strengths_are_not_traced_again():
