@@ -86,8 +86,8 @@ def standard_units(problem: Problem) -> tuple[Float[Array, " n"], Float[Array, "
 def duality_gap(params: Params, problem: Problem) -> Float[Array, ""]:
     """A bound on J(params) - min J, whatever params are.
 
-    The dual point: the residuals after a step of the intercept that brings their weighted sum close to 0, those of the
-    heavier sign shrunk until it is 0, and all of them until the columns without an l2 term satisfy |a_j| <= l1_j.
+    The dual point: shift the intercept until the weighted residuals sum to 0, then shrink them until the columns without
+    an l2 term satisfy |a_j| <= l1_j.
 
     Args:
         params: coef (n,), intercept ().
@@ -107,13 +107,13 @@ def duality_gap(params: Params, problem: Problem) -> Float[Array, ""]:
     coef, y = jnp.asarray(params.coef, X.dtype), jnp.asarray(problem.y, X.dtype)
     w = row_weights(problem)
     z = problem_logits(params, problem)
-    r = _balanced_residuals(z, y, w) if problem.fit_intercept else residual(z, y)
-    a = jnp.dot(w * r, X, precision=jax.lax.Precision.HIGHEST)
+    balanced = z + _balancing_shift(z, y, w) if problem.fit_intercept else z
+    a = jnp.dot(w * residual(balanced, y), X, precision=jax.lax.Precision.HIGHEST)
 
     # Columns without an l2 term need |a_j| <= l1_j, to the last digit.
     room = (1 - 4 * jnp.finfo(X.dtype).eps) * l1 / jnp.abs(a)
     shrink = jnp.min(jnp.where((l1 > 0) & (l2 == 0) & (jnp.abs(a) > l1), room, 1), initial=1)
-    gap = jnp.sum(w * _divergence(z, y, shrink * r)) + jnp.sum(_conjugacy(coef, -shrink * a, l1, l2))
+    gap = jnp.sum(w * _divergence(z, balanced, y, shrink)) + jnp.sum(_conjugacy(coef, -shrink * a, l1, l2))
 
     unbounded = jnp.any((l1 == 0) & (l2 == 0))
     if problem.fit_intercept:
@@ -121,12 +121,13 @@ def duality_gap(params: Params, problem: Problem) -> Float[Array, ""]:
     return jnp.where(unbounded | jnp.isnan(gap), jnp.inf, gap)
 
 
-def _divergence(z: Array, y: Array, r: Array) -> Array:
-    """An upper bound on KL(p || sigmoid(z)) for p = y + r: the smaller of two.
+def _divergence(z: Array, balanced: Array, y: Array, shrink: Array) -> Array:
+    """An upper bound on KL(p || sigmoid(z)) for p = y + r, r = shrink * residual(balanced, y): the smaller of two.
 
     Chi-square, (p - sigmoid(z))^2 / curvature(z), keeps its digits however small it is; it can overflow far from the
     optimum, where KL without its negative entropies, loss(z, y) - r z, is finite.
     """
+    r = shrink * residual(balanced, y)
     difference = r - residual(z, y)  # p - sigmoid(z)
     chi_square = jnp.where(difference == 0, 0, difference**2 / curvature(z))
     cross_entropy = logistic_loss(z, y) - r * z
@@ -142,15 +143,24 @@ def _conjugacy(c: Array, u: Array, l1: Array, l2: Array) -> Array:
     return square**2 + jnp.where(c == 0, 0, slope * jnp.abs(c))
 
 
-def _balanced_residuals(z: Array, y: Array, w: Array) -> Array:
-    """Residuals r with sum_i w_i r_i = 0 and y + r in [0, 1].
+def _balancing_shift(z: Array, y: Array, w: Array) -> Array:
+    """The root t of sum_i w_i residual(z_i + t, y_i) = 0, which grows in t.
 
-    Most of the way by a shift of the intercept: one Newton step s, cut to sign(s) log(1 + |s|), which never passes the
-    minimum of the loss in the intercept (Bach 2010). The rest by shrinking the residuals of the heavier sign.
+    Newton, a step s cut to sign(s) log(1 + |s|): that never passes the minimum of the loss in t (Bach 2010).
     """
-    newton = jnp.sum(w * residual(z, y)) / (jnp.sum(w * curvature(z)) + jnp.finfo(z.dtype).tiny)
-    r = residual(z - jnp.sign(newton) * jnp.log1p(jnp.abs(newton)), y)
-    wr = w * r
-    above, below = jnp.sum(jnp.maximum(wr, 0)), -jnp.sum(jnp.minimum(wr, 0))
-    lighter = jnp.minimum(above, below)
-    return r * lighter / jnp.where(r > 0, above, jnp.where(r < 0, below, 1))
+    eps, tiny = jnp.finfo(z.dtype).eps, jnp.finfo(z.dtype).tiny
+
+    def unbalanced(state):
+        _, total, rounding, steps = state
+        return (jnp.abs(total) > rounding) & (steps < 100)
+
+    def improve(state):
+        t, _, _, steps = state
+        wr = w * residual(z + t, y)
+        total, rounding = jnp.sum(wr), 4 * eps * jnp.sum(jnp.abs(wr))
+        newton = total / (jnp.sum(w * curvature(z + t)) + tiny)
+        t = jnp.where(jnp.abs(total) > rounding, t - jnp.sign(newton) * jnp.log1p(jnp.abs(newton)), t)
+        return t, total, rounding, steps + 1
+
+    zero = jnp.zeros_like(z, shape=())
+    return jax.lax.while_loop(unbalanced, improve, (zero, zero + jnp.inf, zero, 0))[0]

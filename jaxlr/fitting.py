@@ -15,16 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxlr.certificates import duality_gap, kkt_residual
+from jaxlr.certificates import duality_gap, kkt_of_gradient
 from jaxlr.checks import CORE_RANK, Data, check_classes, checked_arrays, is_concrete
 from jaxlr.model import Params
-from jaxlr.objective import Problem, loss, penalties, row_weights
+from jaxlr.objective import Problem, gradient, loss, penalties, row_weights
 from jaxlr.preprocessing import column_moments
 from jaxlr.result import Fit
 from jaxlr.solvers import newton
-from jaxlr.solvers.shared import from_working, share, to_working
+from jaxlr.solvers.shared import from_working, share, to_working, with_units
 from jaxlr.status import Status
 
+_CORE_RANK = CORE_RANK | {"present": 1, "mean": 1, "sd": 1}
 _DEFAULT_MAX_STEPS = 100
 _PRODUCTS_BYTES = 2**30  # products of columns stand up to this size; beyond it models run one after the other
 
@@ -121,28 +122,50 @@ def _checked_tol(tol: float | None, dtype: jnp.dtype) -> Array:
 def _program(
     arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], fit_intercept: bool, standardize: bool, max_steps: int
 ) -> Fit:
-    """One compiled program for the whole batch."""
-    present = _rows_with_weight(arrays)
-    fields = {name: _batch_axes_first(value, CORE_RANK[name], len(batch)) for name, value in arrays.items()}
-    fields["present"] = _batch_axes_first(present, 1, len(batch))
-    owned = {name: tuple(size > 1 for size in value.shape[: len(batch)]) for name, value in fields.items()}
+    """One compiled program: designs are an outer map, the models that share a design one flat inner map.
 
+    What depends on X and weights only is prepared before, once for each pair of them.
+    """
     m, n = arrays["X"].shape[-2:]
-    k = n + int(fit_intercept)
-    designs = int(np.prod(arrays["X"].shape[:-2], dtype=int))
+    k, designs = n + int(fit_intercept), int(np.prod(arrays["X"].shape[:-2], dtype=int))
     products_bytes = designs * m * k * (k + 1) // 2 * arrays["X"].dtype.itemsize
     with_products = int(np.prod(batch, dtype=int)) > designs and products_bytes <= _PRODUCTS_BYTES
+
+    fields = arrays | {"present": _rows_with_weight(arrays)} | _moments(arrays)
+    fields = {name: _batch_axes_first(value, _CORE_RANK[name], len(batch)) for name, value in fields.items()}
+    of_design = [axis for axis, size in enumerate(fields["X"].shape[: len(batch)]) if size > 1]
+    lanes = [size for axis, size in enumerate(batch) if axis not in of_design]
+    num_designs, num_lanes = len(of_design), int(np.prod(lanes, dtype=int))
+    layout = {}
+
+    def arrange(name: str, value: Array) -> Array:
+        value = jnp.moveaxis(value, of_design, range(num_designs))
+        outer, inner, core = value.shape[:num_designs], value.shape[num_designs : len(batch)], value.shape[len(batch) :]
+        layout[name] = [size > 1 for size in outer], any(size > 1 for size in inner)
+        if layout[name][1]:
+            inner = tuple(lanes)
+        outer = tuple(size for size in outer if size > 1)
+        return jnp.broadcast_to(value, value.shape[:num_designs] + inner + core).reshape(
+            outer + (num_lanes,) * layout[name][1] + core
+        )
+
+    fields = {name: arrange(name, value) for name, value in fields.items()}
 
     def one(fields: dict[str, Array]) -> Fit:
         return _fit_one(fields, tol, fit_intercept, standardize, max_steps, with_products)
 
-    mapped = one
-    for axis in reversed([axis for axis, size in enumerate(batch) if size > 1]):
-        axes = {name: 0 if owned[name][axis] else None for name in fields}
-        # Without the products, models that share a design would each copy it: they run one after the other.
-        mapped = _vmap(mapped, axes) if with_products or owned["X"][axis] else _loop(mapped, axes)
-    fields = {name: _squeeze_batch(value, len(batch)) for name, value in fields.items()}
-    return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape[sum(size > 1 for size in batch) :]), mapped(fields))
+    # Without the products, models that share a design would each copy it: they run one after the other.
+    across_lanes = _vmap if with_products or num_lanes == 1 else _loop
+    mapped = across_lanes(one, {name: 0 if layout[name][1] else None for name in fields}) if num_lanes > 1 else one
+    for axis in reversed(range(num_designs)):
+        mapped = _vmap(mapped, {name: 0 if layout[name][0][axis] else None for name in fields})
+
+    def restore(leaf: Array) -> Array:
+        core = leaf.shape[num_designs + (num_lanes > 1) :]
+        leaf = leaf.reshape(tuple(batch[axis] for axis in of_design) + tuple(lanes) + core)
+        return jnp.moveaxis(leaf, range(num_designs), of_design)
+
+    return jax.tree.map(restore, mapped(fields))
 
 
 def _vmap(function: Callable, axes: dict[str, int | None]) -> Callable:
@@ -163,8 +186,17 @@ def _batch_axes_first(value: Array, core_rank: int, batch_rank: int) -> Array:
     return value.reshape((1,) * missing + value.shape)
 
 
-def _squeeze_batch(value: Array, batch_rank: int) -> Array:
-    return value.squeeze(tuple(axis for axis in range(batch_rank) if value.shape[axis] == 1))
+def _moments(arrays: dict[str, Array]) -> dict[str, Array]:
+    """Mean and standard deviation of every column under every row of weights: (..., n), batch axes of X and weights."""
+    X = arrays["X"]
+    s = arrays.get("sample_weight", jnp.ones(X.shape[:-1], X.dtype))
+    rank = max(X.ndim - 2, s.ndim - 1)
+    X, s = _batch_axes_first(X, 2, rank), _batch_axes_first(s, 1, rank)
+    moments = jnp.vectorize(
+        lambda X, s: column_moments(X, row_weights(Problem(X, None, sample_weight=s))), signature="(m,n),(m)->(n),(n)"
+    )
+    mean, sd = moments(X, s)
+    return {"mean": mean, "sd": sd}
 
 
 def _rows_with_weight(arrays: dict[str, Array]) -> Array:
@@ -187,13 +219,14 @@ def _fit_one(
     start = Params(fields.get("coef", jnp.zeros_like(fields["X"][0])), fields.get("intercept", jnp.zeros_like(tol)))
     if not fit_intercept:
         start = Params(start.coef, jnp.zeros_like(tol))
-    data = {name: value for name, value in fields.items() if name not in ("coef", "intercept", "present")}
+    data = {name: value for name, value in fields.items() if name not in ("coef", "intercept", "present", "mean", "sd")}
     problem = Problem(**data, fit_intercept=fit_intercept)
     if standardize:
-        problem = _in_standard_deviations(problem)
+        problem = _in_standard_deviations(problem, fields["sd"])
 
     invalid = _is_invalid(problem)
     shared = share(problem.X, fields["present"], fit_intercept, with_products)
+    shared = with_units(shared, fields["mean"], fields["sd"], fit_intercept)
     working, inside = to_working(problem, start, shared)
     inside = jax.tree.map(lambda leaf: jnp.where(invalid, jnp.nan, leaf), inside)  # ends at once
     solution = newton.solve(working, inside, tol, max_steps, shared)
@@ -202,7 +235,7 @@ def _fit_one(
     held = invalid & (jnp.sum(row_weights(problem)) > 0)
     params = jax.tree.map(lambda found, given: jnp.where(held, given, found), params, start)
     _, returned = to_working(problem, params, shared)  # certified as rounded for the caller
-    kkt = kkt_residual(returned, working)
+    kkt = kkt_of_gradient(gradient(returned, working), returned.coef, working.l1, shared.units)
     status = jnp.where((solution.status == Status.CONVERGED) & ~(kkt <= tol), Status.STALLED, solution.status)
     return Fit(
         params=params,
@@ -215,10 +248,9 @@ def _fit_one(
     )
 
 
-def _in_standard_deviations(problem: Problem) -> Problem:
+def _in_standard_deviations(problem: Problem, sd: Array) -> Problem:
     """The problem with glmnet's standardization moved into the two penalty vectors; X stays as it is."""
     l1, l2 = penalties(problem)
-    _, sd = column_moments(problem.X, row_weights(problem))
     l1 = jnp.where(sd == 0, jnp.inf, l1 * sd)  # an infinite strength holds the coefficient of a constant column at 0
     return Problem(
         problem.X, problem.y, problem.sample_weight, problem.offset, l1, l2 * sd * sd, fit_intercept=problem.fit_intercept

@@ -396,11 +396,12 @@ def test_derivatives_at_plus_and_minus_forty_keep_their_digits(case, dtype):
 def test_derivatives_in_the_label(dtype):
     z = jnp.asarray([-INF, -40.0, -1.0, 0.0, 1.0, 40.0, INF] * 3, dtype)
     label = jnp.repeat(jnp.asarray([0.0, 0.25, 1.0], dtype), 7)
-    np.testing.assert_array_equal(np.asarray(jax.vmap(jax.grad(logistic_loss, argnums=1))(z, label)), np.asarray(-z))
-    np.testing.assert_array_equal(np.asarray(jax.vmap(jax.grad(residual, argnums=1))(z, label)), np.asarray(-jnp.ones_like(z)))
+    ones = np.asarray(jnp.ones_like(z))
+    np.testing.assert_array_equal(jax.jit(jax.vmap(jax.grad(logistic_loss, argnums=1)))(z, label), np.asarray(-z))
+    np.testing.assert_array_equal(jax.jit(jax.vmap(jax.grad(residual, argnums=1)))(z, label), -ones)
     mixed = jax.grad(jax.grad(logistic_loss, argnums=1), argnums=0), jax.grad(jax.grad(logistic_loss, argnums=0), argnums=1)
     for derivative in mixed:
-        np.testing.assert_array_equal(np.asarray(jax.vmap(derivative)(z, label)), np.asarray(-jnp.ones_like(z)))
+        np.testing.assert_array_equal(jax.jit(jax.vmap(derivative))(z, label), -ones)
 
 
 def test_both_derivatives_at_once_equal_each_alone():
@@ -517,11 +518,11 @@ def test_log_sigmoid_is_minus_the_loss_of_label_one(dtype):
 @each_function
 def test_the_dtype_of_the_logit_is_kept_whatever_the_label_is(dtype, name):
     z = jnp.asarray([-1.0, 0.0, 2.0], dtype)
-    labels = [()] if name in ("sigmoid", "log_sigmoid", "curvature") else [(1,), (True,), (0.5,), (np.float64(0.5),)]
+    labels = [()] if name in ("sigmoid", "log_sigmoid", "curvature") else [(True,), (np.float64(0.5),)]
     for label in labels:
-        assert FUNCTIONS[name](z, *label).dtype == z.dtype
-        assert jax.jit(FUNCTIONS[name])(z, *label).dtype == z.dtype
-        assert jax.vmap(jax.grad(FUNCTIONS[name]), in_axes=(0, *(None for _ in label)))(z, *label).dtype == z.dtype
+        slope = jax.vmap(jax.grad(FUNCTIONS[name]), in_axes=(0, *(None for _ in label)))
+        for f in (FUNCTIONS[name], jax.jit(FUNCTIONS[name]), jax.jit(slope)):
+            assert f(z, *label).dtype == z.dtype
 
 
 @each_function

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxlr.certificates import kkt_of_gradient, standard_units
+from jaxlr.certificates import kkt_of_gradient
 from jaxlr.model import Params
 from jaxlr.numerics import curvature, residual
 from jaxlr.objective import Problem, penalties, problem_logits, row_weights
@@ -33,6 +33,7 @@ _RUNNING = -1
 # logits of 1e6 take 20 to 60 steps); it falls with the square of the residual, so that neither the last steps nor the
 # verdict on separation feel it.
 _DAMPING = 1e-5
+_TRIALS = 4  # lengths tried at once, from 1 down towards the safe one, evenly on a log scale
 _PATIENCE = 5  # steps that look like separation before it is the verdict; under separation each divides the gradient by e
 
 
@@ -78,9 +79,10 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
         Solution.
     """
     A, n, eps = shared.A, shared.unit.shape[0], jnp.finfo(shared.A.dtype).eps
-    w, y, (l1, l2), units = row_weights(problem), jnp.asarray(problem.y), penalties(problem), standard_units(problem)
+    w, y, (l1, l2) = row_weights(problem), jnp.asarray(problem.y), penalties(problem)
     l1, l2 = (jnp.pad(strength, (0, A.shape[1] - n)) for strength in (l1, l2))  # the intercept is free of both
-    squares = jnp.append(units[0] ** 2 + units[1] ** 2, 1)[: A.shape[1]]  # mean squares of the columns
+    location, scale = shared.units
+    squares = jnp.append(location**2 + scale**2, 1)[: A.shape[1]]  # mean squares of the columns
     free = jnp.isfinite(l1)
     coercive = jnp.all((l2 > 0)[:n] | ~free[:n])
 
@@ -97,7 +99,7 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
 
     def length(x: Array, z: Array, d: Array, dz: Array, reach: Array) -> Array:
         safe = jnp.where(reach > 1, jnp.log1p(reach) / reach, 1)
-        trials = jnp.stack([jnp.ones_like(safe), jnp.sqrt(safe)])
+        trials = safe ** (np.arange(_TRIALS, dtype=A.dtype) / _TRIALS)
         zs, xs = z[None, :] + trials[:, None] * dz[None, :], x[None, :] + trials[:, None] * d[None, :]
         slopes = jnp.sum(residual(zs, y[None, :]) * (w * dz)[None, :], axis=1) + jnp.sum(xs * (l2 * d)[None, :], axis=1)
         return jnp.max(jnp.where(slopes <= 0, trials, safe))
@@ -106,7 +108,7 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
         x = state.x
         z = problem_logits(Params(x[:n], x[n:].sum()), problem)
         g = jnp.where(free, jnp.dot(w * residual(z, y), A, precision=_HIGHEST) + l2 * x, 0)
-        kkt = kkt_of_gradient(Params(g[:n], g[n:].sum()), x[:n], l1[:n], units)
+        kkt = kkt_of_gradient(Params(g[:n], g[n:].sum()), x[:n], l1[:n], shared.units)
         d = direction(g, z, kkt, state.jitter)
         factored = jnp.isfinite(jnp.sum(d))
         d = jnp.where(factored, d, 0)

@@ -28,19 +28,21 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 
 
 class Shared(NamedTuple):
-    """Prepared from X alone.
+    """Prepared from X alone, but for the units.
 
     Attributes:
         A: design in working coordinates (m, k); the last column is 1 with an intercept (k = n + 1), else k = n.
         center: (n,), 0 without an intercept.
         unit: (n,), > 0, the largest entry of the centered column.
         products: (m, k (k + 1) / 2), or None where they would not fit in memory.
+        units: location and scale (n,) in which the KKT residual measures the working columns, under the model's own weights.
     """
 
     A: Float[Array, "m k"]
     center: Float[Array, " n"]
     unit: Float[Array, " n"]
     products: Float[Array, "m N"] | None
+    units: tuple[Float[Array, " n"], Float[Array, " n"]] | None = None
 
 
 def share(X: Float[Array, "m n"], present: Bool[Array, " m"], fit_intercept: bool, with_products: bool) -> Shared:
@@ -70,6 +72,23 @@ def share(X: Float[Array, "m n"], present: Bool[Array, " m"], fit_intercept: boo
         A = jnp.concatenate([A, jnp.ones((X.shape[0], 1), X.dtype)], axis=1)
     i, j = np.triu_indices(A.shape[1])
     return Shared(A, center, unit, A[:, i] * A[:, j] if with_products else None)
+
+
+def with_units(shared: Shared, mean: Float[Array, " n"], sd: Float[Array, " n"], fit_intercept: bool) -> Shared:
+    """Add the units of the KKT residual, as `jaxlr.certificates.standard_units` defines them.
+
+    Args:
+        shared: the prepared design.
+        mean: of the columns of X under the model's own weights (n,).
+        sd: likewise (n,); 0 for a constant column.
+        fit_intercept: static; without it the root mean square is the scale.
+
+    Returns:
+        Shared with units.
+    """
+    location = (mean - shared.center) / shared.unit if fit_intercept else jnp.zeros_like(mean)
+    scale = (sd if fit_intercept else jnp.hypot(mean, sd)) / shared.unit
+    return shared._replace(units=(location, jnp.where(scale == 0, 1 / shared.unit, scale)))
 
 
 def hessian_of(shared: Shared, d: Float[Array, " m"]) -> Float[Array, "k k"]:

@@ -13,12 +13,15 @@ from scipy.optimize import linprog
 
 import jaxlr
 from jaxlr import Params, Problem, Status
+from jaxlr.certificates import standard_units
 from jaxlr.solvers import newton
 from jaxlr.solvers.shared import from_working, share, to_working
 from tests.helpers import tolerance, x64  # noqa: F401
 
 TOL = {np.float64: 1e-10, np.float32: 1e-5}  # of fit
 EPS = float(np.finfo(np.float64).eps)
+ZERO = Params(np.zeros((64, 6)), np.zeros(64))  # most batches are (64, 60, 6) with a start: one compilation
+FAR = 1024  # models of 7 rows and 2 columns in each batch with starts
 
 
 def _noisy(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -78,47 +81,53 @@ def _rank_deficient(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, d
     """A base (60, 3) with labels, and what may be written beside it without adding a direction (60, 3) each."""
     B, y = _noisy(rng, (60, 3))
     one, zero = np.ones(60), np.zeros(60)
-    group = np.arange(60) % 3
-    dummies = (group[:, None] == np.arange(3)).astype(float)
+    dummies = (np.arange(60)[:, None] % 3 == np.arange(3)).astype(float)
     B[:, 1:] = dummies[:, 1:]  # with an intercept, the full set of dummies is the base again
-    beside = {
-        "duplicated": B,
-        "duplicated in other units": B * [1e8, 1e-8, -3.0],
-        "sums": np.column_stack([B[:, 0] + B[:, 1], B[:, 0] - B[:, 2], B.sum(axis=1)]),
-        "sums to rounding": np.column_stack([0.1 * B[:, 0] + 0.7 * B[:, 1], B[:, 0] / 3 - B[:, 2], B @ [0.3, 0.9, 1.1]]),
-        "constant": np.column_stack([one, 1e3 * one, -0.1 * one]),
-        "zero": np.column_stack([zero, zero, zero]),
-        "all dummies": dummies,
-        "everything": np.column_stack([B[:, 0], 0.1 * one, zero]),
-    }
-    return B, y, beside
+    return (
+        B,
+        y,
+        {
+            "duplicated": B,
+            "duplicated in other units": B * [1e8, 1e-8, -3.0],
+            "sums": np.column_stack([B[:, 0] + B[:, 1], B[:, 0] - B[:, 2], B.sum(axis=1)]),
+            "sums to rounding": B @ np.array([[0.1, 0.7, 0], [1 / 3, 0, -1], [0.3, 0.9, 1.1]]).T,
+            "constant": np.column_stack([one, 1e3 * one, -0.1 * one]),
+            "zero": np.column_stack([zero, zero, zero]),
+            "all dummies": dummies,
+            "everything": np.column_stack([B[:, 0], 0.1 * one, zero]),
+        },
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_columns_that_add_no_direction_leave_the_minimum_where_it_was(dtype):
-    B, y, beside = _rank_deficient(np.random.default_rng(3))
-    B = B.astype(dtype).astype(float)
-    designs = np.stack([np.hstack([B, columns]) for columns in beside.values()])
-    reduced = jaxlr.fit(B, y)
-    fit = jaxlr.fit(designs.astype(dtype), y)
-    assert _statuses(fit) == {Status.CONVERGED}
+    bases, designs, labels = [], [], []
+    for seed in range(8):
+        B, y, beside = _rank_deficient(np.random.default_rng(seed))
+        bases.append(B.astype(dtype).astype(float))
+        designs += [np.hstack([B, columns]).astype(dtype) for columns in beside.values()]
+        labels.append(y)
+    reduced = jaxlr.fit(np.stack(bases), np.stack(labels))
+    fit = jaxlr.fit(np.stack(designs), np.repeat(labels, 8, axis=0), init=ZERO)
+    assert _statuses(reduced) == _statuses(fit) == {Status.CONVERGED}
     assert np.all(np.asarray(fit.kkt) <= TOL[dtype])
     # float32 rounds the sums: they then add a direction, in which the loss may fall by rounding times the logits.
-    np.testing.assert_allclose(fit.value, float(reduced.value), rtol=tolerance(dtype, 16))
+    np.testing.assert_allclose(fit.value, np.repeat(reduced.value, 8), rtol=tolerance(dtype, 16))
     if dtype == np.float64:
-        z = jaxlr.logits(fit.params, designs)
-        expected = np.broadcast_to(jaxlr.logits(reduced.params, B), z.shape)
+        z = jaxlr.logits(fit.params, np.stack(designs))
+        expected = np.repeat(jaxlr.logits(reduced.params, np.stack(bases)), 8, axis=0)
         # The value is flat there: what is determined are the logits, to the root of its rounding at worst.
         np.testing.assert_allclose(z, expected, rtol=0, atol=np.sqrt(EPS))
 
 
 def test_without_an_intercept_columns_that_add_no_direction_leave_the_minimum_where_it_was():
-    B, y, beside = _rank_deficient(np.random.default_rng(4))
     names = ("duplicated", "duplicated in other units", "sums", "sums to rounding", "zero")
-    designs = np.stack([np.hstack([B, beside[name]]) for name in names])
-    fit = jaxlr.fit(designs, y, fit_intercept=False)
-    assert _statuses(fit) == {Status.CONVERGED}
-    np.testing.assert_allclose(fit.value, float(fit.value[names.index("zero")]), rtol=16 * EPS)
+    for seed in range(4):
+        B, y, beside = _rank_deficient(np.random.default_rng(seed))
+        designs = np.stack([np.hstack([B, beside[name]]) for name in names])
+        fit = jaxlr.fit(designs, y, fit_intercept=False)
+        assert _statuses(fit) == {Status.CONVERGED}
+        np.testing.assert_allclose(fit.value, float(fit.value[names.index("zero")]), rtol=16 * EPS)
 
 
 def test_more_columns_than_rows_with_l2_reach_the_minimum_within_the_span_of_the_rows():
@@ -150,52 +159,47 @@ def _tiny(rng: np.random.Generator, count: int, m: int = 7, n: int = 2) -> tuple
     return X, y
 
 
+def _starts(rng: np.random.Generator, size: float | np.ndarray) -> Params:
+    size = np.broadcast_to(size, FAR)
+    return Params(size[:, None] * rng.standard_normal((FAR, 2)), size * rng.standard_normal(FAR))
+
+
 @given(seed=st.integers(0, 2**32 - 1), log_size=st.floats(-2, 6), log_unit=st.floats(-3, 3))
 def test_from_any_start_the_value_never_ends_above_that_of_the_start(seed, log_size, log_unit):
     rng = np.random.default_rng(seed)
-    X, y = _tiny(rng, 256)
-    X[128:] += rng.standard_normal((128, 7, 2))
+    X, y = _tiny(rng, FAR)
+    X[::2] += rng.standard_normal((FAR // 2, 7, 2))
     X *= 10**log_unit
-    start = Params(10**log_size * rng.standard_normal((256, 2)), 10**log_size * rng.standard_normal(256))
+    start = _starts(rng, 10**log_size)
     fit = jaxlr.fit(X, y, init=start)
     first, last = (np.asarray(_values(params, X, y)) for params in (start, fit.params))
     assert np.all(np.isfinite(fit.params.coef))
     assert np.all(last <= first * (1 + 16 * EPS) + 16 * EPS)
 
 
-@jax.jit
-@jax.vmap
-def _single_step(X, y, params):
-    """One call of the solver with max_steps = 1."""
-    problem = Problem(X, y)
-    shared = share(X, jnp.ones(X.shape[0], bool), True, False)
-    working, inside = to_working(problem, params, shared)
-    solution = newton.solve(working, inside, jnp.asarray(1e-10), 1, shared)
-    return from_working(solution.params, shared), solution.status, solution.num_steps
+def _single_step(X: np.ndarray, y: np.ndarray, params: Params) -> Params:
+    return jaxlr.fit(X, y, init=params, max_steps=1).params
 
 
 def test_every_step_decreases_the_objective():
     rng = np.random.default_rng(6)
-    X, y = _tiny(rng, 256)
-    X[128:] += rng.standard_normal((128, 7, 2))
-    size = 10 ** rng.uniform(-1, 4, (256, 1))
-    params = Params(size * rng.standard_normal((256, 2)), size[:, 0] * rng.standard_normal(256))
+    X, y = _tiny(rng, FAR)
+    X[::2] += rng.standard_normal((FAR // 2, 7, 2))
+    params = _starts(rng, 10 ** rng.uniform(-1, 4, FAR))
     value = np.asarray(_values(params, X, y))
     for _ in range(60):
-        params, _, _ = _single_step(X, y, params)
+        params = _single_step(X, y, params)
         before, value = value, np.asarray(_values(params, X, y))
         assert np.all(value <= before * (1 + 16 * EPS) + 16 * EPS)
 
 
 def test_a_limit_of_steps_ends_max_steps_at_the_iterate_of_so_many_steps():
-    X, y = _noisy(np.random.default_rng(7), (256, 7, 2))
+    X, y = _noisy(np.random.default_rng(7), (FAR, 7, 2))
     y[:, 0], y[:, 1] = 0, 1
     max_steps = 3
-    start = step = Params(np.full((256, 2), 3.0), np.full(256, -3.0))
+    start = step = Params(np.full((FAR, 2), 3.0), np.full(FAR, -3.0))
     for _ in range(max_steps):
-        step, status, num_steps = _single_step(X, y, step)
-        assert set(np.unique(status)) == {Status.MAX_STEPS}
-        assert set(np.unique(num_steps)) == {1}
+        step = _single_step(X, y, step)
     fit = jaxlr.fit(X, y, init=start, max_steps=max_steps)
     assert _statuses(fit) == {Status.MAX_STEPS}
     assert set(np.unique(fit.num_steps)) == {max_steps}
@@ -223,7 +227,7 @@ def _separates(X: np.ndarray, y: np.ndarray, fit_intercept: bool) -> bool:
 
 @functools.cache
 def _with_verdicts(fit_intercept: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    X, y = _tiny(np.random.default_rng(8), 1024)
+    X, y = _tiny(np.random.default_rng(8), FAR)
     return X, y, np.array([_separates(rows, labels, fit_intercept) for rows, labels in zip(X, y, strict=True)])
 
 
@@ -231,30 +235,30 @@ def _with_verdicts(fit_intercept: bool) -> tuple[np.ndarray, np.ndarray, np.ndar
 def test_separated_is_the_verdict_exactly_where_linear_programming_finds_a_direction(dtype, fit_intercept):
     X, y, separable = _with_verdicts(fit_intercept)
     assert 0.1 < separable.mean() < 0.9
-    fit = jaxlr.fit(X.astype(dtype), y, fit_intercept=fit_intercept)
+    fit = jaxlr.fit(X.astype(dtype), y, fit_intercept=fit_intercept, init=_starts(np.random.default_rng(0), 0))
     status = np.asarray(fit.status)
     np.testing.assert_array_equal(status == Status.SEPARATED, separable)
     assert np.all(status[~separable] == Status.CONVERGED)
 
 
-def test_no_start_hides_a_separation():
-    """Far out along a separating direction nothing is left of the gradient, nor of the curvature: no proof of a minimum."""
-    X, y, separable = (rows[:256] for rows in _with_verdicts(True))
-    rng = np.random.default_rng(9)
-    for size in (1.0, 10.0, 100.0, 1e4, 1e6):
-        start = Params(size * rng.standard_normal((256, 2)), size * rng.standard_normal(256))
-        status = np.asarray(jaxlr.fit(X, y, init=start).status)
+@pytest.mark.parametrize("size", [1.0, 10.0, 100.0, 1e4, 1e6])
+def test_no_start_changes_the_verdict(size):
+    """Far out along a separating direction neither gradient nor curvature is left: that is no proof of a minimum."""
+    X, y, separable = _with_verdicts(True)
+    status = np.asarray(jaxlr.fit(X, y, init=_starts(np.random.default_rng(9), size)).status)
+    hidden = np.flatnonzero(separable & (status == Status.CONVERGED))
+    assert not hidden.size, f"{hidden.size} CONVERGED from starts of size {size} on separated data: {hidden[:8]}"
+    assert not np.any(status[~separable] == Status.SEPARATED)
+    if size <= 100:
         assert np.all(status[~separable] == Status.CONVERGED)
-        hidden = np.flatnonzero(separable & (status == Status.CONVERGED))
-        assert not hidden.size, f"CONVERGED from a start of size {size} on separated data: {hidden}"
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_separated_data_never_converge_when_the_fit_goes_on_from_where_it_stopped(dtype):
     """A dummy column whose three rows have one class beside columns with estimates: its coefficient goes to infinity."""
-    X, y = _noisy(np.random.default_rng(17), (64, 60, 5))
+    X, y = _noisy(np.random.default_rng(17), (64, 60, 6))
     X[..., 0] = (np.cumsum(y, axis=1) <= 3) & (y == 1)
-    params = Params(np.zeros((64, 5)), np.zeros(64))
+    params = ZERO
     for _ in range(5):
         fit = jaxlr.fit(X.astype(dtype), y, init=params)
         assert _statuses(fit) <= {Status.SEPARATED, Status.STALLED}
@@ -264,7 +268,7 @@ def test_separated_data_never_converge_when_the_fit_goes_on_from_where_it_stoppe
 
 def test_any_l2_on_every_column_ends_the_separation():
     X, y, _ = _with_verdicts(True)
-    fit = jaxlr.fit(X, y, l2=1e-6)
+    fit = jaxlr.fit(X, y, l2=1e-6, init=_starts(np.random.default_rng(0), 1))
     assert _statuses(fit) == {Status.CONVERGED}
     assert np.all(np.asarray(fit.gap) <= TOL[np.float64] ** 2 * 2 / 1e-6)
 
@@ -288,8 +292,8 @@ def test_classes_that_overlap_by_a_hair_or_by_a_row_of_little_weight_are_not_sep
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_tol_below_the_dtype_ends_stalled_with_the_residual_that_was_reached(dtype):
-    X, y = _noisy(np.random.default_rng(10), (64, 60, 5))
-    fit = jaxlr.fit(X.astype(dtype), y, tol=1e-25)
+    X, y = _noisy(np.random.default_rng(10), (64, 60, 6))
+    fit = jaxlr.fit(X.astype(dtype), y, init=ZERO, tol=1e-25)
     kkt, stalled = np.asarray(fit.kkt), np.asarray(fit.status) == Status.STALLED
     assert np.all(stalled | (kkt <= 1e-25))
     assert stalled.mean() > 0.9
@@ -299,23 +303,23 @@ def test_a_tol_below_the_dtype_ends_stalled_with_the_residual_that_was_reached(d
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_well_conditioned_problems_take_at_most_12_steps(dtype):
-    X, y = _noisy(np.random.default_rng(10), (64, 60, 5))
-    fit = jaxlr.fit(X.astype(dtype), y)
+    X, y = _noisy(np.random.default_rng(10), (64, 60, 6))
+    fit = jaxlr.fit(X.astype(dtype), y, init=ZERO)
     assert _statuses(fit) == {Status.CONVERGED}
     assert int(np.max(fit.num_steps)) <= 12
 
 
 def test_near_the_minimum_each_step_squares_the_error():
-    X, y = _noisy(np.random.default_rng(11), (64, 60, 5))
-    minimum = jaxlr.fit(X, y).params
+    X, y = _noisy(np.random.default_rng(11), (64, 60, 6))
+    minimum = jaxlr.fit(X, y, init=ZERO).params
 
     def error(params: Params) -> np.ndarray:
         z = np.asarray(jaxlr.logits(params, X)) - np.asarray(jaxlr.logits(minimum, X))
         return np.abs(z).max(axis=1)
 
-    params, errors = Params(np.zeros((64, 5)), np.zeros(64)), []
+    params, errors = ZERO, []
     for _ in range(10):
-        params, _, _ = _single_step(X, y, params)
+        params = _single_step(X, y, params)
         errors.append(error(params))
     for before, after in itertools.pairwise(errors):
         near = before <= 0.5
@@ -326,10 +330,10 @@ def test_near_the_minimum_each_step_squares_the_error():
 
 def test_soft_labels_made_by_a_model_return_it():
     rng = np.random.default_rng(12)
-    X, _ = _noisy(rng, (64, 60, 5))
-    coef, intercept = rng.standard_normal((64, 5)), rng.standard_normal(64)
+    X, _ = _noisy(rng, (64, 60, 6))
+    coef, intercept = rng.standard_normal((64, 6)), rng.standard_normal(64)
     y = jaxlr.predict_proba(Params(coef, intercept), X)
-    fit = jaxlr.fit(X, y)
+    fit = jaxlr.fit(X, y, init=ZERO)
     assert _statuses(fit) == {Status.CONVERGED}
     # Labels rounded to eps / 2 where the curvature is 1e-2 or more, in well-conditioned columns.
     np.testing.assert_allclose(fit.params.coef, coef, rtol=0, atol=2**12 * EPS)
@@ -391,3 +395,16 @@ def test_products_of_columns_prepared_once_give_the_hessian_of_each_model():
     for k in (1, 17, 32):
         single = jaxlr.fit(X, flipped[k - 1])
         np.testing.assert_allclose(with_products.params.coef[k], single.params.coef, rtol=0, atol=64 * EPS)
+
+
+def test_the_solver_itself_is_a_pure_function_of_one_problem_in_working_coordinates():
+    X, y = _noisy(np.random.default_rng(16), (60, 5))
+    shared = share(jnp.asarray(X), jnp.ones(60, bool), True, False)
+    working, start = to_working(Problem(X, y), Params(np.zeros(5), np.zeros(())), shared)
+    shared = shared._replace(units=standard_units(working))
+    solution = jax.jit(newton.solve, static_argnums=3)(working, start, jnp.asarray(TOL[np.float64]), 100, shared)
+    assert Status(int(solution.status)) == Status.CONVERGED
+    found, expected = from_working(solution.params, shared), jaxlr.fit(X, y)
+    assert int(solution.num_steps) == int(expected.num_steps)
+    np.testing.assert_allclose(found.coef, expected.params.coef, rtol=0, atol=16 * EPS)
+    np.testing.assert_allclose(found.intercept, expected.params.intercept, rtol=0, atol=16 * EPS)
