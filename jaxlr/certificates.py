@@ -144,23 +144,24 @@ def _conjugacy(c: Array, u: Array, l1: Array, l2: Array) -> Array:
 
 
 def _balancing_shift(z: Array, y: Array, w: Array) -> Array:
-    """The root t of sum_i w_i residual(z_i + t, y_i) = 0, which grows in t.
-
-    Newton, a step s cut to sign(s) log(1 + |s|): that never passes the minimum of the loss in t (Bach 2010).
-    """
-    eps, tiny = jnp.finfo(z.dtype).eps, jnp.finfo(z.dtype).tiny
+    """The root t of sum_i w_i residual(z_i + t, y_i) = 0, which grows in t: Newton inside a bracket, else bisection."""
+    eps = jnp.finfo(z.dtype).eps
+    prior = jnp.log(jnp.sum(w * y)) - jnp.log(jnp.sum(w * (1 - y)))
+    low = prior - jnp.max(z, initial=-jnp.inf, where=w > 0)
+    high = prior - jnp.min(z, initial=jnp.inf, where=w > 0)
 
     def unbalanced(state):
-        _, total, rounding, steps = state
-        return (jnp.abs(total) > rounding) & (steps < 100)
+        _, low, high, total, rounding, steps = state
+        return (jnp.abs(total) > rounding) & (high - low > 4 * eps * (jnp.abs(low) + jnp.abs(high))) & (steps < 200)
 
     def improve(state):
-        t, _, _, steps = state
+        t, low, high, _, _, steps = state
         wr = w * residual(z + t, y)
         total, rounding = jnp.sum(wr), 4 * eps * jnp.sum(jnp.abs(wr))
-        newton = total / (jnp.sum(w * curvature(z + t)) + tiny)
-        t = jnp.where(jnp.abs(total) > rounding, t - jnp.sign(newton) * jnp.log1p(jnp.abs(newton)), t)
-        return t, total, rounding, steps + 1
+        low, high = jnp.where(total < 0, t, low), jnp.where(total < 0, high, t)
+        newton = t - total / jnp.sum(w * curvature(z + t))
+        better = jnp.where((newton > low) & (newton < high), newton, (low + high) / 2)
+        return jnp.where(jnp.abs(total) > rounding, better, t), low, high, total, rounding, steps + 1
 
-    zero = jnp.zeros_like(z, shape=())
-    return jax.lax.while_loop(unbalanced, improve, (zero, zero + jnp.inf, zero, 0))[0]
+    start = jnp.clip(jnp.zeros_like(low), low, high)
+    return jax.lax.while_loop(unbalanced, improve, (start, low, high, start + jnp.inf, jnp.zeros_like(start), 0))[0]

@@ -51,15 +51,15 @@ def logits(params: Params, X: ArrayLike, offset: ArrayLike | None = None) -> Flo
         [3.0, 3.0, 3.0]
     """
     coef = as_floating(params.coef)
-    X = jnp.asarray(X, coef.dtype)
+    X = as_floating(X).astype(coef.dtype)
     if X.ndim < 2 or coef.ndim < 1 or X.shape[-1] != coef.shape[-1]:
         raise ValueError(f"expected X (..., m, n) and coef (..., n) with one n, got X {X.shape} and coef {coef.shape}")
     if X.ndim == 2:
         z = jnp.dot(coef, X.T, precision=jax.lax.Precision.HIGHEST)
     else:
         z = jnp.einsum("...n,...mn->...m", coef, X, precision=jax.lax.Precision.HIGHEST)
-    z = jnp.add(*jnp.broadcast_arrays(z, jnp.asarray(params.intercept, coef.dtype)[..., None]))
-    return z if offset is None else jnp.add(*jnp.broadcast_arrays(z, jnp.asarray(offset, coef.dtype)))
+    z = jnp.add(*jnp.broadcast_arrays(z, as_floating(params.intercept).astype(coef.dtype)[..., None]))
+    return z if offset is None else jnp.add(*jnp.broadcast_arrays(z, as_floating(offset).astype(coef.dtype)))
 
 
 def predict_proba(params: Params, X: ArrayLike, offset: ArrayLike | None = None) -> Float[Array, "*batch m"]:

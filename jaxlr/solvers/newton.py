@@ -84,9 +84,12 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
     location, scale = shared.units
     squares = jnp.append(location**2 + scale**2, 1)[: A.shape[1]]  # mean squares of the columns
     free = jnp.isfinite(l1)
+    # The direction that improves every margin at once. Where rows are saturated so far that the jitter hides a separation,
+    # the curvature along it shows that: margins . H^-1 margins exceeds eps^-0.75.
+    margins = jnp.where(free, jnp.dot(w * (2 * y - 1), A, precision=_HIGHEST), 0)
     coercive = jnp.all((l2 > 0)[:n] | ~free[:n])
 
-    def direction(g: Array, z: Array, kkt: Array, jitter: Array) -> Array:
+    def directions(g: Array, z: Array, kkt: Array, jitter: Array) -> tuple[Array, Array]:
         H = hessian_of(shared, w * curvature(z))
         damping = _DAMPING * jnp.minimum(kkt, 1) ** 2 * squares
         # In units where the diagonal is 1. The floor keeps saturated rows (no curvature left in this dtype) from dividing
@@ -95,7 +98,9 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
         s = jnp.where(free, s, 0)
         H = jnp.where(np.eye(A.shape[1], dtype=bool), 1 + jitter, H * s[:, None] * s[None, :])
         factor = jnp.linalg.cholesky(H, symmetrize_input=False)
-        return -s * jax.scipy.linalg.cho_solve((factor, True), s * g)
+        sides = jnp.stack([-g, margins], axis=1)
+        d, probe = (s[:, None] * jax.scipy.linalg.cho_solve((factor, True), s[:, None] * sides)).T
+        return d, probe
 
     def length(x: Array, z: Array, d: Array, dz: Array, reach: Array) -> Array:
         safe = jnp.where(reach > 1, jnp.log1p(reach) / reach, 1)
@@ -109,20 +114,22 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
         z = problem_logits(Params(x[:n], x[n:].sum()), problem)
         g = jnp.where(free, jnp.dot(w * residual(z, y), A, precision=_HIGHEST) + l2 * x, 0)
         kkt = kkt_of_gradient(Params(g[:n], g[n:].sum()), x[:n], l1[:n], shared.units)
-        d = direction(g, z, kkt, state.jitter)
+        d, probe = directions(g, z, kkt, state.jitter)
         factored = jnp.isfinite(jnp.sum(d))
         d = jnp.where(factored, d, 0)
         dz = jnp.dot(A, d, precision=_HIGHEST)
         reach = jnp.where(factored, jnp.max(jnp.where(w > 0, jnp.abs(dz), 0)), jnp.inf)
+        hidden = ~coercive & ~(jnp.sum(margins * probe) < eps**-0.75)
         decrement = jnp.sqrt(jnp.abs(jnp.sum(g * d)))
 
         num_steps = state.num_steps + 1
         last = num_steps >= max_steps
-        exhausted = factored & (decrement > 0.9 * state.decrement)
+        exhausted = factored & ~hidden & (decrement > 0.9 * state.decrement)
         polished = reach**2 <= tol
-        converged = (kkt <= tol) & (coercive | (reach <= 1e-2)) & (polished | exhausted | last)
+        converged = (kkt <= tol) & (coercive | (reach <= 1e-2)) & ~hidden & (polished | exhausted | last)
         flat = kkt <= jnp.minimum(tol, eps**0.6)
-        steep_steps = jnp.where(flat & factored & ~coercive & (reach > 0.1), state.steep_steps + 1, 0)
+        steep = flat & factored & ~coercive & ((reach > 0.1) | hidden)
+        steep_steps = jnp.where(steep, state.steep_steps + 1, 0)
         status = jnp.where(last, Status.MAX_STEPS, _RUNNING)
         status = jnp.where(exhausted, Status.STALLED, status)
         status = jnp.where(steep_steps > _PATIENCE, Status.SEPARATED, status)
