@@ -107,13 +107,13 @@ def duality_gap(params: Params, problem: Problem) -> Float[Array, ""]:
     coef, y = jnp.asarray(params.coef, X.dtype), jnp.asarray(problem.y, X.dtype)
     w = row_weights(problem)
     z = problem_logits(params, problem)
-    balanced = z + _balancing_shift(z, y, w) if problem.fit_intercept else z
-    a = jnp.dot(w * residual(balanced, y), X, precision=jax.lax.Precision.HIGHEST)
+    r = _balanced_residuals(z, y, w) if problem.fit_intercept else residual(z, y)
+    a = jnp.dot(w * r, X, precision=jax.lax.Precision.HIGHEST)
 
     # Columns without an l2 term need |a_j| <= l1_j, to the last digit.
     room = (1 - 4 * jnp.finfo(X.dtype).eps) * l1 / jnp.abs(a)
     shrink = jnp.min(jnp.where((l1 > 0) & (l2 == 0) & (jnp.abs(a) > l1), room, 1), initial=1)
-    gap = jnp.sum(w * _divergence(z, balanced, y, shrink)) + jnp.sum(_conjugacy(coef, -shrink * a, l1, l2))
+    gap = jnp.sum(w * _divergence(z, y, shrink * r)) + jnp.sum(_conjugacy(coef, -shrink * a, l1, l2))
 
     unbounded = jnp.any((l1 == 0) & (l2 == 0))
     if problem.fit_intercept:
@@ -121,15 +121,14 @@ def duality_gap(params: Params, problem: Problem) -> Float[Array, ""]:
     return jnp.where(unbounded | jnp.isnan(gap), jnp.inf, gap)
 
 
-def _divergence(z: Array, balanced: Array, y: Array, shrink: Array) -> Array:
-    """An upper bound on KL(p || sigmoid(z)) for p = y + r, r = shrink * residual(balanced, y): the smaller of two.
+def _divergence(z: Array, y: Array, r: Array) -> Array:
+    """An upper bound on KL(p || sigmoid(z)) for p = y + r: the smaller of two.
 
     Chi-square, (p - sigmoid(z))^2 / curvature(z), keeps its digits however small it is; it can overflow far from the
     optimum, where KL without its negative entropies, loss(z, y) - r z, is finite.
     """
-    r = shrink * residual(balanced, y)
-    difference = r - residual(z, y)  # p - sigmoid(z)
-    chi_square = jnp.where(difference == 0, 0, difference**2 / curvature(z))
+    difference = jnp.abs(r - residual(z, y))  # |p - sigmoid(z)|; its square may vanish together with the curvature
+    chi_square = jnp.where(difference == 0, 0, difference * (difference / curvature(z)))
     cross_entropy = logistic_loss(z, y) - r * z
     return jnp.minimum(chi_square, cross_entropy + 4 * jnp.finfo(z.dtype).eps * jnp.abs(r * z))
 
@@ -141,6 +140,16 @@ def _conjugacy(c: Array, u: Array, l1: Array, l2: Array) -> Array:
     square = (l2 * along - excess) / jnp.sqrt(2 * jnp.where(l2 > 0, l2, 1))
     slope = jnp.where(along > 0, jnp.maximum(l1 - jnp.abs(u), 0), l1 + jnp.minimum(jnp.abs(u), l1))
     return square**2 + jnp.where(c == 0, 0, slope * jnp.abs(c))
+
+
+def _balanced_residuals(z: Array, y: Array, w: Array) -> Array:
+    """Residuals r with sum_i w_i r_i = 0 and y + r in [0, 1]: after a shift of the intercept, those of the heavier sign
+    shrunk by what the rounding of the shift left over."""
+    r = residual(z + _balancing_shift(z, y, w), y)
+    above, below = jnp.sum(jnp.maximum(w * r, 0)), jnp.sum(jnp.maximum(-w * r, 0))
+    lighter = jnp.minimum(above, below)
+    side = jnp.where(r > 0, above, below)
+    return r * jnp.where(side > 0, lighter / side, 1)
 
 
 def _balancing_shift(z: Array, y: Array, w: Array) -> Array:
