@@ -13,7 +13,7 @@ The Hessians of all models are then one matrix product: with P the products of p
 i <= j, every Hessian is D @ P for its own D = weights times curvatures (m,).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +42,7 @@ class Shared(NamedTuple):
     center: Float[Array, " n"]
     unit: Float[Array, " n"]
     products: Float[Array, "m N"] | None
-    units: tuple[Float[Array, " n"], Float[Array, " n"]] | None = None
+    units: Any = None
 
 
 def share(X: Float[Array, "m n"], present: Bool[Array, " m"], fit_intercept: bool, with_products: bool) -> Shared:
