@@ -26,7 +26,7 @@ from jaxlr.solvers.shared import from_working, share, to_working, with_units
 from jaxlr.status import Status
 
 _CORE_RANK = CORE_RANK | {"present": 1, "mean": 1, "sd": 1}
-_DEFAULT_MAX_STEPS = 100
+_DEFAULT_MAX_STEPS = 200
 _PRODUCTS_BYTES = 2**30  # products of columns stand up to this size; beyond it models run one after the other
 
 
@@ -67,7 +67,7 @@ def fit(
         init: start, coef (..., n) and intercept (...); None is 0. The answer does not depend on it beyond tol.
         solver: static, "auto" or "newton".
         tol: on the KKT residual, > 0; None is 1e-10 in float64 and 1e-5 in float32.
-        max_steps: static, >= 1; None is 100.
+        max_steps: static, >= 1; None is 200.
 
     Returns:
         Fit, its fields with the batch shape in front.

@@ -85,7 +85,7 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
     squares = jnp.append(location**2 + scale**2, 1)[: A.shape[1]]  # mean squares of the columns
     free = jnp.isfinite(l1)
     # The direction that improves every margin at once. Where rows are saturated so far that the jitter hides a separation,
-    # the curvature along it shows that: margins . H^-1 margins exceeds eps^-0.75.
+    # the curvature along it shows that: margins . H^-1 margins exceeds eps^-0.6 (float32: 1.5e5).
     margins = jnp.where(free, jnp.dot(w * (2 * y - 1), A, precision=_HIGHEST), 0)
     coercive = jnp.all((l2 > 0)[:n] | ~free[:n])
 
@@ -119,7 +119,7 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
         d = jnp.where(factored, d, 0)
         dz = jnp.dot(A, d, precision=_HIGHEST)
         reach = jnp.where(factored, jnp.max(jnp.where(w > 0, jnp.abs(dz), 0)), jnp.inf)
-        hidden = ~coercive & ~(jnp.sum(margins * probe) < eps**-0.75)
+        hidden = ~coercive & ~(jnp.sum(margins * probe) < max(eps**-0.6, 1.5e5))
         decrement = jnp.sqrt(jnp.abs(jnp.sum(g * d)))
 
         num_steps = state.num_steps + 1
