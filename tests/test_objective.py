@@ -30,7 +30,7 @@ def everything(params: Params, problem: Problem) -> tuple:
     return loss(params, problem), gradient(params, problem), hessian(params, problem)
 
 
-def close(actual, expected) -> None:
+def assert_close(actual, expected) -> None:
     assert_tree_close(actual, expected, K, SCALE)
 
 
@@ -67,14 +67,14 @@ def test_loss_is_the_formula(case):
     z = z + (0 if problem.offset is None else problem.offset)
     data = np.sum(s * (np.logaddexp(0, z) - problem.y * z)) / np.sum(s)
     penalty = np.sum(factors(problem) * (problem.l1 * np.abs(params.coef) + problem.l2 / 2 * params.coef**2))
-    close(_loss(params, problem), jnp.asarray(data + penalty))
+    assert_close(_loss(params, problem), jnp.asarray(data + penalty))
 
 
 @given(problems_with_params(full=True, l1=st.just(0.0)))
 def test_analytic_gradient_is_autodiff_is_finite_differences(case):
     problem, params = case
     g = _gradient(params, problem)
-    close(g, _auto_gradient(params, problem))
+    assert_close(g, _auto_gradient(params, problem))
     assert_is_gradient(lambda p: _loss(p, problem), params, jax.tree.map(np.asarray, g), k=1000)  # third derivatives to 4^3
 
 
@@ -82,8 +82,8 @@ def test_analytic_gradient_is_autodiff_is_finite_differences(case):
 def test_hessian_is_autodiff_and_symmetric(case):
     problem, params = case
     H = np.asarray(_hessian(params, problem))
-    close(H, flat_hessian(_auto_hessian(params, problem)))
-    close(H, H.T)
+    assert_close(H, flat_hessian(_auto_hessian(params, problem)))
+    assert_close(H, H.T)
 
 
 @given(problems_with_params(full=True), st.data())
@@ -91,14 +91,14 @@ def test_hvp_is_the_hessian_times_the_vector(case, data):
     problem, params = case
     v = data.draw(params_for(problem))
     product = np.asarray(_hessian(params, problem)) @ np.append(v.coef, v.intercept)
-    close(_hvp(params, problem, v), Params(jnp.asarray(product[:-1]), jnp.asarray(product[-1])))
+    assert_close(_hvp(params, problem, v), Params(jnp.asarray(product[:-1]), jnp.asarray(product[-1])))
 
 
 @given(problems_with_params(full=True), st.data())
 def test_hvp_is_the_derivative_of_the_gradient(case, data):
     problem, params = case
     v = data.draw(params_for(problem))
-    close(_hvp(params, problem, v), _directional(params, problem, v))
+    assert_close(_hvp(params, problem, v), _directional(params, problem, v))
 
 
 @given(problems_with_params(full=True))
@@ -112,8 +112,8 @@ def test_absent_fields_are_weights_of_one_no_offset_and_factors_of_one(case):
     problem, params = case
     m, n = problem.X.shape
     written = replace(problem, sample_weight=np.ones(m), offset=np.zeros(m), penalty_factor=np.ones(n))
-    close(everything(params, written), everything(params, problem))
-    close(_hvp(params, written, params), _hvp(params, problem, params))
+    assert_close(everything(params, written), everything(params, problem))
+    assert_close(_hvp(params, written, params), _hvp(params, problem, params))
 
 
 @given(problems_with_params(full=True), st.data())
@@ -144,7 +144,7 @@ def test_l1_enters_the_loss_and_neither_gradient_nor_hessian(case):
     problem, params = case
     without = replace(problem, l1=np.float64(0))
     penalty = problem.l1 * np.sum(factors(problem) * np.abs(params.coef))
-    close(_loss(params, problem), _loss(params, without) + penalty)
+    assert_close(_loss(params, problem), _loss(params, without) + penalty)
     assert_tree_close(_gradient(params, problem), _gradient(params, without), 0)
     assert_tree_close(_hessian(params, problem), _hessian(params, without), 0)
 
@@ -154,14 +154,14 @@ def test_a_penalty_factor_is_a_scaled_strength_per_column(case):
     problem, params = case
     f = problem.penalty_factor
     vectors_given = replace(problem, l1=problem.l1 * f, l2=problem.l2 * f, penalty_factor=None)
-    close(everything(params, vectors_given), everything(params, problem))
+    assert_close(everything(params, vectors_given), everything(params, problem))
 
 
 @given(problems_with_params(full=True))
 def test_a_penalty_factor_for_all_columns_scales_the_strengths(case):
     problem, params = case
     doubled = replace(problem, penalty_factor=2 * problem.penalty_factor)
-    close(everything(params, replace(problem, l1=2 * problem.l1, l2=2 * problem.l2)), everything(params, doubled))
+    assert_close(everything(params, replace(problem, l1=2 * problem.l1, l2=2 * problem.l2)), everything(params, doubled))
 
 
 @given(problems_with_params(full=True), st.sampled_from([-4.0, 0.5, 4.0]))
@@ -170,8 +170,8 @@ def test_the_intercept_is_not_penalized(case, intercept):
     params = params._replace(intercept=np.float64(intercept))
     without = replace(problem, l1=np.float64(0), l2=np.float64(0))
     penalty = np.sum(factors(problem) * (problem.l1 * np.abs(params.coef) + problem.l2 / 2 * params.coef**2))
-    close(_loss(params, problem) - penalty, _loss(params, without))
-    close(_gradient(params, problem).intercept, _gradient(params, without).intercept)
+    assert_close(_loss(params, problem) - penalty, _loss(params, without))
+    assert_close(_gradient(params, problem).intercept, _gradient(params, without).intercept)
 
 
 def test_an_infinite_strength_holds_a_coefficient_at_zero():
@@ -203,7 +203,7 @@ def test_doubling_a_weight_equals_repeating_the_row(case):
     problem = with_weights(problem)
     s = problem.sample_weight * np.where(np.arange(len(problem.y)) == 1, 2, 1)
     repeated = take_rows(problem, np.append(np.arange(len(problem.y)), 1))
-    close(everything(params, with_weights(problem, s)), everything(params, repeated))
+    assert_close(everything(params, with_weights(problem, s)), everything(params, repeated))
 
 
 @given(problems_with_params(full=True))
@@ -213,7 +213,7 @@ def test_integer_weights_equal_repeated_rows(case):
     counts = np.where(np.arange(m) % 2, 2, 1)
     index = np.repeat(np.arange(m), counts)
     problem = with_weights(problem, np.ones(m))
-    close(everything(params, with_weights(problem, counts.astype(float))), everything(params, take_rows(problem, index)))
+    assert_close(everything(params, with_weights(problem, counts.astype(float))), everything(params, take_rows(problem, index)))
 
 
 @given(problems_with_params(full=True), st.sampled_from([0.0, 1e30, -1e30, 1e300]))
@@ -228,8 +228,8 @@ def test_a_weight_of_zero_equals_an_absent_row_whatever_finite_filler_stands_the
     X, offset = problem.X.copy(), np.zeros(len(s)) if problem.offset is None else problem.offset.copy()
     X[2], offset[2] = filler, filler
     present = replace(problem, X=X, offset=offset, sample_weight=s)
-    close(everything(params, present), everything(params, absent))
-    close(_hvp(params, present, params), _hvp(params, absent, params))
+    assert_close(everything(params, present), everything(params, absent))
+    assert_close(_hvp(params, present, params), _hvp(params, absent, params))
 
 
 def test_a_weight_of_zero_hides_the_largest_float32_too():
@@ -247,20 +247,20 @@ def test_scaling_all_weights_changes_nothing(case, factor):
     problem, params = case
     problem = with_weights(problem)
     scaled = with_weights(problem, problem.sample_weight * factor)
-    close(everything(params, scaled), everything(params, problem))
+    assert_close(everything(params, scaled), everything(params, problem))
 
 
 @given(problems_with_params(full=True))
 def test_repeating_all_rows_changes_nothing(case):
     problem, params = case
     twice = take_rows(problem, np.tile(np.arange(len(problem.y)), 2))
-    close(everything(params, twice), everything(params, problem))
+    assert_close(everything(params, twice), everything(params, problem))
 
 
 @given(problems_with_params(full=True))
 def test_permuting_rows_changes_nothing(case):
     problem, params = case
-    close(everything(params, take_rows(problem, np.arange(len(problem.y))[::-1])), everything(params, problem))
+    assert_close(everything(params, take_rows(problem, np.arange(len(problem.y))[::-1])), everything(params, problem))
 
 
 @given(problems_with_params(full=True))
@@ -271,7 +271,7 @@ def test_permuting_columns_permutes_the_derivatives(case):
     J, g, H = everything(params, problem)
     both = np.append(order, len(order))
     expected = J, Params(g.coef[order], g.intercept), H[np.ix_(both, both)]
-    close(everything(params._replace(coef=params.coef[order]), permuted), expected)
+    assert_close(everything(params._replace(coef=params.coef[order]), permuted), expected)
 
 
 @given(problems_with_params(full=True))
@@ -286,9 +286,9 @@ def test_halved_repeated_columns_with_half_the_penalties_repeat_the_coefficients
         penalty_factor=None if f is None else np.tile(f, 2),
     )
     repeated = params._replace(coef=np.tile(params.coef, 2))
-    close(_loss(repeated, halved), _loss(params, problem))
+    assert_close(_loss(repeated, halved), _loss(params, problem))
     g = _gradient(params, problem)
-    close(_gradient(repeated, halved), Params(jnp.tile(g.coef / 2, 2), g.intercept))
+    assert_close(_gradient(repeated, halved), Params(jnp.tile(g.coef / 2, 2), g.intercept))
 
 
 @given(problems_with_params(full=True))
@@ -301,9 +301,9 @@ def test_an_offset_is_an_unpenalized_column_with_coefficient_one(case):
         penalty_factor=np.append(problem.penalty_factor, 0),
     )
     extended = params._replace(coef=np.append(params.coef, 1))
-    close(_loss(extended, column), _loss(params, problem))
+    assert_close(_loss(extended, column), _loss(params, problem))
     g, expected = _gradient(extended, column), _gradient(params, problem)
-    close(Params(g.coef[:-1], g.intercept), expected)
+    assert_close(Params(g.coef[:-1], g.intercept), expected)
 
 
 @given(problems_with_params(full=True, fit_intercept=True))
@@ -316,10 +316,10 @@ def test_an_intercept_is_an_unpenalized_column_of_ones(case):
         fit_intercept=False,
     )
     joined = Params(np.append(params.coef, params.intercept), np.float64(0))
-    close(_loss(joined, column), _loss(params, problem))
+    assert_close(_loss(joined, column), _loss(params, problem))
     g, expected = _gradient(joined, column), _gradient(params, problem)
-    close(g.coef, jnp.append(expected.coef, expected.intercept))
-    close(_hessian(joined, column)[:-1, :-1], _hessian(params, problem))
+    assert_close(g.coef, jnp.append(expected.coef, expected.intercept))
+    assert_close(_hessian(joined, column)[:-1, :-1], _hessian(params, problem))
 
 
 @given(problems_with_params(full=True))
@@ -328,7 +328,7 @@ def test_opposite_labels_and_signs_are_the_same_problem(case):
     opposite = replace(problem, y=1 - problem.y, offset=None if problem.offset is None else -problem.offset)
     J, g, H = everything(params, problem)
     negative = jax.tree.map(np.negative, params)
-    close(everything(negative, opposite), (J, jax.tree.map(jnp.negative, g), H))
+    assert_close(everything(negative, opposite), (J, jax.tree.map(jnp.negative, g), H))
 
 
 @given(problems_with_params(full=True, soft=True))
@@ -341,7 +341,7 @@ def test_a_soft_label_is_two_hard_rows_with_its_weights(case):
         y=np.repeat([1.0, 0.0], m),
         sample_weight=np.concatenate([s * y, s * (1 - y)]),
     )
-    close(everything(params, split), everything(params, problem))
+    assert_close(everything(params, split), everything(params, problem))
 
 
 @given(problems_with_params(full=True, fit_intercept=True), st.data())
@@ -349,7 +349,7 @@ def test_shifting_a_column_is_a_change_of_intercept(case, data):
     problem, params = case
     shift = data.draw(vectors(problem.X.shape[1]))
     shifted = params._replace(intercept=params.intercept - np.dot(shift, params.coef))
-    close(_loss(shifted, replace(problem, X=problem.X + shift)), _loss(params, problem))
+    assert_close(_loss(shifted, replace(problem, X=problem.X + shift)), _loss(params, problem))
 
 
 # --- Types and transformations ------------------------------------------------------------------------------------------
@@ -447,4 +447,4 @@ def test_huge_logits_leave_loss_and_derivatives_finite():
 @given(problems(full=False))
 def test_at_zero_the_loss_is_log_two(problem):
     params = Params(np.zeros(problem.X.shape[1]), np.float64(0))
-    close(_loss(params, problem), logistic_loss(0.0, 0))
+    assert_close(_loss(params, problem), logistic_loss(0.0, 0))
