@@ -143,34 +143,12 @@ def _conjugacy(c: Array, u: Array, l1: Array, l2: Array) -> Array:
 
 
 def _balanced_residuals(z: Array, y: Array, w: Array) -> Array:
-    """Residuals r with sum_i w_i r_i = 0 and y + r in [0, 1]: after a shift of the intercept, those of the heavier sign
-    shrunk by what the rounding of the shift left over."""
-    r = residual(z + _balancing_shift(z, y, w), y)
+    """Residuals r with sum_i w_i r_i = 0 and y + r in [0, 1]: one Newton step of the intercept towards that equation, as long
+    as the root is never passed by far, then those of the heavier sign are shrunk by what is left."""
+    newton = -jnp.sum(w * residual(z, y)) / jnp.sum(w * curvature(z))
+    step = jnp.sign(newton) * jnp.log1p(jnp.abs(newton))  # as the solver's: safe from any start, Newton's near the root
+    r = residual(z + jnp.where(jnp.isnan(step), 0, step), y)
     above, below = jnp.sum(jnp.maximum(w * r, 0)), jnp.sum(jnp.maximum(-w * r, 0))
     lighter = jnp.minimum(above, below)
     side = jnp.where(r > 0, above, below)
     return r * jnp.where(side > 0, lighter / side, 1)
-
-
-def _balancing_shift(z: Array, y: Array, w: Array) -> Array:
-    """The root t of sum_i w_i residual(z_i + t, y_i) = 0, which grows in t: Newton inside a bracket, else bisection."""
-    eps = jnp.finfo(z.dtype).eps
-    prior = jnp.log(jnp.sum(w * y)) - jnp.log(jnp.sum(w * (1 - y)))
-    low = prior - jnp.max(z, initial=-jnp.inf, where=w > 0)
-    high = prior - jnp.min(z, initial=jnp.inf, where=w > 0)
-
-    def unbalanced(state):
-        _, low, high, total, rounding, steps = state
-        return (jnp.abs(total) > rounding) & (high - low > 4 * eps * (jnp.abs(low) + jnp.abs(high))) & (steps < 200)
-
-    def improve(state):
-        t, low, high, _, _, steps = state
-        wr = w * residual(z + t, y)
-        total, rounding = jnp.sum(wr), 4 * eps * jnp.sum(jnp.abs(wr))
-        low, high = jnp.where(total < 0, t, low), jnp.where(total < 0, high, t)
-        newton = t - total / jnp.sum(w * curvature(z + t))
-        better = jnp.where((newton > low) & (newton < high), newton, (low + high) / 2)
-        return jnp.where(jnp.abs(total) > rounding, better, t), low, high, total, rounding, steps + 1
-
-    start = jnp.clip(jnp.zeros_like(low), low, high)
-    return jax.lax.while_loop(unbalanced, improve, (start, low, high, start + jnp.inf, jnp.zeros_like(start), 0))[0]

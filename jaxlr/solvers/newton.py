@@ -8,9 +8,10 @@ along the ray phi(t) = J(x + t d) has the slope
     phi'(t) <= -lambda^2 (1 - (exp(R t) - 1) / R)
 
 which is <= 0 up to t = log(1 + R) / R, and a full step decreases J whenever R <= 1 (there J changes by at most
--lambda^2 (1 - (exp(R) - 1 - R) / R^2)). So: t = 1 where R <= 1, or where phi'(1) <= 0 shows that the minimum along the ray
-is not passed (J is convex); else t = log(1 + R) / R, or its square root where phi' <= 0 there. Every step decreases J from
-any start, and only derivatives are compared. (The square root, halfway on a log scale, is what leaves a ravine quickly.)
+-lambda^2 (1 - (exp(R) - 1 - R) / R^2)). A step of at most max(log(1 + R), 1) logits needs no other proof. A longer one is
+proved where it ends, by the gradient that the next step needs anyway: a slope <= 0 there shows that the minimum along the
+ray is not passed (J is convex); else the solver goes back to where the step began and cuts its length. So every step that
+is kept decreases J, from any start, and only derivatives are compared.
 """
 
 from typing import NamedTuple
@@ -33,7 +34,6 @@ _RUNNING = -1
 # logits of 1e6 take 20 to 60 steps); it falls with the square of the residual, so that neither the last steps nor the
 # verdict on separation feel it.
 _DAMPING = 1e-5
-_TRIALS = 4  # lengths tried at once, from 1 down towards the safe one, evenly on a log scale
 _PATIENCE = 5  # steps that look like separation before it is the verdict; under separation each divides the gradient by e
 
 
@@ -52,7 +52,10 @@ class Solution(NamedTuple):
 
 
 class _State(NamedTuple):
-    x: Array  # (k,) parameters, intercept last
+    origin: Array  # (k,) parameters, intercept last: the last ones proved
+    step: Array  # (k,) from there, to be proved
+    move: Array  # the largest change of a logit in that step
+    reach: Array  # R of its direction
     decrement: Array  # lambda at the previous x, inf while it tells nothing
     jitter: Array  # grows where a Hessian cannot be factored
     steep_steps: Array  # consecutive steps that look like separation
@@ -89,7 +92,7 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
     margins = jnp.where(free, jnp.dot(w * (2 * y - 1), A, precision=_HIGHEST), 0)
     coercive = jnp.all((l2 > 0)[:n] | ~free[:n])
 
-    def directions(g: Array, z: Array, kkt: Array, jitter: Array) -> tuple[Array, Array]:
+    def direction(g: Array, z: Array, kkt: Array, jitter: Array) -> tuple[Array, Array, Array]:
         H = hessian_of(shared, w * curvature(z))
         damping = _DAMPING * jnp.minimum(kkt, 1) ** 2 * squares
         # In units where the diagonal is 1. The floor keeps saturated rows (no curvature left in this dtype) from dividing
@@ -97,30 +100,24 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
         s = jax.lax.rsqrt(jnp.diagonal(H) + l2 + damping + jnp.sqrt(jnp.finfo(A.dtype).tiny))
         s = jnp.where(free, s, 0)
         H = jnp.where(np.eye(A.shape[1], dtype=bool), 1 + jitter, H * s[:, None] * s[None, :])
-        factor = jnp.linalg.cholesky(H, symmetrize_input=False)
-        sides = jnp.stack([-g, margins], axis=1)
-        d, probe = (s[:, None] * jax.scipy.linalg.cho_solve((factor, True), s[:, None] * sides)).T
-        return d, probe
-
-    def length(x: Array, z: Array, d: Array, dz: Array, reach: Array) -> Array:
-        safe = jnp.where(reach > 1, jnp.log1p(reach) / reach, 1)
-        trials = safe ** (np.arange(_TRIALS, dtype=A.dtype) / _TRIALS)
-        zs, xs = z[None, :] + trials[:, None] * dz[None, :], x[None, :] + trials[:, None] * d[None, :]
-        slopes = jnp.sum(residual(zs, y[None, :]) * (w * dz)[None, :], axis=1) + jnp.sum(xs * (l2 * d)[None, :], axis=1)
-        return jnp.max(jnp.where(slopes <= 0, trials, safe))
+        L = jnp.linalg.cholesky(H, symmetrize_input=False)
+        halves = jax.scipy.linalg.solve_triangular(L, s[:, None] * jnp.stack([-g, margins], axis=1), lower=True)
+        d = s * jax.scipy.linalg.solve_triangular(L, halves[:, 0], lower=True, trans=1)
+        decrement, along_margins = jnp.sum(halves**2, axis=0)
+        return d, jnp.sqrt(decrement), along_margins
 
     def step(state: _State) -> _State:
-        x = state.x
+        x = state.origin + state.step
         z = problem_logits(Params(x[:n], x[n:].sum()), problem)
         g = jnp.where(free, jnp.dot(w * residual(z, y), A, precision=_HIGHEST) + l2 * x, 0)
+        passed = (state.move > _proved(state.reach)) & ~(jnp.sum(g * state.step) <= 0)
         kkt = kkt_of_gradient(Params(g[:n], g[n:].sum()), x[:n], l1[:n], shared.units)
-        d, probe = directions(g, z, kkt, state.jitter)
-        factored = jnp.isfinite(jnp.sum(d))
+        d, decrement, along_margins = direction(g, z, kkt, state.jitter)
+        factored = jnp.isfinite(decrement)
         d = jnp.where(factored, d, 0)
         dz = jnp.dot(A, d, precision=_HIGHEST)
         reach = jnp.where(factored, jnp.max(jnp.where(w > 0, jnp.abs(dz), 0)), jnp.inf)
-        hidden = ~coercive & ~(jnp.sum(margins * probe) < max(eps**-0.6, 1.5e5))
-        decrement = jnp.sqrt(jnp.abs(jnp.sum(g * d)))
+        hidden = ~coercive & ~(along_margins < max(eps**-0.6, 1.5e5))
 
         num_steps = state.num_steps + 1
         last = num_steps >= max_steps
@@ -130,27 +127,44 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
         flat = kkt <= jnp.minimum(tol, eps**0.6)
         steep = flat & factored & ~coercive & ((reach > 0.1) | hidden)
         steep_steps = jnp.where(steep, state.steep_steps + 1, 0)
-        status = jnp.where(last, Status.MAX_STEPS, _RUNNING)
-        status = jnp.where(exhausted, Status.STALLED, status)
-        status = jnp.where(steep_steps > _PATIENCE, Status.SEPARATED, status)
-        status = jnp.where(converged, Status.CONVERGED, status)
         finite = jnp.isfinite(kkt) & jnp.isfinite(jnp.sum(w * z))
-        status = jnp.where(finite, status, Status.NONFINITE)
+        verdict = jnp.where(exhausted, Status.STALLED, _RUNNING)
+        verdict = jnp.where(steep_steps > _PATIENCE, Status.SEPARATED, verdict)
+        verdict = jnp.where(converged, Status.CONVERGED, verdict)
+        verdict = jnp.where(finite, verdict, Status.NONFINITE)
+        verdict = jnp.where(passed, _RUNNING, verdict)
 
-        # The step of a verdict is taken where it only polishes: the gradient after it is at most reach^2 / 20.
-        taken = factored & ((status == _RUNNING) | (status == Status.MAX_STEPS) | polished)
-        ahead = jnp.where(taken, x + length(x, z, d, dz, reach) * d, x)
+        # Where the minimum was passed: the geometric mean of that length and the proved one, soon the proved one itself.
+        # After a cut the next step is at most 8 times as long. The step of a verdict is taken where it only polishes: the
+        # gradient after it is at most reach^2 / 20.
+        d, size = jnp.where(passed, state.step, d), jnp.where(passed, state.move, reach)
+        reach = jnp.where(passed, state.reach, reach)
+        proved = jnp.minimum(size, _proved(reach))
+        cut = jnp.where(size > 16 * proved, jnp.sqrt(size * proved), proved)
+        longest = jnp.where(state.move < state.reach, 8 * state.move, jnp.inf)
+        move = jnp.where(last, proved, jnp.where(passed, cut, jnp.minimum(size, longest)))
+        taken = passed | (factored & finite & ((verdict == _RUNNING) | polished))
+        origin = jnp.where(passed | ~finite, state.origin, x)
         return _State(
-            x=jnp.where(finite, ahead, jnp.where(state.num_steps == 0, jnp.nan, x)),
-            decrement=jnp.where(factored & ((reach <= 1e-2) | flat), decrement, jnp.inf),
+            origin=jnp.where(finite | passed | (state.num_steps > 0), origin, jnp.nan),
+            step=jnp.where(taken & (size > 0), d * (move / size), 0),
+            move=jnp.where(taken, move, 0),
+            reach=reach,
+            decrement=jnp.where(passed, state.decrement, jnp.where(factored & ((reach <= 1e-2) | flat), decrement, jnp.inf)),
             jitter=jnp.where(factored, state.jitter, 10 * state.jitter),
-            steep_steps=steep_steps,
-            status=status.astype(jnp.int32),
+            steep_steps=jnp.where(passed, state.steep_steps, steep_steps),
+            status=jnp.where(last & (verdict == _RUNNING), Status.MAX_STEPS, verdict).astype(jnp.int32),
             num_steps=num_steps,
         )
 
     x = jnp.where(free, jnp.append(init.coef, init.intercept)[: A.shape[1]], 0)
-    none = jnp.int32(0)
-    start = _State(x, jnp.full_like(tol, jnp.inf), jnp.full_like(tol, eps**0.75), none, jnp.int32(_RUNNING), none)
+    zero, none = jnp.zeros_like(tol), jnp.int32(0)
+    start = _State(x, 0 * x, zero, zero, zero + jnp.inf, zero + eps**0.75, none, jnp.int32(_RUNNING), none)
     end = jax.lax.while_loop(lambda state: state.status == _RUNNING, step, start)
-    return Solution(Params(end.x[:n], end.x[n:].sum()), end.status, end.num_steps)
+    x = end.origin + end.step
+    return Solution(Params(x[:n], x[n:].sum()), end.status, end.num_steps)
+
+
+def _proved(reach: Array) -> Array:
+    """The largest change of a logit that decreases J without a look: max(log(1 + R), 1)."""
+    return jnp.maximum(jnp.log1p(reach), 1)

@@ -200,19 +200,15 @@ def test_every_step_decreases_the_objective():
         assert np.all(value <= before + rounding + _rounding(params, X))
 
 
-def test_a_limit_of_steps_ends_max_steps_at_the_iterate_of_so_many_steps():
+def test_a_limit_of_steps_ends_max_steps_with_a_step_that_needed_no_proof():
     X, y = _noisy(np.random.default_rng(7), (FAR, 7, 2))
     y[:, 0], y[:, 1] = 0, 1
-    max_steps = 3
-    start = step = Params(np.full((FAR, 2), 3.0), np.full(FAR, -3.0))
-    for _ in range(max_steps):
-        step = _single_step(X, y, step)
-    fit = jaxlr.fit(X, y, init=start, max_steps=max_steps)
-    assert _statuses(fit) == {Status.MAX_STEPS}
-    assert set(np.unique(fit.num_steps)) == {max_steps}
-    # One step after another rounds the conversion to and from working coordinates once more each.
-    for found, expected in zip(fit.params, step, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=2**12 * EPS, atol=2**12 * EPS)
+    start = Params(np.full((FAR, 2), 3.0), np.full(FAR, -3.0))
+    for max_steps in range(1, 4):
+        fit = jaxlr.fit(X, y, init=start, max_steps=max_steps)
+        assert _statuses(fit) == {Status.MAX_STEPS}
+        assert set(np.unique(fit.num_steps)) == {max_steps}
+        assert np.all(np.asarray(fit.value) < np.asarray(_values(start, X, y)))
 
 
 # --- separation ------------------------------------------------------------------------------------------------------------
@@ -325,7 +321,7 @@ def test_near_the_minimum_each_step_squares_the_error():
         return np.abs(z).max(axis=1)
 
     params, errors = ZERO, []
-    for _ in range(10):
+    for _ in range(16):  # a last step that needs no proof moves 1 to log(1 + R) logits
         params = _single_step(X, y, params)
         errors.append(error(params))
     for before, after in itertools.pairwise(errors):
