@@ -115,7 +115,7 @@ def duality_gap(params: Params, problem: Problem) -> Float[Array, ""]:
     shrink = jnp.min(jnp.where((l1 > 0) & (l2 == 0) & (jnp.abs(a) > l1), room, 1), initial=1)
     gap = jnp.sum(w * _divergence(z, y, shrink * r)) + jnp.sum(_conjugacy(coef, -shrink * a, l1, l2))
 
-    unbounded = jnp.any((l1 == 0) & (l2 == 0))
+    unbounded = jnp.min(l1 + l2, initial=jnp.inf) == 0
     if problem.fit_intercept:
         unbounded |= (jnp.sum(w * y) == 0) | (jnp.sum(w * (1 - y)) == 0)
     return jnp.where(unbounded | jnp.isnan(gap), jnp.inf, gap)

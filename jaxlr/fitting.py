@@ -205,11 +205,11 @@ def _rows_with_weight(arrays: dict[str, Array]) -> Array:
     if "sample_weight" not in arrays:
         return jnp.ones(X.shape[:-1], bool)
     s = arrays["sample_weight"]
-    present = (s > 0) & jnp.isfinite(s)
-    present = present.reshape((1,) * (X.ndim - 1 - present.ndim) + present.shape)
-    batch_of_X = (1,) * (present.ndim + 1 - X.ndim) + X.shape[:-2]
+    s = jnp.where(jnp.isfinite(s), s, 0)
+    s = s.reshape((1,) * (X.ndim - 1 - s.ndim) + s.shape)
+    batch_of_X = (1,) * (s.ndim + 1 - X.ndim) + X.shape[:-2]
     shared = tuple(axis for axis, size in enumerate(batch_of_X) if size == 1)
-    return jnp.any(present, axis=shared, keepdims=True)
+    return jnp.max(s, axis=shared, keepdims=True) > 0
 
 
 def _fit_one(
@@ -228,12 +228,9 @@ def _fit_one(
     shared = share(problem.X, fields["present"], fit_intercept, with_products)
     shared = with_units(shared, fields["mean"], fields["sd"], fit_intercept)
     working, inside = to_working(problem, start, shared)
-    inside = jax.tree.map(lambda leaf: jnp.where(invalid, jnp.nan, leaf), inside)  # ends at once
     solution = newton.solve(working, inside, tol, max_steps, shared)
 
     params = from_working(solution.params, shared)
-    held = invalid & (jnp.sum(row_weights(problem)) > 0)
-    params = jax.tree.map(lambda found, given: jnp.where(held, given, found), params, start)
     _, returned = to_working(problem, params, shared)  # certified as rounded for the caller
     kkt = kkt_of_gradient(gradient(returned, working), returned.coef, working.l1, shared.units)
     status = jnp.where((solution.status == Status.CONVERGED) & ~(kkt <= tol), Status.STALLED, solution.status)

@@ -103,11 +103,11 @@ def column_moments(X: Float[Array, "m n"], w: Float[Array, " m"]) -> tuple[Float
         mean (n,) and sd (n,); sd is exactly 0 for a column that is constant over the rows of positive weight.
     """
     present = (w > 0)[:, None]
-    low = jnp.min(jnp.where(present, X, jnp.inf), axis=0, initial=jnp.inf)
-    high = jnp.max(jnp.where(present, X, -jnp.inf), axis=0, initial=-jnp.inf)
-    mean = jnp.dot(w, X, precision="highest")
-    constant = ~(low < high)
-    span = jnp.where(constant, 1, high - low)  # squares of deviations in units of the span neither overflow nor vanish
-    squares = ((X - mean[None, :]) / span[None, :]) ** 2
-    variance = jnp.sum(jnp.where(present, w[:, None] * squares, 0), axis=0)
-    return jnp.where(constant, high, mean), jnp.where(constant, 0, span * jnp.sqrt(variance))
+    lowest = jnp.min(X, axis=0, initial=jnp.inf, where=present)
+    above = jnp.where(present, X - lowest[None, :], 0)  # exactly 0 in a constant column
+    span = jnp.max(above, axis=0, initial=0)
+    unit = jnp.where(span == 0, 1, span)  # squares of deviations in units of the span neither overflow nor vanish
+    above = above / unit[None, :]
+    mean = jnp.dot(w, above, precision="highest")
+    variance = jnp.sum(w[:, None] * (above - mean[None, :]) ** 2, axis=0)
+    return lowest + unit * mean, unit * jnp.sqrt(variance)

@@ -120,7 +120,7 @@ def test_members_without_weight_or_with_one_class_are_invalid():
     got = fit(X, Y, sample_weight=weights, l2=0.1)
     assert np.asarray(got.status).tolist() == [Status.CONVERGED, Status.INVALID, Status.INVALID, Status.INVALID]
     assert np.isnan(np.asarray(got.params.coef)[1]).all()
-    assert np.array_equal(np.asarray(got.params.coef)[2], np.zeros(N))  # the start: finite, and kept
+    assert np.isfinite(np.asarray(got.params.coef)[2:]).all()
     assert_same_models(jax.tree.map(lambda leaf: leaf[0], got), fit(X, Y, sample_weight=S, l2=0.1))
 
 

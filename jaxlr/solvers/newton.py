@@ -87,17 +87,18 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
     location, scale = shared.units
     squares = jnp.append(location**2 + scale**2, 1)[: A.shape[1]]  # mean squares of the columns
     free = jnp.isfinite(l1)
+    diagonal = np.arange(A.shape[1])
     # The direction that improves every margin at once. Where rows are saturated so far that the jitter hides a separation,
     # the curvature along it shows that: margins . H^-1 margins exceeds eps^-0.6 (float32: 1.5e5).
     margins = jnp.where(free, jnp.dot(w * (2 * y - 1), A, precision=_HIGHEST), 0)
-    coercive = jnp.all((l2 > 0)[:n] | ~free[:n])
+    coercive = jnp.min(l2[:n], initial=jnp.inf, where=free[:n]) > 0
 
     def direction(g: Array, z: Array, kkt: Array, jitter: Array) -> tuple[Array, Array, Array]:
         H = hessian_of(shared, w * curvature(z))
         damping = _DAMPING * jnp.minimum(kkt, 1) ** 2 * squares
         # In units where the diagonal is 1. The floor keeps saturated rows (no curvature left in this dtype) from dividing
         # by 0; the jitter makes collinear columns definite and stays far below eps^0.6, where separation is judged.
-        s = jax.lax.rsqrt(jnp.diagonal(H) + l2 + damping + jnp.sqrt(jnp.finfo(A.dtype).tiny))
+        s = jax.lax.rsqrt(H[diagonal, diagonal] + l2 + damping + jnp.sqrt(jnp.finfo(A.dtype).tiny))
         s = jnp.where(free, s, 0)
         H = jnp.where(np.eye(A.shape[1], dtype=bool), 1 + jitter, H * s[:, None] * s[None, :])
         L = jnp.linalg.cholesky(H, symmetrize_input=False)
@@ -115,7 +116,7 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
         d, decrement, along_margins = direction(g, z, kkt, state.jitter)
         factored = jnp.isfinite(decrement)
         d = jnp.where(factored, d, 0)
-        dz = jnp.dot(A, d, precision=_HIGHEST)
+        dz = jnp.dot(d, A.T, precision=_HIGHEST)
         reach = jnp.where(factored, jnp.max(jnp.where(w > 0, jnp.abs(dz), 0)), jnp.inf)
         hidden = ~coercive & ~(along_margins < max(eps**-0.6, 1.5e5))
 

@@ -1,6 +1,6 @@
 """What all models of a batch share: working coordinates, and the products of columns.
 
-A solver works on centered columns in units of their largest deviation,
+A solver works on standardized columns,
 
     A_j = (X_j - center_j) / unit_j,    coef -> unit_j coef_j,    intercept -> intercept + center . coef,
     l1_j -> l1_j / unit_j,              l2_j -> l2_j / unit_j^2
@@ -23,6 +23,7 @@ from jaxtyping import Array, Bool, Float
 from jaxlr.model import Params
 from jaxlr.numerics import as_floating
 from jaxlr.objective import Problem, penalties
+from jaxlr.preprocessing import column_moments
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -33,7 +34,7 @@ class Shared(NamedTuple):
     Attributes:
         A: design in working coordinates (m, k); the last column is 1 with an intercept (k = n + 1), else k = n.
         center: (n,), 0 without an intercept.
-        unit: (n,), > 0, the largest entry of the centered column.
+        unit: (n,), > 0, the standard deviation of the column, without an intercept its root mean square; 1 where that is 0.
         products: (m, k (k + 1) / 2), or None where they would not fit in memory.
         units: location and scale (n,) in which the KKT residual measures the working columns, under the model's own weights.
     """
@@ -57,17 +58,12 @@ def share(X: Float[Array, "m n"], present: Bool[Array, " m"], fit_intercept: boo
     Returns:
         Shared.
     """
-    A = jnp.where(present[:, None], X, 0 * X)  # 0 * NaN stays NaN
-    center = jnp.zeros_like(A[0])
-    if fit_intercept:
-        reference = A[jnp.argmax(present)]  # a constant column becomes exactly 0
-        A = jnp.where(present[:, None], A - reference[None, :], A)
-        mean = jnp.sum(A, axis=0) / jnp.sum(present, dtype=X.dtype)
-        A = jnp.where(present[:, None], A - mean[None, :], A)
-        center = reference + mean
-    unit = jnp.max(jnp.abs(A), axis=0)
+    w = present.astype(X.dtype) / jnp.sum(present, dtype=X.dtype)
+    center, unit = column_moments(X, w)
+    if not fit_intercept:
+        center, unit = jnp.zeros_like(center), jnp.hypot(center, unit)
     unit = jnp.where(unit == 0, 1, unit)
-    A = A / unit[None, :]
+    A = jnp.where(present[:, None], (X - center[None, :]) / unit[None, :], 0 * X)  # 0 * NaN stays NaN
     if fit_intercept:
         A = jnp.concatenate([A, jnp.ones((X.shape[0], 1), X.dtype)], axis=1)
     i, j = np.triu_indices(A.shape[1])
