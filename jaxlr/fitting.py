@@ -67,7 +67,7 @@ def fit(
         init: start, coef (..., n) and intercept (...); None is 0. The answer does not depend on it beyond tol.
         solver: static, "auto" or "newton".
         tol: on the KKT residual, > 0; None is 1e-10 in float64 and 1e-5 in float32.
-        max_steps: static, >= 1; None is 200.
+        max_steps: static, from 1 to 2**31 - 1; None is 200.
 
     Returns:
         Fit, its fields with the batch shape in front.
@@ -87,11 +87,14 @@ def fit(
         Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2009), eqs. 4.20 to 4.26 (Newton), and 18.11
         for the l2 penalty; the certificates are in `jaxlr.kkt_residual` and `jaxlr.duality_gap`.
     """
+    for name, switch in (("fit_intercept", fit_intercept), ("standardize", standardize)):
+        if not isinstance(switch, (bool, np.bool_)):
+            raise TypeError(f"expected {name} to be True or False, known outside jit, got {switch!r}")
     if solver not in ("auto", "newton"):
         raise ValueError(f'expected solver "auto" or "newton", got {solver!r}')
     max_steps = _DEFAULT_MAX_STEPS if max_steps is None else max_steps
-    if not isinstance(max_steps, (int, np.integer)) or isinstance(max_steps, bool) or max_steps < 1:
-        raise ValueError(f"expected max_steps to be an integer >= 1, got {max_steps!r}")
+    if not isinstance(max_steps, (int, np.integer)) or isinstance(max_steps, bool) or not 1 <= max_steps < 2**31:
+        raise ValueError(f"expected max_steps to be an integer from 1 to 2**31 - 1, got {max_steps!r}")
     if not is_concrete(l1) or np.any(np.asarray(l1) != 0):
         raise ValueError("expected l1 = 0, known outside jit: the l1 penalty is not available yet; use l2")
     if init is not None and not isinstance(init, Params):
@@ -131,7 +134,7 @@ def _program(
     products_bytes = designs * m * k * (k + 1) // 2 * arrays["X"].dtype.itemsize
     with_products = int(np.prod(batch, dtype=int)) > designs and products_bytes <= _PRODUCTS_BYTES
 
-    fields = arrays | {"present": _rows_with_weight(arrays)} | _moments(arrays)
+    fields = arrays | _rows_with_weight(arrays) | _moments(arrays)
     fields = {name: _batch_axes_first(value, _CORE_RANK[name], len(batch)) for name, value in fields.items()}
     of_design = [axis for axis, size in enumerate(fields["X"].shape[: len(batch)]) if size > 1]
     lanes = [size for axis, size in enumerate(batch) if axis not in of_design]
@@ -199,17 +202,16 @@ def _moments(arrays: dict[str, Array]) -> dict[str, Array]:
     return {"mean": mean, "sd": sd}
 
 
-def _rows_with_weight(arrays: dict[str, Array]) -> Array:
-    """Rows that have weight in some model of their design: (..., m) with the batch axes of X."""
-    X = arrays["X"]
+def _rows_with_weight(arrays: dict[str, Array]) -> dict[str, Array]:
+    """Rows that have weight in some model of their design: (..., m) with the batch axes of X; nothing without weights."""
     if "sample_weight" not in arrays:
-        return jnp.ones(X.shape[:-1], bool)
-    s = arrays["sample_weight"]
+        return {}
+    X, s = arrays["X"], arrays["sample_weight"]
     s = jnp.where(jnp.isfinite(s), s, 0)
     s = s.reshape((1,) * (X.ndim - 1 - s.ndim) + s.shape)
     batch_of_X = (1,) * (s.ndim + 1 - X.ndim) + X.shape[:-2]
     shared = tuple(axis for axis, size in enumerate(batch_of_X) if size == 1)
-    return jnp.max(s, axis=shared, keepdims=True) > 0
+    return {"present": jnp.max(s, axis=shared, keepdims=True) > 0}
 
 
 def _fit_one(
@@ -221,18 +223,16 @@ def _fit_one(
         start = Params(start.coef, jnp.zeros_like(tol))
     data = {name: value for name, value in fields.items() if name not in ("coef", "intercept", "present", "mean", "sd")}
     problem = Problem(**data, fit_intercept=fit_intercept)
-    if standardize:
-        problem = _in_standard_deviations(problem, fields["sd"])
-
-    invalid = _is_invalid(problem)
-    shared = share(problem.X, fields["present"], fit_intercept, with_products)
+    penalty_scale = fields["sd"] if standardize else None
+    shared = share(problem.X, fields.get("present"), fit_intercept, with_products)
     shared = with_units(shared, fields["mean"], fields["sd"], fit_intercept)
-    working, inside = to_working(problem, start, shared)
+    working, inside = to_working(problem, start, shared, penalty_scale)
     solution = newton.solve(working, inside, tol, max_steps, shared)
 
     params = from_working(solution.params, shared)
-    _, returned = to_working(problem, params, shared)  # certified as rounded for the caller
+    _, returned = to_working(problem, params, shared, penalty_scale)  # certified as rounded for the caller
     kkt = kkt_of_gradient(gradient(returned, working), returned.coef, working.l1, shared.units)
+    invalid = _is_invalid(working, tol)
     status = jnp.where((solution.status == Status.CONVERGED) & ~(kkt <= tol), Status.STALLED, solution.status)
     return Fit(
         params=params,
@@ -245,19 +245,13 @@ def _fit_one(
     )
 
 
-def _in_standard_deviations(problem: Problem, sd: Array) -> Problem:
-    """The problem with glmnet's standardization moved into the two penalty vectors; X stays as it is."""
-    l1, l2 = penalties(problem)
-    l1 = jnp.where(sd == 0, jnp.inf, l1 * sd)  # an infinite strength holds the coefficient of a constant column at 0
-    return Problem(
-        problem.X, problem.y, problem.sample_weight, problem.offset, l1, l2 * sd * sd, fit_intercept=problem.fit_intercept
-    )
-
-
-def _is_invalid(problem: Problem) -> Array:
-    """No weight, or one class where nothing keeps the estimate finite."""
-    w, (l1, l2) = row_weights(problem), penalties(problem)
-    one_class = (jnp.sum(w * problem.y) == 0) | (jnp.sum(w * (1 - jnp.asarray(problem.y))) == 0)
+def _is_invalid(problem: Problem, tol: Array) -> Array:
+    """No weight, one class where nothing keeps the estimate finite, or values that only tracers get past the checks."""
+    w, y, (l1, l2) = row_weights(problem), problem.y, penalties(problem)
+    one_class = (jnp.sum(w * y) == 0) | (jnp.sum(w * (1 - y)) == 0)
     if not problem.fit_intercept:
-        one_class &= ~jnp.all((l2 > 0) | jnp.isinf(l1))
-    return one_class | (False if problem.sample_weight is None else jnp.max(problem.sample_weight) == 0)
+        one_class &= ~(jnp.min(jnp.where(jnp.isinf(l1), 1, l2), initial=1) > 0)
+    out_of_range = (jnp.max(jnp.abs(y - 0.5)) > 0.5) | (jnp.min(l2, initial=0) < 0) | ~(tol > 0)
+    if problem.sample_weight is None:
+        return one_class | out_of_range
+    return one_class | out_of_range | (jnp.max(problem.sample_weight) == 0) | (jnp.min(problem.sample_weight) < 0)

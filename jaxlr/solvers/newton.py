@@ -88,12 +88,16 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
     squares = jnp.append(location**2 + scale**2, 1)[: A.shape[1]]  # mean squares of the columns
     free = jnp.isfinite(l1)
     diagonal = np.arange(A.shape[1])
-    # The direction that improves every margin at once. Where rows are saturated so far that the jitter hides a separation,
-    # the curvature along it shows that: margins . H^-1 margins exceeds eps^-0.6 (float32: 1.5e5).
+    x = jnp.where(free, jnp.append(init.coef, init.intercept)[: A.shape[1]], 0)
+    # The direction that improves every margin at once. Where a start far out has saturated rows so much that the jitter
+    # hides a separation, the curvature along it shows that: margins . H^-1 margins is over eps^-0.6 (float32: 1.5e5).
     margins = jnp.where(free, jnp.dot(w * (2 * y - 1), A, precision=_HIGHEST), 0)
+    saturated = jnp.max(jnp.where(w > 0, jnp.abs(jnp.dot(x, A.T, precision=_HIGHEST)), 0)) > -0.3 * np.log(eps)
+    # Where one class is rare, so are gradient and curvature at the minimum: both are judged on that scale.
+    rarity = 4 * jnp.sum(w * y) * jnp.sum(w * (1 - y))
     coercive = jnp.min(l2[:n], initial=jnp.inf, where=free[:n]) > 0
 
-    def direction(g: Array, z: Array, kkt: Array, jitter: Array) -> tuple[Array, Array, Array]:
+    def direction(g: Array, z: Array, kkt: Array, jitter: Array) -> tuple[Array, Array, Array, Array]:
         H = hessian_of(shared, w * curvature(z))
         damping = _DAMPING * jnp.minimum(kkt, 1) ** 2 * squares
         # In units where the diagonal is 1. The floor keeps saturated rows (no curvature left in this dtype) from dividing
@@ -103,9 +107,9 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
         H = jnp.where(np.eye(A.shape[1], dtype=bool), 1 + jitter, H * s[:, None] * s[None, :])
         L = jnp.linalg.cholesky(H, symmetrize_input=False)
         halves = jax.scipy.linalg.solve_triangular(L, s[:, None] * jnp.stack([-g, margins], axis=1), lower=True)
-        d = s * jax.scipy.linalg.solve_triangular(L, halves[:, 0], lower=True, trans=1)
+        scaled = jax.scipy.linalg.solve_triangular(L, halves[:, 0], lower=True, trans=1)
         decrement, along_margins = jnp.sum(halves**2, axis=0)
-        return d, jnp.sqrt(decrement), along_margins
+        return s * scaled, jnp.sqrt(decrement), along_margins, jnp.sqrt(jitter * jnp.sum(scaled**2))
 
     def step(state: _State) -> _State:
         x = state.origin + state.step
@@ -113,19 +117,23 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
         g = jnp.where(free, jnp.dot(w * residual(z, y), A, precision=_HIGHEST) + l2 * x, 0)
         passed = (state.move > _proved(state.reach)) & ~(jnp.sum(g * state.step) <= 0)
         kkt = kkt_of_gradient(Params(g[:n], g[n:].sum()), x[:n], l1[:n], shared.units)
-        d, decrement, along_margins = direction(g, z, kkt, state.jitter)
+        d, decrement, along_margins, unresolved = direction(g, z, kkt, state.jitter)
         factored = jnp.isfinite(decrement)
         d = jnp.where(factored, d, 0)
         dz = jnp.dot(d, A.T, precision=_HIGHEST)
         reach = jnp.where(factored, jnp.max(jnp.where(w > 0, jnp.abs(dz), 0)), jnp.inf)
-        hidden = ~coercive & ~(along_margins < max(eps**-0.6, 1.5e5))
+        hidden = saturated & ~coercive & ~(rarity * along_margins < max(eps**-0.6, 1.5e5))
 
         num_steps = state.num_steps + 1
         last = num_steps >= max_steps
         exhausted = factored & ~hidden & (decrement > 0.9 * state.decrement)
         polished = reach**2 <= tol
-        converged = (kkt <= tol) & (coercive | (reach <= 1e-2)) & ~hidden & (polished | exhausted | last)
-        flat = kkt <= jnp.minimum(tol, eps**0.6)
+        # What the jitter adds to the decrement is that of directions which H does not resolve: the rounding of g, a few eps, on
+        # exactly collinear columns (eps / sqrt(jitter)); more is a gradient along nearly collinear ones, and no minimum.
+        resolved = unresolved <= 8 * eps**0.625
+        converged = (kkt <= tol) & (coercive | (reach <= 1e-2)) & ~hidden & resolved & (polished | exhausted | last)
+        flat = kkt <= jnp.minimum(tol, eps**0.6) * rarity
+        telling = factored & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~coercive)))
         steep = flat & factored & ~coercive & ((reach > 0.1) | hidden)
         steep_steps = jnp.where(steep, state.steep_steps + 1, 0)
         finite = jnp.isfinite(kkt) & jnp.isfinite(jnp.sum(w * z))
@@ -151,14 +159,13 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
             step=jnp.where(taken & (size > 0), d * (move / size), 0),
             move=jnp.where(taken, move, 0),
             reach=reach,
-            decrement=jnp.where(passed, state.decrement, jnp.where(factored & ((reach <= 1e-2) | flat), decrement, jnp.inf)),
+            decrement=jnp.where(passed, state.decrement, jnp.where(telling, decrement, jnp.inf)),
             jitter=jnp.where(factored, state.jitter, 10 * state.jitter),
             steep_steps=jnp.where(passed, state.steep_steps, steep_steps),
             status=jnp.where(last & (verdict == _RUNNING), Status.MAX_STEPS, verdict).astype(jnp.int32),
             num_steps=num_steps,
         )
 
-    x = jnp.where(free, jnp.append(init.coef, init.intercept)[: A.shape[1]], 0)
     zero, none = jnp.zeros_like(tol), jnp.int32(0)
     start = _State(x, 0 * x, zero, zero, zero + jnp.inf, zero + eps**0.75, none, jnp.int32(_RUNNING), none)
     end = jax.lax.while_loop(lambda state: state.status == _RUNNING, step, start)

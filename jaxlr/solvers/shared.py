@@ -23,7 +23,6 @@ from jaxtyping import Array, Bool, Float
 from jaxlr.model import Params
 from jaxlr.numerics import as_floating
 from jaxlr.objective import Problem, penalties
-from jaxlr.preprocessing import column_moments
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -34,7 +33,7 @@ class Shared(NamedTuple):
     Attributes:
         A: design in working coordinates (m, k); the last column is 1 with an intercept (k = n + 1), else k = n.
         center: (n,), 0 without an intercept.
-        unit: (n,), > 0, the standard deviation of the column, without an intercept its root mean square; 1 where that is 0.
+        unit: (n,), > 0, a standard deviation of the column, without an intercept a root mean square; 1 where that is 0.
         products: (m, k (k + 1) / 2), or None where they would not fit in memory.
         units: location and scale (n,) in which the KKT residual measures the working columns, under the model's own weights.
     """
@@ -46,28 +45,60 @@ class Shared(NamedTuple):
     units: Any = None
 
 
-def share(X: Float[Array, "m n"], present: Bool[Array, " m"], fit_intercept: bool, with_products: bool) -> Shared:
+def share(X: Float[Array, "m n"], present: Bool[Array, " m"] | None, fit_intercept: bool, with_products: bool) -> Shared:
     """Prepare a design for the solvers.
 
     Args:
         X: design (m, n).
-        present: rows that have weight in at least one model (m,); fillers in the other rows are set to 0.
+        present: rows that have weight in at least one model (m,); fillers in the other rows are set to 0. None is all rows.
         fit_intercept: static; False leaves the columns where they are.
         with_products: static; form the products of columns.
 
     Returns:
         Shared.
     """
-    w = present.astype(X.dtype) / jnp.sum(present, dtype=X.dtype)
-    center, unit = column_moments(X, w)
-    if not fit_intercept:
-        center, unit = jnp.zeros_like(center), jnp.hypot(center, unit)
-    unit = jnp.where(unit == 0, 1, unit)
-    A = jnp.where(present[:, None], (X - center[None, :]) / unit[None, :], 0 * X)  # 0 * NaN stays NaN
+    center, unit = _center_and_unit(X, present, fit_intercept)
+    A = _only(present, (X - center[None, :]) / unit[None, :])
     if fit_intercept:
         A = jnp.concatenate([A, jnp.ones((X.shape[0], 1), X.dtype)], axis=1)
     i, j = np.triu_indices(A.shape[1])
     return Shared(A, center, unit, A[:, i] * A[:, j] if with_products else None)
+
+
+def _center_and_unit(
+    X: Float[Array, "m n"], present: Bool[Array, " m"] | None, fit_intercept: bool
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """Mean and standard deviation of each column in that one of up to 8 groups of rows where it varies least (but varies).
+
+    One row far out would otherwise squeeze all others together, and in the models where that row has no weight, or is
+    saturated, nothing would tell the column from a constant.
+    """
+    m, n = X.shape
+    num_groups = min(max(m // 32, 1), 8)
+    first = X[0] if present is None else X[jnp.argmax(present)]
+    S = _only(present, X - first[None, :] if fit_intercept else X)  # a constant column is exactly 0
+    span = jnp.max(jnp.abs(S), axis=0)
+    span = jnp.where(span == 0, 1, span)  # squares neither overflow nor vanish
+
+    def grouped(rows: Array) -> Array:
+        filled = jnp.pad(rows, ((0, -m % num_groups), (0, 0)))
+        return filled.reshape(len(filled) // num_groups, num_groups, rows.shape[1])
+
+    counted = jnp.ones((m, 1), X.dtype) if present is None else present[:, None].astype(X.dtype)
+    counts = jnp.maximum(jnp.sum(grouped(counted), axis=0), 1)
+    S = grouped(S / span[None, :])
+    means = jnp.sum(S, axis=0) / counts if fit_intercept else jnp.zeros((num_groups, n), X.dtype)
+    squares = grouped(counted) * (S - means[None, :, :]) ** 2
+    variances = jnp.sum(squares, axis=0) / counts
+    least = jnp.argmin(jnp.where(variances > 0, variances, jnp.inf), axis=0)
+    mean, variance = (jnp.take_along_axis(table, least[None, :], axis=0)[0] for table in (means, variances))
+    unit = jnp.where(variance > 0, span * jnp.sqrt(variance), 1)
+    return (first + span * mean if fit_intercept else jnp.zeros_like(unit)), unit
+
+
+def _only(present: Bool[Array, " m"] | None, rows: Float[Array, "m n"]) -> Float[Array, "m n"]:
+    """Fillers in rows without weight become 0, but NaN stays NaN."""
+    return rows if present is None else jnp.where(present[:, None], rows, 0 * rows)
 
 
 def with_units(shared: Shared, mean: Float[Array, " n"], sd: Float[Array, " n"], fit_intercept: bool) -> Shared:
@@ -106,26 +137,33 @@ def hessian_of(shared: Shared, d: Float[Array, " m"]) -> Float[Array, "k k"]:
     return jnp.dot(d, shared.products, precision=_HIGHEST)[position]
 
 
-def to_working(problem: Problem, params: Params, shared: Shared) -> tuple[Problem, Params]:
+def to_working(
+    problem: Problem, params: Params, shared: Shared, penalty_scale: Float[Array, " n"] | None = None
+) -> tuple[Problem, Params]:
     """A problem and its parameters in working coordinates.
 
     Args:
         problem: one problem.
         params: coef (n,), intercept ().
         shared: prepared from the problem's X.
+        penalty_scale: what the penalties measure coefficients in (n,), 0 to hold one at 0; None is 1.
 
     Returns:
         The problem with the working columns and two penalty vectors (n,), and the parameters of the same logits.
     """
     l1, l2 = penalties(problem)
     n = shared.unit.shape[0]
+    per_unit = 1 / shared.unit if penalty_scale is None else penalty_scale / shared.unit
+    l1 = jnp.where(l1 > 0, l1 * per_unit, 0)
+    if penalty_scale is not None:
+        l1 = jnp.where(penalty_scale == 0, jnp.inf, l1)  # an infinite strength holds a coefficient at 0
     working = Problem(
         X=shared.A[:, :n],
         y=as_floating(problem.y).astype(shared.A.dtype),
         sample_weight=problem.sample_weight,
         offset=problem.offset,
-        l1=jnp.where(l1 > 0, l1 / shared.unit, 0),
-        l2=l2 / shared.unit / shared.unit,
+        l1=l1,
+        l2=l2 * per_unit * per_unit,
         fit_intercept=problem.fit_intercept,
     )
     shift = jnp.dot(params.coef, shared.center, precision=_HIGHEST)
