@@ -1,5 +1,7 @@
 """jaxlr: logistic regression in JAX, one model or a million, each with the evidence that it converged."""
 
+import importlib
+
 from jaxlr import datasets as datasets
 from jaxlr import metrics as metrics
 from jaxlr import preprocessing as preprocessing
@@ -32,5 +34,14 @@ from jaxlr.selection import CrossValidation as CrossValidation
 from jaxlr.selection import cross_validate as cross_validate
 from jaxlr.status import SolverError as SolverError
 from jaxlr.status import Status as Status
+from jaxlr.training import Training as Training
+from jaxlr.training import train as train
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """`jaxlr.plots` is imported when it is first used: `import jaxlr` does not wait for matplotlib."""
+    if name == "plots":
+        return importlib.import_module("jaxlr.plots")
+    raise AttributeError(f"module 'jaxlr' has no attribute {name!r}")

@@ -86,8 +86,9 @@ def standard_units(problem: Problem) -> tuple[Float[Array, " n"], Float[Array, "
 def duality_gap(params: Params, problem: Problem) -> Float[Array, ""]:
     """A bound on J(params) - min J, whatever params are.
 
-    The dual point: shift the intercept until the weighted residuals sum to 0, then shrink them until the columns without
-    an l2 term satisfy |a_j| <= l1_j.
+    The dual point: shift the intercept by a Newton step towards weighted residuals that sum to 0, shrink those of the
+    heavier sign until they do, then all until the columns without an l2 term satisfy |a_j| <= l1_j. Every such point gives
+    a bound; what rounding adds to it is of the order of (eps max |logit|)^2.
 
     Args:
         params: coef (n,), intercept ().

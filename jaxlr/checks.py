@@ -34,12 +34,15 @@ def checked_arrays(fields: Mapping[str, Data | None]) -> tuple[dict[str, jax.Arr
         TypeError: something is not a real array.
         ValueError: shapes or batch axes do not fit together, data are empty, or a value is out of its range.
     """
+    required = {"X", "y", "l1", "l2", "coef", "intercept"}
+    if absent := [name for name in fields if name in required and fields[name] is None]:
+        raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
     given = {name: _raw(name, value) for name, value in fields.items() if value is not None}
     dtype = _dtype_of_design(given["X"])
     batch = _check_shapes(given)
     for name, value in given.items():
         if is_concrete(value):
-            _check_values(name, value)
+            _check_values(name, value, dtype)
     return {name: jnp.asarray(value, dtype) for name, value in given.items()}, batch
 
 
@@ -71,8 +74,7 @@ def check_classes(y: Data, sample_weight: Data | None, fit_intercept: bool, pena
         return
     y = np.asarray(y, float)
     s = np.ones(y.shape[-1:]) if sample_weight is None else np.asarray(sample_weight, float)
-    total = s.sum(-1)
-    if np.all(total == 0):
+    if not np.any(s != 0):
         raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")
     ones = np.einsum("...m,...m->...", (s > 0).astype(float), (y > 0).astype(float))
     zeros = np.einsum("...m,...m->...", (s > 0).astype(float), (y < 1).astype(float))
@@ -90,9 +92,11 @@ def check_classes(y: Data, sample_weight: Data | None, fit_intercept: bool, pena
 
 def _raw(name: str, value: Data) -> Any:
     """The argument as it is, if it is a real array already, else as a NumPy array."""
+    if hasattr(value, "toarray") or isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"expected {name} to be a dense array without mask, got {type(value).__name__}; make it one first")
     raw = value if isinstance(value, jax.Array) else np.asarray(value)
     if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
-        hint = "; encode the classes as 0 and 1" if name == "y" else ""
+        hint = "; encode the classes as 0 and 1" if name == "y" else "; convert it to float first"
         raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}{hint}")
     return raw
 
@@ -144,7 +148,7 @@ def _check_shapes(given: Mapping[str, Data]) -> tuple[int, ...]:
     return batch
 
 
-def _check_values(name: str, raw: Data) -> None:
+def _check_values(name: str, raw: Data, dtype: jnp.dtype) -> None:
     value = np.asarray(raw)
     core = tuple(range(-CORE_RANK[name], 0))
     if jnp.issubdtype(value.dtype, jnp.floating):
@@ -154,8 +158,12 @@ def _check_values(name: str, raw: Data) -> None:
             first = tuple(map(int, np.argwhere(~finite)[0]))
             at = f" first at index {first}" if first else ""
             raise ValueError(f"expected finite {name}, got {value[first]}{at}; drop or impute missing values before the fit")
-    if name in _NOT_NEGATIVE and np.any(value < 0):
-        raise ValueError(f"expected {name} >= 0, got {np.nanmin(value)}")
+    if name in _NOT_NEGATIVE:
+        if np.any(value < 0):
+            raise ValueError(f"expected {name} >= 0, got {np.nanmin(value)}")
+        if np.any((value > 0) & (value < jnp.finfo(dtype).tiny)):
+            smallest = np.min(value, where=value > 0, initial=np.inf)
+            raise ValueError(f"expected {name} that {dtype} can hold, 0 or >= {jnp.finfo(dtype).tiny:.1e}, got {smallest}")
     if name == "y" and (np.any(value < 0) or np.any(value > 1)):
         raise ValueError(
             f"expected labels 0/1 (or soft labels in [0, 1]), got values from {np.nanmin(value)} to {np.nanmax(value)}; "

@@ -3,15 +3,17 @@
     mean_j = sum_i w_i X_ij        scale_j^2 = sum_i w_i (X_ij - mean_j)^2        w = sample_weight / sum(sample_weight)
 
 The standard deviation is that of the population (1 / m, as in glmnet and scikit-learn's StandardScaler), computed in two
-passes. A constant column keeps the scale 1, so that it becomes 0 and not NaN.
+passes. A constant column keeps the scale 1, so that it becomes 0 and not NaN. Missing values are refused, not imputed.
 """
 
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from jaxlr.checks import Data, checked_arrays, is_concrete
 from jaxlr.model import Params
 from jaxlr.numerics import as_floating
 
@@ -29,7 +31,7 @@ class Scaler(NamedTuple):
     scale: Any
 
 
-def fit_scaler(X: ArrayLike, sample_weight: ArrayLike | None = None) -> Scaler:
+def fit_scaler(X: Data, sample_weight: Data | None = None) -> Scaler:
     """Weighted mean and standard deviation of each column.
 
     Args:
@@ -39,13 +41,23 @@ def fit_scaler(X: ArrayLike, sample_weight: ArrayLike | None = None) -> Scaler:
     Returns:
         Scaler; the scale of a column that is constant over the rows of positive weight is 1.
 
+    Raises:
+        TypeError: an argument is not real.
+        ValueError: X is empty or has axes in front (map with jax.vmap), a value is NaN or infinite, a weight negative, or no
+            row has weight.
+
     Example:
         >>> import numpy as np
         >>> fit_scaler(np.array([[1.0, 5.0], [3.0, 5.0]], np.float32)).scale.tolist()
         [1.0, 1.0]
     """
-    X = as_floating(X)
-    s = jnp.ones(X.shape[0], X.dtype) if sample_weight is None else jnp.asarray(sample_weight, X.dtype)
+    arrays, batch = checked_arrays({"X": X, "sample_weight": sample_weight})
+    if batch:
+        raise ValueError(f"expected X (m, n) and sample_weight (m,), got axes {batch} in front; map with jax.vmap")
+    if sample_weight is not None and is_concrete(sample_weight) and not np.any(np.asarray(sample_weight) > 0):
+        raise ValueError("expected rows of positive sample_weight, got weights that are all 0")
+    X = arrays["X"]
+    s = arrays.get("sample_weight", jnp.ones(X.shape[0], X.dtype))
     s = s / jnp.max(s)
     mean, sd = column_moments(X, s / jnp.sum(s))
     return Scaler(mean, jnp.where(sd == 0, 1, sd))
@@ -59,7 +71,10 @@ def standardize(X: ArrayLike, scaler: Scaler) -> Float[Array, "m n"]:
         scaler: as `fit_scaler` gives it.
 
     Returns:
-        (m, n), without units.
+        (m, n), without units; NaN where X is.
+
+    Raises:
+        ValueError: X and the scaler do not have the same number of columns.
 
     Example:
         >>> import numpy as np
@@ -68,6 +83,8 @@ def standardize(X: ArrayLike, scaler: Scaler) -> Float[Array, "m n"]:
         [[-1.0], [1.0]]
     """
     X = as_floating(X)
+    if X.shape[-1:] != np.shape(scaler.mean)[-1:]:
+        raise ValueError(f"expected X (m, n) with the columns of the scaler, {np.shape(scaler.mean)}, got shape {X.shape}")
     return (X - jnp.asarray(scaler.mean, X.dtype)[None, :]) / jnp.asarray(scaler.scale, X.dtype)[None, :]
 
 

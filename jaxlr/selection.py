@@ -19,9 +19,10 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxlr import metrics as metric_functions
-from jaxlr.checks import Data
+from jaxlr.checks import Data, checked_arrays
 from jaxlr.fitting import fit
 from jaxlr.model import Params, logits
+from jaxlr.numerics import sigmoid
 from jaxlr.resampling import stratified_kfold
 from jaxlr.result import Fit
 from jaxlr.status import Status
@@ -35,7 +36,9 @@ def _accuracy(y: Array, z: Array, sample_weight: Array) -> Array:
 _METRICS: dict[str, tuple[Callable, int]] = {
     "log_loss": (lambda y, z, s: metric_functions.log_loss(y, z, sample_weight=s), -1),
     "accuracy": (_accuracy, 1),
+    "brier": (lambda y, z, s: metric_functions.brier(y, sigmoid(z), sample_weight=s), -1),
     "roc_auc": (lambda y, z, s: metric_functions.roc_auc(y, z, sample_weight=s), 1),
+    "average_precision": (lambda y, z, s: metric_functions.average_precision(y, z, sample_weight=s), 1),
 }
 
 
@@ -89,7 +92,7 @@ def cross_validate(
         l2: strengths of the squared penalty; l1 and l2 broadcast to the grid.
         folds: number of stratified folds (needs a key), or training weights (k, m): rows of weight 0 are held out.
         key: a key of `jax.random`, for an integer `folds`.
-        metrics: names to score: "log_loss", "accuracy" (threshold 1/2), "roc_auc".
+        metrics: names to score: "log_loss", "brier", "accuracy" (threshold 1/2), "roc_auc", "average_precision".
         select: the metric that chooses; it is scored even if `metrics` does not name it.
         rule: "best", or "one_se" for the strongest penalty within one standard error of the best.
         refit: whether to fit the chosen penalty on all rows.
@@ -106,7 +109,7 @@ def cross_validate(
             out nothing.
 
     Warns:
-        UserWarning: no penalty has a score in every fold, so nothing is chosen.
+        UserWarning: a penalty has no score in some fold, and so cannot be chosen.
 
     Example:
         >>> import jax, numpy as np
@@ -117,13 +120,22 @@ def cross_validate(
         >>> cv.best, cv.fits.converged.shape
         ((1,), (5, 2))
     """
+    if isinstance(metrics, str):
+        raise TypeError(f'expected metrics as a tuple of names, got the string "{metrics}"; write ("{metrics}",)')
     names = tuple(dict.fromkeys([*metrics, select]))
     if unknown := [name for name in names if name not in _METRICS]:
         raise ValueError(f"expected metrics among {', '.join(_METRICS)}, got {', '.join(map(repr, unknown))}")
     if rule not in ("best", "one_se"):
         raise ValueError(f'expected rule "best" or "one_se", got {rule!r}')
-    if np.ndim(X) != 2 or np.ndim(y) != 1:
-        raise ValueError(f"expected X (m, n) and y (m,), without batch axes, got shapes {np.shape(X)} and {np.shape(y)}")
+    fields = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset}
+    fields |= {"penalty_factor": options.get("penalty_factor")}
+    _, batch = checked_arrays(fields)
+    if batch:
+        raise ValueError(
+            f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}; the grid is that of l1 and l2"
+        )
+    if not np.all(np.isin(np.asarray(y), (0, 1))):
+        raise ValueError("expected labels 0/1 for the scores, got soft labels; round them, or score the fits yourself")
     training = _training_weights(folds, key, y, np.shape(X)[0])
     grid = np.broadcast_shapes(np.shape(l1), np.shape(l2))
     s = np.ones(np.shape(X)[0]) if sample_weight is None else np.asarray(sample_weight)
@@ -141,9 +153,13 @@ def cross_validate(
     strength = np.broadcast_to(np.asarray(l1) + np.asarray(l2), grid)
     best, one_se = _choose(np.asarray(mean[select] * _METRICS[select][1]), np.asarray(error[select]), strength)
     chosen = None
-    if best is None:
-        warnings.warn(f"no penalty has a {select} in every fold, so nothing is chosen; look at print(cv.fits)", stacklevel=2)
-    elif refit:
+    if dropped := int(np.sum(np.isnan(np.asarray(mean[select])))):
+        outcome = "nothing is chosen" if best is None else "the choice is among the others"
+        warnings.warn(
+            f"{dropped} of {strength.size} penalties lack a {select} in some fold: {outcome}; look at print(cv.fits)",
+            stacklevel=2,
+        )
+    if best is not None and refit:
         at = best if rule == "best" else one_se
         chosen_l1, chosen_l2 = (np.broadcast_to(np.asarray(strengths), grid)[at] for strengths in (l1, l2))
         chosen = fit(X, y, sample_weight=sample_weight, offset=offset, l1=chosen_l1, l2=chosen_l2, **options)
@@ -154,10 +170,18 @@ def _training_weights(folds: int | Data, key: Array | None, y: Data, m: int) -> 
     if isinstance(folds, (int, np.integer)):
         if key is None:
             raise ValueError(f"expected a key for folds={folds}; pass key=jax.random.key(...), or weights (k, m) as folds")
+        if not isinstance(key, jax.Array):
+            raise TypeError(f"expected a key of jax.random, such as jax.random.key(0), got {key!r}")
         return np.asarray(stratified_kfold(key, np.asarray(y), int(folds)))
-    training = np.asarray(folds)
+    try:
+        training = np.asarray(folds, float)
+    except (TypeError, ValueError):
+        training = np.empty(0)
     if training.ndim != 2 or training.shape[1] != m:
-        raise ValueError(f"expected folds to be an integer or weights (k, {m}), got shape {training.shape}")
+        form = f"weights (k, {m}), 0 where a row is held out"
+        raise ValueError(f"expected folds to be an integer or {form}, got {type(folds).__name__} of shape {training.shape}")
+    if not np.all(np.isfinite(training) & (training >= 0)):
+        raise ValueError("expected finite training weights >= 0 in folds")
     if np.any(np.all(training != 0, axis=1)):
         raise ValueError("expected every fold to hold out rows (weight 0), got one without; bootstrap counts may lack them")
     return training

@@ -26,7 +26,7 @@ _ADVICE = {
     Status.STALLED: "no further progress in this dtype; accept the residual in kkt, raise tol, or use float64.",
     Status.SEPARATED: "a direction separates the classes, so no finite estimate exists; add a penalty (l2 > 0).",
     Status.NONFINITE: "NaN or infinity in the data or on the way; look for missing values or overflowing columns.",
-    Status.INVALID: "no row has weight, or all weight is in one class; this model has nothing to estimate.",
+    Status.INVALID: "no row has weight, all weight is in one class, or a value is out of range; nothing can be estimated.",
     Status.NOT_RUN: "the call was interrupted before this model ran; fit it again.",
 }
 

@@ -1,8 +1,15 @@
 """The data sets are what their sources say."""
 
+from pathlib import Path
+
+import jax
 import numpy as np
+import pytest
+from scipy.stats import kstest
 
 import jaxlr
+from jaxlr import Status
+from tests.helpers import x64  # noqa: F401
 
 
 def test_breast_cancer_has_the_published_counts():
@@ -24,6 +31,54 @@ def test_discount_codes_are_the_nine_customers():
 
 
 def test_data_are_float64_with_integer_labels():
-    for data in (jaxlr.datasets.breast_cancer(), jaxlr.datasets.discount_codes()):
+    for name in ("breast_cancer", "discount_codes", "low_birth_weight", "remission", "spector"):
+        data = getattr(jaxlr.datasets, name)()
         assert data.X.dtype == np.float64
         assert set(np.unique(data.y)) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "ones"), [("low_birth_weight", "lbw_stata", 59), ("remission", "remission", 9), ("spector", "spector", 11)]
+)
+def test_the_other_real_sets_are_those_whose_published_fits_the_suite_holds(name, file, ones):
+    data = getattr(jaxlr.datasets, name)()
+    path = Path(__file__).parent / "reference" / f"{file}.csv"
+    assert ",".join(["y", *data.feature_names]) == path.read_text().split("\n")[0]
+    np.testing.assert_array_equal(np.column_stack([data.y, data.X]), np.loadtxt(path, delimiter=",", skiprows=1))
+    assert data.y.sum() == ones
+
+
+def test_moons_without_noise_lie_on_their_circles_and_class_0_comes_first():
+    X, y = jaxlr.datasets.two_moons(jax.random.key(0), 101, noise=0.0)
+    center = np.where(np.asarray(y)[:, None] == 1, [1.0, 0.5], 0.0)
+    np.testing.assert_allclose(np.linalg.norm(X - center, axis=1), 1, atol=4e-16)
+    assert y.tolist() == [0] * 50 + [1] * 51
+
+
+def test_clouds_have_informative_redundant_and_noise_columns():
+    X, y = jaxlr.datasets.clouds(jax.random.key(0), 4000, num_informative=3, num_redundant=2, num_noise=2, separation=2.0)
+    X, y = np.asarray(X), np.asarray(y)
+    assert np.linalg.matrix_rank(X) == 5
+    between = X[y == 1].mean(axis=0) - X[y == 0].mean(axis=0)
+    np.testing.assert_allclose(np.abs(between[:3]), 4, atol=0.15)  # the side of the cube; means of 2,000 rows
+    np.testing.assert_allclose(between[5:], 0, atol=0.15)
+    assert kstest(X[:, 5], "norm").pvalue > 1e-3
+
+
+def test_logistic_data_return_their_params():
+    params = jaxlr.Params(np.array([1.0, -0.5]), np.array(0.3))
+    X, y = jaxlr.datasets.logistic(jax.random.key(0), params, 100_000)
+    got = jaxlr.fit(X, y).params
+    np.testing.assert_allclose(got.coef, params.coef, atol=0.04)  # four standard errors
+    np.testing.assert_allclose(got.intercept, params.intercept, atol=0.04)
+
+
+def test_separable_data_are_separated_by_the_margin():
+    X, y = jax.vmap(lambda key: jaxlr.datasets.separable(key, 30, 4, margin=0.7))(jax.random.split(jax.random.key(0), 5))
+    assert set(np.asarray(jaxlr.fit(X, y).status).tolist()) == {int(Status.SEPARATED)}
+
+
+def test_generators_map_over_keys():
+    X, _ = jax.jit(jax.vmap(lambda key: jaxlr.datasets.two_moons(key, 20)))(jax.random.split(jax.random.key(0), 3))
+    assert X.shape == (3, 20, 2)
+    assert not np.array_equal(X[0], X[1])

@@ -57,3 +57,24 @@ def test_unscaled_parameters_give_the_same_logits(seed):
 def test_new_data_use_the_old_scaler():
     scaler = Scaler(np.array([1.0]), np.array([2.0]))
     assert np.asarray(standardize(np.array([[5.0]]), scaler)).item() == 2.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.array([[1.0], [np.nan]]),), None),
+        ((np.zeros((0, 2)),), "at least one row"),
+        ((np.arange(3.0),), "at least 2 axes"),
+        ((np.zeros((2, 3, 2)),), "jax.vmap"),
+        ((np.ones((2, 1)), [1.0, -1.0]), "sample_weight >= 0"),
+        ((np.ones((2, 1)), [0.0, 0.0]), "all 0"),
+    ],
+)
+def test_what_cannot_be_scaled_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message or "finite X"):
+        fit_scaler(*arguments)
+
+
+def test_a_scaler_of_other_columns_is_refused():
+    with pytest.raises(ValueError, match="columns of the scaler"):
+        standardize(np.ones((2, 1)), fit_scaler(np.arange(6.0).reshape(2, 3)))

@@ -93,7 +93,8 @@ def test_a_grid_may_have_any_shape():
 
 def test_a_model_that_did_not_converge_scores_nan_and_its_penalty_is_not_chosen():
     separated = (X[:, 0] > 0).astype(float)  # without a penalty there is no estimate
-    got = cross_validate(X, separated, l2=np.array([0.0, 0.1]), folds=FOLDS)
+    with pytest.warns(UserWarning, match="among the others"):
+        got = cross_validate(X, separated, l2=np.array([0.0, 0.1]), folds=FOLDS)
     assert np.asarray(got.fits.status)[:, 0].tolist() == [Status.SEPARATED] * K
     assert np.isnan(np.asarray(got.scores["log_loss"])[:, 0]).all()
     assert got.best == got.one_se == (1,)
@@ -107,6 +108,26 @@ def test_where_nothing_can_be_chosen_a_warning_says_so_and_the_fits_are_kept():
     assert got.fits.status.shape == (K, 1)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metrics": "accuracy"}, r'write \("accuracy",\)'),
+        ({"folds": 5, "key": 0}, "key"),
+        ({"y": np.where(Y == 1, "yes", "no")}, "encode the classes"),
+    ],
+)
+def test_bad_types_are_refused(changes, message):
+    with pytest.raises(TypeError, match=message):
+        cross_validate(**({"X": X, "y": Y, "l2": L2, "folds": FOLDS} | changes))
+
+
+def test_a_penalty_that_is_out_of_the_choice_is_said_to_be():
+    separated = (X[:, 0] > 0).astype(float)
+    with pytest.warns(UserWarning, match="1 of 2 penalties lack a log_loss in some fold: the choice is among the others"):
+        got = cross_validate(X, separated, l2=np.array([0.0, 0.1]), folds=FOLDS)
+    assert got.best == (1,)
+
+
 def test_options_reach_the_fits():
     got = cross_validate(X * [1, 10, 100], Y, l2=L2, folds=FOLDS, standardize=True, penalty_factor=np.ones(N))
     plain = cross_validate(X, Y, l2=L2, folds=FOLDS, standardize=True)
@@ -117,12 +138,19 @@ def test_options_reach_the_fits():
     ("changes", "message"),
     [
         ({"folds": 5}, "expected a key"),
-        ({"folds": FOLDS[:, :-1]}, r"weights \(k, 60\), got shape \(5, 59\)"),
+        ({"folds": FOLDS[:, :-1]}, r"weights \(k, 60\), .* got ndarray of shape \(5, 59\)"),
         ({"folds": np.ones((2, M))}, "every fold to hold out rows"),
-        ({"metrics": ("mse",)}, "expected metrics among log_loss, accuracy, roc_auc, got 'mse'"),
+        ({"metrics": ("mse",)}, "expected metrics among log_loss, .*, got 'mse'"),
         ({"rule": "min"}, "expected rule"),
         ({"l2": np.array([-1.0])}, "expected l2 >= 0"),
-        ({"X": X[None]}, "without batch axes"),
+        ({"X": X[None]}, "got batch axes"),
+        ({"sample_weight": np.ones((K, M))}, "got batch axes"),
+        ({"penalty_factor": np.ones((4, N))}, "got batch axes"),
+        ({"offset": np.zeros((4, M))}, "got batch axes"),
+        ({"X": X[:50]}, "last axis 50"),
+        ({"y": Y * 0.8 + 0.1}, "labels 0/1 for the scores"),
+        ({"folds": [(np.arange(50), np.arange(50, 60))] * 2}, "0 where a row is held out"),
+        ({"folds": np.where(FOLDS == 0, np.nan, 1)}, "finite training weights"),
     ],
 )
 def test_bad_input_is_refused(changes, message):

@@ -37,10 +37,7 @@ def breast_cancer() -> Dataset:
         >>> breast_cancer().X.shape
         (569, 30)
     """
-    with files("jaxlr.datasets").joinpath("breast_cancer.csv").open() as file:
-        names = file.readline().strip().split(",")[1:]
-        table = np.loadtxt(file, delimiter=",")
-    return Dataset(table[:, 1:], table[:, 0].astype(np.int32), tuple(names), ("malignant", "benign"))
+    return _read("breast_cancer", ("malignant", "benign"))
 
 
 def discount_codes() -> Dataset:
@@ -61,3 +58,56 @@ def discount_codes() -> Dataset:
     spent = np.array([50, 10, 20, 5, 95, 70, 100, 200, 0], float)
     send = np.array([0, 1, 1, 1, 0, 0, 0, 0, 1], np.int32)
     return Dataset(spent[:, None], send, ("amount_spent",), ("no_discount", "send_discount"))
+
+
+def low_birth_weight() -> Dataset:
+    """Birth weight under 2.5 kg (y = 1, 59 of 189) and nine traits of the mother: age, weight (pounds), habits, history.
+
+    Source: Hosmer & Lemeshow, Applied Logistic Regression (1989), appendix 1, as shipped with Stata; the file is that of
+    statsmodels (BSD-3-Clause).
+
+    Returns:
+        Dataset with X (189, 9).
+
+    Example:
+        >>> int(low_birth_weight().y.sum())
+        59
+    """
+    return _read("low_birth_weight", ("normal", "low"))
+
+
+def remission() -> Dataset:
+    """Remission of cancer (y = 1, 9 of 27 patients) and six measurements of cells: nearly separated and nearly collinear.
+
+    Source: E. Lee 1974, Computer Programs in Biomedicine 4, 80-92; typed from the SAS/STAT documentation, PROC LOGISTIC.
+
+    Returns:
+        Dataset with X (27, 6).
+
+    Example:
+        >>> remission().feature_names
+        ('cell', 'smear', 'infil', 'li', 'blast', 'temp')
+    """
+    return _read("remission", ("no_remission", "remission"))
+
+
+def spector() -> Dataset:
+    """Whether the grade of 32 students improved (y = 1, 11 of them): grade before, test score, and the new teaching method.
+
+    Source: Spector & Mazzeo 1980, Journal of Economic Education 11, 37-44; public domain, the file is that of statsmodels.
+
+    Returns:
+        Dataset with X (32, 3).
+
+    Example:
+        >>> spector().X.shape
+        (32, 3)
+    """
+    return _read("spector", ("not_improved", "improved"))
+
+
+def _read(name: str, target_names: tuple[str, str]) -> Dataset:
+    with files("jaxlr.datasets").joinpath(f"{name}.csv").open() as file:
+        names = file.readline().strip().split(",")[1:]
+        table = np.loadtxt(file, delimiter=",")
+    return Dataset(table[:, 1:], table[:, 0].astype(np.int32), tuple(names), target_names)

@@ -1,14 +1,50 @@
-"""How good predictions are: weighted means over rows, y first. Functions broadcast over batch axes in front.
+"""Metrics that are sums over rows, by weight: w = s / sum(s), s = sample_weight.
 
-accuracy = sum_i w_i [y_i = predicted_i]            log_loss = sum_i w_i l(z_i, y_i)        w = s / sum(s)
-roc_auc  = P(score of a 1 > score of a 0) + P(equal) / 2
+accuracy = sum_i w_i [y_i = predicted_i]    log_loss = sum_i w_i l(z_i, y_i)    brier = sum_i w_i (proba_i - y_i)^2
+
+Functions broadcast over batch axes in front. Rows of weight 0 do not count, whatever finite numbers they hold.
 """
 
+from typing import Any, NamedTuple
+
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from jaxlr.checks import is_concrete
 from jaxlr.numerics import as_floating, logistic_loss
+
+
+class Confusion(NamedTuple):
+    """Weight of the rows by class and prediction, each (...).
+
+    Attributes:
+        true_negative: y = 0 predicted 0.
+        false_positive: y = 0 predicted 1.
+        false_negative: y = 1 predicted 0.
+        true_positive: y = 1 predicted 1.
+    """
+
+    # Any: as a pytree it also holds in_axes, shapes and None.
+    true_negative: Any
+    false_positive: Any
+    false_negative: Any
+    true_positive: Any
+
+
+class Calibration(NamedTuple):
+    """A reliability curve over equal bins of the probability, each (..., num_bins); NaN in a bin without weight.
+
+    Attributes:
+        predicted: mean probability in the bin.
+        observed: share of ones in the bin.
+        weight: weight of the rows in the bin.
+    """
+
+    predicted: Any
+    observed: Any
+    weight: Any
 
 
 def accuracy(y: ArrayLike, predicted: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Float[Array, "..."]:
@@ -17,7 +53,7 @@ def accuracy(y: ArrayLike, predicted: ArrayLike, *, sample_weight: ArrayLike | N
     Args:
         y: labels (..., m), 0/1.
         predicted: classes (..., m), as `jaxlr.predict` gives them.
-        sample_weight: (..., m) >= 0; None is 1. Rows of weight 0 do not count.
+        sample_weight: (..., m) >= 0; None is 1.
 
     Returns:
         Shares (...) in [0, 1]; NaN where no row has weight.
@@ -27,7 +63,7 @@ def accuracy(y: ArrayLike, predicted: ArrayLike, *, sample_weight: ArrayLike | N
         >>> float(accuracy(np.array([0, 1]), np.array([1, 1])))
         0.5
     """
-    y = as_floating(y)
+    y = _labels(y)
     y, predicted = _same_rows(y, as_floating(predicted).astype(y.dtype))
     return _mean((y == predicted).astype(y.dtype), sample_weight)
 
@@ -38,7 +74,7 @@ def log_loss(y: ArrayLike, logits: ArrayLike, *, sample_weight: ArrayLike | None
     Args:
         y: labels (..., m) in [0, 1].
         logits: (..., m), as `jaxlr.logits` gives them.
-        sample_weight: (..., m) >= 0; None is 1. Rows of weight 0 do not count.
+        sample_weight: (..., m) >= 0; None is 1.
 
     Returns:
         Means (...), in nats; NaN where no row has weight.
@@ -49,48 +85,98 @@ def log_loss(y: ArrayLike, logits: ArrayLike, *, sample_weight: ArrayLike | None
         0.693147
     """
     logits = as_floating(logits)
-    y, logits = _same_rows(as_floating(y).astype(logits.dtype), logits)
+    y, logits = _same_rows(_labels(y).astype(logits.dtype), logits)
     return _mean(logistic_loss(logits, y), sample_weight)
 
 
-def roc_auc(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Float[Array, "..."]:
-    """The area under the ROC curve: the chance that a 1 scores higher than a 0, ties counted half.
-
-    The weighted Mann-Whitney statistic (Hanley & McNeil 1982, Radiology 143, section III), by sorting.
+def brier(y: ArrayLike, proba: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Float[Array, "..."]:
+    """The mean squared error of the probability of class 1 (Brier 1950, Monthly Weather Review 78; half his two-class sum).
 
     Args:
-        y: labels (..., m), 0/1.
-        score: logits or probabilities (..., m); only their order counts.
-        sample_weight: (..., m) >= 0; None is 1. Rows of weight 0 do not count.
+        y: labels (..., m) in [0, 1].
+        proba: probabilities (..., m), as `jaxlr.predict_proba` gives them.
+        sample_weight: (..., m) >= 0; None is 1.
 
     Returns:
-        Areas (...) in [0, 1]; NaN where a class has no weight or a score is NaN.
+        Means (...) in [0, 1]; NaN where no row has weight.
 
     Example:
         >>> import numpy as np
-        >>> float(roc_auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8])))
-        0.75
+        >>> float(brier(np.array([0, 1]), np.array([0.5, 1.0])))
+        0.125
     """
-    score = as_floating(score)
-    s = jnp.ones(score.shape[-1:], score.dtype) if sample_weight is None else jnp.asarray(sample_weight, score.dtype)
-    y, score, s = jnp.broadcast_arrays(*_same_rows(as_floating(y).astype(score.dtype), score), s)
-    return jnp.vectorize(_roc_auc, signature="(m),(m),(m)->()")(y, score, s)
+    proba = as_floating(proba)
+    y, proba = _same_rows(_labels(y).astype(proba.dtype), proba)
+    return _mean((proba - y) ** 2, sample_weight)
 
 
-def _roc_auc(y: Array, score: Array, s: Array) -> Array:
-    order = jnp.argsort(score)
-    ranked, ones, zeros = score[order], (s * y)[order], (s * (1 - y))[order]
-    below = jnp.concatenate([jnp.zeros(1, score.dtype), jnp.cumsum(zeros)])  # weight of the zeros before each place
-    lower = below[jnp.searchsorted(ranked, ranked, side="left")]
-    upper = below[jnp.searchsorted(ranked, ranked, side="right")]
-    area = jnp.sum(ones * (lower + upper)) / 2 / (jnp.sum(ones) * jnp.sum(zeros))
-    return jnp.where(jnp.any(jnp.isnan(score)), jnp.nan, area)
+def confusion(y: ArrayLike, predicted: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Confusion:
+    """How much weight each class has under each prediction.
+
+    Args:
+        y: labels (..., m), 0/1.
+        predicted: classes (..., m), 0/1; a row that is neither (-1 of a model without parameters) is counted nowhere.
+        sample_weight: (..., m) >= 0; None is 1: then these are counts.
+
+    Returns:
+        Confusion, four arrays (...).
+
+    Example:
+        >>> import numpy as np
+        >>> [float(count) for count in confusion(np.array([0, 1, 1]), np.array([0, 0, 1]))]
+        [1.0, 0.0, 1.0, 1.0]
+    """
+    y = _labels(y)
+    y, predicted = _same_rows(y, as_floating(predicted).astype(y.dtype))
+    s = _weights(y, sample_weight)
+    return Confusion(*(jnp.sum(jnp.where((y == a) & (predicted == b), s, 0), axis=-1) for a in (0, 1) for b in (0, 1)))
+
+
+def calibration(y: ArrayLike, proba: ArrayLike, *, sample_weight: ArrayLike | None = None, num_bins: int = 10) -> Calibration:
+    """The reliability curve: how often y is 1 where the model says so with probability p.
+
+    Bins are equal parts of [0, 1], each closed above (DeGroot & Fienberg 1983, The Statistician 32, section 3).
+
+    Args:
+        y: labels (..., m) in [0, 1].
+        proba: probabilities (..., m).
+        sample_weight: (..., m) >= 0; None is 1.
+        num_bins: static, >= 1.
+
+    Returns:
+        Calibration, three arrays (..., num_bins).
+
+    Example:
+        >>> import numpy as np
+        >>> calibration(np.array([0, 1, 1]), np.array([0.2, 0.4, 0.9]), num_bins=2).observed.tolist()
+        [0.5, 1.0]
+    """
+    proba = as_floating(proba)
+    y, proba = _same_rows(_labels(y).astype(proba.dtype), proba)
+    edges = jnp.asarray(np.linspace(0, 1, num_bins + 1)[1:-1], proba.dtype)
+    bins = jnp.searchsorted(edges, proba)
+    numbers = jnp.arange(num_bins, dtype=bins.dtype).reshape((1,) * (bins.ndim - 1) + (num_bins, 1))
+    inside = bins[..., None, :] == numbers
+    s = jnp.where(inside, _weights(y, sample_weight)[..., None, :], 0)
+    weight = jnp.sum(s, axis=-1)
+    sums = (jnp.sum(jnp.where(s > 0, s * rows[..., None, :], 0), axis=-1) for rows in (proba, y))
+    return Calibration(*(total / weight for total in sums), weight)
+
+
+def _labels(y: ArrayLike) -> Array:
+    if is_concrete(y) and np.any((np.asarray(y, float) < 0) | (np.asarray(y, float) > 1)):
+        raise ValueError(f"expected labels 0/1 (or in [0, 1]), got values such as {np.unique(np.asarray(y))[:4]}; pass y > 0?")
+    return as_floating(y)
 
 
 def _same_rows(a: Array, b: Array) -> list[Array]:
     if a.shape[-1:] != b.shape[-1:]:
         raise ValueError(f"expected arrays with the same last axis, got shapes {a.shape} and {b.shape}")
     return jnp.broadcast_arrays(a, b)
+
+
+def _weights(rows: Array, sample_weight: ArrayLike | None) -> Array:
+    return jnp.broadcast_arrays(rows, jnp.asarray(1 if sample_weight is None else sample_weight, rows.dtype))[1]
 
 
 def _mean(rows: Array, sample_weight: ArrayLike | None) -> Array:

@@ -63,7 +63,7 @@ class _State(NamedTuple):
     num_steps: Array
 
 
-def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int, shared: Shared) -> Solution:
+def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_steps: int, shared: Shared) -> Solution:
     """Minimize the smooth objective of one problem.
 
     CONVERGED needs kkt <= tol and, unless every column has an l2 penalty, a Newton step that moves no logit of a row of
@@ -73,7 +73,7 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
 
     Args:
         problem: one problem in working coordinates, l1 = 0 (inf holds a coefficient at 0).
-        init: start, coef (n,), intercept (), in working coordinates.
+        init: start, coef (n,), intercept (), in working coordinates; None is 0.
         tol: on the KKT residual.
         max_steps: limit of Newton steps.
         shared: the prepared design of the problem.
@@ -88,11 +88,13 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
     squares = jnp.append(location**2 + scale**2, 1)[: A.shape[1]]  # mean squares of the columns
     free = jnp.isfinite(l1)
     diagonal = np.arange(A.shape[1])
-    x = jnp.where(free, jnp.append(init.coef, init.intercept)[: A.shape[1]], 0)
-    # The direction that improves every margin at once. Where a start far out has saturated rows so much that the jitter
-    # hides a separation, the curvature along it shows that: margins . H^-1 margins is over eps^-0.6 (float32: 1.5e5).
-    margins = jnp.where(free, jnp.dot(w * (2 * y - 1), A, precision=_HIGHEST), 0)
-    saturated = jnp.max(jnp.where(w > 0, jnp.abs(jnp.dot(x, A.T, precision=_HIGHEST)), 0)) > -0.3 * np.log(eps)
+    x, saturated, margins = jnp.zeros_like(l2), None, None
+    if init is not None:
+        x = jnp.where(free, jnp.append(init.coef, init.intercept)[: A.shape[1]], 0)
+        # The direction that improves every margin at once. Where a start far out has saturated rows so much that the jitter
+        # hides a separation, the curvature along it shows that: margins . H^-1 margins is over eps^-0.6 (float32: 1.5e5).
+        margins = jnp.where(free, jnp.dot(w * (2 * y - 1), A, precision=_HIGHEST), 0)
+        saturated = jnp.max(jnp.where(w > 0, jnp.abs(jnp.dot(x, A.T, precision=_HIGHEST)), 0)) > -0.3 * np.log(eps)
     # Where one class is rare, so are gradient and curvature at the minimum: both are judged on that scale.
     rarity = 4 * jnp.sum(w * y) * jnp.sum(w * (1 - y))
     coercive = jnp.min(l2[:n], initial=jnp.inf, where=free[:n]) > 0
@@ -106,10 +108,13 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
         s = jnp.where(free, s, 0)
         H = jnp.where(np.eye(A.shape[1], dtype=bool), 1 + jitter, H * s[:, None] * s[None, :])
         L = jnp.linalg.cholesky(H, symmetrize_input=False)
-        halves = jax.scipy.linalg.solve_triangular(L, s[:, None] * jnp.stack([-g, margins], axis=1), lower=True)
-        scaled = jax.scipy.linalg.solve_triangular(L, halves[:, 0], lower=True, trans=1)
-        decrement, along_margins = jnp.sum(halves**2, axis=0)
-        return s * scaled, jnp.sqrt(decrement), along_margins, jnp.sqrt(jitter * jnp.sum(scaled**2))
+        half = jax.scipy.linalg.solve_triangular(L, -s * g, lower=True)
+        scaled = jax.scipy.linalg.solve_triangular(L, half, lower=True, trans=1)
+        hidden = jnp.bool_(False)
+        if margins is not None:
+            along_margins = jnp.sum(jax.scipy.linalg.solve_triangular(L, s * margins, lower=True) ** 2)
+            hidden = saturated & ~coercive & ~(rarity * along_margins < max(eps**-0.6, 1.5e5))
+        return s * scaled, jnp.sqrt(jnp.sum(half**2)), jnp.sqrt(jitter * jnp.sum(scaled**2)), hidden
 
     def step(state: _State) -> _State:
         x = state.origin + state.step
@@ -117,12 +122,11 @@ def solve(problem: Problem, init: Params, tol: Float[Array, ""], max_steps: int,
         g = jnp.where(free, jnp.dot(w * residual(z, y), A, precision=_HIGHEST) + l2 * x, 0)
         passed = (state.move > _proved(state.reach)) & ~(jnp.sum(g * state.step) <= 0)
         kkt = kkt_of_gradient(Params(g[:n], g[n:].sum()), x[:n], l1[:n], shared.units)
-        d, decrement, along_margins, unresolved = direction(g, z, kkt, state.jitter)
+        d, decrement, unresolved, hidden = direction(g, z, kkt, state.jitter)
         factored = jnp.isfinite(decrement)
         d = jnp.where(factored, d, 0)
         dz = jnp.dot(d, A.T, precision=_HIGHEST)
         reach = jnp.where(factored, jnp.max(jnp.where(w > 0, jnp.abs(dz), 0)), jnp.inf)
-        hidden = saturated & ~coercive & ~(rarity * along_margins < max(eps**-0.6, 1.5e5))
 
         num_steps = state.num_steps + 1
         last = num_steps >= max_steps

@@ -75,25 +75,22 @@ def _center_and_unit(
     """
     m, n = X.shape
     num_groups = min(max(m // 32, 1), 8)
-    first = X[0] if present is None else X[jnp.argmax(present)]
-    S = _only(present, X - first[None, :] if fit_intercept else X)  # a constant column is exactly 0
+    where = True if present is None else present[:, None]
+    lowest = jnp.min(X, axis=0, initial=jnp.inf, where=where) if fit_intercept else jnp.zeros_like(X[0])
+    S = _only(present, X - lowest[None, :])  # a constant column is exactly 0
     span = jnp.max(jnp.abs(S), axis=0)
     span = jnp.where(span == 0, 1, span)  # squares neither overflow nor vanish
-
-    def grouped(rows: Array) -> Array:
-        filled = jnp.pad(rows, ((0, -m % num_groups), (0, 0)))
-        return filled.reshape(len(filled) // num_groups, num_groups, rows.shape[1])
-
-    counted = jnp.ones((m, 1), X.dtype) if present is None else present[:, None].astype(X.dtype)
-    counts = jnp.maximum(jnp.sum(grouped(counted), axis=0), 1)
-    S = grouped(S / span[None, :])
+    fillers = ((0, -m % num_groups), (0, 0))
+    S = jnp.pad(S / span[None, :], fillers).reshape(-(-m // num_groups), num_groups, n)
+    counted = jnp.ones((m, 1), X.dtype) if present is None else where.astype(X.dtype)
+    counted = jnp.pad(counted, fillers).reshape(-(-m // num_groups), num_groups, 1)
+    counts = jnp.maximum(jnp.sum(counted, axis=0), 1)
     means = jnp.sum(S, axis=0) / counts if fit_intercept else jnp.zeros((num_groups, n), X.dtype)
-    squares = grouped(counted) * (S - means[None, :, :]) ** 2
-    variances = jnp.sum(squares, axis=0) / counts
-    least = jnp.argmin(jnp.where(variances > 0, variances, jnp.inf), axis=0)
-    mean, variance = (jnp.take_along_axis(table, least[None, :], axis=0)[0] for table in (means, variances))
-    unit = jnp.where(variance > 0, span * jnp.sqrt(variance), 1)
-    return (first + span * mean if fit_intercept else jnp.zeros_like(unit)), unit
+    variances = jnp.sum(counted * (S - means[None, :, :]) ** 2, axis=0) / counts
+    least = jnp.min(variances, axis=0, initial=jnp.inf, where=variances > 0)
+    mean = jnp.max(jnp.where(variances == least[None, :], means, 0), axis=0)
+    unit = jnp.where(least < jnp.inf, span * jnp.sqrt(least), 1)
+    return lowest + span * mean, unit
 
 
 def _only(present: Bool[Array, " m"] | None, rows: Float[Array, "m n"]) -> Float[Array, "m n"]:
@@ -137,28 +134,24 @@ def hessian_of(shared: Shared, d: Float[Array, " m"]) -> Float[Array, "k k"]:
     return jnp.dot(d, shared.products, precision=_HIGHEST)[position]
 
 
-def to_working(
-    problem: Problem, params: Params, shared: Shared, penalty_scale: Float[Array, " n"] | None = None
-) -> tuple[Problem, Params]:
-    """A problem and its parameters in working coordinates.
+def to_working(problem: Problem, shared: Shared, penalty_scale: Float[Array, " n"] | None = None) -> Problem:
+    """A problem in working coordinates.
 
     Args:
         problem: one problem.
-        params: coef (n,), intercept ().
         shared: prepared from the problem's X.
         penalty_scale: what the penalties measure coefficients in (n,), 0 to hold one at 0; None is 1.
 
     Returns:
-        The problem with the working columns and two penalty vectors (n,), and the parameters of the same logits.
+        The problem with the working columns and two penalty vectors (n,).
     """
     l1, l2 = penalties(problem)
-    n = shared.unit.shape[0]
     per_unit = 1 / shared.unit if penalty_scale is None else penalty_scale / shared.unit
     l1 = jnp.where(l1 > 0, l1 * per_unit, 0)
     if penalty_scale is not None:
         l1 = jnp.where(penalty_scale == 0, jnp.inf, l1)  # an infinite strength holds a coefficient at 0
-    working = Problem(
-        X=shared.A[:, :n],
+    return Problem(
+        X=shared.A[:, : len(l1)],
         y=as_floating(problem.y).astype(shared.A.dtype),
         sample_weight=problem.sample_weight,
         offset=problem.offset,
@@ -166,8 +159,20 @@ def to_working(
         l2=l2 * per_unit * per_unit,
         fit_intercept=problem.fit_intercept,
     )
+
+
+def params_to_working(params: Params, shared: Shared) -> Params:
+    """Parameters of the same logits on the working columns.
+
+    Args:
+        params: coef (n,), intercept (), on X.
+        shared: prepared from X.
+
+    Returns:
+        Params.
+    """
     shift = jnp.dot(params.coef, shared.center, precision=_HIGHEST)
-    return working, Params(params.coef * shared.unit, params.intercept + shift)
+    return Params(params.coef * shared.unit, params.intercept + shift)
 
 
 def from_working(params: Params, shared: Shared) -> Params:

@@ -99,7 +99,7 @@ SIDES = {
 
 
 def measure(side: str) -> dict:
-    """Cold and best warm seconds of one side, in this process."""
+    """Cold and median warm seconds of one side, in this process."""
     run, converged = SIDES[side]()
     *_, l2 = problem()
     seconds, gradients = [], []

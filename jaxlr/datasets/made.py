@@ -1,0 +1,130 @@
+"""Data made from a key of jax.random: pure functions, jit- and vmap-able over keys, of the default float, labels int32."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from jaxlr.model import Params, logits
+from jaxlr.numerics import sigmoid
+
+
+def two_moons(key: Array, m: int = 100, *, noise: ArrayLike = 0.24) -> tuple[Float[Array, "m 2"], Int[Array, " m"]]:
+    """Two interleaved half circles of radius 1, which no line separates.
+
+    Class 0 lies on (cos t, sin t), class 1 on (1 - cos t, 1/2 - sin t), t evenly spaced from 0 to pi; class 0 comes first.
+
+    Args:
+        key: of `jax.random`.
+        m: static, number of rows; class 0 has m // 2.
+        noise: standard deviation of the normal noise on each coordinate, in units of the radius.
+
+    Returns:
+        X (m, 2) and y (m,).
+
+    Example:
+        >>> import jax
+        >>> X, y = two_moons(jax.random.key(0), 100, noise=0.0)
+        >>> X.shape, int(y.sum()), X[0].tolist()
+        ((100, 2), 50, [1.0, 0.0])
+    """
+    upper, lower = (jnp.linspace(0, jnp.pi, count) for count in (m // 2, m - m // 2))
+    x1 = jnp.concatenate([jnp.cos(upper), 1 - jnp.cos(lower)])
+    x2 = jnp.concatenate([jnp.sin(upper), 0.5 - jnp.sin(lower)])
+    X = jnp.stack([x1, x2], axis=1)
+    return X + noise * jax.random.normal(key, X.shape), (jnp.arange(m) >= m // 2).astype(jnp.int32)
+
+
+def clouds(
+    key: Array,
+    m: int = 100,
+    *,
+    num_informative: int = 2,
+    num_redundant: int = 0,
+    num_noise: int = 0,
+    separation: ArrayLike = 1.0,
+) -> tuple[Float[Array, "m n"], Int[Array, " m"]]:
+    """Two normal clouds, with columns that repeat what others say and columns that say nothing.
+
+    Informative columns: class centers at opposite corners of a cube with sides of 2 separation, around which each class has
+    a covariance of its own. Redundant columns: random combinations of the informative ones. Noise: standard normal. They
+    stand in this order, and class 0 comes first. (After Guyon 2003, Design of experiments for the NIPS 2003 variable
+    selection benchmark, section 3.)
+
+    Args:
+        key: of `jax.random`.
+        m: static, number of rows; class 0 has m // 2.
+        num_informative: static, >= 1.
+        num_redundant: static.
+        num_noise: static.
+        separation: half the side of the cube, in units of a cloud; 0 makes the classes share one center.
+
+    Returns:
+        X (m, n), n the sum of the three numbers, and y (m,).
+
+    Example:
+        >>> import jax
+        >>> X, y = clouds(jax.random.key(0), 60, num_informative=2, num_redundant=1, num_noise=3)
+        >>> X.shape
+        (60, 6)
+    """
+    corner, spread, point, mix, noise = jax.random.split(key, 5)
+    y = (jnp.arange(m) >= m // 2).astype(jnp.int32)
+    center = separation * jax.random.rademacher(corner, (num_informative,), float)
+    shape = jax.random.uniform(spread, (2, num_informative, num_informative), minval=-1.0, maxval=1.0)
+    points = jax.random.normal(point, (m, num_informative))
+    informative = jnp.einsum("mi,mij->mj", points, shape[y]) + jnp.where(y == 1, 1, -1)[:, None] * center[None, :]
+    combine = jax.random.uniform(mix, (num_informative, num_redundant), minval=-1.0, maxval=1.0)
+    columns = [informative, informative @ combine, jax.random.normal(noise, (m, num_noise))]
+    return jnp.concatenate(columns, axis=1), y
+
+
+def logistic(key: Array, params: Params, m: int) -> tuple[Float[Array, "m n"], Int[Array, " m"]]:
+    """Data of a logistic regression with known parameters: standard normal columns, labels drawn from the model.
+
+    Args:
+        key: of `jax.random`.
+        params: coef (n,) and intercept ().
+        m: static, number of rows.
+
+    Returns:
+        X (m, n) and y (m,).
+
+    Example:
+        >>> import jax, numpy as np
+        >>> X, y = logistic(jax.random.key(0), Params(np.array([1.0, -1.0]), np.array(0.0)), 50)
+        >>> X.shape, y.shape
+        ((50, 2), (50,))
+    """
+    design, label = jax.random.split(key)
+    X = jax.random.normal(design, (m, len(params.coef)))
+    return X, jax.random.bernoulli(label, sigmoid(logits(params, X))).astype(jnp.int32)
+
+
+def separable(key: Array, m: int = 100, n: int = 2, *, margin: ArrayLike = 0.5) -> tuple[Float[Array, "m n"], Int[Array, " m"]]:
+    """Completely separated classes: standard normal rows pushed off a random hyperplane through 0, so that no estimate exists.
+
+    Args:
+        key: of `jax.random`.
+        m: static, number of rows, >= 2; both classes occur.
+        n: static, number of columns.
+        margin: the smallest distance of a row from the hyperplane, > 0.
+
+    Returns:
+        X (m, n) and y (m,).
+
+    Example:
+        >>> import jax
+        >>> X, y = separable(jax.random.key(0), 20, margin=1.0)
+        >>> X.shape, int(y.min()), int(y.max())
+        ((20, 2), 0, 1)
+    """
+    normal, rows = jax.random.split(key)
+    direction = jax.random.normal(normal, (n,))
+    direction = direction / jnp.linalg.norm(direction)
+    y = jnp.arange(m) % 2
+    X = jax.random.normal(rows, (m, n))
+    side = jnp.where(y == 1, 1, -1)
+    distance = X @ direction
+    moved = side * (jnp.abs(distance) + margin)
+    return X + (moved - distance)[:, None] * direction[None, :], y.astype(jnp.int32)

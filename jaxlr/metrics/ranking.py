@@ -1,0 +1,159 @@
+"""Metrics of the order of scores: what a threshold that sinks from +inf to the lowest score catches, row by row.
+
+    true_positive(t) = sum_i s_i y_i [score_i >= t]           false_positive(t) = sum_i s_i (1 - y_i) [score_i >= t]
+
+Curves have m + 1 points whatever the data, so that they jit and vmap: one for +inf and one for each row, from the highest
+score down; rows with tied scores repeat one point. Functions broadcast over batch axes in front.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from jaxlr.metrics.means import _labels, _same_rows, _weights
+from jaxlr.numerics import as_floating
+
+
+class RocCurve(NamedTuple):
+    """Receiver operating characteristic, each (..., m + 1), from (0, 0) to (1, 1).
+
+    Attributes:
+        false_positive_rate: share of the zeros with a score of at least the threshold; NaN without zeros.
+        true_positive_rate: share of the ones likewise; NaN without ones.
+        threshold: +inf, then the scores in descending order.
+    """
+
+    # Any: as a pytree it also holds in_axes, shapes and None.
+    false_positive_rate: Any
+    true_positive_rate: Any
+    threshold: Any
+
+
+class PrecisionRecall(NamedTuple):
+    """Precision and recall, each (..., m + 1), from recall 0 to recall 1.
+
+    Attributes:
+        precision: share of ones among the rows with a score of at least the threshold; 1 where there are none.
+        recall: share of the ones that have such a score; NaN without ones.
+        threshold: +inf, then the scores in descending order.
+    """
+
+    precision: Any
+    recall: Any
+    threshold: Any
+
+
+def roc_curve(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> RocCurve:
+    """The ROC curve.
+
+    Args:
+        y: labels (..., m) in [0, 1].
+        score: logits or probabilities (..., m); only their order counts.
+        sample_weight: (..., m) >= 0; None is 1.
+
+    Returns:
+        RocCurve, three arrays (..., m + 1); NaN rates where a class has no weight or a score is NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> roc_curve(np.array([0, 1, 1]), np.array([0.1, 0.1, 0.8])).true_positive_rate.tolist()
+        [0.0, 0.5, 1.0, 1.0]
+
+    References:
+        Fawcett 2006, Pattern Recognition Letters 27, algorithm 1.
+    """
+    true, false, threshold = _caught(y, score, sample_weight)
+    return RocCurve(false / false[..., -1:], true / true[..., -1:], threshold)
+
+
+def roc_auc(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Float[Array, "..."]:
+    """The area under the ROC curve: the chance that a 1 scores higher than a 0, ties counted half.
+
+    Args:
+        y: labels (..., m) in [0, 1].
+        score: logits or probabilities (..., m); only their order counts.
+        sample_weight: (..., m) >= 0; None is 1. Rows of weight 0 do not count.
+
+    Returns:
+        Areas (...) in [0, 1]; NaN where a class has no weight or a score is NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> float(roc_auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8])))
+        0.75
+
+    References:
+        Hanley & McNeil 1982, Radiology 143, section III (the Mann-Whitney statistic); Fawcett 2006, algorithm 2.
+    """
+    true, false, _ = _caught(y, score, sample_weight)
+    area = jnp.sum(jnp.diff(false) * (true[..., 1:] + true[..., :-1]), axis=-1) / 2
+    return area / (true[..., -1] * false[..., -1])
+
+
+def precision_recall(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> PrecisionRecall:
+    """The precision-recall curve.
+
+    Args:
+        y: labels (..., m) in [0, 1].
+        score: logits or probabilities (..., m); only their order counts.
+        sample_weight: (..., m) >= 0; None is 1.
+
+    Returns:
+        PrecisionRecall, three arrays (..., m + 1); NaN where a score is NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> precision_recall(np.array([0, 1]), np.array([0.3, 0.8])).precision.tolist()
+        [1.0, 1.0, 0.5]
+
+    References:
+        Davis & Goadrich 2006, ICML, section 2.
+    """
+    true, false, threshold = _caught(y, score, sample_weight)
+    caught = true + false
+    precision = jnp.where(caught == 0, 1, true / jnp.where(caught == 0, 1, caught))
+    return PrecisionRecall(precision, true / true[..., -1:], threshold)
+
+
+def average_precision(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Float[Array, "..."]:
+    """The area under the precision-recall curve as a step function: the mean precision over the ones.
+
+    Args:
+        y: labels (..., m) in [0, 1].
+        score: logits or probabilities (..., m); only their order counts.
+        sample_weight: (..., m) >= 0; None is 1.
+
+    Returns:
+        Averages (...) in [0, 1]; NaN where the ones have no weight or a score is NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> float(average_precision(np.array([1, 0, 0, 1]), np.array([0.9, 0.8, 0.7, 0.6])))
+        0.75
+
+    References:
+        Manning, Raghavan & Schutze, Introduction to Information Retrieval (2008), section 8.4.
+    """
+    precision, recall, _ = precision_recall(y, score, sample_weight=sample_weight)
+    return jnp.sum(jnp.diff(recall) * precision[..., 1:], axis=-1)
+
+
+def _caught(y: ArrayLike, score: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Array, Array, Array]:
+    """Weight of the ones and of the zeros at or above each threshold, and the thresholds: (..., m + 1) each."""
+    score = as_floating(score)
+    y, score = _same_rows(_labels(y).astype(score.dtype), score)
+    y, score, s = jnp.broadcast_arrays(y, score, _weights(y, sample_weight))
+    return jnp.vectorize(_caught_by_one, signature="(m),(m),(m)->(k),(k),(k)")(y, score, s)
+
+
+def _caught_by_one(y: Array, score: Array, s: Array) -> tuple[Array, Array, Array]:
+    order = jnp.argsort(-score)
+    ranked = score[order]
+    end_of_tie = jnp.searchsorted(-ranked, -ranked, side="right")
+    end_of_tie = jnp.pad(end_of_tie, (1, 0))
+    true, false = (jnp.pad(jnp.cumsum(weight[order]), (1, 0))[end_of_tie] for weight in (s * y, s * (1 - y)))
+    undefined = jnp.any(jnp.isnan(score) & (s > 0))
+    true, false = (jnp.where(undefined, jnp.nan, weight) for weight in (true, false))
+    return true, false, jnp.pad(ranked, (1, 0), constant_values=jnp.inf)

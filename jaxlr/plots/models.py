@@ -1,0 +1,157 @@
+"""Figures of models: the sigmoid, decision boundaries with contours of the probability, coefficients over a penalty."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from jaxlr.checks import Data
+from jaxlr.model import Params, logits
+from jaxlr.numerics import sigmoid
+from jaxlr.plots.style import CLASS_COLOURS, CLASS_MARKERS, CYCLE, GREY, axes, finish
+
+_CONTOURS = (0.1, 0.25, 0.5, 0.75, 0.9)
+_NAMED = 10  # coefficients that get their name at the end of the line
+
+
+def sigmoid_curve(*, limit: float = 8.0, ax: Axes | None = None) -> Axes:
+    """The sigmoid over logits from -limit to limit, with the point at which the predicted class changes.
+
+    Args:
+        limit: largest logit, > 0.
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        Axes.
+
+    Example:
+        >>> sigmoid_curve().get_xlabel()
+        'logit (log-odds)'
+    """
+    ax = axes(ax)
+    z = np.linspace(-limit, limit, 401)
+    ax.plot(z, np.asarray(sigmoid(z.astype(np.float32))), color=CYCLE[0], lw=2)
+    ax.plot([0], [0.5], "o", color=CYCLE[1], label="logit 0: probability 0.5")
+    ax.axhline(0.5, color=GREY, lw=0.8, ls=":")
+    ax.set(xlabel="logit (log-odds)", ylabel="probability of y = 1", ylim=(-0.03, 1.03))
+    return finish(ax, legend=True)
+
+
+def decision_boundary(
+    params: Params,
+    X: Data,
+    y: Data,
+    *,
+    features: tuple[int, int] = (0, 1),
+    feature_names: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """The rows over two columns, the line where the probability is 0.5, and contours of the probability.
+
+    The other columns stand at their means. The boundary is a contour of the logit, so that vertical lines need no special
+    case, and models whose boundary lies elsewhere simply show none.
+
+    Args:
+        params: coef (n,), intercept ().
+        X: design (m, n), n >= 2, in the units of params.
+        y: labels (m,), 0/1.
+        features: the two columns, horizontal and vertical.
+        feature_names: n names; None numbers the columns.
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        Axes.
+
+    Raises:
+        ValueError: X has not two columns, or not those.
+
+    Example:
+        >>> X, y = np.array([[0, 1], [1, 0], [2, 2]], np.float32), np.array([0, 0, 1])
+        >>> decision_boundary(Params(np.ones(2, np.float32), np.float32(-2)), X, y).get_ylabel()
+        'x1'
+    """
+    X, y = np.asarray(X, float), np.asarray(y)
+    if X.ndim != 2 or not all(0 <= column < X.shape[1] for column in features):
+        raise ValueError(f"expected X (m, n) with the columns {features}, got shape {X.shape}")
+    ax = axes(ax)
+    names = [f"x{column}" for column in range(X.shape[1])] if feature_names is None else feature_names
+    sides = []
+    for column in features:
+        low, high = X[:, column].min(), X[:, column].max()
+        room = 0.08 * (high - low) or 1.0
+        sides.append(np.linspace(low - room, high + room, 200))
+    grid = np.tile(X.mean(axis=0), (200, 200, 1))
+    grid[..., features[0]], grid[..., features[1]] = np.meshgrid(*sides)
+    dtype = np.asarray(params.coef).dtype
+    z = np.asarray(logits(Params(params.coef, params.intercept), grid.reshape(-1, X.shape[1]).astype(dtype)), float)
+    z = z.reshape(200, 200)
+    proba = np.asarray(sigmoid(z.astype(np.float32)))
+
+    shade = ax.pcolormesh(*sides, proba, cmap="cividis", vmin=0, vmax=1, alpha=0.35, shading="nearest", rasterized=True)
+    ax.figure.colorbar(shade, ax=ax, label="probability of y = 1")
+    levels = [level for level in np.log(_CONTOURS) - np.log1p(-np.array(_CONTOURS)) if z.min() < level < z.max()]
+    if levels:
+        lines = ax.contour(
+            *sides, z, levels=levels, colors="black",
+            linewidths=[2.0 if level == 0 else 0.8 for level in levels],
+            linestyles=["-" if level == 0 else "--" for level in levels],
+        )  # fmt: skip
+        ax.clabel(lines, fmt=lambda level: f"{1 / (1 + np.exp(-level)):.2g}", fontsize="small")
+    for value, colour, marker in zip((0, 1), CLASS_COLOURS, CLASS_MARKERS, strict=True):
+        rows = X[y == value]
+        style = {"color": colour, "marker": marker, "edgecolor": "white", "linewidth": 0.6, "label": f"y = {value}"}
+        ax.scatter(rows[:, features[0]], rows[:, features[1]], s=34, zorder=3, **style)
+    ax.set(xlabel=names[features[0]], ylabel=names[features[1]])
+    ax.set(xlim=(sides[0][0], sides[0][-1]), ylim=(sides[1][0], sides[1][-1]))
+    ax.legend(fontsize="small", framealpha=0.9)
+    return finish(ax)
+
+
+def coefficient_path(
+    strengths: Data,
+    coef: Data,
+    *,
+    names: Sequence[str] | None = None,
+    chosen: dict[str, int] | None = None,
+    strength_name: str = "l2 (scale of the mean loss)",
+    ax: Axes | None = None,
+) -> Axes:
+    """Coefficients over the strength of a penalty; the largest ones at the weakest penalty are named.
+
+    Args:
+        strengths: (g,), > 0; drawn on a log axis.
+        coef: (g, n), the coefficients at each.
+        names: n names of the columns; None numbers them.
+        chosen: by label, an index into strengths, marked by a vertical line.
+        strength_name: of the horizontal axis.
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        Axes.
+
+    Raises:
+        ValueError: shapes do not fit.
+
+    Example:
+        >>> coefficient_path(np.array([0.1, 1.0]), np.array([[2.0, -1.0], [0.5, -0.2]])).get_xscale()
+        'log'
+    """
+    strengths, coef = np.asarray(strengths), np.asarray(coef)
+    if strengths.ndim != 1 or coef.shape[:1] != strengths.shape or coef.ndim != 2:
+        raise ValueError(f"expected strengths (g,) and coef (g, n), got {strengths.shape} and {coef.shape}")
+    ax = axes(ax)
+    names = [f"x{column}" for column in range(coef.shape[1])] if names is None else names
+    weakest = int(np.argmin(strengths))
+    largest = np.argsort(-np.abs(coef[weakest]))[:_NAMED]
+    for column in range(coef.shape[1]):
+        style = {"color": GREY, "lw": 0.7, "alpha": 0.6}
+        if column in largest:
+            place = int(np.flatnonzero(largest == column)[0])
+            style = {"color": CYCLE[place % len(CYCLE)], "ls": ("-", "--")[place // len(CYCLE)], "label": names[column]}
+        ax.plot(strengths, coef[:, column], **style)
+    for (label, index), ls in zip((chosen or {}).items(), ("--", ":", "-.", "-"), strict=False):
+        ax.axvline(strengths[index], color="black", lw=1, ls=ls, label=label)
+    ax.axhline(0, color="black", lw=0.6)
+    ax.set(xscale="log", xlabel=strength_name, ylabel="coefficient (log-odds per unit of the column)")
+    ax.legend(frameon=False, fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return finish(ax)

@@ -1,0 +1,131 @@
+"""Figures of predictions: ROC, precision-recall and calibration curves; call again with the same `ax` to compare models."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from jaxlr import metrics
+from jaxlr.checks import Data
+from jaxlr.plots.style import CYCLE, GREY, axes, finish
+
+_CYCLE = {"color": CYCLE[:4], "linestyle": ("-", "--", "-.", ":")}
+
+
+def roc(
+    y: Data,
+    score: Data,
+    *,
+    sample_weight: Data | None = None,
+    label: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """The ROC curve with its area; the dotted diagonal is a score that knows nothing.
+
+    Args:
+        y: labels (m,), 0/1.
+        score: logits or probabilities (m,).
+        sample_weight: (m,) >= 0; None is 1.
+        label: name of the model in the legend.
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        Axes.
+
+    Example:
+        >>> roc(np.array([0, 1]), np.array([0.2, 0.7])).get_xlabel()
+        'false positive rate'
+    """
+    ax = axes(ax)
+    curve = metrics.roc_curve(y, score, sample_weight=sample_weight)
+    area = float(metrics.roc_auc(y, score, sample_weight=sample_weight))
+    _diagonal(ax)
+    ax.plot(curve.false_positive_rate, curve.true_positive_rate, lw=2, label=_named(label, f"area {area:.3f}"))
+    ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
+    return _unit_square(ax)
+
+
+def precision_recall(
+    y: Data,
+    score: Data,
+    *,
+    sample_weight: Data | None = None,
+    label: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """The precision-recall curve as steps, with its average precision; a score that knows nothing has the share of ones.
+
+    Args:
+        y: labels (m,), 0/1.
+        score: logits or probabilities (m,).
+        sample_weight: (m,) >= 0; None is 1.
+        label: name of the model in the legend.
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        Axes.
+
+    Example:
+        >>> precision_recall(np.array([0, 1]), np.array([0.2, 0.7])).get_ylabel()
+        'precision'
+    """
+    ax = axes(ax)
+    curve = metrics.precision_recall(y, score, sample_weight=sample_weight)
+    average = float(metrics.average_precision(y, score, sample_weight=sample_weight))
+    if not ax.lines:
+        ax.set_prop_cycle(**_CYCLE)
+        share = float(np.average(np.asarray(y), weights=sample_weight))
+        ax.axhline(share, color=GREY, lw=1, ls=":", label=f"no knowledge, {share:.2f}")
+    named = _named(label, f"average {average:.3f}")
+    ax.step(curve.recall, curve.precision, where="pre", lw=2, label=named)
+    ax.set(xlabel="recall", ylabel="precision")
+    return _unit_square(ax)
+
+
+def calibration(
+    y: Data,
+    proba: Data,
+    *,
+    sample_weight: Data | None = None,
+    num_bins: int = 10,
+    label: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """How often y is 1 where the model says p: on the dotted diagonal it is right. The area of a point is its bin's weight.
+
+    Args:
+        y: labels (m,) in [0, 1].
+        proba: probabilities (m,).
+        sample_weight: (m,) >= 0; None is 1.
+        num_bins: equal parts of [0, 1].
+        label: name of the model in the legend.
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        Axes.
+
+    Example:
+        >>> calibration(np.array([0, 1]), np.array([0.2, 0.7])).get_ylabel()
+        'observed share of y = 1'
+    """
+    ax = axes(ax)
+    curve = metrics.calibration(y, proba, sample_weight=sample_weight, num_bins=num_bins)
+    predicted, observed, weight = (np.asarray(field)[np.asarray(curve.weight) > 0] for field in curve)
+    _diagonal(ax)
+    (line,) = ax.plot(predicted, observed, lw=1.5, label=_named(label, f"{len(weight)} bins"))
+    ax.scatter(predicted, observed, s=20 + 200 * weight / weight.sum(), color=line.get_color(), edgecolor="white", zorder=3)
+    ax.set(xlabel="predicted probability of y = 1", ylabel="observed share of y = 1", aspect="equal")
+    return _unit_square(ax)
+
+
+def _diagonal(ax: Axes) -> None:
+    if not ax.lines:
+        ax.plot([0, 1], [0, 1], color=GREY, lw=1, ls=":")
+        ax.set_prop_cycle(**_CYCLE)
+
+
+def _named(label: str | None, value: str) -> str:
+    return value if label is None else f"{label}, {value}"
+
+
+def _unit_square(ax: Axes) -> Axes:
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    return finish(ax, legend=True)

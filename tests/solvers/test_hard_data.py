@@ -1,0 +1,111 @@
+"""Data on which other solvers give a wrong answer with a good conscience: outliers, near collinearity, rare classes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlr
+from jaxlr import Status, fit
+from tests.helpers import x64  # noqa: F401
+
+
+def _outlier(size: float) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(200, 3))
+    y = (rng.random(200) < 1 / (1 + np.exp(-X[:, 0]))).astype(int)
+    X[0, 0], y[0] = size, 1
+    return X, y
+
+
+@pytest.mark.parametrize("l2", [0.0, 1e-2])
+def test_a_cell_far_out_does_not_hide_what_the_other_rows_say(l2):
+    answers = []
+    for size in (1e3, 1e6, 1e9):
+        got = fit(*_outlier(size), l2=l2)
+        assert Status(int(got.status)) == Status.CONVERGED
+        answers.append(np.asarray(got.params.coef))
+    # From 1e3 on the outlier has probability 1 to the last digit: only the other rows are left to fit.
+    np.testing.assert_allclose(answers[1], answers[0], rtol=1e-9)
+    np.testing.assert_allclose(answers[2], answers[0], rtol=1e-9)
+
+
+def test_a_cell_far_out_in_a_row_of_weight_0_is_not_there():
+    X, y = _outlier(1e7)
+    weight = np.ones((2, 200))
+    weight[1, 0] = 0
+    got, alone = fit(X, y, sample_weight=weight, l2=1e-2), fit(X[1:], y[1:], l2=1e-2)
+    assert got.converged.all()
+    np.testing.assert_allclose(got.params.coef[1], alone.params.coef, rtol=1e-9)
+
+
+def test_a_cell_far_out_does_not_stop_cross_validation():
+    X, y = _outlier(1e7)
+    cv = jaxlr.cross_validate(X, y, l2=np.array([1e-1, 1e-2, 1e-3]), folds=5, key=jax.random.key(0))
+    assert cv.fits.converged.all()
+
+
+@pytest.mark.parametrize(("dtype", "distances"), [(np.float64, 10.0 ** np.arange(-15, -1)), (np.float32, [1e-5, 1e-4, 1e-3])])
+def test_a_column_that_others_nearly_make_up_is_fitted_or_said_to_be_beyond_the_dtype(dtype, distances):
+    rng = np.random.default_rng(0)
+    a, b, e = rng.normal(size=(3, 200))
+    y = (rng.random(200) < 1 / (1 + np.exp(-a - 0.7 * e))).astype(int)
+    lowest = float(fit(np.stack([a, b, e], axis=1), y).value)
+    for distance in distances:
+        X = np.stack([a, b, a + b + distance * e], axis=1).astype(dtype)
+        got = fit(X, y)
+        if Status(int(got.status)) == Status.CONVERGED:
+            # The columns are rounded: e is known to eps / distance, and at 10 eps nothing is left of it.
+            known = distance > 10 * np.finfo(dtype).eps
+            assert not known or float(got.value) <= lowest + 1e-3
+        else:
+            assert Status(int(got.status)) == Status.STALLED
+
+
+@pytest.mark.parametrize(("dtype", "rate"), [(np.float64, 1e-6), (np.float64, 1e-10), (np.float32, 1e-4), (np.float32, 1e-6)])
+def test_a_rare_class_is_not_a_separated_one(dtype, rate):
+    X = np.array([[0], [1], [0], [1]], dtype)
+    got = fit(X, [0, 0, 1, 1], sample_weight=np.array([1, 1, rate, rate]))
+    assert Status(int(got.status)) == Status.CONVERGED
+    # The last step moved the intercept by at most sqrt(tol): half the square of that is left.
+    assert float(got.params.intercept) == pytest.approx(np.log(rate), abs=1e-10 if dtype == np.float64 else 1e-5)
+    again = fit(X, [0, 0, 1, 1], sample_weight=np.array([1, 1, rate, rate]), init=got.params)
+    assert Status(int(again.status)) == Status.CONVERGED
+
+
+@pytest.mark.parametrize(("dtype", "rest"), [(np.float64, 1e-9), (np.float32, 1e-6)])
+def test_labels_smoothed_by_a_hair_have_an_estimate(dtype, rest):
+    got = fit(np.array([[0], [1]], dtype), np.array([rest, 1 - rest]))
+    assert Status(int(got.status)) == Status.CONVERGED
+    expected = 2 * np.log((1 - rest) / rest)
+    # 1 - rest is rounded, by eps / 2 of rest.
+    assert float(got.params.coef[0]) == pytest.approx(expected, rel=float(np.finfo(dtype).eps) / rest)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "unit"), [(np.float32, 1e-30), (np.float32, 1e30), (np.float64, 1e-200), (np.float64, 1e200)]
+)
+def test_units_near_the_ends_of_the_dtype_change_nothing(dtype, unit, standardize):
+    rng = np.random.default_rng(2)
+    X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    l2 = 0.1 if standardize else 0.0
+    plain, scaled = (fit((X * scale).astype(dtype), y, l2=l2, standardize=standardize) for scale in (1, unit))
+    assert plain.converged
+    assert scaled.converged
+    # X * unit is rounded anew, by eps / 2 each.
+    rtol, atol = 1e3 * np.finfo(dtype).eps, 1e2 * np.finfo(dtype).eps
+    np.testing.assert_allclose(np.asarray(scaled.params.coef, float) * unit, plain.params.coef, rtol=rtol, atol=atol)
+
+
+def test_values_that_only_tracers_get_past_the_checks_are_invalid():
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    weight = np.where(np.arange(60) < 5, -1.0, 1.0)
+    calls = (
+        jax.jit(lambda l2: fit(X, y, l2=l2))(-1e-3),
+        jax.jit(lambda weight: fit(X, y, sample_weight=weight, l2=0.1))(weight),
+        jax.jit(lambda y: fit(X, y, l2=0.1))(2 * y - 1),
+        jax.jit(lambda tol: fit(X, y, l2=0.1, tol=tol))(jnp.nan),
+    )
+    assert [Status(int(got.status)) for got in calls] == [Status.INVALID] * 4
