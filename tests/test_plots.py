@@ -31,7 +31,7 @@ def fits():
 
 @pytest.fixture(scope="module")
 def cv():
-    return jaxlr.cross_validate(X, Y, l2=L2, folds=4, key=jax.random.key(0))
+    return jaxlr.cross_validate(X, Y, l2=L2, folds=4, key=jax.random.key(0), refit=False)
 
 
 def drawings(fits, cv):

@@ -140,7 +140,7 @@ def cv_curve(
     Example:
         >>> import jax, jaxlr
         >>> X, y = np.arange(20).reshape(10, 2) % 7, np.arange(10) % 2
-        >>> cv = jaxlr.cross_validate(X, y, l2=np.array([0.1, 1.0]), folds=2, key=jax.random.key(0))
+        >>> cv = jaxlr.cross_validate(X, y, l2=np.array([0.1, 1.0]), folds=2, key=jax.random.key(0), refit=False)
         >>> cv_curve(cv, np.array([0.1, 1.0])).get_xscale()
         'log'
     """
