@@ -11,6 +11,8 @@ mpl.use("Agg")
 jax.config.update("jax_enable_x64", os.environ.get("JAX_ENABLE_X64", "1") not in ("0", "false", "False"))
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Compiling is most of the suite's time. What depends on optimized code (test_numerics, test_reference, the examples) has it.
+jax.config.update("jax_disable_most_optimizations", True)
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("dev", max_examples=30, **_COMMON)

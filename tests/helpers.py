@@ -16,6 +16,16 @@ def x64() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def optimized() -> Iterator[None]:
+    """The module that imports this runs the code that users run, not the quickly compiled code of the other tests."""
+    jax.clear_caches()
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+    jax.clear_caches()
+
+
 def tolerance(dtype: Any, k: float) -> float:
     """k units of rounding of the dtype."""
     return k * float(jnp.finfo(dtype).eps)

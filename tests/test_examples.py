@@ -50,7 +50,7 @@ def test_an_example_runs_says_what_it_found_and_saves_its_figure(path, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("code", "says"), zip(CODE, ("1000 converged", "1000 runs of 100 epochs"), strict=True), ids=["fit", "train"]
+    ("code", "says"), list(zip(CODE, ("1000 converged", "1000 runs of 100 epochs"), strict=True)), ids=["fit", "train"]
 )
 def test_the_code_of_the_readme_runs(code, says):
     assert says in run("-c", code)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from jaxlr import curvature, log_sigmoid, logistic_loss, residual, sigmoid
-from tests.helpers import assert_within_ulp, tolerance, x64  # noqa: F401
+from tests.helpers import assert_within_ulp, optimized, tolerance, x64  # noqa: F401
 
 FUNCTIONS = {
     "sigmoid": sigmoid,

@@ -19,7 +19,7 @@ from scipy.special import xlogy
 
 import jaxlr
 from jaxlr import Fit, Params, Problem, Status
-from tests.helpers import tolerance, x64  # noqa: F401
+from tests.helpers import optimized, tolerance, x64  # noqa: F401
 from tests.reference.extract import HERE, NOT_FEATURES, extract, header
 
 TOL = 1e-10  # of fit in float64

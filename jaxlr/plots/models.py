@@ -103,7 +103,7 @@ def decision_boundary(
         ax.scatter(rows[:, features[0]], rows[:, features[1]], s=34, zorder=3, **style)
     ax.set(xlabel=names[features[0]], ylabel=names[features[1]])
     ax.set(xlim=(sides[0][0], sides[0][-1]), ylim=(sides[1][0], sides[1][-1]))
-    ax.legend(fontsize="small", framealpha=0.9)
+    ax.legend(fontsize="small", framealpha=0.9, loc="upper right")
     return finish(ax)
 
 

@@ -102,7 +102,7 @@ def heat_map(
     missing = np.argwhere(~np.isfinite(values))
     if len(missing):
         ax.plot(missing[:, 1], missing[:, 0], "x", color=VERMILION, label="no value")
-        ax.legend(fontsize="small", framealpha=0.9)
+        ax.legend(fontsize="small", framealpha=0.9, loc="upper right")
     if chosen is not None:
         style = {"s": 120, "marker": "s", "facecolor": "none", "edgecolor": "white", "linewidth": 2.5}
         ax.scatter([chosen[1]], [chosen[0]], **style)
@@ -200,5 +200,5 @@ def convergence_map(fit: Fit, *, ax: Axes | None = None) -> Axes:
             ax.plot(x, height, _MARKERS[cause], color=VERMILION, mec="white", ms=7, label=f"{cause.name} ({len(x)})")
     labelled = ax.get_legend_handles_labels()[0]
     if labelled:
-        ax.legend(fontsize="small", framealpha=0.9)
+        ax.legend(fontsize="small", framealpha=0.9, loc="upper right")
     return finish(ax) if status.ndim == 1 else ax
