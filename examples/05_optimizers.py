@@ -1,7 +1,9 @@
 """Any optax optimizer against Newton's method, on one figure; and eight lines that train on batches as they are read."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +39,7 @@ def newton(problem: jaxlr.Problem, num_steps: int) -> jax.Array:
     return jax.lax.scan(step, zero, length=num_steps)[1]
 
 
-def stream(chunks, optimizer: optax.GradientTransformation) -> jaxlr.Training:
+def stream(chunks: Iterable, optimizer: optax.GradientTransformation) -> Any:
     """One pass over data that come in chunks, from disk or from anywhere: each goes on where the last one stopped."""
     run = None
     for X, y in chunks:

@@ -1,6 +1,7 @@
 """jaxlr: logistic regression in JAX, one model or a million, each with the evidence that it converged."""
 
 import importlib
+from typing import Any
 
 from jaxlr import datasets as datasets
 from jaxlr import metrics as metrics
@@ -40,7 +41,7 @@ from jaxlr.training import train as train
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     """`jaxlr.plots` is imported when it is first used: `import jaxlr` does not wait for matplotlib."""
     if name == "plots":
         return importlib.import_module("jaxlr.plots")

@@ -174,7 +174,7 @@ def _training_weights(folds: int | Data, key: Array | None, y: Data, m: int) -> 
             raise TypeError(f"expected a key of jax.random, such as jax.random.key(0), got {key!r}")
         return np.asarray(stratified_kfold(key, np.asarray(y), int(folds)))
     try:
-        training = np.asarray(folds, float)
+        training: np.ndarray = np.asarray(folds, float)
     except (TypeError, ValueError):
         training = np.empty(0)
     if training.ndim != 2 or training.shape[1] != m:

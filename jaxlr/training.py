@@ -183,13 +183,10 @@ def _batches(problem: Problem, order: Array, batch_size: int) -> Problem:
     m = len(order)
     num_batches = -(-m // batch_size)
     rows = jnp.pad(order, (0, num_batches * batch_size - m)).reshape(num_batches, batch_size)
-    weight = problem.sample_weight
-    if m % batch_size:
-        weight = jnp.ones_like(problem.y) if weight is None else weight
-    weight = None if weight is None else weight[rows]
+    weight = None if problem.sample_weight is None else problem.sample_weight[rows]
     if m % batch_size:
         filled = np.arange(num_batches * batch_size).reshape(num_batches, batch_size) < m
-        weight = jnp.where(filled, weight, 0)
+        weight = jnp.where(filled, 1 if weight is None else weight, jnp.zeros((), problem.y.dtype))
     return Problem(
         X=problem.X[rows],
         y=problem.y[rows],

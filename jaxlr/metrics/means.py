@@ -159,8 +159,8 @@ def calibration(y: ArrayLike, proba: ArrayLike, *, sample_weight: ArrayLike | No
     inside = bins[..., None, :] == numbers
     s = jnp.where(inside, _weights(y, sample_weight)[..., None, :], 0)
     weight = jnp.sum(s, axis=-1)
-    sums = (jnp.sum(jnp.where(s > 0, s * rows[..., None, :], 0), axis=-1) for rows in (proba, y))
-    return Calibration(*(total / weight for total in sums), weight)
+    predicted, observed = (jnp.sum(jnp.where(s > 0, s * rows[..., None, :], 0), axis=-1) / weight for rows in (proba, y))
+    return Calibration(predicted, observed, weight)
 
 
 def _labels(y: ArrayLike) -> Array:

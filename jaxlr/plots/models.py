@@ -1,6 +1,7 @@
 """Figures of models: the sigmoid, decision boundaries with contours of the probability, coefficients over a penalty."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -144,7 +145,7 @@ def coefficient_path(
     weakest = int(np.argmin(strengths))
     largest = np.argsort(-np.abs(coef[weakest]))[:_NAMED]
     for column in range(coef.shape[1]):
-        style = {"color": GREY, "lw": 0.7, "alpha": 0.6}
+        style: dict[str, Any] = {"color": GREY, "lw": 0.7, "alpha": 0.6}
         if column in largest:
             place = int(np.flatnonzero(largest == column)[0])
             style = {"color": CYCLE[place % len(CYCLE)], "ls": ("-", "--")[place // len(CYCLE)], "label": names[column]}

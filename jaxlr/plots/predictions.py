@@ -1,20 +1,20 @@
 """Figures of predictions: ROC, precision-recall and calibration curves; call again with the same `ax` to compare models."""
 
 import numpy as np
+from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 
 from jaxlr import metrics
-from jaxlr.checks import Data
 from jaxlr.plots.style import CYCLE, GREY, axes, finish
 
 _CYCLE = {"color": CYCLE[:4], "linestyle": ("-", "--", "-.", ":")}
 
 
 def roc(
-    y: Data,
-    score: Data,
+    y: ArrayLike,
+    score: ArrayLike,
     *,
-    sample_weight: Data | None = None,
+    sample_weight: ArrayLike | None = None,
     label: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -44,10 +44,10 @@ def roc(
 
 
 def precision_recall(
-    y: Data,
-    score: Data,
+    y: ArrayLike,
+    score: ArrayLike,
     *,
-    sample_weight: Data | None = None,
+    sample_weight: ArrayLike | None = None,
     label: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -81,10 +81,10 @@ def precision_recall(
 
 
 def calibration(
-    y: Data,
-    proba: Data,
+    y: ArrayLike,
+    proba: ArrayLike,
     *,
-    sample_weight: Data | None = None,
+    sample_weight: ArrayLike | None = None,
     num_bins: int = 10,
     label: str | None = None,
     ax: Axes | None = None,

@@ -88,7 +88,7 @@ def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_step
     squares = jnp.append(location**2 + scale**2, 1)[: A.shape[1]]  # mean squares of the columns
     free = jnp.isfinite(l1)
     diagonal = np.arange(A.shape[1])
-    x, saturated, margins = jnp.zeros_like(l2), None, None
+    x, saturated, margins = jnp.zeros_like(l2), jnp.bool_(False), None
     if init is not None:
         x = jnp.where(free, jnp.append(init.coef, init.intercept)[: A.shape[1]], 0)
         # The direction that improves every margin at once. Where a start far out has saturated rows so much that the jitter

@@ -75,14 +75,14 @@ def _center_and_unit(
     """
     m, n = X.shape
     num_groups = min(max(m // 32, 1), 8)
-    where = True if present is None else present[:, None]
+    where = jnp.ones((m, 1), bool) if present is None else present[:, None]
     lowest = jnp.min(X, axis=0, initial=jnp.inf, where=where) if fit_intercept else jnp.zeros_like(X[0])
     S = _only(present, X - lowest[None, :])  # a constant column is exactly 0
     span = jnp.max(jnp.abs(S), axis=0)
     span = jnp.where(span == 0, 1, span)  # squares neither overflow nor vanish
     fillers = ((0, -m % num_groups), (0, 0))
     S = jnp.pad(S / span[None, :], fillers).reshape(-(-m // num_groups), num_groups, n)
-    counted = jnp.ones((m, 1), X.dtype) if present is None else where.astype(X.dtype)
+    counted = where.astype(X.dtype)
     counted = jnp.pad(counted, fillers).reshape(-(-m // num_groups), num_groups, 1)
     counts = jnp.maximum(jnp.sum(counted, axis=0), 1)
     means = jnp.sum(S, axis=0) / counts if fit_intercept else jnp.zeros((num_groups, n), X.dtype)

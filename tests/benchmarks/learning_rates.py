@@ -35,10 +35,10 @@ def main() -> None:
         one = jax.jit(lambda rate, settings=settings: jaxlr.train(X, y, optax.sgd(rate), **settings))
         many = jax.jit(jax.vmap(one))
         start = time.perf_counter()
-        jax.block_until_ready(many(rates))
+        runs = jax.block_until_ready(many(rates))
         cold = time.perf_counter() - start
         jax.block_until_ready(one(rates[0]))
-        warm, loop = [], []
+        warm, loop, singles = [], [], []
         for k in range(REPEATS):
             values = rates * (1 + 1e-3 * (k + 1))
             start = time.perf_counter()
