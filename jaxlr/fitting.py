@@ -3,32 +3,22 @@
     minimize  sum_i s_i l(z_i, y_i) / sum_i s_i + sum_j f_j (l1 |coef_j| + l2 / 2 coef_j^2)
     z_i = X_i . coef + intercept + offset_i,        l(z, y) = log(1 + exp(z)) - y z
 
-`_fit_one` is written for one problem. `fit` checks on the host, finds the batch axes of every field, and maps `_fit_one`
-over them axis by axis; a field without an axis is shared along it and never copied.
+Checks on the host, and the choice of a solver; `jaxlr.batching` does the rest in one compiled program.
 """
 
-import functools
-from collections.abc import Callable
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
-from jaxlr.certificates import duality_gap, kkt_of_gradient
-from jaxlr.checks import CORE_RANK, Data, check_classes, checked_arrays, is_concrete
+from jaxlr.batching import fit_batch, products_fit
+from jaxlr.checks import Data, check_classes, checked_arrays, is_concrete
 from jaxlr.model import Params
-from jaxlr.objective import Problem, gradient, loss, penalties, row_weights
-from jaxlr.preprocessing import column_moments
 from jaxlr.result import Fit
-from jaxlr.solvers import newton
-from jaxlr.solvers.shared import from_working, params_to_working, share, to_working, with_units
-from jaxlr.status import Status
+from jaxlr.solvers.certified import SOLVERS, Settings
 
-_CORE_RANK = CORE_RANK | {"present": 1, "mean": 1, "sd": 1}
 _DEFAULT_MAX_STEPS = 200
-_PRODUCTS_BYTES = 2**30  # products of columns stand up to this size; beyond it models run one after the other
+_FEW_COLUMNS = 64  # up to here Hessians are cheaper than conjugate gradients (python -m tests.benchmarks crossing)
 
 
 def fit(
@@ -66,7 +56,8 @@ def fit(
         standardize: static. True measures each penalty in standard deviations of its column under the model's own
             weights, as glmnet does (a constant column gets coefficient 0); coefficients stay on the original scale.
         init: start, coef (..., n) and intercept (...); None is 0. The answer does not depend on it beyond tol.
-        solver: static, "auto" or "newton".
+        solver: static: "newton" factors Hessians, "newton_cg" takes conjugate gradients for many columns, "auto" chooses by
+            shapes; the Fit says which.
         tol: on the KKT residual, > 0; None is 1e-10 in float64 and 1e-5 in float32.
         max_steps: static, from 1 to 2**31 - 1; None is 200.
 
@@ -91,8 +82,8 @@ def fit(
     for name, switch in (("fit_intercept", fit_intercept), ("standardize", standardize)):
         if not isinstance(switch, (bool, np.bool_)):
             raise TypeError(f"expected {name} to be True or False, known outside jit, got {switch!r}")
-    if solver not in ("auto", "newton"):
-        raise ValueError(f'expected solver "auto" or "newton", got {solver!r}')
+    if solver not in ("auto", *SOLVERS):
+        raise ValueError(f'expected solver "auto", {", ".join(map(repr, SOLVERS))}, got {solver!r}')
     max_steps = _DEFAULT_MAX_STEPS if max_steps is None else max_steps
     if not isinstance(max_steps, (int, np.integer)) or isinstance(max_steps, bool) or not 1 <= max_steps < 2**31:
         raise ValueError(f"expected max_steps to be an integer from 1 to 2**31 - 1, got {max_steps!r}")
@@ -111,7 +102,18 @@ def fit(
         factor = np.ones(1) if penalty_factor is None else np.asarray(penalty_factor)
         penalized = (np.asarray(l2) > 0) & np.all(factor > 0, axis=-1)
     check_classes(y, sample_weight, fit_intercept, penalized)
-    return _program(arrays, _checked_tol(tol, arrays["X"].dtype), batch, bool(fit_intercept), bool(standardize), int(max_steps))
+    solver = _chosen(arrays["X"], batch, bool(fit_intercept)) if solver == "auto" else solver
+    coercive = penalized is not None and bool(np.all(penalized)) and not standardize
+    settings = Settings(bool(fit_intercept), bool(standardize), int(max_steps), solver, coercive)
+    return fit_batch(arrays, _checked_tol(tol, arrays["X"].dtype), batch, settings)
+
+
+def _chosen(X: Array, batch: tuple[int, ...], fit_intercept: bool) -> str:
+    """By shapes alone: Hessians for a model alone, and for few columns; else conjugate gradients."""
+    (m, n), designs = X.shape[-2:], int(np.prod(X.shape[:-2], dtype=int))
+    alone = int(np.prod(batch, dtype=int)) == designs
+    few = n <= _FEW_COLUMNS and products_fit(m, n + fit_intercept, designs, X.dtype.itemsize)
+    return "newton" if alone or few else "newton_cg"
 
 
 def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array:
@@ -120,142 +122,3 @@ def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array:
     if is_concrete(tol) and not (np.ndim(tol) == 0 and np.asarray(tol) > 0):
         raise ValueError(f"expected tol to be one number > 0, got {tol!r}")
     return jnp.asarray(tol, dtype)
-
-
-@functools.partial(jax.jit, static_argnames=("batch", "fit_intercept", "standardize", "max_steps"))
-def _program(
-    arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], fit_intercept: bool, standardize: bool, max_steps: int
-) -> Fit:
-    """One compiled program: designs are an outer map, the models that share a design one flat inner map.
-
-    What depends on X and weights only is prepared before, once for each pair of them.
-    """
-    m, n = arrays["X"].shape[-2:]
-    k, designs = n + int(fit_intercept), int(np.prod(arrays["X"].shape[:-2], dtype=int))
-    products_bytes = designs * m * k * (k + 1) // 2 * arrays["X"].dtype.itemsize
-    with_products = int(np.prod(batch, dtype=int)) > designs and products_bytes <= _PRODUCTS_BYTES
-
-    fields = arrays | _rows_with_weight(arrays) | _moments(arrays)
-    fields = {name: _batch_axes_first(value, _CORE_RANK[name], len(batch)) for name, value in fields.items()}
-    of_design = [axis for axis, size in enumerate(fields["X"].shape[: len(batch)]) if size > 1]
-    lanes = [size for axis, size in enumerate(batch) if axis not in of_design]
-    num_designs, num_lanes = len(of_design), int(np.prod(lanes, dtype=int))
-    layout = {}
-
-    def arrange(name: str, value: Array) -> Array:
-        value = jnp.moveaxis(value, of_design, range(num_designs))
-        outer, inner, core = value.shape[:num_designs], value.shape[num_designs : len(batch)], value.shape[len(batch) :]
-        layout[name] = [size > 1 for size in outer], any(size > 1 for size in inner)
-        if layout[name][1]:
-            inner = tuple(lanes)
-        outer = tuple(size for size in outer if size > 1)
-        return jnp.broadcast_to(value, value.shape[:num_designs] + inner + core).reshape(
-            outer + (num_lanes,) * layout[name][1] + core
-        )
-
-    fields = {name: arrange(name, value) for name, value in fields.items()}
-
-    def one(fields: dict[str, Array]) -> Fit:
-        return _fit_one(fields, tol, fit_intercept, standardize, max_steps, with_products)
-
-    # Without the products, models that share a design would each copy it: they run one after the other.
-    across_lanes = _vmap if with_products or num_lanes == 1 else _loop
-    mapped = across_lanes(one, {name: 0 if layout[name][1] else None for name in fields}) if num_lanes > 1 else one
-    for axis in reversed(range(num_designs)):
-        mapped = _vmap(mapped, {name: 0 if layout[name][0][axis] else None for name in fields})
-
-    def restore(leaf: Array) -> Array:
-        core = leaf.shape[num_designs + (num_lanes > 1) :]
-        leaf = leaf.reshape(tuple(batch[axis] for axis in of_design) + tuple(lanes) + core)
-        return jnp.moveaxis(leaf, range(num_designs), of_design)
-
-    return jax.tree.map(restore, mapped(fields))
-
-
-def _vmap(function: Callable, axes: dict[str, int | None]) -> Callable:
-    return jax.vmap(function, in_axes=(axes,))
-
-
-def _loop(function: Callable, axes: dict[str, int | None]) -> Callable:
-    def looped(fields: dict[str, Array]) -> Fit:
-        shared = {name: value for name, value in fields.items() if axes[name] is None}
-        own = {name: value for name, value in fields.items() if axes[name] == 0}
-        return jax.lax.map(lambda member: function(shared | member), own)
-
-    return looped
-
-
-def _batch_axes_first(value: Array, core_rank: int, batch_rank: int) -> Array:
-    missing = batch_rank + core_rank - value.ndim
-    return value.reshape((1,) * missing + value.shape)
-
-
-def _moments(arrays: dict[str, Array]) -> dict[str, Array]:
-    """Mean and standard deviation of every column under every row of weights: (..., n), batch axes of X and weights."""
-    X = arrays["X"]
-    s = arrays.get("sample_weight", jnp.ones(X.shape[:-1], X.dtype))
-    rank = max(X.ndim - 2, s.ndim - 1)
-    X, s = _batch_axes_first(X, 2, rank), _batch_axes_first(s, 1, rank)
-    moments = jnp.vectorize(
-        lambda X, s: column_moments(X, row_weights(Problem(X, None, sample_weight=s))), signature="(m,n),(m)->(n),(n)"
-    )
-    mean, sd = moments(X, s)
-    return {"mean": mean, "sd": sd}
-
-
-def _rows_with_weight(arrays: dict[str, Array]) -> dict[str, Array]:
-    """Rows that have weight in some model of their design: (..., m) with the batch axes of X; nothing without weights."""
-    if "sample_weight" not in arrays:
-        return {}
-    X, s = arrays["X"], arrays["sample_weight"]
-    s = jnp.where(jnp.isfinite(s), s, 0)
-    s = s.reshape((1,) * (X.ndim - 1 - s.ndim) + s.shape)
-    batch_of_X = (1,) * (s.ndim + 1 - X.ndim) + X.shape[:-2]
-    shared = tuple(axis for axis, size in enumerate(batch_of_X) if size == 1)
-    return {"present": jnp.max(s, axis=shared, keepdims=True) > 0}
-
-
-def _fit_one(
-    fields: dict[str, Array], tol: Array, fit_intercept: bool, standardize: bool, max_steps: int, with_products: bool
-) -> Fit:
-    """Solve one problem, and certify the parameters that are handed back."""
-    start = None
-    if "coef" in fields:
-        start = Params(fields["coef"], fields["intercept"] if fit_intercept else jnp.zeros_like(tol))
-    data = {name: value for name, value in fields.items() if name not in ("coef", "intercept", "present", "mean", "sd")}
-    problem = Problem(**data, fit_intercept=fit_intercept)
-    penalty_scale = fields["sd"] if standardize else None
-    shared = share(problem.X, fields.get("present"), fit_intercept, with_products)
-    shared = with_units(shared, fields["mean"], fields["sd"], fit_intercept)
-    working = to_working(problem, shared, penalty_scale)
-    inside = None if start is None else params_to_working(start, shared)
-    solution = newton.solve(working, inside, tol, max_steps, shared)
-
-    params = from_working(solution.params, shared)
-    returned = params_to_working(params, shared)  # certified as rounded for the caller
-    kkt = kkt_of_gradient(gradient(returned, working), returned.coef, working.l1, shared.units)
-    # Rounding blurs the intercept of the returned parameters on the working columns; the curvature of J in it is <= 1/4.
-    blur = 2 * jnp.finfo(kkt.dtype).eps * (jnp.abs(params.intercept) + jnp.sum(jnp.abs(params.coef * shared.center)))
-    invalid = _is_invalid(working, tol)
-    status = jnp.where((solution.status == Status.CONVERGED) & ~(kkt <= tol), Status.STALLED, solution.status)
-    return Fit(
-        params=params,
-        value=loss(returned, working),
-        kkt=kkt,
-        gap=duality_gap(returned, working) + blur * kkt + blur**2 / 8,
-        status=jnp.where(invalid, Status.INVALID, status).astype(jnp.int32),
-        num_steps=jnp.where(invalid, 0, solution.num_steps),
-        solver="newton",
-    )
-
-
-def _is_invalid(problem: Problem, tol: Array) -> Array:
-    """No weight, one class where nothing keeps the estimate finite, or values that only tracers get past the checks."""
-    w, y, (l1, l2) = row_weights(problem), problem.y, penalties(problem)
-    one_class = (jnp.sum(w * y) == 0) | (jnp.sum(w * (1 - y)) == 0)
-    if not problem.fit_intercept:
-        one_class &= ~(jnp.min(jnp.where(jnp.isinf(l1), 1, l2), initial=1) > 0)
-    out_of_range = (jnp.max(jnp.abs(y - 0.5)) > 0.5) | (jnp.min(l2, initial=0) < 0) | ~(tol > 0)
-    if problem.sample_weight is None:
-        return one_class | out_of_range
-    return one_class | out_of_range | (jnp.max(problem.sample_weight) == 0) | (jnp.min(problem.sample_weight) < 0)

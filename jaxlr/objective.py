@@ -81,8 +81,8 @@ def loss(params: Params, problem: Problem) -> Float[Array, ""]:
     coef = jnp.asarray(params.coef, dtype_of(problem))
     w, l1, l2 = row_weights(problem), *penalties(problem)
     data = jnp.sum(w * logistic_loss(problem_logits(params, problem), problem.y))
-    # An infinite l1 holds its coefficient at 0: 0 * inf is 0 here.
-    return data + jnp.sum(jnp.where(coef == 0, 0, l1 * jnp.abs(coef))) + jnp.sum(l2 / 2 * coef**2)
+    # An infinite l1 holds its coefficient at 0: 0 * inf is 0 here; coef^2 alone could overflow where l2 is 0.
+    return data + jnp.sum(jnp.where(coef == 0, 0, l1 * jnp.abs(coef))) + jnp.sum((l2 / 2 * coef) * coef)
 
 
 def gradient(params: Params, problem: Problem) -> Params:

@@ -35,6 +35,8 @@ class Shared(NamedTuple):
         center: (n,), 0 without an intercept.
         unit: (n,), > 0, a standard deviation of the column, without an intercept a root mean square; 1 where that is 0.
         products: (m, k (k + 1) / 2), or None where they would not fit in memory.
+        low: A transposed (k, m), for the directions of `newton_cg`; its dtype is theirs.
+        inverse: preconditioner of `newton_cg` (k, k), of that dtype.
         units: location and scale (n,) in which the KKT residual measures the working columns, under the model's own weights.
     """
 
@@ -42,10 +44,18 @@ class Shared(NamedTuple):
     center: Float[Array, " n"]
     unit: Float[Array, " n"]
     products: Float[Array, "m N"] | None
+    low: Any = None
+    inverse: Any = None
     units: Any = None
 
 
-def share(X: Float[Array, "m n"], present: Bool[Array, " m"] | None, fit_intercept: bool, with_products: bool) -> Shared:
+def share(
+    X: Float[Array, "m n"],
+    present: Bool[Array, " m"] | None,
+    fit_intercept: bool,
+    with_products: bool = False,
+    low: Any = None,
+) -> Shared:
     """Prepare a design for the solvers.
 
     Args:
@@ -53,6 +63,7 @@ def share(X: Float[Array, "m n"], present: Bool[Array, " m"] | None, fit_interce
         present: rows that have weight in at least one model (m,); fillers in the other rows are set to 0. None is all rows.
         fit_intercept: static; False leaves the columns where they are.
         with_products: static; form the products of columns.
+        low: static; dtype of the directions of `newton_cg`, None for `newton`.
 
     Returns:
         Shared.
@@ -62,7 +73,8 @@ def share(X: Float[Array, "m n"], present: Bool[Array, " m"] | None, fit_interce
     if fit_intercept:
         A = jnp.concatenate([A, jnp.ones((X.shape[0], 1), X.dtype)], axis=1)
     i, j = np.triu_indices(A.shape[1])
-    return Shared(A, center, unit, A[:, i] * A[:, j] if with_products else None)
+    products = A[:, i] * A[:, j] if with_products else None
+    return Shared(A, center, unit, products, low=None if low is None else A.T.astype(low))
 
 
 def _center_and_unit(
@@ -80,17 +92,16 @@ def _center_and_unit(
     S = _only(present, X - lowest[None, :])  # a constant column is exactly 0
     span = jnp.max(jnp.abs(S), axis=0)
     span = jnp.where(span == 0, 1, span)  # squares neither overflow nor vanish
-    fillers = ((0, -m % num_groups), (0, 0))
-    S = jnp.pad(S / span[None, :], fillers).reshape(-(-m // num_groups), num_groups, n)
-    counted = where.astype(X.dtype)
-    counted = jnp.pad(counted, fillers).reshape(-(-m // num_groups), num_groups, 1)
+    whole = m - m % num_groups
+    S = (S / span[None, :])[:whole].reshape(m // num_groups, num_groups, n)
+    counted = where[:whole].reshape(m // num_groups, num_groups, 1).astype(X.dtype)
     counts = jnp.maximum(jnp.sum(counted, axis=0), 1)
     means = jnp.sum(S, axis=0) / counts if fit_intercept else jnp.zeros((num_groups, n), X.dtype)
     variances = jnp.sum(counted * (S - means[None, :, :]) ** 2, axis=0) / counts
-    least = jnp.min(variances, axis=0, initial=jnp.inf, where=variances > 0)
+    variances = jnp.where(variances > 0, variances, jnp.inf)
+    least = jnp.min(variances, axis=0)
     mean = jnp.max(jnp.where(variances == least[None, :], means, 0), axis=0)
-    unit = jnp.where(least < jnp.inf, span * jnp.sqrt(least), 1)
-    return lowest + span * mean, unit
+    return lowest + span * mean, span * jnp.where(least < jnp.inf, jnp.sqrt(least), 1)
 
 
 def _only(present: Bool[Array, " m"] | None, rows: Float[Array, "m n"]) -> Float[Array, "m n"]:
@@ -98,21 +109,29 @@ def _only(present: Bool[Array, " m"] | None, rows: Float[Array, "m n"]) -> Float
     return rows if present is None else jnp.where(present[:, None], rows, 0 * rows)
 
 
-def with_units(shared: Shared, mean: Float[Array, " n"], sd: Float[Array, " n"], fit_intercept: bool) -> Shared:
-    """Add the units of the KKT residual, as `jaxlr.certificates.standard_units` defines them.
+def units_of(shared: Shared, w: Float[Array, " m"], fit_intercept: bool) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """Location and scale of the working columns under a model's weights, two products for all models.
+
+    The scale is that of `jaxlr.certificates.standard_units` in working coordinates, to the digits that the cancellation of
+    squares leaves: enough to measure a residual, while penalties are standardized with exact deviations.
 
     Args:
         shared: the prepared design.
-        mean: of the columns of X under the model's own weights (n,).
-        sd: likewise (n,); 0 for a constant column.
+        w: weights that sum to 1 (m,).
         fit_intercept: static; without it the root mean square is the scale.
 
     Returns:
-        Shared with units.
+        location (n,) and scale (n,); the scale of a column that is constant under the weights is 1 on X.
     """
-    location = (mean - shared.center) / shared.unit if fit_intercept else jnp.zeros_like(mean)
-    scale = (sd if fit_intercept else jnp.hypot(mean, sd)) / shared.unit
-    return shared._replace(units=(location, jnp.where(scale == 0, 1 / shared.unit, scale)))
+    A = shared.A[:, : shared.unit.shape[0]]
+    squares = jnp.dot(w, A * A, precision=_HIGHEST)
+    if not fit_intercept:
+        location, variance = jnp.zeros_like(squares), squares
+    else:
+        location = jnp.dot(w, A, precision=_HIGHEST)
+        variance = squares - location**2
+        variance = jnp.where(variance > 64 * jnp.finfo(A.dtype).eps * squares, variance, 0)
+    return location, jnp.where(variance == 0, 1 / shared.unit, jnp.sqrt(variance))
 
 
 def hessian_of(shared: Shared, d: Float[Array, " m"]) -> Float[Array, "k k"]:

@@ -1,0 +1,103 @@
+"""Solve one problem, and certify the parameters that are handed back.
+
+The solver works on standardized columns (see `jaxlr.solvers.shared`); objective, KKT residual and duality gap are the same
+numbers there, and are evaluated at the parameters as they were rounded for the caller.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxlr.certificates import duality_gap, kkt_of_gradient
+from jaxlr.model import Params
+from jaxlr.objective import Problem, gradient, loss, penalties, row_weights
+from jaxlr.result import Fit
+from jaxlr.solvers import newton, newton_cg
+from jaxlr.solvers.shared import Shared, from_working, params_to_working, to_working
+from jaxlr.status import Status
+
+SOLVERS = {"newton": newton.solve, "newton_cg": newton_cg.solve}
+
+
+class Settings(NamedTuple):
+    """What is static in a fit.
+
+    Attributes:
+        fit_intercept: whether there is an intercept.
+        standardize: whether penalties are measured in standard deviations of the columns.
+        max_steps: limit of Newton steps.
+        solver: "newton" or "newton_cg".
+        coercive: whether every column is known to have an l2 penalty, so that nothing can be separated.
+    """
+
+    fit_intercept: bool
+    standardize: bool
+    max_steps: int
+    solver: str
+    coercive: bool
+
+
+def fit_one(fields: dict[str, Any], start: Params | None, shared: Shared, tol: Float[Array, ""], settings: Settings) -> Fit:
+    """Fit one problem.
+
+    Args:
+        fields: those of `jaxlr.Problem` but X; "units" of the working columns, location and scale (n,); and with
+            standardize "sd" (n,), the standard deviations of X under the problem's weights.
+        start: coef (n,), intercept (), on X; None is 0.
+        shared: prepared from X.
+        tol: on the KKT residual.
+        settings: static.
+
+    Returns:
+        Fit of one model.
+    """
+    working, shared = working_problem(fields, shared, settings), shared._replace(units=fields["units"])
+    inside = None if start is None else params_to_working(start, shared)
+    solution = SOLVERS[settings.solver](working, inside, tol, settings.max_steps, shared)
+
+    params = from_working(solution.params, shared)
+    returned = params_to_working(params, shared)
+    kkt = kkt_of_gradient(gradient(returned, working), returned.coef, working.l1, shared.units)
+    # Rounding blurs the intercept of the returned parameters on the working columns; the curvature of J in it is <= 1/4.
+    blur = 2 * jnp.finfo(kkt.dtype).eps * (jnp.abs(params.intercept) + jnp.sum(jnp.abs(params.coef * shared.center)))
+    invalid = _is_invalid(working, tol)
+    status = jnp.where((solution.status == Status.CONVERGED) & ~(kkt <= tol), Status.STALLED, solution.status)
+    return Fit(
+        params=params,
+        value=loss(returned, working),
+        kkt=kkt,
+        gap=duality_gap(returned, working) + blur * kkt + blur**2 / 8,
+        status=jnp.where(invalid, Status.INVALID, status).astype(jnp.int32),
+        num_steps=jnp.where(invalid, 0, solution.num_steps),
+        solver=settings.solver,
+    )
+
+
+def working_problem(fields: dict[str, Any], shared: Shared, settings: Settings) -> Problem:
+    """A problem on the working columns.
+
+    Args:
+        fields: as in `fit_one`.
+        shared: prepared from X.
+        settings: static.
+
+    Returns:
+        The problem.
+    """
+    data = {name: value for name, value in fields.items() if name not in ("units", "sd")}
+    X = shared.A[:, : shared.unit.shape[0]]
+    problem = Problem(X=X, **data, fit_intercept=settings.fit_intercept)
+    return to_working(problem, shared, fields["sd"] if settings.standardize else None)
+
+
+def _is_invalid(problem: Problem, tol: Array) -> Array:
+    """No weight, one class where nothing keeps the estimate finite, or values that only tracers get past the checks."""
+    w, y, (l1, l2) = row_weights(problem), problem.y, penalties(problem)
+    one_class = (jnp.sum(w * y) == 0) | (jnp.sum(w * (1 - y)) == 0)
+    if not problem.fit_intercept:
+        one_class &= ~(jnp.min(jnp.where(jnp.isinf(l1), 1, l2), initial=1) > 0)
+    out_of_range = (jnp.max(jnp.abs(y - 0.5)) > 0.5) | (jnp.min(l2, initial=0) < 0) | ~(tol > 0)
+    if problem.sample_weight is None:
+        return one_class | out_of_range
+    return one_class | out_of_range | (jnp.max(problem.sample_weight) == 0) | (jnp.min(problem.sample_weight) < 0)
