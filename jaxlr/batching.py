@@ -100,13 +100,8 @@ def _fit_design(
     fields: dict[str, Array], *, own: dict[str, bool], num_lanes: int, has_path: bool, tol: Array, settings: Settings
 ) -> Fit:
     """All models of one design: Fit (L,), with a path (L, P); `own` says which fields have an axis of lanes."""
-    X = fields.pop("X")
-    m, k = X.shape[0], X.shape[1] + settings.fit_intercept
-    dense = settings.solver == "newton"
-    with_products = dense and num_lanes * fields["l2"].size > 1 and products_fit(m, k, 1, X.dtype.itemsize)
-    # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.
-    low = None if dense else jnp.float32 if settings.coercive else X.dtype
-    shared = share(X, fields.pop("present", None), settings.fit_intercept, with_products, low)
+    X, dense = fields.pop("X"), settings.solver == "newton"
+    shared = prepare_design(X, fields.pop("present", None), settings, num_models=num_lanes * fields["l2"].size)
     start = None
     if "coef" in fields:
         start = Params(fields.pop("coef"), fields.pop("intercept"))
@@ -116,7 +111,7 @@ def _fit_design(
     axes = {name: 0 if own[name] else None for name in fields}
 
     # Without the products, dense models that share a design would each copy it: they run one after the other.
-    across = _loop if dense and not with_products and num_lanes > 1 else jax.vmap
+    across = _loop if dense and shared.products is None and num_lanes > 1 else jax.vmap
 
     def fit_lanes(l2: Array, start: Params | None) -> Fit:
         """l2 and start (L, S) or (L,) to Fit of that shape."""
@@ -139,6 +134,44 @@ def _fit_design(
     if start is None:
         start = Params(jnp.zeros((num_lanes, X.shape[1]), X.dtype), jnp.zeros(num_lanes, X.dtype))
     return follow(fit_lanes, strengths, start, in_segments=dense)
+
+
+def prepare_design(X: Array, present: Array | None, settings: Settings, num_models: int) -> Shared:
+    """What the models of one design share.
+
+    Args:
+        X: design (m, n).
+        present: rows that have weight in at least one model (m,); None is all.
+        settings: static.
+        num_models: static; how many share it.
+
+    Returns:
+        Shared.
+    """
+    m, k = X.shape[0], X.shape[1] + settings.fit_intercept
+    dense = settings.solver == "newton"
+    with_products = dense and num_models > 1 and products_fit(m, k, 1, X.dtype.itemsize)
+    # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.
+    low = None if dense else jnp.float32 if settings.coercive else X.dtype
+    return share(X, present, settings.fit_intercept, with_products, low)
+
+
+def precondition_at(shared: Shared, fields: dict[str, Any], start: Params, settings: Settings) -> Shared:
+    """Prepare `newton_cg` for models that start at one place.
+
+    Args:
+        shared: the prepared design.
+        fields: of the model there.
+        start: coef (n,), intercept ().
+        settings: static.
+
+    Returns:
+        Shared, with the preconditioner where the solver asks for one.
+    """
+    if settings.solver == "newton":
+        return shared
+    working = working_problem(fields | {"sd": jnp.ones_like(shared.unit)}, shared, settings)
+    return precondition(shared, *mean_curvature_inputs(working, params_to_working(start, shared)))
 
 
 def _preconditioned(

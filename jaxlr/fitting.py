@@ -79,6 +79,54 @@ def fit(
         Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2009), eqs. 4.20 to 4.26 (Newton), and 18.11
         for the l2 penalty; the certificates are in `jaxlr.kkt_residual` and `jaxlr.duality_gap`.
     """
+    return fit_batch(
+        *prepare(
+            X,
+            y,
+            sample_weight=sample_weight,
+            offset=offset,
+            l1=l1,
+            l2=l2,
+            penalty_factor=penalty_factor,
+            fit_intercept=fit_intercept,
+            standardize=standardize,
+            init=init,
+            solver=solver,
+            tol=tol,
+            max_steps=max_steps,
+        )
+    )
+
+
+def prepare(
+    X: Data,
+    y: Data,
+    *,
+    sample_weight: Data | None = None,
+    offset: Data | None = None,
+    l1: Data = 0.0,
+    l2: Data = 0.0,
+    penalty_factor: Data | None = None,
+    fit_intercept: bool = True,
+    standardize: bool = False,
+    init: Params | None = None,
+    solver: str = "auto",
+    tol: ArrayLike | None = None,
+    max_steps: int | None = None,
+    models_per_problem: int = 1,
+) -> tuple[dict[str, Array], Array, tuple[int, ...], Settings]:
+    """Check the arguments of `fit`.
+
+    Args:
+        X: and all others, as in `fit`.
+        models_per_problem: how many models will share each design beyond the batch, for the choice of the solver.
+
+    Returns:
+        Fields by name, tol, batch shape, and what is static.
+
+    Raises:
+        TypeError, ValueError: as `fit`.
+    """
     for name, switch in (("fit_intercept", fit_intercept), ("standardize", standardize)):
         if not isinstance(switch, (bool, np.bool_)):
             raise TypeError(f"expected {name} to be True or False, known outside jit, got {switch!r}")
@@ -102,16 +150,17 @@ def fit(
         factor = np.ones(1) if penalty_factor is None else np.asarray(penalty_factor)
         penalized = (np.asarray(l2) > 0) & np.all(factor > 0, axis=-1)
     check_classes(y, sample_weight, fit_intercept, penalized)
-    solver = _chosen(arrays["X"], batch, bool(fit_intercept)) if solver == "auto" else solver
+    if solver == "auto":
+        solver = _chosen(arrays["X"], models_per_problem * int(np.prod(batch, dtype=int)), bool(fit_intercept))
     coercive = penalized is not None and bool(np.all(penalized)) and not standardize
     settings = Settings(bool(fit_intercept), bool(standardize), int(max_steps), solver, coercive)
-    return fit_batch(arrays, _checked_tol(tol, arrays["X"].dtype), batch, settings)
+    return arrays, _checked_tol(tol, arrays["X"].dtype), batch, settings
 
 
-def _chosen(X: Array, batch: tuple[int, ...], fit_intercept: bool) -> str:
+def _chosen(X: Array, num_models: int, fit_intercept: bool) -> str:
     """By shapes alone: Hessians for a model alone, and for few columns; else conjugate gradients."""
     (m, n), designs = X.shape[-2:], int(np.prod(X.shape[:-2], dtype=int))
-    alone = int(np.prod(batch, dtype=int)) == designs
+    alone = num_models == designs
     few = n <= _FEW_COLUMNS and products_fit(m, n + fit_intercept, designs, X.dtype.itemsize)
     return "newton" if alone or few else "newton_cg"
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxlr.numerics import as_floating
 
@@ -87,11 +87,22 @@ def bootstrap(key: Array, m: int, num_samples: int) -> Float[Array, "k m"]:
         if not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f"expected {name} to be an integer >= 1, got {value!r}")
 
-    def counts(i: Array) -> Array:
-        drawn = jax.random.randint(jax.random.fold_in(key, i), (m,), 0, m)
-        return jnp.zeros(m, jnp.result_type(float)).at[drawn].add(1)
+    return jax.vmap(lambda i: resample(key, i, m))(jnp.arange(num_samples))
 
-    return jax.vmap(counts)(jnp.arange(num_samples))
+
+def resample(key: Array, i: Int[Array, ""], m: int) -> Float[Array, " m"]:
+    """Resample i of `bootstrap`.
+
+    Args:
+        key: a key of `jax.random`.
+        i: its number.
+        m: static, number of rows.
+
+    Returns:
+        Counts (m,).
+    """
+    drawn = jax.random.randint(jax.random.fold_in(key, i), (m,), 0, m)
+    return jnp.zeros(m, jnp.result_type(float)).at[drawn].add(1)
 
 
 def _training_weights(order: Array, num_folds: int) -> Array:
