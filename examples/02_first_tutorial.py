@@ -9,6 +9,7 @@ import numpy as np
 import optax
 
 import jaxlr
+from jaxlr.plots.style import SKY, VERMILION
 
 jax.config.update("jax_enable_x64", True)
 
@@ -49,8 +50,8 @@ def main(out: Path) -> None:
     shares = np.asarray(draw(jax.random.split(jax.random.key(0), 200)))
     print(f"moons, 200 draws in one program: accuracy {shares.mean():.4f} on average, {shares.min():.2f} to {shares.max():.2f}")
     print(f"draws with the published 0.87: {np.isclose(shares, 0.87).sum()}")
-    axes[1, 1].hist(100 * shares, bins=np.arange(70.5, 96), color="#56B4E9", edgecolor="white")
-    axes[1, 1].axvline(87, color="#D55E00", ls="--", label="published: 87 %")
+    axes[1, 1].hist(100 * shares, bins=np.arange(70.5, 96), color=SKY, edgecolor="white")
+    axes[1, 1].axvline(87, color=VERMILION, ls="--", label="published: 87 %")
     axes[1, 1].set(xlabel="accuracy (% of 100 rows)", ylabel="draws", title="moons: 200 draws, one program")
     axes[1, 1].legend(frameon=False, loc="upper left")
     out.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 
 import jaxlr
+from jaxlr.plots.style import CYCLE
 
 jax.config.update("jax_enable_x64", True)
 
@@ -45,6 +46,8 @@ def main(out: Path) -> None:
 
     fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
     shown = np.unique(np.logspace(0, np.log10(30_000), 400).astype(int)) - 1
+    left.set_prop_cycle(color=CYCLE)
+    right.set_prop_cycle(color=CYCLE)
     for (rate, run), ls in zip(runs.items(), ("-", "--", ":"), strict=True):
         left.plot(shown + 1, np.asarray(run.losses)[shown], ls=ls, label=f"rate {rate}")
     left.axhline(float(exact.value), color="black", lw=0.8, label="minimum, by fit")

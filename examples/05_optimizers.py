@@ -12,9 +12,10 @@ import numpy as np
 import optax
 
 import jaxlr
+from jaxlr.plots.style import CYCLE
 
 jax.config.update("jax_enable_x64", True)
-L2 = 1e-3
+L2, RESOLUTION = 1e-3, 1e-16  # J is about 0.06: smaller differences are rounding
 OPTIMIZERS = {
     "sgd, rate 1": optax.sgd(1.0),
     "momentum 0.9": optax.sgd(0.3, momentum=0.9, nesterov=True),
@@ -53,18 +54,20 @@ def main(out: Path) -> None:
     X = np.asarray(jaxlr.preprocessing.standardize(X, jaxlr.preprocessing.fit_scaler(X)))
     minimum = float(jaxlr.fit(X, y, l2=L2).value)
     curves = {"newton": newton(jaxlr.Problem(X, y, l2=L2), 12)}
-    for name, optimizer in OPTIMIZERS.items():
-        curves[name] = jaxlr.train(X, y, optimizer, num_epochs=200, l2=L2).losses
+    curves |= {name: jaxlr.train(X, y, optimizer, num_epochs=200, l2=L2).losses for name, optimizer in OPTIMIZERS.items()}
     fig, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+    ax.axhspan(RESOLUTION / 3, RESOLUTION, color="#DDDDDD", label="rounding")
     for i, (name, losses) in enumerate(curves.items()):
-        excess = np.maximum(np.asarray(losses) - minimum, 1e-17)
-        print(f"{name:18s} J - minimum after {len(excess):3d} epochs: {excess[-1]:.1e}")
-        ax.plot(np.arange(1, len(excess) + 1), excess, ls=("-", "--", "-.", ":")[i % 4], color=f"C{i}", label=name)
+        excess = np.asarray(losses) - minimum
+        last = f"{excess[-1]:.1e}" if excess[-1] > RESOLUTION else f"below {RESOLUTION}"
+        print(f"{name:18s} J - minimum after {len(excess):3d} epochs: {last}")
+        style: dict[str, Any] = {"color": CYCLE[i % 6], "ls": ("-", "--", "-.", ":")[i % 4], "marker": "os^Dv*Ph"[i]}
+        ax.plot(np.arange(1, len(excess) + 1), np.maximum(excess, RESOLUTION), **style, ms=4, markevery=0.15, label=name)
     ax.set(xscale="log", yscale="log", xlabel="epoch (one pass over all rows)", ylabel="J - minimum (nats per row)")
     ax.legend(frameon=False, fontsize=9)
 
-    rows = np.random.default_rng(0).permutation(560).reshape(10, 56)
-    streamed = stream(((X[chunk], y[chunk]) for chunk in rows), optax.adam(0.05))
+    chunks = np.random.default_rng(0).permutation(560).reshape(10, 56)
+    streamed = stream(((X[rows], y[rows]) for rows in chunks), optax.adam(0.05))
     print(f"streamed in 10 chunks: loss {float(jaxlr.loss(streamed.params, jaxlr.Problem(X, y, l2=L2))):.4f}")
     out.mkdir(parents=True, exist_ok=True)
     fig.savefig(out / "05_optimizers.png", dpi=120)

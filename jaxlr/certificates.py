@@ -15,10 +15,10 @@ p_i = y_i + r_i in [0, 1], sum_i w_i r_i = 0 and a = X' (w r), Fenchel's inequal
 a sum of terms that are all >= 0: nothing cancels, and the bound can be far below the rounding error of J itself.
 """
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxlr.bordered import times_transposed
 from jaxlr.model import Params
 from jaxlr.numerics import curvature, logistic_loss, residual
 from jaxlr.objective import Problem, design, dtype_of, gradient, penalties, problem_logits, row_weights
@@ -109,7 +109,7 @@ def duality_gap(params: Params, problem: Problem) -> Float[Array, ""]:
     w = row_weights(problem)
     z = problem_logits(params, problem)
     r = _balanced_residuals(z, y, w) if problem.fit_intercept else residual(z, y)
-    a = jnp.dot(w * r, X, precision=jax.lax.Precision.HIGHEST)
+    a = times_transposed(X, w * r)
 
     # Columns without an l2 term need |a_j| <= l1_j, to the last digit.
     room = (1 - 4 * jnp.finfo(X.dtype).eps) * l1 / jnp.abs(a)

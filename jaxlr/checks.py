@@ -37,7 +37,7 @@ def checked_arrays(fields: Mapping[str, Data | None]) -> tuple[dict[str, jax.Arr
     required = {"X", "y", "l1", "l2", "coef", "intercept"}
     if absent := [name for name in fields if name in required and fields[name] is None]:
         raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
-    given = {name: _raw(name, value) for name, value in fields.items() if value is not None}
+    given = {name: real_array(name, value) for name, value in fields.items() if value is not None}
     dtype = _dtype_of_design(given["X"])
     batch = _check_shapes(given)
     for name, value in given.items():
@@ -90,8 +90,19 @@ def check_classes(y: Data, sample_weight: Data | None, fit_intercept: bool, pena
         )
 
 
-def _raw(name: str, value: Data) -> Any:
-    """The argument as it is, if it is a real array already, else as a NumPy array."""
+def real_array(name: str, value: Data) -> Any:
+    """The argument as it is, if it is a real array already, else as a NumPy array.
+
+    Args:
+        name: of the argument, for the message.
+        value: what came in.
+
+    Returns:
+        A JAX or NumPy array.
+
+    Raises:
+        TypeError: it is sparse, masked, or of a dtype that is not real.
+    """
     if hasattr(value, "toarray") or isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"expected {name} to be a dense array without mask, got {type(value).__name__}; make it one first")
     raw = value if isinstance(value, jax.Array) else np.asarray(value)
@@ -101,21 +112,61 @@ def _raw(name: str, value: Data) -> Any:
     return raw
 
 
+def check_key(key: object) -> None:
+    """Refuse what is not one key of `jax.random`, typed or of the old kind.
+
+    Args:
+        key: the argument.
+
+    Raises:
+        TypeError: it is something else.
+        ValueError: there are several keys.
+    """
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if not isinstance(key, jax.Array) or not (typed or key.dtype == jnp.uint32):
+        raise TypeError(f"expected a key of jax.random, such as jax.random.key(0), got {key!r}")
+    if key.ndim != (0 if typed else 1):
+        raise ValueError(f"expected one key, got keys of shape {key.shape}; map over them with vmap")
+
+
+def check_count(name: str, count: object, least: int) -> None:
+    """Refuse what is not an integer known outside jit, or is too small.
+
+    Args:
+        name: of the argument, for the message.
+        count: the argument.
+        least: the smallest that makes sense.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < least:
+        raise ValueError(f"expected {name} to be an integer >= {least}, got {count!r}")
+
+
+@functools.cache
+def warn_about_float32(name: str) -> None:
+    """Warn, once for each name, that float64 is about to be rounded.
+
+    Args:
+        name: of the argument that is float64 where JAX computes in float32.
+
+    Warns:
+        UserWarning: always, the first time.
+    """
+    warnings.warn(
+        f'{name} is float64 but JAX computes in float32; to compute in float64: jax.config.update("jax_enable_x64", True)',
+        stacklevel=5,
+    )
+
+
 def _dtype_of_design(X: Any) -> jnp.dtype:
     dtype = np.dtype(X.dtype)
     if not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize < 4:
         return jnp.result_type(float)
     if jax.dtypes.canonicalize_dtype(dtype) != dtype:
-        _warn_about_float32()
+        warn_about_float32("X")
     return jax.dtypes.canonicalize_dtype(dtype)
-
-
-@functools.cache
-def _warn_about_float32() -> None:
-    warnings.warn(
-        'X is float64 but JAX computes in float32; to compute in float64: jax.config.update("jax_enable_x64", True)',
-        stacklevel=5,
-    )
 
 
 def _check_shapes(given: Mapping[str, Data]) -> tuple[int, ...]:

@@ -11,8 +11,9 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
-from jaxlr.batching import fit_batch, products_fit
+from jaxlr.batching import fit_batch
 from jaxlr.checks import Data, check_classes, checked_arrays, is_concrete
+from jaxlr.designs import is_wide, products_fit
 from jaxlr.model import Params
 from jaxlr.result import Fit
 from jaxlr.solvers.certified import SOLVERS, Settings
@@ -151,15 +152,16 @@ def prepare(
         penalized = (np.asarray(l2) > 0) & np.all(factor > 0, axis=-1)
     check_classes(y, sample_weight, fit_intercept, penalized)
     if solver == "auto":
-        solver = _chosen(arrays["X"], models_per_problem * int(np.prod(batch, dtype=int)), bool(fit_intercept))
+        n = min(arrays["X"].shape[-2:]) if is_wide(arrays, standardize) else arrays["X"].shape[-1]
+        solver = _chosen(arrays["X"], n, models_per_problem * int(np.prod(batch, dtype=int)), bool(fit_intercept))
     coercive = penalized is not None and bool(np.all(penalized)) and not standardize
     settings = Settings(bool(fit_intercept), bool(standardize), int(max_steps), solver, coercive)
     return arrays, _checked_tol(tol, arrays["X"].dtype), batch, settings
 
 
-def _chosen(X: Array, num_models: int, fit_intercept: bool) -> str:
+def _chosen(X: Array, n: int, num_models: int, fit_intercept: bool) -> str:
     """By shapes alone: Hessians for a model alone, and for few columns; else conjugate gradients."""
-    (m, n), designs = X.shape[-2:], int(np.prod(X.shape[:-2], dtype=int))
+    m, designs = X.shape[-2], int(np.prod(X.shape[:-2], dtype=int))
     alone = num_models == designs
     few = n <= _FEW_COLUMNS and products_fit(m, n + fit_intercept, designs, X.dtype.itemsize)
     return "newton" if alone or few else "newton_cg"

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxlr.batching import precondition_at, prepare_design
 from jaxlr.checks import Data
+from jaxlr.designs import precondition_at, prepare_design
 from jaxlr.fitting import fit, prepare
 from jaxlr.model import Params
 from jaxlr.objective import Problem, row_weights

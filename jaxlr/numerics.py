@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 
 def sigmoid(z: ArrayLike) -> Float[Array, "..."]:
@@ -146,6 +146,43 @@ def as_floating(x: ArrayLike) -> Float[Array, "..."]:
     if jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == jnp.bool_:
         return x.astype(jnp.result_type(float))
     raise TypeError(f"expected a real array, got dtype {x.dtype}")
+
+
+def exponent_of_largest(x: Float[Array, "..."], axis: int) -> Int[Array, "..."]:
+    """The k with max |x| = f 2^k, 1/2 <= f < 1: what to hand to `times_power_of_two` as -k, so that no sum overflows.
+
+    Args:
+        x: floating array.
+        axis: along which the largest is taken.
+
+    Returns:
+        int32, x's shape with 1 for the axis; 0 where all are 0.
+
+    Example:
+        >>> exponent_of_largest(jnp.array([3.0, -4.0]), axis=0).tolist()
+        [3]
+    """
+    return jax.lax.stop_gradient(jnp.frexp(jnp.max(jnp.abs(x), axis=axis, keepdims=True))[1])
+
+
+def times_power_of_two(x: Float[Array, "..."], k: Int[Array, "..."]) -> Float[Array, "..."]:
+    """x 2^k, exact where the result is a normal number.
+
+    Args:
+        x: floating array.
+        k: int32, of x's rank.
+
+    Returns:
+        Array of the broadcast shape, x's dtype.
+
+    Example:
+        >>> times_power_of_two(jnp.array([3.0]), jnp.array([-2])).tolist()
+        [0.75]
+    """
+    half = k // 2  # 2^k may overflow, or be a subnormal that is flushed to 0, where x 2^k does neither
+    for part in (half, k - half):
+        x = x * jnp.ldexp(jnp.ones((), x.dtype), part)
+    return x
 
 
 def _widen(z: ArrayLike) -> tuple[Array, jnp.dtype]:

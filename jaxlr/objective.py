@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.model import Params, logits
+from jaxlr.bordered import Bordered, Matrix, times, times_transposed
+from jaxlr.model import Params
 from jaxlr.numerics import as_floating, curvature, logistic_loss, residual
 
 _HIGHEST = jax.lax.Precision.HIGHEST
@@ -105,7 +106,7 @@ def gradient(params: Params, problem: Problem) -> Params:
     coef = jnp.asarray(params.coef, X.dtype)
     wr = row_weights(problem) * residual(problem_logits(params, problem), problem.y)
     intercept = jnp.sum(wr) if problem.fit_intercept else jnp.zeros((), X.dtype)
-    return Params(jnp.dot(wr, X, precision=_HIGHEST) + l2 * coef, intercept)
+    return Params(times_transposed(X, wr) + l2 * coef, intercept)
 
 
 def hessian(params: Params, problem: Problem) -> Float[Array, "k k"]:
@@ -155,10 +156,10 @@ def hvp(params: Params, problem: Problem, v: Params) -> Params:
     dz = _only_weighted(_linear(v, problem), problem)
     wcdz = row_weights(problem) * curvature(problem_logits(params, problem)) * dz
     intercept = jnp.sum(wcdz) if problem.fit_intercept else jnp.zeros((), X.dtype)
-    return Params(jnp.dot(wcdz, X, precision=_HIGHEST) + l2 * coef, intercept)
+    return Params(times_transposed(X, wcdz) + l2 * coef, intercept)
 
 
-def design(problem: Problem) -> Float[Array, "m n"]:
+def design(problem: Problem) -> Matrix:
     """X (m, n) as a floating array: its dtype is the problem's.
 
     Args:
@@ -167,7 +168,7 @@ def design(problem: Problem) -> Float[Array, "m n"]:
     Returns:
         X, floating.
     """
-    return as_floating(problem.X)
+    return problem.X if isinstance(problem.X, Bordered) else as_floating(problem.X)
 
 
 def dtype_of(problem: Problem) -> jnp.dtype:
@@ -232,7 +233,7 @@ def problem_logits(params: Params, problem: Problem) -> Float[Array, " m"]:
 def _linear(params: Params, problem: Problem) -> Float[Array, " m"]:
     dtype = dtype_of(problem)
     intercept = jnp.asarray(params.intercept if problem.fit_intercept else 0, dtype)
-    return logits(Params(jnp.asarray(params.coef, dtype), intercept), design(problem))
+    return times(design(problem), jnp.asarray(params.coef, dtype)) + intercept
 
 
 def _only_weighted(z: Float[Array, " m"], problem: Problem) -> Float[Array, " m"]:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.checks import Data, checked_arrays, is_concrete
 from jaxlr.model import Params
-from jaxlr.numerics import as_floating
+from jaxlr.numerics import as_floating, exponent_of_largest, times_power_of_two
 
 
 class Scaler(NamedTuple):
@@ -44,7 +44,7 @@ def fit_scaler(X: Data, sample_weight: Data | None = None) -> Scaler:
     Raises:
         TypeError: an argument is not real.
         ValueError: X is empty or has axes in front (map with jax.vmap), a value is NaN or infinite, a weight negative, or no
-            row has weight.
+            row has weight. (Weights that are traced and all 0 give NaN.)
 
     Example:
         >>> import numpy as np
@@ -58,7 +58,7 @@ def fit_scaler(X: Data, sample_weight: Data | None = None) -> Scaler:
         raise ValueError("expected rows of positive sample_weight, got weights that are all 0")
     X = arrays["X"]
     s = arrays.get("sample_weight", jnp.ones(X.shape[0], X.dtype))
-    s = s / jnp.max(s)
+    s = times_power_of_two(s, -exponent_of_largest(s, axis=0))
     mean, sd = column_moments(X, s / jnp.sum(s))
     return Scaler(mean, jnp.where(sd == 0, 1, sd))
 
@@ -74,7 +74,8 @@ def standardize(X: ArrayLike, scaler: Scaler) -> Float[Array, "m n"]:
         (m, n), without units; NaN where X is.
 
     Raises:
-        ValueError: X and the scaler do not have the same number of columns.
+        TypeError: X is not real.
+        ValueError: X and the scaler do not have the same number of columns, or one has axes in front (map with jax.vmap).
 
     Example:
         >>> import numpy as np
@@ -83,9 +84,13 @@ def standardize(X: ArrayLike, scaler: Scaler) -> Float[Array, "m n"]:
         [[-1.0], [1.0]]
     """
     X = as_floating(X)
-    if X.shape[-1:] != np.shape(scaler.mean)[-1:]:
-        raise ValueError(f"expected X (m, n) with the columns of the scaler, {np.shape(scaler.mean)}, got shape {X.shape}")
-    return (X - jnp.asarray(scaler.mean, X.dtype)[None, :]) / jnp.asarray(scaler.scale, X.dtype)[None, :]
+    if X.ndim != 2:
+        raise ValueError(f"expected X (m, n), got shape {X.shape}; map with jax.vmap")
+    mean, scale = _checked(scaler, X.shape[1], X.dtype)
+    # In units of about the scale, X - mean overflows only where the result does.
+    k = jnp.frexp(scale)[1]
+    deviation = times_power_of_two(X, -k[None, :]) - times_power_of_two(mean, -k)[None, :]
+    return deviation / times_power_of_two(scale, -k)[None, :]
 
 
 def unscale_params(params: Params, scaler: Scaler) -> Params:
@@ -98,15 +103,23 @@ def unscale_params(params: Params, scaler: Scaler) -> Params:
     Returns:
         Params: coef / scale and intercept - mean . coef / scale.
 
+    Raises:
+        TypeError: something is not real.
+        ValueError: coef and the scaler do not have the same number of columns, the intercept has other batch axes than coef,
+            or the scaler has axes in front (map with jax.vmap).
+
     Example:
         >>> import numpy as np
         >>> float(unscale_params(Params(np.array([2.0]), np.array(0.0)), Scaler(np.array([3.0]), np.array([2.0]))).intercept)
         -3.0
     """
-    coef = as_floating(params.coef)
-    coef = coef / jnp.broadcast_to(jnp.asarray(scaler.scale, coef.dtype), coef.shape)
-    shift = jnp.einsum("...n,n->...", coef, jnp.asarray(scaler.mean, coef.dtype), precision="highest")
-    return Params(coef, jnp.asarray(params.intercept, coef.dtype) - shift)
+    coef, intercept = as_floating(params.coef), as_floating(params.intercept)
+    if coef.ndim == 0 or intercept.shape != coef.shape[:-1]:
+        raise ValueError(f"expected coef (..., n) and intercept (...), got shapes {coef.shape} and {intercept.shape}")
+    mean, scale = _checked(scaler, coef.shape[-1], coef.dtype)
+    coef = coef / jnp.broadcast_to(scale, coef.shape)
+    shift = jnp.einsum("...n,n->...", coef, mean, precision="highest")
+    return Params(coef, intercept.astype(coef.dtype) - shift)
 
 
 def column_moments(X: Float[Array, "m n"], w: Float[Array, " m"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
@@ -120,11 +133,22 @@ def column_moments(X: Float[Array, "m n"], w: Float[Array, " m"]) -> tuple[Float
         mean (n,) and sd (n,); sd is exactly 0 for a column that is constant over the rows of positive weight.
     """
     present = (w > 0)[:, None]
+    X = jnp.where(present, X, 0)
+    k = exponent_of_largest(X, axis=0)
+    X = times_power_of_two(X, -k)  # in [-1, 1]: differences and their squares neither overflow nor vanish
     lowest = jnp.min(X, axis=0, initial=jnp.inf, where=present)
     above = jnp.where(present, X - lowest[None, :], 0)  # exactly 0 in a constant column
-    span = jnp.max(above, axis=0, initial=0)
-    unit = jnp.where(span == 0, 1, span)  # squares of deviations in units of the span neither overflow nor vanish
-    above = above / unit[None, :]
     mean = jnp.dot(w, above, precision="highest")
     variance = jnp.sum(w[:, None] * (above - mean[None, :]) ** 2, axis=0)
-    return lowest + unit * mean, unit * jnp.sqrt(variance)
+    return times_power_of_two(lowest + mean, k[0]), times_power_of_two(jnp.sqrt(variance), k[0])
+
+
+def _checked(scaler: Scaler, n: int, dtype: jnp.dtype) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    mean, scale = (as_floating(field).astype(dtype) for field in scaler)
+    if mean.ndim != 1 or scale.ndim != 1:
+        raise ValueError(
+            f"expected a scaler of mean (n,) and scale (n,), got {mean.shape} and {scale.shape}; map with jax.vmap"
+        )
+    if not mean.shape == scale.shape == (n,):
+        raise ValueError(f"expected the columns of the scaler, mean {mean.shape} and scale {scale.shape}, got {n} columns")
+    return mean, scale

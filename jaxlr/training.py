@@ -18,7 +18,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from jaxlr.checks import Data, check_classes, checked_arrays
+from jaxlr.checks import Data, check_classes, check_count, check_key, checked_arrays
 from jaxlr.model import Params
 from jaxlr.objective import Problem, gradient, loss
 from jaxlr.status import Status
@@ -30,10 +30,12 @@ class TrainingState(NamedTuple):
     Attributes:
         optimizer: state of the optimizer, a pytree.
         num_epochs: int32, epochs done so far; the key of an epoch is that of `train` folded with their number.
+        diverged: bool, whether an epoch ended with parameters or a loss that were not finite; once True it stays.
     """
 
     optimizer: Any
     num_epochs: Any
+    diverged: Any
 
 
 @jax.tree_util.register_dataclass
@@ -41,10 +43,15 @@ class TrainingState(NamedTuple):
 class Training:
     """One training run; under `jax.vmap` a batch of them.
 
+    A run that has diverged stays so, also when it is resumed: its parameters and its optimizer rest where they were last
+    finite, and its losses are NaN from that epoch on. To start afresh from there, pass `init=run.params`.
+
     Attributes:
         params: coef (n,) and intercept () after the last epoch; of a run that diverged, the last finite ones.
         losses: J over all rows after each epoch (num_epochs,), in nats per unit of weight; NaN once a run has diverged.
-        status: int32 (), MAX_STEPS, or NONFINITE where parameters or a loss were not finite; see `jaxlr.Status`.
+        status: int32 (), MAX_STEPS; NONFINITE where the run diverged; INVALID where a label is outside [0, 1], l2 or a weight
+            negative, or no row has weight (what is not traced is refused instead; losses and parameters are then as they
+            came out, and mean nothing). See `jaxlr.Status`.
         state: TrainingState. Pass the whole Training as `init` to go on.
     """
 
@@ -82,18 +89,20 @@ def train(
         batch_size: static, rows a step; None is all rows.
         num_epochs: static, passes over the rows, >= 1.
         key: of `jax.random`; rows are shuffled anew for each epoch. None takes them in their order.
-        init: start, coef (n,) and intercept (); None is 0. A Training is resumed, its optimizer state included.
+        init: start, coef (n,) and intercept (); None is 0. A Training is resumed, its optimizer state included: epochs in
+            two calls are those of one call.
         l2: strength of the squared penalty (), on the scale of the mean loss; the intercept is never penalized.
         sample_weight: (m,) >= 0; None is 1. A batch without weight makes no step.
         offset: (m,), added to the logits; None is 0.
-        fit_intercept: static. Without it the gradient of the intercept is 0.
+        fit_intercept: static. Without it the intercept is 0 throughout, whatever init and the optimizer say.
 
     Returns:
         Training.
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: shapes do not fit, X has batch axes, values are not finite or out of range, or no row has weight.
+        ValueError: shapes do not fit, X has batch axes, values are not finite or out of range, no row has weight, or init is
+            a Training by another optimizer or of another dtype.
 
     Example:
         >>> import jax, numpy as np, optax
@@ -103,12 +112,17 @@ def train(
         (3, 50)
     """
     if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
-        raise TypeError(f"expected optimizer to be an optax.GradientTransformation, got {type(optimizer).__name__}")
-    for name, number in (("num_epochs", num_epochs), ("batch_size", 1 if batch_size is None else batch_size)):
-        if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or number < 1:
-            raise ValueError(f"expected {name} to be an integer >= 1, got {number!r}")
+        hint = "; call it, as in optax.adam(0.1)" if callable(optimizer) else ""
+        raise TypeError(f"expected optimizer to be an optax.GradientTransformation, got {type(optimizer).__name__}{hint}")
+    check_count("num_epochs", num_epochs, 1)
+    check_count("batch_size", 1 if batch_size is None else batch_size, 1)
+    if key is not None:
+        check_key(key)
+    if not isinstance(fit_intercept, (bool, np.bool_)):
+        raise TypeError(f"expected fit_intercept to be True or False, known outside jit, got {fit_intercept!r}")
     if init is not None and not isinstance(init, (Params, Training)):
-        raise TypeError(f"expected init to be jaxlr.Params or jaxlr.Training, got {type(init).__name__}")
+        hint = "; pass fit.params" if hasattr(init, "params") else ""
+        raise TypeError(f"expected init to be jaxlr.Params or jaxlr.Training, got {type(init).__name__}{hint}")
     params = init.params if isinstance(init, Training) else init
     start = {} if params is None else {"coef": params.coef, "intercept": params.intercept}
     data = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset, "l2": l2}
@@ -118,6 +132,9 @@ def train(
     check_classes(y, sample_weight, False, True)
     zero = jnp.zeros((), arrays["X"].dtype)
     params = Params(arrays.pop("coef", jnp.zeros_like(arrays["X"][0])), arrays.pop("intercept", zero))
+    params = params if fit_intercept else params._replace(intercept=zero)
+    if isinstance(init, Training):
+        _check_same_optimizer(init, optimizer, params)
     size = min(int(batch_size or len(arrays["y"])), len(arrays["y"]))
     state = init.state if isinstance(init, Training) else None
     return _run(arrays, params, state, key, optimizer, size, int(num_epochs), bool(fit_intercept))
@@ -136,7 +153,7 @@ def _run(
 ) -> Training:
     update = optax.with_extra_args_support(optimizer).update
     problem = Problem(**arrays, fit_intercept=fit_intercept)
-    state = TrainingState(optimizer.init(params), jnp.int32(0)) if state is None else state
+    state = TrainingState(optimizer.init(params), jnp.int32(0), jnp.array(False)) if state is None else state
     in_order = None if key is not None else _batches(problem, jnp.arange(len(problem.y)), batch_size)
 
     def step(carry, batch: Problem):
@@ -145,27 +162,53 @@ def _run(
         updates, following = update(
             g, optimizer_state, params, value=value, grad=g, value_fn=lambda params: loss(params, batch)
         )
-        ahead = _either(True, (optax.apply_updates(params, updates), following), carry)
+        moved: Any = optax.apply_updates(params, updates)
+        if not fit_intercept:  # noise moves it without a gradient
+            moved = moved._replace(intercept=jnp.zeros_like(params.intercept))
+        ahead = _either(True, (moved, following), carry)
         if batch.sample_weight is None:
             return ahead, None
         return _either(jnp.any(batch.sample_weight > 0), ahead, carry), None
 
     def epoch(carry, number: Array):
+        last, diverged = carry
         if key is None:
             batches = in_order
         else:
             order = jax.random.permutation(jax.random.fold_in(key, number), len(problem.y))
             batches = _batches(problem, order, batch_size)
-        ahead, _ = jax.lax.scan(step, carry, batches)
+        ahead, _ = jax.lax.scan(step, last, batches)
         params, _ = ahead
-        finite = jnp.all(jnp.isfinite(params.coef)) & jnp.isfinite(params.intercept)
-        return _either(finite, ahead, carry), jnp.where(finite, loss(params, problem), jnp.nan)
+        value = loss(params, problem)
+        diverged |= ~(jnp.all(jnp.isfinite(params.coef)) & jnp.isfinite(params.intercept) & jnp.isfinite(value))
+        return (_either(~diverged, ahead, last), diverged), jnp.where(diverged, jnp.nan, value)
 
     numbers = state.num_epochs + jnp.arange(num_epochs, dtype=jnp.int32)
-    (params, optimizer_state), losses = jax.lax.scan(epoch, (params, state.optimizer), numbers)
-    status = jnp.where(jnp.all(jnp.isfinite(losses)), Status.MAX_STEPS, Status.NONFINITE).astype(jnp.int32)
-    state = TrainingState(optimizer_state, state.num_epochs + num_epochs)
+    carry = (params, state.optimizer), state.diverged
+    ((params, optimizer_state), diverged), losses = jax.lax.scan(epoch, carry, numbers)
+    status = jnp.where(diverged, Status.NONFINITE, Status.MAX_STEPS)
+    status = jnp.where(_is_invalid(problem), Status.INVALID, status).astype(jnp.int32)
+    state = TrainingState(optimizer_state, state.num_epochs + num_epochs, diverged)
     return Training(params=params, losses=losses, status=status, state=state)
+
+
+def _is_invalid(problem: Problem) -> Array:
+    """No weight, or values that only tracers get past the checks."""
+    invalid = (jnp.max(jnp.abs(problem.y - 0.5)) > 0.5) | (problem.l2 < 0)
+    s = problem.sample_weight
+    return invalid if s is None else invalid | (jnp.max(s) == 0) | (jnp.min(s) < 0)
+
+
+def _check_same_optimizer(init: Training, optimizer: optax.GradientTransformation, params: Params) -> None:
+    """Refuse a state that the optimizer cannot have made, before optax fails in its own words or goes on with nonsense."""
+    expected = params, jax.eval_shape(optimizer.init, params)
+    given: tuple[Any, Any] = init.params, init.state.optimizer
+    shapes = [[(jnp.shape(leaf), leaf.dtype) for leaf in jax.tree.leaves(tree)] for tree in (given, expected)]
+    if jax.tree.structure(given) != jax.tree.structure(expected) or shapes[0] != shapes[1]:
+        raise ValueError(
+            f"expected init to be a Training of dtype {params.coef.dtype} by the optimizer given, got another state; init "
+            "comes from another optimizer or dtype: pass init.params to start afresh"
+        )
 
 
 def _either(condition: Array | bool, new: Any, old: Any) -> Any:

@@ -14,7 +14,7 @@ import jaxlr
 PACKAGE = Path(jaxlr.__file__).parent
 LAYERS = [
     {"numerics", "status"},
-    {"model", "checks"},
+    {"model", "checks", "bordered"},
     {"metrics.rows"},
     {"metrics.means", "preprocessing", "resampling", "conversions", "plots.style"},
     {"metrics.ranking", "objective"},
@@ -23,6 +23,7 @@ LAYERS = [
     {"solvers.damped"},
     {"solvers.newton", "solvers.newton_cg"},
     {"solvers.certified", "solvers.path"},
+    {"designs"},
     {"batching"},
     {"fitting", "training"},
     {"fitting_bootstrap", "fitting_columns"},
@@ -78,7 +79,7 @@ def test_a_file_is_one_idea_of_at_most_300_lines(path):
 def test_vmap_lives_at_the_front_door_and_in_scoring_only():
     users = {path.stem for path in FILES if "jax.vmap" in path.read_text().replace("``", "").replace("`jax.vmap`", "")}
     examples = {"objective", "training", "preprocessing"}  # docstrings and messages that name jax.vmap
-    assert users - examples <= {"batching", "selection", "resampling", "fitting_bootstrap", "fitting_columns"}
+    assert users - examples <= {"batching", "designs", "selection", "resampling", "fitting_bootstrap", "fitting_columns"}
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -9,6 +9,7 @@ from scipy.stats import kstest
 
 import jaxlr
 from jaxlr import Status
+from jaxlr.checks import check_key
 from tests.helpers import x64  # noqa: F401
 
 
@@ -76,6 +77,52 @@ def test_logistic_data_return_their_params():
 def test_separable_data_are_separated_by_the_margin():
     X, y = jax.vmap(lambda key: jaxlr.datasets.separable(key, 30, 4, margin=0.7))(jax.random.split(jax.random.key(0), 5))
     assert set(np.asarray(jaxlr.fit(X, y).status).tolist()) == {int(Status.SEPARATED)}
+    # The hyperplane of `separable` is drawn first: no row lies within the margin, and the nearest rows show that it counts.
+    for key, rows, labels in zip(jax.random.split(jax.random.key(0), 5), np.asarray(X), np.asarray(y), strict=True):
+        direction = np.asarray(jax.random.normal(jax.random.split(key)[0], (4,)))
+        distance = (2 * labels - 1) * (rows @ direction) / np.linalg.norm(direction)
+        assert 0.7 - 1e-12 <= distance.min() < 0.9
+
+
+MADE = (
+    jaxlr.datasets.two_moons,
+    jaxlr.datasets.clouds,
+    jaxlr.datasets.separable,
+    lambda key, m: jaxlr.datasets.logistic(key, ONE, m),
+)
+KEY, ONE = jax.random.key(0), jaxlr.Params(np.ones(2), np.array(0.0))
+
+
+@pytest.mark.parametrize("make", MADE, ids=["two_moons", "clouds", "separable", "logistic"])
+def test_rows_and_keys_that_are_none_are_refused(make):
+    for m in (0, -3, 2.5):
+        with pytest.raises((ValueError, TypeError), match="m"):
+            make(KEY, m)
+    with pytest.raises(TypeError, match="key"):
+        make(0, 10)
+    with pytest.raises(ValueError, match="expected one key"):
+        make(jax.random.split(KEY, 3), 10)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: check_key(0), "expected a key of jax.random, such as"),
+        (lambda: jaxlr.datasets.two_moons(KEY, noise=np.nan), "noise"),
+        (lambda: jaxlr.datasets.clouds(KEY, num_informative=0), "num_informative to be an integer >= 1"),
+        (lambda: jaxlr.datasets.clouds(KEY, num_redundant=-1), "num_redundant to be an integer >= 0"),
+        (lambda: jaxlr.datasets.clouds(KEY, num_noise=-1), "num_noise to be an integer >= 0"),
+        (lambda: jaxlr.datasets.clouds(KEY, separation=np.inf), "separation"),
+        (lambda: jaxlr.datasets.separable(KEY, 1), "m to be an integer >= 2"),
+        (lambda: jaxlr.datasets.separable(KEY, n=0), "n to be an integer >= 1"),
+        (lambda: jaxlr.datasets.separable(KEY, margin=0.0), "margin"),
+        (lambda: jaxlr.datasets.logistic(KEY, jaxlr.Params(np.ones((2, 2)), np.ones(2)), 5), "params of one model"),
+        (lambda: jaxlr.datasets.logistic(KEY, jaxlr.Params(np.array([np.nan]), np.array(0.0)), 5), "coef to be finite"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_in_words(call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call()
 
 
 def test_generators_map_over_keys():

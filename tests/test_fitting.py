@@ -248,7 +248,7 @@ def test_a_step_limit_is_named():
 def test_models_that_share_a_large_design_run_without_copies_of_it(monkeypatch):
     # Without the products, sharing lanes must loop, not copy X; the answer is the same.
     expected = fit(X, Y, sample_weight=FOLDS[:, None], l2=L2)
-    monkeypatch.setattr("jaxlr.batching._PRODUCTS_BYTES", 0)
+    monkeypatch.setattr("jaxlr.designs._PRODUCTS_BYTES", 0)
     jax.clear_caches()
     got = fit(X, Y, sample_weight=FOLDS[:, None], l2=L2)
     jax.clear_caches()
@@ -258,17 +258,17 @@ def test_models_that_share_a_large_design_run_without_copies_of_it(monkeypatch):
 def count_traces(function):
     """How often jit traces the solver while the function runs."""
     calls = []
-    original = jaxlr.batching.fit_one
+    original = jaxlr.designs.fit_one
 
     def counting(*arguments):
         calls.append(1)
         return original(*arguments)
 
-    jaxlr.batching.fit_one = counting
+    jaxlr.designs.fit_one = counting
     try:
         function()
     finally:
-        jaxlr.batching.fit_one = original
+        jaxlr.designs.fit_one = original
     return len(calls)
 
 

@@ -1,5 +1,6 @@
 """A scaler is fitted once and carried to new data; constants survive; parameters come back to the original columns."""
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 import jaxlr
 from jaxlr.preprocessing import Scaler, fit_scaler, standardize, unscale_params
+from tests.helpers import x64  # noqa: F401
 
 EPS = np.finfo(np.float64).eps
 
@@ -78,3 +80,41 @@ def test_what_cannot_be_scaled_is_refused(arguments, message):
 def test_a_scaler_of_other_columns_is_refused():
     with pytest.raises(ValueError, match="columns of the scaler"):
         standardize(np.ones((2, 1)), fit_scaler(np.arange(6.0).reshape(2, 3)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_and_weights_near_the_largest_are_scaled(dtype):
+    largest = np.finfo(dtype).max
+    units = np.array([[1, 1], [-1, 0.5], [-1, 1]])
+    scaler = fit_scaler((units * largest).astype(dtype), np.full(3, largest, dtype))
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(np.asarray(scaler.mean) / largest, units.mean(0), rtol=0, atol=4 * eps)
+    np.testing.assert_allclose(np.asarray(scaler.scale) / largest, units.std(0), rtol=8 * eps)
+    Z = np.asarray(standardize((units * largest).astype(dtype), scaler))
+    np.testing.assert_allclose(Z, (units - units.mean(0)) / units.std(0), rtol=0, atol=16 * eps)
+
+
+def test_weights_that_are_traced_and_all_zero_give_nan():
+    scaler = jax.jit(fit_scaler)(np.ones((2, 1)), np.zeros(2))
+    assert np.isnan(scaler.mean).all()
+    assert np.isnan(scaler.scale).all()
+
+
+SCALER = Scaler(np.zeros(2), np.ones(2))
+BATCH = Scaler(np.zeros((3, 2)), np.ones((3, 2)))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: standardize(np.ones((3, 4, 2)), SCALER), "map with jax.vmap"),
+        (lambda: standardize(np.ones((4, 2)), BATCH), "map with jax.vmap"),
+        (lambda: standardize(np.ones((4, 2)), Scaler(np.zeros(2), np.ones(1))), "columns of the scaler"),
+        (lambda: unscale_params(jaxlr.Params(np.ones((3, 2)), np.ones(3)), BATCH), "map with jax.vmap"),
+        (lambda: unscale_params(jaxlr.Params(np.ones(1), np.array(0.0)), SCALER), "columns of the scaler"),
+        (lambda: unscale_params(jaxlr.Params(np.ones((3, 2)), np.ones(2)), SCALER), "intercept"),
+    ],
+)
+def test_batch_axes_and_other_lengths_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

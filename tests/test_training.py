@@ -1,5 +1,7 @@
 """Training: what the tutorials print, any optimizer, exact resumption, and many runs in one program."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -75,17 +77,60 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_any_optimizer_trains_and_resumes_exactly_where_it_stopped(name):
+@pytest.mark.parametrize(("name", "split"), [(name, (1, 4, 8)[i % 3]) for i, name in enumerate(OPTIMIZERS)])
+def test_any_optimizer_trains_and_resumes_to_the_last_bit(name, split):
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # optax is not written for strict modes
         options = {"batch_size": None if name == "lbfgs" else 20, "key": jax.random.key(0), "l2": 0.01}
         whole = train(X, Y, OPTIMIZERS[name], num_epochs=9, **options)
-        part = train(X, Y, OPTIMIZERS[name], num_epochs=4, **options)
-        rest = train(X, Y, OPTIMIZERS[name], num_epochs=5, init=part, **options)
+        part = train(X, Y, OPTIMIZERS[name], num_epochs=split, **options)
+        rest = train(X, Y, OPTIMIZERS[name], num_epochs=9 - split, init=part, **options)
     assert float(whole.losses[-1]) < np.log(2)
-    assert_tree_close(rest.params, whole.params, 64)
-    np.testing.assert_allclose(np.append(part.losses, rest.losses), whole.losses, rtol=64 * EPS)
+    assert_tree_close(rest.params, whole.params, 0)
+    np.testing.assert_array_equal(np.append(part.losses, rest.losses), whole.losses)
     assert int(rest.state.num_epochs) == 9
+
+
+@pytest.mark.parametrize("split", [1, 3, 5])
+def test_a_run_that_has_diverged_stays_diverged_also_when_resumed(split):
+    def recovering(gradient, count, params=None):  # the step does not depend on where it is: it would come back
+        return jax.tree.map(lambda g: jnp.where(count == 2, 1e308, -0.1 * g), gradient), count + 1
+
+    optimizer = optax.GradientTransformation(lambda params: jnp.int32(0), recovering)
+    run = jax.jit(lambda init, n: train(X * 1e3, Y, optimizer, num_epochs=n, init=init), static_argnums=1)
+    before, whole, part = run(None, 2), run(None, 6), run(None, split)
+    rest = run(part, 6 - split)
+    assert np.isfinite(whole.losses).tolist() == [True, True, False, False, False, False]
+    assert_tree_close(whole.params, before.params, 0)
+    assert_tree_close(rest.params, whole.params, 0)
+    np.testing.assert_array_equal(np.append(part.losses, rest.losses), whole.losses)
+    assert {int(run.status) for run in (whole, rest)} == {Status.NONFINITE}
+    afresh = run(whole.params, 2)
+    assert Status(int(afresh.status)) == Status.MAX_STEPS
+
+
+def test_without_an_intercept_it_is_zero_from_the_start_whatever_the_optimizer_does():
+    start, options = Params(np.ones(N), np.array(3.0)), {"num_epochs": 3, "fit_intercept": False}
+    with jax.numpy_dtype_promotion("standard"):
+        noisy = train(X, Y, optax.noisy_sgd(0.1, eta=0.1, gamma=0.5, key=0), init=start, **options)
+    assert float(noisy.params.intercept) == 0
+    given, zero = (train(X, Y, optax.sgd(0.1), init=init, **options) for init in (start, start._replace(intercept=0.0)))
+    assert_tree_close(given.params, zero.params, 0)
+
+
+def test_bad_values_that_only_a_tracer_brings_are_a_status():
+    cases = {
+        "fine": (Y, S, 0.1, Status.MAX_STEPS),
+        "label 2": (2.0 * Y, S, 0.1, Status.INVALID),
+        "label -1": (2.0 * Y - 1, S, 0.1, Status.INVALID),
+        "negative weight": (Y, S - 1, 0.1, Status.INVALID),
+        "no weight": (Y, 0 * S, 0.1, Status.INVALID),
+        "negative l2": (Y, S, -0.1, Status.INVALID),
+        "NaN label": (Y * np.nan, S, 0.1, Status.NONFINITE),
+    }
+    y, s, l2, expected = (np.array(column, float) for column in zip(*cases.values(), strict=True))
+    one = lambda y, s, l2: train(X, y, optax.sgd(0.1), num_epochs=2, sample_weight=s, l2=l2).status  # noqa: E731
+    got = jax.jit(jax.vmap(one))(y, s, l2)
+    assert dict(zip(cases, map(Status, got.tolist()), strict=True)) == dict(zip(cases, map(Status, expected), strict=True))
 
 
 def test_lbfgs_reaches_the_minimum_that_fit_certifies():
@@ -163,6 +208,8 @@ def test_streamed_batches_are_one_epoch_over_them():
     assert_tree_close(run.params, whole.params, 64)
 
 
+train_unchecked = inspect.unwrap(train)  # without the annotation checker of the suite, as users call it
+SGD = train(X, Y, optax.sgd(0.1), num_epochs=1)
 REFUSED = {
     "an optimizer by name": (lambda: train(X, Y, "adam", num_epochs=1), TypeError, "optimizer"),
     "no epoch": (lambda: train(X, Y, optax.sgd(0.1), num_epochs=0), ValueError, "num_epochs"),
@@ -172,8 +219,29 @@ REFUSED = {
     "batch axes": (lambda: train(X, np.stack([Y, Y]), optax.sgd(0.1), num_epochs=1), ValueError, "jax.vmap"),
     "no weight": (lambda: train(X, Y, optax.sgd(0.1), num_epochs=1, sample_weight=0 * S), ValueError, "all 0"),
     "a start of another kind": (lambda: train(X, Y, optax.sgd(0.1), num_epochs=1, init=(0, 0)), TypeError, "init"),
+    "a maker of optimizers": (
+        lambda: train_unchecked(X, Y, optax.adam, num_epochs=1), TypeError, r"call it, as in optax.adam\(0.1\)",
+    ),
+    "a fit to start at": (
+        lambda: train_unchecked(X, Y, optax.sgd(0.1), num_epochs=1, init=jaxlr.fit(X, Y)), TypeError, "pass fit.params",
+    ),
+    "a word for a switch": (
+        lambda: train_unchecked(X, Y, optax.sgd(0.1), num_epochs=1, fit_intercept="no"), TypeError, "True or False",
+    ),
+    "a number for a key": (
+        lambda: train_unchecked(X, Y, optax.sgd(0.1), num_epochs=1, key=0), TypeError, "expected a key of jax.random",
+    ),
+    "keys": (
+        lambda: train(X, Y, optax.sgd(0.1), num_epochs=1, key=jax.random.split(jax.random.key(0))), ValueError, "one key",
+    ),
+    "a run by another optimizer": (
+        lambda: train(X, Y, optax.adam(0.1), num_epochs=1, init=SGD), ValueError, "pass init.params to start afresh",
+    ),
+    "a run in another dtype": (
+        lambda: train(np.float32(X), Y, optax.sgd(0.1), num_epochs=1, init=SGD), ValueError, "of dtype float32",
+    ),
     "a negative penalty": (lambda: train(X, Y, optax.sgd(0.1), num_epochs=1, l2=-1.0), ValueError, "l2 >= 0"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -2,9 +2,11 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from jaxlr.checks import check_count, check_key, is_concrete
 from jaxlr.model import Params, logits
 from jaxlr.numerics import sigmoid
 
@@ -22,12 +24,19 @@ def two_moons(key: Array, m: int = 100, *, noise: ArrayLike = 0.24) -> tuple[Flo
     Returns:
         X (m, 2) and y (m,).
 
+    Raises:
+        TypeError: key is no key of jax.random.
+        ValueError: m is no integer >= 1, or noise is negative or not finite.
+
     Example:
         >>> import jax
         >>> X, y = two_moons(jax.random.key(0), 100, noise=0.0)
         >>> X.shape, int(y.sum()), X[0].tolist()
         ((100, 2), 50, [1.0, 0.0])
     """
+    check_key(key)
+    check_count("m", m, 1)
+    _check_number("noise", noise, 0.0)
     upper, lower = (jnp.linspace(0, jnp.pi, count) for count in (m // 2, m - m // 2))
     x1 = jnp.concatenate([jnp.cos(upper), 1 - jnp.cos(lower)])
     x2 = jnp.concatenate([jnp.sin(upper), 0.5 - jnp.sin(lower)])
@@ -62,12 +71,26 @@ def clouds(
     Returns:
         X (m, n), n the sum of the three numbers, and y (m,).
 
+    Raises:
+        TypeError: key is no key of jax.random.
+        ValueError: m or num_informative is no integer >= 1, another number none >= 0, or separation is not finite.
+
     Example:
         >>> import jax
         >>> X, y = clouds(jax.random.key(0), 60, num_informative=2, num_redundant=1, num_noise=3)
         >>> X.shape
         (60, 6)
     """
+    check_key(key)
+    least = {
+        "m": (m, 1),
+        "num_informative": (num_informative, 1),
+        "num_redundant": (num_redundant, 0),
+        "num_noise": (num_noise, 0),
+    }
+    for name, (count, smallest) in least.items():
+        check_count(name, count, smallest)
+    _check_number("separation", separation, -np.inf)
     corner, spread, point, mix, noise = jax.random.split(key, 5)
     y = (jnp.arange(m) >= m // 2).astype(jnp.int32)
     center = separation * jax.random.rademacher(corner, (num_informative,), float)
@@ -90,12 +113,23 @@ def logistic(key: Array, params: Params, m: int) -> tuple[Float[Array, "m n"], I
     Returns:
         X (m, n) and y (m,).
 
+    Raises:
+        TypeError: key is no key of jax.random.
+        ValueError: m is no integer >= 1, or params are not those of one model, or not finite.
+
     Example:
         >>> import jax, numpy as np
         >>> X, y = logistic(jax.random.key(0), Params(np.array([1.0, -1.0]), np.array(0.0)), 50)
         >>> X.shape, y.shape
         ((50, 2), (50,))
     """
+    check_key(key)
+    check_count("m", m, 1)
+    coef, intercept = np.shape(params.coef), np.shape(params.intercept)
+    if len(coef) != 1 or intercept != ():
+        raise ValueError(f"expected params of one model, coef (n,) and intercept (), got shapes {coef} and {intercept}")
+    for name, value in params._asdict().items():
+        _check_number(name, value, -np.inf)
     design, label = jax.random.split(key)
     X = jax.random.normal(design, (m, len(params.coef)))
     return X, jax.random.bernoulli(label, sigmoid(logits(params, X))).astype(jnp.int32)
@@ -113,12 +147,20 @@ def separable(key: Array, m: int = 100, n: int = 2, *, margin: ArrayLike = 0.5) 
     Returns:
         X (m, n) and y (m,).
 
+    Raises:
+        TypeError: key is no key of jax.random.
+        ValueError: m is no integer >= 2, n none >= 1, or margin is not > 0 and finite.
+
     Example:
         >>> import jax
         >>> X, y = separable(jax.random.key(0), 20, margin=1.0)
         >>> X.shape, int(y.min()), int(y.max())
         ((20, 2), 0, 1)
     """
+    check_key(key)
+    check_count("m", m, 2)
+    check_count("n", n, 1)
+    _check_number("margin", margin, float(np.finfo(np.float32).tiny))
     normal, rows = jax.random.split(key)
     direction = jax.random.normal(normal, (n,))
     direction = direction / jnp.linalg.norm(direction)
@@ -128,3 +170,8 @@ def separable(key: Array, m: int = 100, n: int = 2, *, margin: ArrayLike = 0.5) 
     distance = X @ direction
     moved = side * (jnp.abs(distance) + margin)
     return X + (moved - distance)[:, None] * direction[None, :], y.astype(jnp.int32)
+
+
+def _check_number(name: str, value: ArrayLike, least: float) -> None:
+    if is_concrete(value) and not np.all(np.isfinite(np.asarray(value)) & (np.asarray(value) >= least)):
+        raise ValueError(f"expected {name} to be finite{f' and >= {least:.2g}' if np.isfinite(least) else ''}, got {value}")

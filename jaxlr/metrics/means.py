@@ -12,8 +12,9 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxlr.checks import is_concrete
-from jaxlr.numerics import as_floating, logistic_loss
+from jaxlr.checks import check_count
+from jaxlr.metrics.rows import Rows, checked_rows, weighted_mean
+from jaxlr.numerics import logistic_loss
 
 
 class Confusion(NamedTuple):
@@ -52,20 +53,23 @@ def accuracy(y: ArrayLike, predicted: ArrayLike, *, sample_weight: ArrayLike | N
 
     Args:
         y: labels (..., m), 0/1.
-        predicted: classes (..., m), as `jaxlr.predict` gives them.
+        predicted: classes (..., m), 0/1; the -1 of `jaxlr.predict` for a model without parameters is never right.
         sample_weight: (..., m) >= 0; None is 1.
 
     Returns:
         Shares (...) in [0, 1]; NaN where no row has weight.
+
+    Raises:
+        TypeError: an argument is not a real array.
+        ValueError: shapes do not fit, there is no row, or a value that is not traced is out of its range.
 
     Example:
         >>> import numpy as np
         >>> float(accuracy(np.array([0, 1]), np.array([1, 1])))
         0.5
     """
-    y = _labels(y)
-    y, predicted = _same_rows(y, as_floating(predicted).astype(y.dtype))
-    return _mean((y == predicted).astype(y.dtype), sample_weight)
+    rows = checked_rows(y, "predicted", predicted, sample_weight)
+    return weighted_mean((rows.y == rows.predicted).astype(rows.y.dtype), rows.share)
 
 
 def log_loss(y: ArrayLike, logits: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Float[Array, "..."]:
@@ -77,16 +81,19 @@ def log_loss(y: ArrayLike, logits: ArrayLike, *, sample_weight: ArrayLike | None
         sample_weight: (..., m) >= 0; None is 1.
 
     Returns:
-        Means (...), in nats; NaN where no row has weight.
+        Means (...), in nats; NaN where no row has weight or a logit is NaN.
+
+    Raises:
+        TypeError: an argument is not a real array.
+        ValueError: shapes do not fit, there is no row, or a value that is not traced is out of its range.
 
     Example:
-        >>> import numpy as np
-        >>> round(float(log_loss(np.array([0, 1]), np.zeros(2))), 6)
+        >>> import jax.numpy as jnp
+        >>> round(float(log_loss(jnp.array([0, 1]), jnp.zeros(2))), 6)
         0.693147
     """
-    logits = as_floating(logits)
-    y, logits = _same_rows(_labels(y).astype(logits.dtype), logits)
-    return _mean(logistic_loss(logits, y), sample_weight)
+    rows = checked_rows(y, "logits", logits, sample_weight)
+    return weighted_mean(logistic_loss(rows.predicted, rows.y), rows.share)
 
 
 def brier(y: ArrayLike, proba: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Float[Array, "..."]:
@@ -98,16 +105,19 @@ def brier(y: ArrayLike, proba: ArrayLike, *, sample_weight: ArrayLike | None = N
         sample_weight: (..., m) >= 0; None is 1.
 
     Returns:
-        Means (...) in [0, 1]; NaN where no row has weight.
+        Means (...) in [0, 1]; NaN where no row has weight or a probability is NaN.
+
+    Raises:
+        TypeError: an argument is not a real array.
+        ValueError: shapes do not fit, there is no row, or a value that is not traced is out of its range.
 
     Example:
-        >>> import numpy as np
-        >>> float(brier(np.array([0, 1]), np.array([0.5, 1.0])))
+        >>> import jax.numpy as jnp
+        >>> float(brier(jnp.array([0, 1]), jnp.array([0.5, 1.0])))
         0.125
     """
-    proba = as_floating(proba)
-    y, proba = _same_rows(_labels(y).astype(proba.dtype), proba)
-    return _mean((proba - y) ** 2, sample_weight)
+    rows = checked_rows(y, "proba", proba, sample_weight)
+    return weighted_mean((rows.predicted - rows.y) ** 2, rows.share)
 
 
 def confusion(y: ArrayLike, predicted: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Confusion:
@@ -121,15 +131,18 @@ def confusion(y: ArrayLike, predicted: ArrayLike, *, sample_weight: ArrayLike | 
     Returns:
         Confusion, four arrays (...).
 
+    Raises:
+        TypeError: an argument is not a real array.
+        ValueError: shapes do not fit, there is no row, or a value that is not traced is out of its range.
+
     Example:
         >>> import numpy as np
         >>> [float(count) for count in confusion(np.array([0, 1, 1]), np.array([0, 0, 1]))]
         [1.0, 0.0, 1.0, 1.0]
     """
-    y = _labels(y)
-    y, predicted = _same_rows(y, as_floating(predicted).astype(y.dtype))
-    s = _weights(y, sample_weight)
-    return Confusion(*(jnp.sum(jnp.where((y == a) & (predicted == b), s, 0), axis=-1) for a in (0, 1) for b in (0, 1)))
+    rows = checked_rows(y, "predicted", predicted, sample_weight)
+    cells = ((rows.y == a) & (rows.predicted == b) for a in (0, 1) for b in (0, 1))
+    return Confusion(*(jnp.sum(jnp.where(cell, rows.weight, 0), axis=-1) for cell in cells))
 
 
 def calibration(y: ArrayLike, proba: ArrayLike, *, sample_weight: ArrayLike | None = None, num_bins: int = 10) -> Calibration:
@@ -144,43 +157,26 @@ def calibration(y: ArrayLike, proba: ArrayLike, *, sample_weight: ArrayLike | No
         num_bins: static, >= 1.
 
     Returns:
-        Calibration, three arrays (..., num_bins).
+        Calibration, three arrays (..., num_bins); all NaN where a probability is NaN.
+
+    Raises:
+        TypeError: an argument is not a real array.
+        ValueError: shapes do not fit, there is no row, a value that is not traced is out of its range, or num_bins is no
+            integer >= 1.
 
     Example:
-        >>> import numpy as np
-        >>> calibration(np.array([0, 1, 1]), np.array([0.2, 0.4, 0.9]), num_bins=2).observed.tolist()
+        >>> import jax.numpy as jnp
+        >>> calibration(jnp.array([0, 1, 1]), jnp.array([0.2, 0.4, 0.9]), num_bins=2).observed.tolist()
         [0.5, 1.0]
     """
-    proba = as_floating(proba)
-    y, proba = _same_rows(_labels(y).astype(proba.dtype), proba)
-    edges = jnp.asarray(np.linspace(0, 1, num_bins + 1)[1:-1], proba.dtype)
-    bins = jnp.searchsorted(edges, proba)
+    check_count("num_bins", num_bins, 1)
+    rows = checked_rows(y, "proba", proba, sample_weight)
+    undefined = jnp.any(jnp.isnan(rows.predicted) & (rows.weight > 0), axis=-1)[..., None]
+    edges = jnp.asarray(np.linspace(0, 1, num_bins + 1)[1:-1], rows.predicted.dtype)
+    bins = jnp.searchsorted(edges, rows.predicted)
     numbers = jnp.arange(num_bins, dtype=bins.dtype).reshape((1,) * (bins.ndim - 1) + (num_bins, 1))
     inside = bins[..., None, :] == numbers
-    s = jnp.where(inside, _weights(y, sample_weight)[..., None, :], 0)
-    weight = jnp.sum(s, axis=-1)
-    predicted, observed = (jnp.sum(jnp.where(s > 0, s * rows[..., None, :], 0), axis=-1) / weight for rows in (proba, y))
-    return Calibration(predicted, observed, weight)
-
-
-def _labels(y: ArrayLike) -> Array:
-    if is_concrete(y) and np.any((np.asarray(y, float) < 0) | (np.asarray(y, float) > 1)):
-        raise ValueError(f"expected labels 0/1 (or in [0, 1]), got values such as {np.unique(np.asarray(y))[:4]}; pass y > 0?")
-    return as_floating(y)
-
-
-def _same_rows(a: Array, b: Array) -> list[Array]:
-    if a.shape[-1:] != b.shape[-1:]:
-        raise ValueError(f"expected arrays with the same last axis, got shapes {a.shape} and {b.shape}")
-    return jnp.broadcast_arrays(a, b)
-
-
-def _weights(rows: Array, sample_weight: ArrayLike | None) -> Array:
-    return jnp.broadcast_arrays(rows, jnp.asarray(1 if sample_weight is None else sample_weight, rows.dtype))[1]
-
-
-def _mean(rows: Array, sample_weight: ArrayLike | None) -> Array:
-    if sample_weight is None:
-        return jnp.mean(rows, axis=-1)
-    rows, s = jnp.broadcast_arrays(rows, jnp.asarray(sample_weight, rows.dtype))
-    return jnp.sum(jnp.where(s > 0, s * rows, 0), axis=-1) / jnp.sum(s, axis=-1)
+    rows = Rows(*(jnp.broadcast_to(field[..., None, :], inside.shape) for field in rows))
+    weight, share = (jnp.where(inside, field, 0) for field in (rows.weight, rows.share))
+    curves = weighted_mean(rows.predicted, share), weighted_mean(rows.y, share), jnp.sum(weight, axis=-1)
+    return Calibration(*(jnp.where(undefined, jnp.nan, curve) for curve in curves))

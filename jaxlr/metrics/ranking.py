@@ -12,8 +12,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxlr.metrics.means import _labels, _same_rows, _weights
-from jaxlr.numerics import as_floating
+from jaxlr.metrics.rows import checked_rows
 
 
 class RocCurve(NamedTuple):
@@ -56,9 +55,13 @@ def roc_curve(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None
     Returns:
         RocCurve, three arrays (..., m + 1); NaN rates where a class has no weight or a score is NaN.
 
+    Raises:
+        TypeError: an argument is not a real array.
+        ValueError: shapes do not fit, there is no row, or a value that is not traced is out of its range.
+
     Example:
-        >>> import numpy as np
-        >>> roc_curve(np.array([0, 1, 1]), np.array([0.1, 0.1, 0.8])).true_positive_rate.tolist()
+        >>> import jax.numpy as jnp
+        >>> roc_curve(jnp.array([0, 1, 1]), jnp.array([0.1, 0.1, 0.8])).true_positive_rate.tolist()
         [0.0, 0.5, 1.0, 1.0]
 
     References:
@@ -79,17 +82,21 @@ def roc_auc(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None =
     Returns:
         Areas (...) in [0, 1]; NaN where a class has no weight or a score is NaN.
 
+    Raises:
+        TypeError: an argument is not a real array.
+        ValueError: shapes do not fit, there is no row, or a value that is not traced is out of its range.
+
     Example:
-        >>> import numpy as np
-        >>> float(roc_auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8])))
+        >>> import jax.numpy as jnp
+        >>> float(roc_auc(jnp.array([0, 0, 1, 1]), jnp.array([0.1, 0.4, 0.35, 0.8])))
         0.75
 
     References:
         Hanley & McNeil 1982, Radiology 143, section III (the Mann-Whitney statistic); Fawcett 2006, algorithm 2.
     """
     true, false, _ = _caught(y, score, sample_weight)
-    area = jnp.sum(jnp.diff(false) * (true[..., 1:] + true[..., :-1]), axis=-1) / 2
-    return area / (true[..., -1] * false[..., -1])
+    rate = true / true[..., -1:]
+    return jnp.sum(jnp.diff(false) * (rate[..., 1:] + rate[..., :-1]), axis=-1) / 2 / false[..., -1]
 
 
 def precision_recall(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> PrecisionRecall:
@@ -103,9 +110,13 @@ def precision_recall(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike
     Returns:
         PrecisionRecall, three arrays (..., m + 1); NaN where a score is NaN.
 
+    Raises:
+        TypeError: an argument is not a real array.
+        ValueError: shapes do not fit, there is no row, or a value that is not traced is out of its range.
+
     Example:
-        >>> import numpy as np
-        >>> precision_recall(np.array([0, 1]), np.array([0.3, 0.8])).precision.tolist()
+        >>> import jax.numpy as jnp
+        >>> precision_recall(jnp.array([0, 1]), jnp.array([0.3, 0.8])).precision.tolist()
         [1.0, 1.0, 0.5]
 
     References:
@@ -128,9 +139,13 @@ def average_precision(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLik
     Returns:
         Averages (...) in [0, 1]; NaN where the ones have no weight or a score is NaN.
 
+    Raises:
+        TypeError: an argument is not a real array.
+        ValueError: shapes do not fit, there is no row, or a value that is not traced is out of its range.
+
     Example:
-        >>> import numpy as np
-        >>> float(average_precision(np.array([1, 0, 0, 1]), np.array([0.9, 0.8, 0.7, 0.6])))
+        >>> import jax.numpy as jnp
+        >>> float(average_precision(jnp.array([1, 0, 0, 1]), jnp.array([0.9, 0.8, 0.7, 0.6])))
         0.75
 
     References:
@@ -141,11 +156,9 @@ def average_precision(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLik
 
 
 def _caught(y: ArrayLike, score: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Array, Array, Array]:
-    """Weight of the ones and of the zeros at or above each threshold, and the thresholds: (..., m + 1) each."""
-    score = as_floating(score)
-    y, score = _same_rows(_labels(y).astype(score.dtype), score)
-    y, score, s = jnp.broadcast_arrays(y, score, _weights(y, sample_weight))
-    return jnp.vectorize(_caught_by_one, signature="(m),(m),(m)->(k),(k),(k)")(y, score, s)
+    """Share of the ones and of the zeros at or above each threshold, and the thresholds: (..., m + 1) each."""
+    rows = checked_rows(y, "score", score, sample_weight)
+    return jnp.vectorize(_caught_by_one, signature="(m),(m),(m)->(k),(k),(k)")(rows.y, rows.predicted, rows.share)
 
 
 def _caught_by_one(y: Array, score: Array, s: Array) -> tuple[Array, Array, Array]:

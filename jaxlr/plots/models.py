@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 
 from jaxlr.checks import Data
 from jaxlr.model import Params, logits
-from jaxlr.numerics import sigmoid
-from jaxlr.plots.style import CLASS_COLOURS, CLASS_MARKERS, CYCLE, GREY, axes, finish
+from jaxlr.numerics import as_floating, sigmoid
+from jaxlr.plots.style import CLASS_COLOURS, CLASS_MARKERS, CYCLE, GREY, axes, check_logarithmic, finish, lone_points
 
 _CONTOURS = (0.1, 0.25, 0.5, 0.75, 0.9)
+_CHOSEN = ("--", ":", "-.", "-")
 _NAMED = 10  # coefficients that get their name at the end of the line
 
 
@@ -64,7 +65,7 @@ def decision_boundary(
         Axes.
 
     Raises:
-        ValueError: X has not two columns, or not those.
+        ValueError: X has not these two columns, shapes do not fit, a label is not 0/1, or a value is not finite.
 
     Example:
         >>> X, y = np.array([[0, 1], [1, 0], [2, 2]], np.float32), np.array([0, 0, 1])
@@ -72,8 +73,8 @@ def decision_boundary(
         'x1'
     """
     X, y = np.asarray(X, float), np.asarray(y)
-    if X.ndim != 2 or not all(0 <= column < X.shape[1] for column in features):
-        raise ValueError(f"expected X (m, n) with the columns {features}, got shape {X.shape}")
+    params = Params(as_floating(params.coef), as_floating(params.intercept))
+    _check_model(params, X, y, features)
     ax = axes(ax)
     names = [f"x{column}" for column in range(X.shape[1])] if feature_names is None else feature_names
     sides = []
@@ -83,9 +84,7 @@ def decision_boundary(
         sides.append(np.linspace(low - room, high + room, 200))
     grid = np.tile(X.mean(axis=0), (200, 200, 1))
     grid[..., features[0]], grid[..., features[1]] = np.meshgrid(*sides)
-    dtype = np.asarray(params.coef).dtype
-    z = np.asarray(logits(Params(params.coef, params.intercept), grid.reshape(-1, X.shape[1]).astype(dtype)), float)
-    z = z.reshape(200, 200)
+    z = np.asarray(logits(params, grid.reshape(-1, X.shape[1]).astype(params.coef.dtype)), float).reshape(200, 200)
     proba = np.asarray(sigmoid(z.astype(np.float32)))
 
     shade = ax.pcolormesh(*sides, proba, cmap="cividis", vmin=0, vmax=1, alpha=0.35, shading="nearest", rasterized=True)
@@ -120,10 +119,10 @@ def coefficient_path(
     """Coefficients over the strength of a penalty; the largest ones at the weakest penalty are named.
 
     Args:
-        strengths: (g,), > 0; drawn on a log axis.
+        strengths: (g,), > 0, in any order; drawn on a log axis.
         coef: (g, n), the coefficients at each.
         names: n names of the columns; None numbers them.
-        chosen: by label, an index into strengths, marked by a vertical line.
+        chosen: by label, an index into strengths, marked by a vertical line; at most four.
         strength_name: of the horizontal axis.
         ax: where to draw; None makes a figure.
 
@@ -131,7 +130,7 @@ def coefficient_path(
         Axes.
 
     Raises:
-        ValueError: shapes do not fit.
+        ValueError: shapes do not fit, a strength is not > 0, or more than four are chosen.
 
     Example:
         >>> coefficient_path(np.array([0.1, 1.0]), np.array([[2.0, -1.0], [0.5, -0.2]])).get_xscale()
@@ -140,19 +139,42 @@ def coefficient_path(
     strengths, coef = np.asarray(strengths), np.asarray(coef)
     if strengths.ndim != 1 or coef.shape[:1] != strengths.shape or coef.ndim != 2:
         raise ValueError(f"expected strengths (g,) and coef (g, n), got {strengths.shape} and {coef.shape}")
+    check_logarithmic("strengths", strengths)
+    chosen = {label: strengths[index] for label, index in (chosen or {}).items()}
+    if len(chosen) > len(_CHOSEN):
+        raise ValueError(f"expected at most {len(_CHOSEN)} chosen strengths, one a line style, got {len(chosen)}")
+    order = np.argsort(strengths, kind="stable")
+    strengths, coef = strengths[order], coef[order]
     ax = axes(ax)
     names = [f"x{column}" for column in range(coef.shape[1])] if names is None else names
-    weakest = int(np.argmin(strengths))
-    largest = np.argsort(-np.abs(coef[weakest]))[:_NAMED]
+    largest = np.argsort(-np.abs(coef[0]))[:_NAMED]
     for column in range(coef.shape[1]):
         style: dict[str, Any] = {"color": GREY, "lw": 0.7, "alpha": 0.6}
         if column in largest:
             place = int(np.flatnonzero(largest == column)[0])
             style = {"color": CYCLE[place % len(CYCLE)], "ls": ("-", "--")[place // len(CYCLE)], "label": names[column]}
-        ax.plot(strengths, coef[:, column], **style)
-    for (label, index), ls in zip((chosen or {}).items(), ("--", ":", "-.", "-"), strict=False):
-        ax.axvline(strengths[index], color="black", lw=1, ls=ls, label=label)
+        ax.plot(strengths, coef[:, column], **style, **lone_points(coef[:, column]))
+    for (label, strength), ls in zip(chosen.items(), _CHOSEN, strict=False):
+        ax.axvline(strength, color="black", lw=1, ls=ls, label=label)
     ax.axhline(0, color="black", lw=0.6)
     ax.set(xscale="log", xlabel=strength_name, ylabel="coefficient (log-odds per unit of the column)")
     ax.legend(frameon=False, fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
     return finish(ax)
+
+
+def _check_model(params: Params, X: np.ndarray, y: np.ndarray, features: tuple[int, int]) -> None:
+    if X.ndim != 2 or len(features) != 2 or not all(0 <= column < X.shape[1] for column in features):
+        raise ValueError(f"expected X (m, n) with the columns {features}, got shape {X.shape}")
+    m, n = X.shape
+    if m == 0 or y.shape != (m,):
+        raise ValueError(f"expected X (m, n) and y (m,) with at least one row, got shapes {X.shape} and {y.shape}")
+    if params.coef.shape != (n,) or params.intercept.shape != ():
+        shapes = f"{params.coef.shape} and {params.intercept.shape}"
+        raise ValueError(
+            f"expected params of one model, coef ({n},) and intercept (), got shapes {shapes}; draw them one by one"
+        )
+    if not np.all(np.isin(y, (0, 1))):
+        raise ValueError(f"expected labels 0/1, got values such as {np.unique(y)[:4]}; pass y > 0?")
+    for name, value in (("X", X), ("coef", params.coef), ("intercept", params.intercept)):
+        if not np.all(np.isfinite(value)):
+            raise ValueError(f"expected finite {name}, got NaN or infinity; look at the status of the fit, or drop those rows")

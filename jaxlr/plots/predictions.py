@@ -31,7 +31,7 @@ def roc(
         Axes.
 
     Example:
-        >>> roc(np.array([0, 1]), np.array([0.2, 0.7])).get_xlabel()
+        >>> roc(np.array([0, 1]), np.array([0.2, 0.7], np.float32)).get_xlabel()
         'false positive rate'
     """
     ax = axes(ax)
@@ -63,16 +63,21 @@ def precision_recall(
     Returns:
         Axes.
 
+    Raises:
+        ValueError: as `jaxlr.metrics.precision_recall`, or no row has weight.
+
     Example:
-        >>> precision_recall(np.array([0, 1]), np.array([0.2, 0.7])).get_ylabel()
+        >>> precision_recall(np.array([0, 1]), np.array([0.2, 0.7], np.float32)).get_ylabel()
         'precision'
     """
+    if sample_weight is not None and not np.any(np.asarray(sample_weight)):
+        raise ValueError("expected rows of positive sample_weight, got weights that are all 0")
     ax = axes(ax)
     curve = metrics.precision_recall(y, score, sample_weight=sample_weight)
     average = float(metrics.average_precision(y, score, sample_weight=sample_weight))
     if not ax.lines:
         ax.set_prop_cycle(**_CYCLE)
-        share = float(np.average(np.asarray(y), weights=sample_weight))
+        share = float(curve.precision[-1])  # of all rows
         ax.axhline(share, color=GREY, lw=1, ls=":", label=f"no knowledge, {share:.2f}")
     named = _named(label, f"average {average:.3f}")
     ax.step(curve.recall, curve.precision, where="pre", lw=2, label=named)
@@ -103,7 +108,7 @@ def calibration(
         Axes.
 
     Example:
-        >>> calibration(np.array([0, 1]), np.array([0.2, 0.7])).get_ylabel()
+        >>> calibration(np.array([0, 1]), np.array([0.2, 0.7], np.float32)).get_ylabel()
         'observed share of y = 1'
     """
     ax = axes(ax)
@@ -111,7 +116,8 @@ def calibration(
     predicted, observed, weight = (np.asarray(field)[np.asarray(curve.weight) > 0] for field in curve)
     _diagonal(ax)
     (line,) = ax.plot(predicted, observed, lw=1.5, label=_named(label, f"{len(weight)} bins"))
-    ax.scatter(predicted, observed, s=20 + 200 * weight / weight.sum(), color=line.get_color(), edgecolor="white", zorder=3)
+    share = weight / weight.max(initial=1)  # first, so that the sum does not overflow
+    ax.scatter(predicted, observed, s=20 + 200 * share / share.sum(), color=line.get_color(), edgecolor="white", zorder=3)
     ax.set(xlabel="predicted probability of y = 1", ylabel="observed share of y = 1", aspect="equal")
     return _unit_square(ax)
 

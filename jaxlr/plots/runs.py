@@ -1,15 +1,18 @@
 """Figures of many models at once: losses over epochs, grids, cross-validation, and how well every model converged."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
+from matplotlib import colormaps, rcParams
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
+from matplotlib.font_manager import FontProperties
 
 from jaxlr.checks import Data
-from jaxlr.plots.style import BLUE, CYCLE, VERMILION, axes, finish
+from jaxlr.plots.style import BLUE, CYCLE, VERMILION, axes, check_logarithmic, finish, lone_points
 from jaxlr.result import Fit
 from jaxlr.selection import CrossValidation
 from jaxlr.status import Status
@@ -25,7 +28,7 @@ def losses(
     value_name: str = "learning rate",
     ax: Axes | None = None,
 ) -> Axes:
-    """Loss over epochs, of one run or of many; a run ends where it diverged.
+    """Loss over epochs, of one run or of many; a run that diverged ends in a cross, on the upper edge if it never was finite.
 
     Args:
         losses: (num_epochs,) or (runs, num_epochs), as `jaxlr.train` gives them, in nats per unit of weight.
@@ -37,26 +40,41 @@ def losses(
     Returns:
         Axes.
 
+    Raises:
+        ValueError: there are not as many labels or values as runs, or a value is not > 0.
+
     Example:
         >>> losses(np.array([0.6, 0.5, 0.4])).get_xlabel()
         'epoch'
     """
-    ax = axes(ax)
     runs = np.atleast_2d(np.asarray(losses))
-    epochs = np.arange(1, runs.shape[1] + 1)
+    for name, count in (("labels", labels and len(labels)), ("values", None if values is None else np.size(values))):
+        if count is not None and count != len(runs):
+            raise ValueError(f"expected one of {name} for each of {len(runs)} runs, got {count}")
     if values is not None:
         values = np.asarray(values)
+        check_logarithmic("values", values)
+    ax = axes(ax)
+    if values is not None:
         colours = ScalarMappable(LogNorm(values.min(), values.max()), colormaps["viridis"])
-        for run, value in zip(runs, values, strict=True):
-            ax.plot(epochs, run, color=colours.to_rgba(value), lw=0.8, alpha=0.8)
+        styles = [{"color": colours.to_rgba(value), "lw": 0.8, "alpha": 0.8} for value in values]
         ax.figure.colorbar(colours, ax=ax, label=value_name)
     else:
-        styles = [(colour, ls) for ls in ("-", "--", ":", "-.") for colour in CYCLE]
-        for i, run in enumerate(runs):
-            colour, ls = styles[i % len(styles)]
-            ax.plot(epochs, run, color=colour, ls=ls, label=None if labels is None else labels[i])
+        cycle = [{"color": colour, "ls": ls} for ls in ("-", "--", ":", "-.") for colour in CYCLE]
+        styles = [cycle[i % len(cycle)] | {"label": None if labels is None else labels[i]} for i in range(len(runs))]
+    diverged = 0
+    for run, style in zip(runs, styles, strict=True):
+        ax.plot(np.arange(1, len(run) + 1), run, **style, **lone_points(run))
+        if not np.all(np.isfinite(run)):
+            diverged += 1
+            last = int(np.argmin(np.isfinite(run)))  # the epoch before the first that is not finite
+            place, transform = ((last, run[last - 1]), ax.transData) if last else ((1, 1), ax.get_xaxis_transform())
+            cross = {"color": style["color"], "clip_on": False, "transform": transform, "zorder": 3}
+            ax.plot(*place, "x", ms=7, mew=1.5, **cross)
+    if diverged:
+        ax.plot([], [], "x", color="black", ms=7, mew=1.5, label=f"diverged ({diverged} of {len(runs)})")
     ax.set(xlabel="epoch", ylabel="loss J (nats per unit of weight)", yscale="log")
-    return finish(ax, legend=labels is not None and values is None)
+    return finish(ax, legend=diverged > 0 or (labels is not None and values is None))
 
 
 def heat_map(
@@ -107,9 +125,9 @@ def heat_map(
         style = {"s": 120, "marker": "s", "facecolor": "none", "edgecolor": "white", "linewidth": 2.5}
         ax.scatter([chosen[1]], [chosen[0]], **style)
         ax.scatter([chosen[1]], [chosen[0]], **(style | {"edgecolor": "black", "linewidth": 1}))
-    for axis, ticks in ((ax.yaxis, rows), (ax.xaxis, columns)):
-        places = np.unique(np.linspace(0, len(ticks) - 1, min(len(ticks), 8)).round().astype(int))
-        axis.set_ticks(places, [f"{ticks[place]:.2g}" for place in places])
+    letter = 0.65 * FontProperties(size=rcParams["xtick.labelsize"]).get_size_in_points()  # a digit is 0.64 em wide
+    ax.yaxis.set_ticks(**_ticks(rows, room=math.inf))
+    ax.xaxis.set_ticks(**_ticks(columns, room=ax.bbox.width / ax.figure.dpi * 72 / letter))
     ax.set(xlabel=column_name, ylabel=row_name)
     return ax
 
@@ -126,7 +144,7 @@ def cv_curve(
 
     Args:
         cv: of a path, mean (g,).
-        strengths: (g,), > 0.
+        strengths: (g,), > 0, in any order.
         metric: which score.
         strength_name: of the horizontal axis.
         ax: where to draw; None makes a figure.
@@ -135,7 +153,7 @@ def cv_curve(
         Axes.
 
     Raises:
-        ValueError: the grid is not a path of these strengths.
+        ValueError: the grid is not a path of these strengths, one is not > 0, or the metric was not scored.
 
     Example:
         >>> import jax, jaxlr
@@ -145,12 +163,17 @@ def cv_curve(
         'log'
     """
     strengths = np.asarray(strengths)
+    if metric not in cv.mean:
+        raise ValueError(f"expected a metric that was scored, {', '.join(cv.mean)}, got {metric!r}")
     mean, error = np.asarray(cv.mean[metric]), np.asarray(cv.standard_error[metric])
     if mean.shape != strengths.shape:
         raise ValueError(f"expected a path, mean and strengths (g,), got {mean.shape} and {strengths.shape}")
+    check_logarithmic("strengths", strengths)
     ax = axes(ax)
-    ax.fill_between(strengths, mean - error, mean + error, color=BLUE, alpha=0.25, lw=0, label="± one standard error")
-    ax.plot(strengths, mean, color=BLUE, label="mean over folds")
+    order = np.argsort(strengths, kind="stable")
+    band = strengths[order], (mean - error)[order], (mean + error)[order]
+    ax.fill_between(*band, color=BLUE, alpha=0.25, lw=0, label="± one standard error")
+    ax.plot(strengths[order], mean[order], color=BLUE, label="mean over folds", **lone_points(mean[order]))
     for label, index, marker, colour in (
         ("best mean", cv.best, "o", VERMILION),
         ("one standard error", cv.one_se, "s", "black"),
@@ -202,3 +225,27 @@ def convergence_map(fit: Fit, *, ax: Axes | None = None) -> Axes:
     if labelled:
         ax.legend(fontsize="small", framealpha=0.9, loc="upper right")
     return finish(ax) if status.ndim == 1 else ax
+
+
+def _ticks(values: np.ndarray, room: float) -> dict[str, Any]:
+    """Ticks with labels that fit into room letters beside each other: evenly spaced numbers, at most eight, or all words."""
+    if not np.issubdtype(values.dtype, np.number):
+        labels = [str(value) for value in values]
+        turned = {"rotation": 30, "ha": "right"} if _letters(labels) > room else {}
+        return {"ticks": range(len(labels)), "labels": labels} | turned
+    stride = math.ceil(len(values) / 8)
+    while _letters(labels := _numbers(values[::stride])) > room and len(labels) > 1:
+        stride += 1
+    return {"ticks": range(0, len(values), stride), "labels": labels}
+
+
+def _letters(labels: list[str]) -> int:
+    return sum(len(label) + 2 for label in labels)
+
+
+def _numbers(values: np.ndarray) -> list[str]:
+    """The shortest labels, from two digits on, that differ where the values do."""
+    digits = 2
+    while len({f"{value:.{digits}g}" for value in values}) < len(np.unique(values)) and digits < 17:
+        digits += 1
+    return [f"{value:.{digits}g}" for value in values]

@@ -4,8 +4,12 @@ The colours are those of Okabe & Ito (Color Universal Design, 2008); maps are pe
 Meaning never rests on colour alone: markers, line styles or labels repeat it.
 """
 
+from typing import Any
+
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 GREY = "#666666"
@@ -39,3 +43,36 @@ def finish(ax: Axes, *, legend: bool = False) -> Axes:
     if legend:
         ax.legend(frameon=False, fontsize="small")
     return ax
+
+
+def lone_points(values: NDArray) -> dict[str, Any]:
+    """A marker where a line would show nothing: at finite points whose neighbours are not.
+
+    Args:
+        values: heights of a line (k,).
+
+    Returns:
+        Options of `Axes.plot`; none for a line without such points.
+
+    Example:
+        >>> lone_points(np.array([1.0, np.nan, 2.0, 3.0]))
+        {'marker': 'o', 'ms': 4, 'markevery': [0]}
+    """
+    finite = np.pad(np.isfinite(values), 1)
+    where = np.flatnonzero(finite[1:-1] & ~finite[:-2] & ~finite[2:]).tolist()
+    return {"marker": "o", "ms": 4, "markevery": where} if where else {}
+
+
+def check_logarithmic(name: str, values: NDArray) -> None:
+    """Refuse what has no place on a log scale.
+
+    Args:
+        name: of the values, for the message.
+        values: (k,).
+
+    Raises:
+        ValueError: a value is not finite or not > 0.
+    """
+    if values.ndim != 1 or len(values) == 0 or not np.all(np.isfinite(values) & (values > 0)):
+        shown = np.array2string(values, threshold=8)
+        raise ValueError(f"expected {name} (k,) > 0, for a log scale, got {shown}; leave the others out of the figure")

@@ -7,8 +7,9 @@ numbers there, and are evaluated at the parameters as they were rounded for the 
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
+from jaxlr.bordered import first_columns
 from jaxlr.certificates import duality_gap, kkt_of_gradient
 from jaxlr.model import Params
 from jaxlr.objective import Problem, gradient, loss, penalties, row_weights
@@ -57,19 +58,45 @@ def fit_one(fields: dict[str, Any], start: Params | None, shared: Shared, tol: F
     solution = SOLVERS[settings.solver](working, inside, tol, settings.max_steps, shared)
 
     params = from_working(solution.params, shared)
+    return certify(params, solution.status, solution.num_steps, working, shared, tol, settings)
+
+
+def certify(
+    params: Params,
+    status: Int[Array, ""],
+    num_steps: Int[Array, ""],
+    working: Problem,
+    shared: Shared,
+    tol: Float[Array, ""],
+    settings: Settings,
+) -> Fit:
+    """The Fit of parameters on X, with the evidence.
+
+    Args:
+        params: coef (n,), intercept (), on X.
+        status: how the solver ended.
+        num_steps: its steps.
+        working: the problem on the working columns.
+        shared: prepared from X, with the units of the KKT residual.
+        tol: on the KKT residual.
+        settings: static.
+
+    Returns:
+        Fit of one model; CONVERGED only where the residual of these very parameters is <= tol.
+    """
     returned = params_to_working(params, shared)
     kkt = kkt_of_gradient(gradient(returned, working), returned.coef, working.l1, shared.units)
     # Rounding blurs the intercept of the returned parameters on the working columns; the curvature of J in it is <= 1/4.
     blur = 2 * jnp.finfo(kkt.dtype).eps * (jnp.abs(params.intercept) + jnp.sum(jnp.abs(params.coef * shared.center)))
     invalid = _is_invalid(working, tol)
-    status = jnp.where((solution.status == Status.CONVERGED) & ~(kkt <= tol), Status.STALLED, solution.status)
+    status = jnp.where((status == Status.CONVERGED) & ~(kkt <= tol), Status.STALLED, status)
     return Fit(
         params=params,
         value=loss(returned, working),
         kkt=kkt,
         gap=duality_gap(returned, working) + blur * kkt + blur**2 / 8,
         status=jnp.where(invalid, Status.INVALID, status).astype(jnp.int32),
-        num_steps=jnp.where(invalid, 0, solution.num_steps),
+        num_steps=jnp.where(invalid, 0, num_steps),
         solver=settings.solver,
     )
 
@@ -86,7 +113,7 @@ def working_problem(fields: dict[str, Any], shared: Shared, settings: Settings) 
         The problem.
     """
     data = {name: value for name, value in fields.items() if name not in ("units", "sd")}
-    X = shared.A[:, : shared.unit.shape[0]]
+    X = first_columns(shared.A, shared.unit.shape[0])
     problem = Problem(X=X, **data, fit_intercept=settings.fit_intercept)
     return to_working(problem, shared, fields["sd"] if settings.standardize else None)
 

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxlr.bordered import times, times_transposed
 from jaxlr.certificates import kkt_of_gradient
 from jaxlr.model import Params
 from jaxlr.numerics import residual
@@ -29,7 +30,6 @@ from jaxlr.objective import Problem, penalties, problem_logits, row_weights
 from jaxlr.solvers.shared import Shared
 from jaxlr.status import Status
 
-_HIGHEST = jax.lax.Precision.HIGHEST
 _RUNNING = -1
 # Damping 1e-5 min(kkt, 1)^2 of the columns' mean squares leads out of saturation, where the Hessian has underflowed (starts at
 # logits of 1e6 take 20 to 60 steps); it falls with the square of the residual, so that neither the last steps nor the
@@ -148,15 +148,15 @@ def minimize(
         x = jnp.where(free, jnp.append(init.coef, init.intercept)[: A.shape[1]], 0)
         # The direction that improves every margin at once. Where a start far out has saturated rows so much that the jitter
         # hides a separation, the curvature along it shows that: margins . H^-1 margins is over eps^-0.6 (float32: 1.5e5).
-        margins = jnp.where(free, jnp.dot(w * (2 * y - 1), A, precision=_HIGHEST), 0)
-        saturated = jnp.max(jnp.where(w > 0, jnp.abs(jnp.dot(x, A.T, precision=_HIGHEST)), 0)) > -0.3 * np.log(eps)
+        margins = jnp.where(free, times_transposed(A, w * (2 * y - 1)), 0)
+        saturated = jnp.max(jnp.where(w > 0, jnp.abs(times(A, x)), 0)) > -0.3 * np.log(eps)
         hidden_from = jnp.where(saturated & ~coercive, max(eps**-0.6, 1.5e5) / rarity, jnp.inf)
     system = System(w, l2, squares, free, coercive, margins, jnp.asarray(hidden_from, A.dtype))
 
     def step(state: _State) -> _State:
         x = state.origin + state.step
         z = problem_logits(Params(x[:n], x[n:].sum()), problem)
-        g = jnp.where(free, jnp.dot(w * residual(z, y), A, precision=_HIGHEST) + l2 * x, 0)
+        g = jnp.where(free, times_transposed(A, w * residual(z, y)) + l2 * x, 0)
         passed = (state.move > _proved(state.reach)) & ~(jnp.sum(g * state.step) <= 0)
         kkt = kkt_of_gradient(Params(g[:n], g[n:].sum()), x[:n], l1[:n], shared.units)
         found = direction(system, g, z, kkt, state.jitter, state.status == _RUNNING)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxlr.bordered import times
 from jaxlr.model import Params
 from jaxlr.numerics import curvature
 from jaxlr.objective import Problem
@@ -52,7 +53,7 @@ def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_step
         d = s * scaled
         return Direction(
             d=d,
-            dz=jnp.dot(d, A.T, precision=jax.lax.Precision.HIGHEST),
+            dz=times(A, d),
             decrement=jnp.sqrt(jnp.sum(half**2)),
             error=jnp.zeros_like(kkt),
             unresolved=jnp.sqrt(jitter * jnp.sum(scaled**2)),

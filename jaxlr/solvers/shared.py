@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxlr.bordered import Bordered, first_columns, squared, times_transposed
 from jaxlr.model import Params
 from jaxlr.numerics import as_floating
 from jaxlr.objective import Problem, penalties
@@ -31,16 +32,17 @@ class Shared(NamedTuple):
     """Prepared from X alone, but for the units.
 
     Attributes:
-        A: design in working coordinates (m, k); the last column is 1 with an intercept (k = n + 1), else k = n.
+        A: design in working coordinates (m, k), an array or Bordered; the last column is 1 with an intercept (k = n + 1),
+            else k = n.
         center: (n,), 0 without an intercept.
         unit: (n,), > 0, a standard deviation of the column, without an intercept a root mean square; 1 where that is 0.
-        products: (m, k (k + 1) / 2), or None where they would not fit in memory.
+        products: of the pairs of A's columns, or of its common ones (m, N), or None where they would not fit in memory.
         low: A transposed (k, m), for the directions of `newton_cg`; its dtype is theirs.
         inverse: preconditioner of `newton_cg` (k, k), of that dtype.
         units: location and scale (n,) in which the KKT residual measures the working columns, under the model's own weights.
     """
 
-    A: Float[Array, "m k"]
+    A: Any
     center: Float[Array, " n"]
     unit: Float[Array, " n"]
     products: Float[Array, "m N"] | None
@@ -75,6 +77,27 @@ def share(
     i, j = np.triu_indices(A.shape[1])
     products = A[:, i] * A[:, j] if with_products else None
     return Shared(A, center, unit, products, low=None if low is None else A.T.astype(low))
+
+
+def share_own(shared: Shared, own: Float[Array, " m"], present: Bool[Array, " m"] | None, fit_intercept: bool) -> Shared:
+    """Add a column of a model's own to a shared design.
+
+    Args:
+        shared: prepared from the columns that models share.
+        own: (m,).
+        present: rows that have weight in at least one model (m,); None is all rows.
+        fit_intercept: static, as in `share`.
+
+    Returns:
+        Shared, the own column first.
+    """
+    center, unit = _center_and_unit(own[:, None], present, fit_intercept)
+    working = _only(present, (own[:, None] - center[None, :]) / unit[None, :])[:, 0]
+    return shared._replace(
+        A=Bordered(working, shared.A),
+        center=jnp.concatenate([center, shared.center]),
+        unit=jnp.concatenate([unit, shared.unit]),
+    )
 
 
 def _center_and_unit(
@@ -123,12 +146,12 @@ def units_of(shared: Shared, w: Float[Array, " m"], fit_intercept: bool) -> tupl
     Returns:
         location (n,) and scale (n,); the scale of a column that is constant under the weights is 1 on X.
     """
-    A = shared.A[:, : shared.unit.shape[0]]
-    squares = jnp.dot(w, A * A, precision=_HIGHEST)
+    A = first_columns(shared.A, shared.unit.shape[0])
+    squares = times_transposed(squared(A), w)
     if not fit_intercept:
         location, variance = jnp.zeros_like(squares), squares
     else:
-        location = jnp.dot(w, A, precision=_HIGHEST)
+        location = times_transposed(A, w)
         variance = squares - location**2
         variance = jnp.where(variance > 64 * jnp.finfo(A.dtype).eps * squares, variance, 0)
     return location, jnp.where(variance == 0, 1 / shared.unit, jnp.sqrt(variance))
@@ -145,6 +168,11 @@ def hessian_of(shared: Shared, d: Float[Array, " m"]) -> Float[Array, "k k"]:
         Symmetric matrix (k, k).
     """
     A, k = shared.A, shared.A.shape[1]
+    if isinstance(A, Bordered):
+        weighted = d * A.own
+        border = jnp.append(jnp.sum(weighted * A.own), jnp.dot(weighted, A.common, precision=_HIGHEST))
+        inner = hessian_of(shared._replace(A=A.common), d)
+        return jnp.concatenate([border[None, :], jnp.concatenate([border[1:, None], inner], axis=1)])
     if shared.products is None:
         return jnp.dot(A.T * d[None, :], A, precision=_HIGHEST)
     position = np.zeros((k, k), np.int32)
@@ -170,7 +198,7 @@ def to_working(problem: Problem, shared: Shared, penalty_scale: Float[Array, " n
     if penalty_scale is not None:
         l1 = jnp.where(penalty_scale == 0, jnp.inf, l1)  # an infinite strength holds a coefficient at 0
     return Problem(
-        X=shared.A[:, : len(l1)],
+        X=first_columns(shared.A, len(l1)),
         y=as_floating(problem.y).astype(shared.A.dtype),
         sample_weight=problem.sample_weight,
         offset=problem.offset,

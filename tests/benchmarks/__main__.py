@@ -1,16 +1,19 @@
-"""``python -m tests.benchmarks [A|B]``: jaxlr beside its peers, both sides of every ratio from one run."""
+"""``python -m tests.benchmarks [A..G | rates]``: jaxlr beside its peers, both sides of every ratio from one run."""
 
 import argparse
+from functools import partial
 
-from tests.benchmarks import learning_rates, sweep
-
-WORKLOADS = {"A": sweep.main, "B": learning_rates.main}
+from tests.benchmarks import engine, learning_rates, sweep
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    about = "A: the cross-validated sweep against scikit-learn; B: 1,000 learning rates against a loop; all without it"
-    parser.add_argument("workload", nargs="?", choices=sorted(WORKLOADS), help=about)
-    chosen = parser.parse_args().workload
-    for name, run in WORKLOADS.items():
-        if chosen in (None, name):
-            run()
+    names = ["A", *engine.WORKLOADS, "rates"]
+    titles = [f"{letter}: {work.title}" for letter, work in engine.WORKLOADS.items()]
+    about = "; ".join(["A: the cross-validated sweep", *titles, "rates: 1,000 learning rates against a loop"])
+    parser.add_argument("workload", nargs="*", choices=[*names, []], help=about + "; all without a name")
+    parser.add_argument("--reference-data", default="../shared/data", help="folder with files/a9a.npz, for C")
+    arguments = parser.parse_args()
+    run = {"A": sweep.main, "rates": learning_rates.main}
+    run |= {letter: partial(engine.main, letter, arguments.reference_data) for letter in engine.WORKLOADS}
+    for name in arguments.workload or names:
+        run[name]()

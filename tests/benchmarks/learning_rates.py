@@ -1,4 +1,4 @@
-"""B. 1,000 learning rates: `jax.vmap` of `jaxlr.train` against a Python loop over the same jitted training, float64.
+"""1,000 learning rates: `jax.vmap` of `jaxlr.train` against a Python loop over the same jitted training, float64.
 
 Two moons, 100 rows. Both sides are the same function; cold includes compilation. Each warm repeat has new rates. The last
 column is the largest difference of a loss between the two sides.
@@ -27,7 +27,7 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     X, y = jaxlr.datasets.two_moons(jax.random.key(0), 100)
     rates = np.logspace(-3, 1, RUNS)
-    print(f"B. two moons 100 x 2, {RUNS} learning rates, float64, {os.cpu_count()} cores")
+    print(f"Two moons 100 x 2, {RUNS} learning rates, float64, {os.cpu_count()} cores")
     print(f"{'':38s}{'cold s':>8s}{'warm s':>8s}{'loop s':>8s}{'ratio':>7s}{'finite runs':>13s}{'difference':>12s}")
     for name, options in WORKLOADS.items():
         key = jax.random.key(1) if options["shuffle"] else None

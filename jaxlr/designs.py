@@ -1,0 +1,245 @@
+"""All models of one design: what they share is prepared once, then they are fitted side by side.
+
+Models of one design differ in weights, labels, offsets and penalties; they are lanes of `jax.vmap`, in matrix products that
+they share. A path of penalties is followed in each lane.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxlr.model import Params
+from jaxlr.objective import Problem, row_weights
+from jaxlr.result import Fit
+from jaxlr.solvers.certified import Settings, certify, fit_one, working_problem
+from jaxlr.solvers.newton_cg import mean_curvature_inputs, precondition
+from jaxlr.solvers.path import follow
+from jaxlr.solvers.shared import Shared, params_to_working, share, units_of
+from jaxlr.status import Status
+
+_PRODUCTS_BYTES = 2**30  # products of columns stand up to this size
+
+
+def fit_design(
+    fields: dict[str, Array], *, own: dict[str, bool], num_lanes: int, has_path: bool, tol: Array, settings: Settings
+) -> Fit:
+    """Fit all models of one design.
+
+    Args:
+        fields: X (m, n), and the others by name, with an axis of lanes L in front where `own` says so; l2 also with an axis
+            P behind it where there is a path.
+        own: which fields have an axis of lanes.
+        num_lanes: static, L.
+        has_path: static.
+        tol: on the KKT residual.
+        settings: static.
+
+    Returns:
+        Fit (L,), with a path (L, P).
+    """
+    X, dense = fields.pop("X"), settings.solver == "newton"
+    shared = prepare_design(X, fields.pop("present", None), settings, num_models=num_lanes * fields["l2"].size)
+    start = None
+    if "coef" in fields:
+        start = Params(fields.pop("coef"), fields.pop("intercept"))
+        start = start._replace(intercept=start.intercept if settings.fit_intercept else jnp.zeros_like(start.intercept))
+    strengths = fields.pop("l2")
+    fields, own = _with_units(fields, own, shared, settings.fit_intercept)
+    axes = {name: 0 if own[name] else None for name in fields}
+
+    # Without the products, dense models that share a design would each copy it: they run one after the other.
+    across = _loop if dense and shared.products is None and num_lanes > 1 else jax.vmap
+
+    def fit_lanes(l2: Array, start: Params | None) -> Fit:
+        """l2 and start (L, S) or (L,) to Fit of that shape."""
+        prepared = shared if dense else _preconditioned(shared, fields, axes, l2, start, settings)
+
+        def lane(fields: dict[str, Any], l2: Array, start: Params | None) -> Fit:
+            def one(l2: Array, start: Params | None) -> Fit:
+                return fit_one(fields | {"l2": l2}, start, prepared, tol, settings)
+
+            return jax.vmap(one)(l2, start) if l2.ndim else one(l2, start)
+
+        return across(lane, in_axes=(axes, 0, 0))(fields, l2, start)
+
+    if start is not None:
+        coef, intercept = (_with_lanes(start[i], own[name], num_lanes) for i, name in enumerate(("coef", "intercept")))
+        start = Params(coef, intercept)
+    strengths = _with_lanes(strengths, own["l2"], num_lanes)
+    if not has_path:
+        return fit_lanes(strengths, start)
+    if start is None:
+        start = Params(jnp.zeros((num_lanes, X.shape[1]), X.dtype), jnp.zeros(num_lanes, X.dtype))
+    return follow(fit_lanes, strengths, start, in_segments=dense)
+
+
+def is_wide(arrays: dict[str, Array], standardize: bool) -> bool:
+    """Whether m columns can stand for n: more columns than rows, all with the same penalty in all models.
+
+    Args:
+        arrays: fields by name.
+        standardize: static.
+
+    Returns:
+        True or False, known outside jit.
+    """
+    m, n = arrays["X"].shape[-2:]
+    return n > m and "penalty_factor" not in arrays and not standardize
+
+
+def fit_wide(
+    fields: dict[str, Array], *, own: dict[str, bool], num_lanes: int, has_path: bool, tol: Array, settings: Settings
+) -> Fit:
+    """Fit all models of a design of more columns than rows, in the span of its rows.
+
+    With X - center = R' Q', Q (n, m) orthonormal, the minimum is coef = Q theta, where theta minimizes the same objective on
+    the m columns of R' (Hastie & Tibshirani 2004, Biostatistics 5, section 3). The certificates are those of coef on X.
+
+    Args:
+        fields: as in `fit_design`.
+        own: likewise.
+        num_lanes: likewise.
+        has_path: likewise.
+        tol: likewise.
+        settings: likewise.
+
+    Returns:
+        Fit (L,), with a path (L, P).
+    """
+    X = fields["X"]
+    shared = share(X, fields.get("present"), settings.fit_intercept)
+    Q, R = jnp.linalg.qr((shared.A[:, : X.shape[1]] * shared.unit[None, :]).T)
+    small = fields | {"X": R.T}
+    if "coef" in fields:
+        small["intercept"] = fields["intercept"] + jnp.dot(fields["coef"], shared.center, precision="highest")
+        small["coef"] = jnp.dot(fields["coef"], Q, precision="highest")
+    # A residual on X is at most so many times that on R': |u_j| <= |Q_j| |u|, over sd_j.
+    factor = jnp.max(jnp.sqrt(jnp.sum(Q * Q, axis=1) * jnp.sum(shared.unit**2)) / shared.unit)
+    options = {"num_lanes": num_lanes, "has_path": has_path, "settings": settings}
+    fits = fit_design(small, own=own, tol=tol / jnp.maximum(factor, 1), **options)
+    coef = jnp.dot(fits.params.coef, Q.T, precision="highest")
+    params = Params(coef, fits.params.intercept - jnp.dot(coef, shared.center, precision="highest"))
+
+    rest = {name: value for name, value in fields.items() if name not in ("X", "present", "coef", "intercept", "l2")}
+    rest, own_rest = _with_units(rest, own, shared, settings.fit_intercept)
+    axes = {name: 0 if own_rest[name] else None for name in rest}
+
+    def lane(fields: dict[str, Any], *model: Any) -> Fit:
+        def one(l2: Array, params: Params, status: Array, num_steps: Array) -> Fit:
+            working = working_problem(fields | {"l2": l2}, shared, settings)
+            units = shared._replace(units=fields["units"])
+            fit = certify(params, status, num_steps, working, units, tol, settings)
+            # On R' more was asked for than on X.
+            enough = (fit.status == Status.STALLED) & (fit.kkt <= tol) & (l2 > 0)
+            return replace(fit, status=jnp.where(enough, Status.CONVERGED, fit.status).astype(jnp.int32))
+
+        return jax.vmap(one)(*model) if has_path else one(*model)
+
+    l2 = _with_lanes(fields["l2"], own["l2"], num_lanes)
+    return jax.vmap(lane, in_axes=(axes, 0, 0, 0, 0))(rest, l2, params, fits.status, fits.num_steps)
+
+
+def prepare_design(X: Array, present: Array | None, settings: Settings, num_models: int) -> Shared:
+    """What the models of one design share.
+
+    Args:
+        X: design (m, n).
+        present: rows that have weight in at least one model (m,); None is all.
+        settings: static.
+        num_models: static; how many share it.
+
+    Returns:
+        Shared.
+    """
+    m, k = X.shape[0], X.shape[1] + settings.fit_intercept
+    dense = settings.solver == "newton"
+    with_products = dense and num_models > 1 and products_fit(m, k, 1, X.dtype.itemsize)
+    # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.
+    low = None if dense else jnp.float32 if settings.coercive else X.dtype
+    return share(X, present, settings.fit_intercept, with_products, low)
+
+
+def precondition_at(shared: Shared, fields: dict[str, Any], start: Params, settings: Settings) -> Shared:
+    """Prepare `newton_cg` for models that start at one place.
+
+    Args:
+        shared: the prepared design.
+        fields: of the model there.
+        start: coef (n,), intercept ().
+        settings: static.
+
+    Returns:
+        Shared, with the preconditioner where the solver asks for one.
+    """
+    if settings.solver == "newton":
+        return shared
+    working = working_problem(fields | {"sd": jnp.ones_like(shared.unit)}, shared, settings)
+    return precondition(shared, *mean_curvature_inputs(working, params_to_working(start, shared)))
+
+
+def _preconditioned(
+    shared: Shared, fields: dict[str, Any], axes: dict[str, int | None], l2: Array, start: Params | None, settings: Settings
+) -> Shared:
+    """Shared with the preconditioner made at the mean curvature of all models, where they start."""
+    if start is None:
+        n = shared.unit.shape[0]
+        start = Params(jnp.zeros((*l2.shape, n), l2.dtype), jnp.zeros(l2.shape, l2.dtype))
+
+    def lane(fields: dict[str, Any], l2: Array, start: Params) -> Any:
+        def one(l2: Array, start: Params) -> Any:
+            working = working_problem(fields | {"l2": l2}, shared, settings)
+            return mean_curvature_inputs(working, params_to_working(start, shared))
+
+        return jax.vmap(one)(l2, start) if l2.ndim else one(l2, start)
+
+    d, strength = jax.vmap(lane, in_axes=(axes, 0, 0))(fields, l2, start)
+    batch = tuple(range(l2.ndim))
+    return precondition(shared, jnp.mean(d, axis=batch), jnp.mean(strength, axis=batch))
+
+
+def _with_units(
+    fields: dict[str, Any], own: dict[str, bool], shared: Shared, fit_intercept: bool
+) -> tuple[dict[str, Any], dict[str, bool]]:
+    """The fields with the units of the columns under every row of weights."""
+    m = shared.A.shape[0]
+    s = fields.get("sample_weight", jnp.ones(m, shared.A.dtype))
+
+    def units(s: Array) -> tuple[Array, Array]:
+        return units_of(shared, row_weights(Problem(shared.A, None, sample_weight=s)), fit_intercept)
+
+    has_lanes = own.get("sample_weight", False)
+    return fields | {"units": (jax.vmap(units) if has_lanes else units)(s)}, own | {"units": has_lanes}
+
+
+def _with_lanes(value: Array, own: bool, num_lanes: int) -> Array:
+    return value if own else jnp.broadcast_to(value, (num_lanes, *value.shape))
+
+
+def _loop(function: Callable, in_axes: tuple[dict[str, int | None], int, int]) -> Callable:
+    """`jax.vmap` one after the other, with the same axes."""
+
+    def looped(fields: dict[str, Any], *mapped: Any) -> Any:
+        same = {name: value for name, value in fields.items() if in_axes[0][name] is None}
+        differing = {name: value for name, value in fields.items() if in_axes[0][name] == 0}
+        return jax.lax.map(lambda lane: function(same | lane[0], *lane[1:]), (differing, *mapped))
+
+    return looped
+
+
+def products_fit(m: int, k: int, designs: int, itemsize: int) -> bool:
+    """Whether the products of all pairs of columns stand in memory.
+
+    Args:
+        m: rows.
+        k: columns of the design, the intercept counted.
+        designs: their number.
+        itemsize: bytes of a number.
+
+    Returns:
+        True up to 1 GiB.
+    """
+    return designs * m * k * (k + 1) // 2 * itemsize <= _PRODUCTS_BYTES
