@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxlr.checks import CORE_RANK
+from jaxlr.compilation import program
 from jaxlr.designs import fit_design, fit_wide, is_wide
 from jaxlr.objective import Problem, row_weights
 from jaxlr.preprocessing import column_moments
@@ -23,7 +24,7 @@ _CORE_RANK = CORE_RANK | {"present": 1, "sd": 1}
 _SHORTEST_PATH = 8
 
 
-@functools.partial(jax.jit, static_argnames=("batch", "settings"))
+@program("batch", "settings")
 def fit_batch(arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], settings: Settings) -> Fit:
     """Fit every member of a batch in one program.
 

@@ -146,15 +146,17 @@ def prepare(
     del arrays["l1"]  # known to be 0: the smooth program
     if arrays["X"].shape[-1] == 0 and not fit_intercept:
         raise ValueError("expected a column or an intercept, got X without columns and fit_intercept=False")
-    penalized = None
+    penalized = failed = None
     if is_concrete(l2) and is_concrete(penalty_factor):
         factor = np.ones(1) if penalty_factor is None else np.asarray(penalty_factor)
         penalized = (np.asarray(l2) > 0) & np.all(factor > 0, axis=-1)
+        failed = np.isnan(np.asarray(l2, float)) | np.isnan(factor).any(axis=-1)
     check_classes(y, sample_weight, fit_intercept, penalized)
     if solver == "auto":
         n = min(arrays["X"].shape[-2:]) if is_wide(arrays, standardize) else arrays["X"].shape[-1]
         solver = _chosen(arrays["X"], n, models_per_problem * int(np.prod(batch, dtype=int)), bool(fit_intercept))
-    coercive = penalized is not None and bool(np.all(penalized)) and not standardize
+    # A NaN does not count: the other members run the same program beside it as without it.
+    coercive = penalized is not None and not standardize and bool(np.all(penalized | failed))
     settings = Settings(bool(fit_intercept), bool(standardize), int(max_steps), solver, coercive)
     return arrays, _checked_tol(tol, arrays["X"].dtype), batch, settings
 

@@ -5,7 +5,6 @@ Resample i (Efron 1979, Annals of Statistics 7) weights row r by the number of t
 the weights of a million never stand in memory at once. Every resample starts from the fit of all rows.
 """
 
-import functools
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxlr.checks import Data
+from jaxlr.compilation import program
 from jaxlr.designs import precondition_at, prepare_design
 from jaxlr.fitting import fit, prepare
 from jaxlr.model import Params
@@ -81,7 +81,7 @@ def fit_bootstrap(
     return _program(key, arrays, start, tol, int(num_samples), min(max(size, 1), int(num_samples)), settings)
 
 
-@functools.partial(jax.jit, static_argnames=("num_samples", "batch_size", "settings"))
+@program("num_samples", "batch_size", "settings")
 def _program(
     key: Array,
     arrays: dict[str, Array],

@@ -6,7 +6,6 @@ Everything that touches the covariates is one matrix product for all models of a
 copied (`jaxlr.bordered`). Every model starts from the fit of the covariates alone, where its own coefficient is 0.
 """
 
-import functools
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxlr.checks import Data, checked_arrays, real_array
+from jaxlr.compilation import program
 from jaxlr.fitting import fit, prepare
 from jaxlr.model import Params
 from jaxlr.objective import Problem, row_weights
@@ -93,7 +93,7 @@ def fit_columns(
     return _program(own, common, arrays, start, tol, size, settings)
 
 
-@functools.partial(jax.jit, static_argnames=("batch_size", "settings"))
+@program("batch_size", "settings")
 def _program(
     columns: Array,
     common: Array,

@@ -14,7 +14,7 @@ import jaxlr
 PACKAGE = Path(jaxlr.__file__).parent
 LAYERS = [
     {"numerics", "status"},
-    {"model", "checks", "bordered"},
+    {"model", "checks", "bordered", "compilation"},
     {"metrics.rows"},
     {"metrics.means", "preprocessing", "resampling", "conversions", "plots.style"},
     {"metrics.ranking", "objective"},

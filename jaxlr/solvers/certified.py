@@ -55,7 +55,7 @@ def fit_one(fields: dict[str, Any], start: Params | None, shared: Shared, tol: F
     """
     working, shared = working_problem(fields, shared, settings), shared._replace(units=fields["units"])
     inside = None if start is None else params_to_working(start, shared)
-    solution = SOLVERS[settings.solver](working, inside, tol, settings.max_steps, shared)
+    solution = SOLVERS[settings.solver](working, inside, tol, settings.max_steps, shared, settings.coercive)
 
     params = from_working(solution.params, shared)
     return certify(params, solution.status, solution.num_steps, working, shared, tol, settings)

@@ -60,7 +60,7 @@ class System(NamedTuple):
         l2: penalty vector (k,), 0 for the intercept.
         squares: mean squares of the columns (k,).
         free: whether a coefficient may move (k,); an infinite l1 holds it at 0.
-        coercive: whether every column that may move has an l2 penalty.
+        penalized: whether every column that may move has an l2 penalty.
         margins: the direction that improves every margin at once (k,); None where the start is 0.
         hidden_from: a separation is hidden where margins . H^-1 margins is not under this.
     """
@@ -69,7 +69,7 @@ class System(NamedTuple):
     l2: Array
     squares: Array
     free: Array
-    coercive: Array
+    penalized: Array
     margins: Array | None
     hidden_from: Array
 
@@ -113,7 +113,8 @@ def minimize(
     max_steps: int,
     shared: Shared,
     direction: Callable[..., Direction],
-    polish: float = 1,
+    polish: float,
+    coercive: bool,
 ) -> Solution:
     """Minimize the smooth objective of one problem.
 
@@ -129,7 +130,8 @@ def minimize(
         max_steps: limit of Newton steps.
         shared: the prepared design of the problem.
         direction: (system, g, z, kkt, jitter, running) to a Direction; what it is where not running does not count.
-        polish: <= 1, the share of tol that is asked of the square of the last step.
+        polish: static, <= 1, the share of tol that is asked of the square of the last step.
+        coercive: static; whether every column is known to have an l2 penalty, so that nothing can be separated.
 
     Returns:
         Solution.
@@ -140,7 +142,7 @@ def minimize(
     location, scale = shared.units
     squares = jnp.append(location**2 + scale**2, 1)[: A.shape[1]]  # mean squares of the columns
     free = jnp.isfinite(l1)
-    coercive = jnp.min(l2[:n], initial=jnp.inf, where=free[:n]) > 0
+    penalized = jnp.bool_(True) if coercive else jnp.min(l2[:n], initial=jnp.inf, where=free[:n]) > 0
     # Where one class is rare, so are gradient and curvature at the minimum: both are judged on that scale.
     rarity = 4 * jnp.sum(w * y) * jnp.sum(w * (1 - y))
     x, margins, hidden_from = jnp.zeros_like(l2), None, jnp.inf
@@ -148,10 +150,11 @@ def minimize(
         x = jnp.where(free, jnp.append(init.coef, init.intercept)[: A.shape[1]], 0)
         # The direction that improves every margin at once. Where a start far out has saturated rows so much that the jitter
         # hides a separation, the curvature along it shows that: margins . H^-1 margins is over eps^-0.6 (float32: 1.5e5).
-        margins = jnp.where(free, times_transposed(A, w * (2 * y - 1)), 0)
-        saturated = jnp.max(jnp.where(w > 0, jnp.abs(times(A, x)), 0)) > -0.3 * np.log(eps)
-        hidden_from = jnp.where(saturated & ~coercive, max(eps**-0.6, 1.5e5) / rarity, jnp.inf)
-    system = System(w, l2, squares, free, coercive, margins, jnp.asarray(hidden_from, A.dtype))
+        if not coercive:
+            margins = jnp.where(free, times_transposed(A, w * (2 * y - 1)), 0)
+            saturated = jnp.max(jnp.where(w > 0, jnp.abs(times(A, x)), 0)) > -0.3 * np.log(eps)
+            hidden_from = jnp.where(saturated & ~penalized, max(eps**-0.6, 1.5e5) / rarity, jnp.inf)
+    system = System(w, l2, squares, free, penalized, margins, jnp.asarray(hidden_from, A.dtype))
 
     def step(state: _State) -> _State:
         x = state.origin + state.step
@@ -176,10 +179,10 @@ def minimize(
         # exactly collinear columns (eps / sqrt(jitter)); more is a gradient along nearly collinear ones, and no minimum.
         resolved = found.unresolved <= 8 * eps**0.625
         converged = polished | ((kkt <= tol) & (exhausted | last))
-        converged &= (coercive | (reach <= 1e-2)) & ~hidden & resolved
+        converged &= (penalized | (reach <= 1e-2)) & ~hidden & resolved
         flat = kkt <= jnp.minimum(tol, eps**0.6) * rarity
-        telling = factored & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~coercive)))
-        steep = flat & factored & ~coercive & ((reach > 0.1) | hidden)
+        telling = factored & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~penalized)))
+        steep = flat & factored & ~penalized & ((reach > 0.1) | hidden)
         steep_steps = jnp.where(steep, state.steep_steps + 1, 0)
         finite = jnp.isfinite(kkt) & jnp.isfinite(jnp.sum(w * z))
         verdict = jnp.where(exhausted, Status.STALLED, _RUNNING)

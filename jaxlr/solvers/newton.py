@@ -18,7 +18,9 @@ from jaxlr.solvers.shared import Shared, hessian_of
 _POLISH = 1e-5  # steps square the error: a few more digits cost next to nothing
 
 
-def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_steps: int, shared: Shared) -> Solution:
+def solve(
+    problem: Problem, init: Params | None, tol: Float[Array, ""], max_steps: int, shared: Shared, coercive: bool = False
+) -> Solution:
     """Minimize the smooth objective of one problem with `jaxlr.solvers.damped.minimize`.
 
     Args:
@@ -27,6 +29,8 @@ def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_step
         tol: on the KKT residual.
         max_steps: limit of Newton steps.
         shared: the prepared design of the problem.
+
+        coercive: static; whether every column is known to have an l2 penalty.
 
     Returns:
         Solution.
@@ -60,4 +64,4 @@ def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_step
             hides=hides,
         )
 
-    return minimize(problem, init, tol, max_steps, shared, direction, _POLISH)
+    return minimize(problem, init, tol, max_steps, shared, direction, _POLISH, coercive)

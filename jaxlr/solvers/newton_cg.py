@@ -35,7 +35,9 @@ class _State(NamedTuple):
     num_products: Array
 
 
-def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_steps: int, shared: Shared) -> Solution:
+def solve(
+    problem: Problem, init: Params | None, tol: Float[Array, ""], max_steps: int, shared: Shared, coercive: bool = False
+) -> Solution:
     """Minimize the smooth objective of one problem with `jaxlr.solvers.damped.minimize`.
 
     Args:
@@ -44,6 +46,8 @@ def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_step
         tol: on the KKT residual.
         max_steps: limit of Newton steps.
         shared: the prepared design of the problem, with `low` and `inverse`.
+
+        coercive: static; whether every column is known to have an l2 penalty.
 
     Returns:
         Solution.
@@ -55,7 +59,7 @@ def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_step
         wc = (system.w * curvature(z)).astype(AT.dtype)
         l2 = (system.l2 + (DAMPING * jnp.minimum(kkt, 1) ** 2 + jitter) * system.squares).astype(AT.dtype)
         largest = jnp.max(jnp.abs(g))
-        arrived = system.coercive & (kkt <= tol)  # where nothing but the gradient is asked for
+        arrived = system.penalized & (kkt <= tol)  # where nothing but the gradient is asked for
         r = jnp.where(running & ~arrived & (largest > 0), -g / largest, 0).astype(AT.dtype)
         y = jnp.where(system.free, jnp.dot(r, P), 0)
         size = jnp.sum(r * y)
@@ -84,7 +88,7 @@ def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_step
             hides=jnp.bool_(False),
         )
 
-    return minimize(problem, init, tol, max_steps, shared, direction)
+    return minimize(problem, init, tol, max_steps, shared, direction, 1.0, coercive)
 
 
 def mean_curvature_inputs(problem: Problem, start: Params) -> tuple[Float[Array, " m"], Float[Array, " n"]]:

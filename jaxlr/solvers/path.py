@@ -1,10 +1,10 @@
 """Follow a path of penalties, strong to weak: each point starts where the points before it lead.
 
-With t = log l2, the start of a point is the parabola through the last three solutions of its lane,
+With t = log l2, the start of a point is the polynomial through the last (up to four) solutions of its lane,
 
-    x(t) = x_0 + (t - t_0) [x_0, x_1] + (t - t_0) (t - t_1) [x_0, x_1, x_2]        (Newton's divided differences)
+    x(t) = sum_i weight_i x_i        weight_i = prod_{j != i} (t - t_j) / (t_i - t_j)        (Lagrange)
 
-which costs no product with the data and leaves Newton one or two steps. A long path is cut into segments, side by side as
+which costs no product with the data and leaves Newton two steps or so. A long path is cut into segments, side by side as
 further lanes, where there are too few lanes to fill the machine; only their first points start cold. A point that did not
 converge is left out, so that a path goes on from its last healthy point.
 
@@ -12,9 +12,11 @@ Extrapolation along a regularization path: Park & Hastie 2007, Journal of the Ro
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.model import Params
@@ -23,6 +25,8 @@ from jaxlr.status import Status
 
 _LANES = 64  # a machine is busy with so many
 _SHORTEST = 8  # points in a segment, or cold starts outweigh the gain
+_POINTS = 4  # a cubic
+_STEADY = 20.0  # sum of the sizes of the weights; equal steps give 4 + 6 + 4 + 1
 
 
 def follow(
@@ -47,49 +51,63 @@ def follow(
     ordered = jnp.pad(ordered, ((0, 0), (0, num_segments * length - num_points)), mode="edge")
     ordered = ordered.reshape(num_lanes, num_segments, length)
 
-    def point(history: tuple[Array, Array], strengths: Array) -> tuple[tuple[Array, Array], Fit]:
-        times, solutions = history
+    def point(history: Array, strengths: Array) -> tuple[Array, Fit]:
         t = jnp.log(strengths)
-        x = extrapolate(t, times, solutions)
-        fits = fit_lanes(strengths, Params(x[..., :-1], x[..., -1]))
-        healthy = fits.status == Status.CONVERGED
-        x = jnp.concatenate([fits.params.coef, fits.params.intercept[..., None]], axis=-1)
-        times = jnp.where(healthy, jnp.stack([t, times[0], times[1]]), times)
-        solutions = jnp.where(healthy[..., None], jnp.stack([x, solutions[0], solutions[1]]), solutions)
-        return (times, solutions), fits
+        x = extrapolate(t, history[..., -1], history[..., :-1])
+        packed = _pack(fit_lanes(strengths, Params(x[..., :-1], x[..., -1])))
+        rows = packed.value
+        newest = jnp.concatenate([rows[..., :-5], t[..., None]], axis=-1)
+        healthy = rows[..., -2] == Status.CONVERGED
+        return jnp.where(healthy[None, ..., None], jnp.concatenate([newest[None], history[:-1]]), history), packed
 
-    x = jnp.concatenate([start.coef, start.intercept[:, None]], axis=-1)
-    solutions = jnp.broadcast_to(x[:, None, :], (3, num_lanes, num_segments, x.shape[-1]))
-    none_yet = jnp.full((3, num_lanes, num_segments), jnp.nan, l2.dtype)
-    _, fits = jax.lax.scan(point, (none_yet, solutions), jnp.moveaxis(ordered, -1, 0))
+    never = jnp.full((num_lanes, 1), jnp.nan, l2.dtype)
+    history = jnp.concatenate([start.coef, start.intercept[:, None], never], axis=-1)
+    history = jnp.broadcast_to(history[:, None, :], (_POINTS, num_lanes, num_segments, history.shape[-1]))
+    _, packed = jax.lax.scan(point, history, jnp.moveaxis(ordered, -1, 0))
+    rows = jnp.moveaxis(packed.value, 0, 2).reshape(num_lanes, num_segments * length, -1)
+    back = jnp.argsort(order, axis=-1)[..., None]
+    return _unpack(replace(packed, value=jnp.take_along_axis(rows, back, axis=1)))
 
-    back = jnp.argsort(order, axis=-1)
 
-    def restore(leaf: Array) -> Array:
-        leaf = jnp.moveaxis(leaf, 0, 2).reshape(num_lanes, num_segments * length, *leaf.shape[3:])
-        return jnp.take_along_axis(leaf, back.reshape(back.shape + (1,) * (leaf.ndim - 2)), axis=1)
+def _pack(fit: Fit) -> Fit:
+    """All numbers of a model as one row, in the place of its value: they are stored and sorted in one go."""
+    numbers = (fit.params.intercept, fit.value, fit.kkt, fit.gap, fit.status, fit.num_steps)
+    rows = [fit.params.coef, *(number.astype(fit.value.dtype)[..., None] for number in numbers)]
+    return replace(fit, params=None, value=jnp.concatenate(rows, -1), kkt=None, gap=None, status=None, num_steps=None)
 
-    return jax.tree.map(restore, fits)
+
+def _unpack(fit: Fit) -> Fit:
+    intercept, value, kkt, gap, status, num_steps = (fit.value[..., i] for i in range(-6, 0))
+    return replace(
+        fit,
+        params=Params(fit.value[..., :-6], intercept),
+        value=value,
+        kkt=kkt,
+        gap=gap,
+        status=status.astype(jnp.int32),
+        num_steps=num_steps.astype(jnp.int32),
+    )
 
 
 def extrapolate(
-    t: Float[Array, "..."], times: Float[Array, "3 ..."], solutions: Float[Array, "3 ... k"]
+    t: Float[Array, "..."], times: Float[Array, "p ..."], solutions: Float[Array, "p ... k"]
 ) -> Float[Array, "... k"]:
-    """The parabola through the last solutions.
+    """The polynomial through the last solutions.
 
     Args:
         t: log l2 of the next point (...).
-        times: log l2 of the last three, latest first (3, ...), NaN where there was none.
-        solutions: theirs (3, ..., k).
+        times: log l2 of the last ones, latest first (p, ...), NaN where there was none.
+        solutions: theirs (p, ..., k).
 
     Returns:
-        (..., k); the last solution itself where there are not three, points coincide, or the next is far away.
+        (..., k); the last solution itself where points coincide, or the next is too far away for a polynomial.
     """
-    t0, t1, t2 = times
-    secant = (t - t0) / (t0 - t1)
-    bend = (t - t0) * (t - t1) / ((t0 - t2) * (t1 - t2))
-    tilt = bend * (t1 - t2) / (t0 - t1)
-    steady = jnp.abs(secant) + jnp.abs(bend) + jnp.abs(tilt) <= 4  # 3 where steps are equal; not NaN, not infinite
-    secant, bend, tilt = (jnp.where(steady, weight, 0)[..., None] for weight in (secant, bend, tilt))
-    first, second = solutions[0] - solutions[1], solutions[1] - solutions[2]
-    return solutions[0] + (secant + tilt) * first - bend * second
+    known = ~jnp.isnan(times)
+    pairs = np.arange(len(times))
+    others = known[None] & (pairs[:, None] != pairs[None, :]).reshape(len(pairs), len(pairs), *(1,) * t.ndim)
+    factors = (t[None] - times)[None] / (times[:, None] - times[None])
+    weights = jnp.where(known, jnp.prod(jnp.where(others, factors, 1), axis=1), 0)
+    steady = jnp.sum(jnp.abs(weights), axis=0) <= _STEADY  # not NaN, not infinite
+    last = (pairs == 0).astype(times.dtype).reshape(-1, *(1,) * t.ndim)
+    weights = jnp.where((steady & known[0])[None], weights, last)
+    return jnp.sum(weights[..., None] * solutions, axis=0)

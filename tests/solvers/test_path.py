@@ -91,10 +91,16 @@ def test_a_path_in_every_design_and_under_jit(path):
         np.testing.assert_allclose(coef, path.params.coef[0], rtol=0, atol=1e4 * EPS)
 
 
-def test_a_parabola_is_continued_exactly_and_nothing_else_is_guessed():
-    times = np.array([1.0, 2.5, 3.0])
-    parabola = lambda t: np.stack([t**2 - t, 2 * t**2 + 1], axis=-1)  # noqa: E731
-    extrapolated = lambda t, times: extrapolate(*map(jnp.asarray, (t, times, parabola(np.array([1.0, 2.5, 3.0])))))  # noqa: E731
-    np.testing.assert_allclose(extrapolated(0.5, times), parabola(np.float64(0.5)), rtol=64 * EPS)
-    for t, known in [(-50.0, times), (-np.inf, times), (0.5, np.array([1.0, 2.5, np.nan])), (0.5, np.array([1.0, 1.0, 3.0]))]:
-        np.testing.assert_array_equal(extrapolated(t, known), parabola(times)[0])
+@pytest.mark.parametrize("degree", [0, 1, 2])
+def test_a_polynomial_through_all_known_points_is_continued_exactly(degree):
+    times = np.where(np.arange(4) <= degree, [1.0, 2.5, 3.0, 4.0], np.nan)
+    polynomial = lambda t: np.stack([t**degree - 1, 2 * t**degree + 1], axis=-1)  # noqa: E731
+    got = extrapolate(jnp.asarray(0.5), jnp.asarray(times), jnp.asarray(np.nan_to_num(polynomial(times))))
+    np.testing.assert_allclose(got, polynomial(np.float64(0.5)), rtol=0, atol=64 * EPS)
+
+
+@pytest.mark.parametrize("t", [-50.0, -np.inf, 0.5])
+def test_where_points_coincide_or_are_far_nothing_is_guessed(t):
+    times = np.array([1.0, 1.0, 3.0, 4.0]) if t == 0.5 else np.array([1.0, 2.5, 3.0, 4.0])
+    solutions = RNG.standard_normal((4, 2))
+    np.testing.assert_array_equal(extrapolate(*map(jnp.asarray, (t, times, solutions))), solutions[0])
