@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.core import Tracer
 
 
 def program(*static_argnames: str) -> Callable[[Callable], Callable]:
@@ -30,7 +31,7 @@ def program(*static_argnames: str) -> Callable[[Callable], Callable]:
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs)))
+            traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((args, kwargs)))
             return (inner if traced else alone())(*args, **kwargs)
 
         return call

@@ -100,7 +100,7 @@ def _program(
 
     def one(i: Array) -> Fit:
         counts = resample(key, i, m).astype(X.dtype)
-        own = fields | {"sample_weight": counts if s is None else counts * s}
+        own: dict[str, Any] = fields | {"sample_weight": counts if s is None else counts * s}
         w = row_weights(Problem(X, None, sample_weight=own["sample_weight"]))
         own["units"] = units_of(shared, w, settings.fit_intercept)
         if settings.standardize:

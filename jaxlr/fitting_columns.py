@@ -68,10 +68,10 @@ def fit_columns(
         raise ValueError(f"expected batch_size to be an integer >= 1, got {batch_size!r}")
     if unknown := {"init", "solver"} & set(options):
         raise TypeError(f"expected options of fit but {', '.join(sorted(unknown))}: the start is the fit of the covariates")
-    columns = real_array("columns", columns)
-    if columns.ndim != 2:
-        raise ValueError(f"expected columns (k, m), one model each, got shape {columns.shape}")
-    own = checked_arrays({"X": columns[:, :, None]})[0]["X"][:, :, 0]  # a design each
+    given = real_array("columns", columns)
+    if given.ndim != 2:
+        raise ValueError(f"expected columns (k, m), one model each, got shape {given.shape}")
+    own = checked_arrays({"X": given[:, :, None]})[0]["X"][:, :, 0]  # a design each
     k, m = own.shape
     common = jnp.zeros((m, 0), own.dtype) if covariates is None else checked_arrays({"X": covariates})[0]["X"].astype(own.dtype)
     if common.ndim != 2 or common.shape[0] != m:

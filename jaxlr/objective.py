@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.bordered import Bordered, Matrix, times, times_transposed
+from jaxlr.bordered import Bordered, times, times_transposed
 from jaxlr.model import Params
 from jaxlr.numerics import as_floating, curvature, logistic_loss, residual
 
@@ -159,14 +159,14 @@ def hvp(params: Params, problem: Problem, v: Params) -> Params:
     return Params(times_transposed(X, wcdz) + l2 * coef, intercept)
 
 
-def design(problem: Problem) -> Matrix:
+def design(problem: Problem) -> Any:
     """X (m, n) as a floating array: its dtype is the problem's.
 
     Args:
         problem: one problem.
 
     Returns:
-        X, floating.
+        X, floating, or Bordered as it is.
     """
     return problem.X if isinstance(problem.X, Bordered) else as_floating(problem.X)
 

@@ -210,7 +210,8 @@ def measure_jaxlr(letter: str, folder: str) -> dict[str, Any]:
     work = WORKLOADS[letter]
     data = work.data(folder)
     _jaxlr()
-    seconds = []
+    seconds: list[float] = []
+    fit: Any = None
     for k in range(REPEATS + 1):
         start = time.perf_counter()
         fit = jax.block_until_ready(work.fit(data, 1 + 1e-6 * k))
@@ -246,8 +247,9 @@ def measure_peer(letter: str, folder: str, solver: str, tol: float) -> dict[str,
             model.fit(X, y, sample_weight=s)
         return model.coef_[0], float(model.intercept_[0]), len(caught)
 
+    fitted: list[Any] = []
     pool: Any = Parallel(1 if alone else os.cpu_count(), max_nbytes="1M")
-    seconds, fitted = [], []
+    seconds = []
     for k in range(2):
         start = time.perf_counter()
         fitted = pool(delayed(one)(*problem, 1 + 1e-6 * k) for problem in problems)
