@@ -245,7 +245,8 @@ def measure_peer(letter: str, folder: str, solver: str, tol: float) -> dict[str,
         with threadpool_limits(None if alone else 1), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model.fit(X, y, sample_weight=s)
-        return model.coef_[0], float(model.intercept_[0]), len(caught)
+        coef, intercept = np.asarray(model.coef_), np.asarray(model.intercept_)
+        return coef[0], float(intercept[0]), len(caught)
 
     fitted: list[Any] = []
     pool: Any = Parallel(1 if alone else os.cpu_count(), max_nbytes="1M")
