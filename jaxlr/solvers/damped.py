@@ -113,7 +113,7 @@ def minimize(
     max_steps: int,
     shared: Shared,
     direction: Callable[..., Direction],
-    polish: float,
+    polish: float | Float[Array, ""],
     coercive: bool,
 ) -> Solution:
     """Minimize the smooth objective of one problem.
@@ -130,7 +130,7 @@ def minimize(
         max_steps: limit of Newton steps.
         shared: the prepared design of the problem.
         direction: (system, g, z, kkt, jitter, running) to a Direction; what it is where not running does not count.
-        polish: static, <= 1, the share of tol that is asked of the square of the last step.
+        polish: <= 1, the share of tol that is asked of the square of the last step, and of what its direction leaves.
         coercive: static; whether every column is known to have an l2 penalty, so that nothing can be separated.
 
     Returns:
@@ -174,7 +174,7 @@ def minimize(
         longest = jnp.where(state.move < state.reach, 8 * state.move, jnp.inf)  # after a cut
         # The residuals after a full step differ from their linearization by at most max|l'''| / 2 dz^2 <= dz^2 / 20, and so
         # does the KKT residual: a step so small needs no look at where it ends.
-        polished = (reach**2 <= polish * jnp.minimum(tol, 1)) & (found.error <= tol / 2) & (reach <= longest)
+        polished = (reach**2 <= polish * jnp.minimum(tol, 1)) & (found.error <= polish * tol / 2) & (reach <= longest)
         # What the jitter adds to the decrement is that of directions which H does not resolve: the rounding of g, a few eps, on
         # exactly collinear columns (eps / sqrt(jitter)); more is a gradient along nearly collinear ones, and no minimum.
         resolved = found.unresolved <= 8 * eps**0.625
