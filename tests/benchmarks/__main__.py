@@ -11,9 +11,9 @@ if __name__ == "__main__":
     titles = [f"{letter}: {work.title}" for letter, work in engine.WORKLOADS.items()]
     about = "; ".join(["A: the cross-validated sweep", *titles, "rates: 1,000 learning rates against a loop"])
     parser.add_argument("workload", nargs="*", choices=[*names, []], help=about + "; all without a name")
-    parser.add_argument("--reference-data", default="../shared/data", help="folder with files/a9a.npz, for C")
+    parser.add_argument("--reference-data", help="folder with files/a9a.npz, for C")
     arguments = parser.parse_args()
     run = {"A": sweep.main, "rates": learning_rates.main}
-    run |= {letter: partial(engine.main, letter, arguments.reference_data) for letter in engine.WORKLOADS}
-    for name in arguments.workload or names:
+    run |= {letter: partial(engine.main, letter, arguments.reference_data or ".") for letter in engine.WORKLOADS}
+    for name in arguments.workload or [name for name in names if name != "C" or arguments.reference_data]:
         run[name]()

@@ -102,13 +102,14 @@ def measure(side: str) -> dict:
     """Cold and median warm seconds of one side, in this process."""
     run, converged = SIDES[side]()
     *_, l2 = problem()
-    seconds, gradients = [], []
+    seconds, fitted = [], []
     for k in range(REPEATS + 1):
         values = l2 * (1 + 1e-6 * k)
         start = time.perf_counter()
         coef, intercept = run(values)
         seconds.append(time.perf_counter() - start)
-        gradients.append(worst_gradient(coef, intercept, values))
+        fitted.append((coef, intercept, values))
+    gradients = [worst_gradient(*one) for one in fitted]  # not between calls: NumPy's threads spin on for a while
     warm = float(np.median(seconds[1:]))
     return {"cold": seconds[0], "warm": warm, "gradient": max(gradients), "converged": converged()}
 
