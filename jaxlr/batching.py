@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 from jaxlr.checks import CORE_RANK
 from jaxlr.compilation import program
-from jaxlr.designs import fit_design, fit_wide, is_wide
+from jaxlr.designs import fit_design, fit_wide, is_wide, loop
 from jaxlr.objective import Problem, row_weights
 from jaxlr.preprocessing import column_moments
 from jaxlr.result import Fit
@@ -22,6 +22,7 @@ from jaxlr.solvers.certified import Settings
 
 _CORE_RANK = CORE_RANK | {"present": 1, "sd": 1}
 _SHORTEST_PATH = 8
+_LARGE_DESIGN = 2**20  # bytes
 
 
 @program("batch", "settings")
@@ -60,8 +61,9 @@ def fit_batch(arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], sett
     wide = is_wide(arrays, settings.standardize)
     fit_models = fit_wide if wide else fit_design
     mapped = functools.partial(fit_models, own=own, num_lanes=num_lanes, has_path=bool(path), tol=tol, settings=settings)
+    across = loop if _stay_in_cache(fields["X"]) else jax.vmap
     for axis in reversed(range(len(designs))):
-        mapped = jax.vmap(mapped, in_axes=({name: 0 if varies[axis] else None for name, (_, varies, _) in arranged.items()},))
+        mapped = across(mapped, in_axes=({name: 0 if varies[axis] else None for name, (_, varies, _) in arranged.items()},))
     fits = mapped({name: value for name, (value, _, _) in arranged.items()})
 
     def restore(leaf: Array) -> Array:
@@ -70,6 +72,12 @@ def fit_batch(arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], sett
         return jnp.moveaxis(leaf, axes, designs + lanes + path)
 
     return jax.tree.map(restore, fits)
+
+
+def _stay_in_cache(X: Array) -> bool:
+    """Whether designs come one after the other: on CPU, those so large that side by side each step would stream them from
+    memory, while one alone stays near the cores."""
+    return jax.default_backend() == "cpu" and X.shape[-2] * X.shape[-1] * X.dtype.itemsize >= _LARGE_DESIGN
 
 
 def _is_path(fields: dict[str, Array], axis: int) -> bool:

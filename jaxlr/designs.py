@@ -52,7 +52,7 @@ def fit_design(
     axes = {name: 0 if own[name] else None for name in fields}
 
     # Without the products, dense models that share a design would each copy it: they run one after the other.
-    across = _loop if dense and shared.products is None and num_lanes > 1 else jax.vmap
+    across = loop if dense and shared.products is None and num_lanes > 1 else jax.vmap
 
     def fit_lanes(l2: Array, start: Params | None) -> Fit:
         """l2 and start (L, S) or (L,) to Fit of that shape."""
@@ -219,8 +219,16 @@ def _with_lanes(value: Array, own: bool, num_lanes: int) -> Array:
     return value if own else jnp.broadcast_to(value, (num_lanes, *value.shape))
 
 
-def _loop(function: Callable, in_axes: tuple[dict[str, int | None], int, int]) -> Callable:
-    """`jax.vmap` one after the other, with the same axes."""
+def loop(function: Callable, in_axes: tuple[Any, ...]) -> Callable:
+    """`jax.vmap` one after the other, with the same axes.
+
+    Args:
+        function: of fields by name, and more arguments.
+        in_axes: 0 or None for each field, and 0 for the others.
+
+    Returns:
+        The mapped function.
+    """
 
     def looped(fields: dict[str, Any], *mapped: Any) -> Any:
         same = {name: value for name, value in fields.items() if in_axes[0][name] is None}

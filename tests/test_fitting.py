@@ -255,6 +255,17 @@ def test_models_that_share_a_large_design_run_without_copies_of_it(monkeypatch):
     assert_same_models(got, expected)
 
 
+def test_large_designs_one_after_the_other_are_the_same_models(monkeypatch):
+    designs, labels = np.stack([X, 2 * X, X - 1]), np.stack([Y, 1 - Y])[:, None]
+    expected = fit(designs, labels, l2=0.1)
+    monkeypatch.setattr("jaxlr.batching._LARGE_DESIGN", 0)
+    jax.clear_caches()
+    got = fit(designs, labels, l2=0.1)
+    jax.clear_caches()
+    assert got.kkt.shape == (2, 3)
+    assert_same_models(got, expected)
+
+
 def count_traces(function):
     """How often jit traces the solver while the function runs."""
     calls = []
