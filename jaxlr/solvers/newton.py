@@ -29,7 +29,6 @@ def solve(
         tol: on the KKT residual.
         max_steps: limit of Newton steps.
         shared: the prepared design of the problem.
-
         coercive: static; whether every column is known to have an l2 penalty.
 
     Returns:

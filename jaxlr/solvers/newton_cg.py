@@ -46,7 +46,6 @@ def solve(
         tol: on the KKT residual.
         max_steps: limit of Newton steps.
         shared: the prepared design of the problem, with `low` and `inverse`.
-
         coercive: static; whether every column is known to have an l2 penalty.
 
     Returns:
