@@ -6,6 +6,8 @@ without an axis is shared along it and never copied.
 """
 
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +44,7 @@ def fit_batch(arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], sett
     fields = {name: _full_rank(value, _CORE_RANK[name], len(batch)) for name, value in fields.items()}
     axes = list(range(len(batch)))
     designs = [axis for axis in axes if fields["X"].shape[axis] > 1]
-    path = [axis for axis in axes[-1:] if _is_path(fields, axis)]
+    path = [axis for axis in axes[-1:] if is_path({name: value.shape[axis] for name, value in fields.items()})]
     lanes = [axis for axis in axes if axis not in designs + path]
     num_lanes = int(np.prod([batch[axis] for axis in lanes], dtype=int))
 
@@ -61,7 +63,7 @@ def fit_batch(arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], sett
     wide = is_wide(arrays, settings.standardize)
     fit_models = fit_wide if wide else fit_design
     mapped = functools.partial(fit_models, own=own, num_lanes=num_lanes, has_path=bool(path), tol=tol, settings=settings)
-    across = loop if _stay_in_cache(fields["X"]) else jax.vmap
+    across = loop if stay_in_cache(fields["X"]) else jax.vmap
     for axis in reversed(range(len(designs))):
         mapped = across(mapped, in_axes=({name: 0 if varies[axis] else None for name, (_, varies, _) in arranged.items()},))
     fits = mapped({name: value for name, (value, _, _) in arranged.items()})
@@ -74,16 +76,29 @@ def fit_batch(arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], sett
     return jax.tree.map(restore, fits)
 
 
-def _stay_in_cache(X: Array) -> bool:
+def stay_in_cache(X: Any) -> bool:
     """Whether designs come one after the other: on CPU, those so large that side by side each step would stream them from
-    memory, while one alone stays near the cores."""
+    memory, while one alone stays near the cores.
+
+    Args:
+        X: (..., m, n).
+
+    Returns:
+        True or False, known outside jit.
+    """
     return jax.default_backend() == "cpu" and X.shape[-2] * X.shape[-1] * X.dtype.itemsize >= _LARGE_DESIGN
 
 
-def _is_path(fields: dict[str, Array], axis: int) -> bool:
-    """Whether the axis is long enough for a path, and l2 alone varies along it."""
-    varying = {name for name, value in fields.items() if value.shape[axis] > 1}
-    return varying == {"l2"} and fields["l2"].shape[axis] >= _SHORTEST_PATH
+def is_path(sizes: Mapping[str, int]) -> bool:
+    """Whether an axis is long enough for a path, and l2 alone varies along it.
+
+    Args:
+        sizes: of every field along the last batch axis.
+
+    Returns:
+        True or False, known outside jit.
+    """
+    return {name for name, size in sizes.items() if size > 1} == {"l2"} and sizes["l2"] >= _SHORTEST_PATH
 
 
 def _full_rank(value: Array, core_rank: int, batch_rank: int) -> Array:

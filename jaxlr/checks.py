@@ -14,15 +14,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.experimental import multihost_utils
 from jax.typing import ArrayLike
 
 Data = ArrayLike | Sequence[Any]  # at the edge nested lists are arrays too
-CORE_RANK = {"X": 2, "y": 1, "sample_weight": 1, "offset": 1, "penalty_factor": 1, "l1": 0, "l2": 0, "coef": 1, "intercept": 0}
+CORE_AXES = {"X": "mn", "y": "m", "sample_weight": "m", "offset": "m", "penalty_factor": "n", "l1": "", "l2": ""}
+CORE_AXES |= {"coef": "n", "intercept": ""}
+CORE_RANK = {name: len(axes) for name, axes in CORE_AXES.items()}
 _NOT_NEGATIVE = ("sample_weight", "l1", "l2", "penalty_factor")
 
 
 def checked_arrays(fields: Mapping[str, Data | None]) -> tuple[dict[str, jax.Array], tuple[int, ...]]:
-    """Check the fields of a fit and bring them to one dtype.
+    """Check the fields of a fit and bring them to one dtype, on the device.
 
     Args:
         fields: by name, each with its core axes last and batch axes in front; absent ones are None.
@@ -31,19 +34,36 @@ def checked_arrays(fields: Mapping[str, Data | None]) -> tuple[dict[str, jax.Arr
         The present fields as arrays of X's dtype, and the batch shape to which they all broadcast.
 
     Raises:
+        TypeError, ValueError: as `checked`.
+    """
+    given, dtype, batch = checked(fields)
+    return {name: jnp.asarray(value, dtype) for name, value in given.items()}, batch
+
+
+def checked(fields: Mapping[str, Data | None]) -> tuple[dict[str, Any], jnp.dtype, tuple[int, ...]]:
+    """Check the fields of a fit, and leave them where and as they are.
+
+    Args:
+        fields: by name, each with its core axes last and batch axes in front; absent ones are None.
+
+    Returns:
+        The present fields as NumPy or JAX arrays, the dtype of X, to which they are to be brought, and the batch shape to
+        which they all broadcast.
+
+    Raises:
         TypeError: something is not a real array.
         ValueError: shapes or batch axes do not fit together, data are empty, or a value is out of its range.
     """
     required = {"X", "y", "l1", "l2", "coef", "intercept"}
     if absent := [name for name in fields if name in required and fields[name] is None]:
         raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
-    given = {name: real_array(name, value) for name, value in fields.items() if value is not None}
+    given = {name: _at_hand(name, real_array(name, value)) for name, value in fields.items() if value is not None}
     dtype = _dtype_of_design(given["X"])
     batch = _check_shapes(given)
     for name, value in given.items():
-        if is_concrete(value):
+        if is_concrete(value) and not (name == "X" and _all_finite(value)):
             _check_values(name, value, dtype)
-    return {name: jnp.asarray(value, dtype) for name, value in given.items()}, batch
+    return given, dtype, batch
 
 
 def is_concrete(value: object) -> bool:
@@ -72,8 +92,12 @@ def check_classes(y: Data, sample_weight: Data | None, fit_intercept: bool, pena
     """
     if not (is_concrete(y) and is_concrete(sample_weight)):
         return
-    y = np.asarray(y, float)
-    s = np.ones(y.shape[-1:]) if sample_weight is None else np.asarray(sample_weight, float)
+    y = np.asarray(y)
+    s = np.ones(np.shape(y)[-1:]) if sample_weight is None else np.asarray(sample_weight)
+    first = [a[(0,) * (a.ndim - 1)] for a in (y, s)]
+    if all(np.any((first[1] > 0) & has) for has in (first[0] > 0, first[0] < 1)):
+        return
+    y, s = y.astype(float), s.astype(float)
     if not np.any(s != 0):
         raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")
     ones = np.einsum("...m,...m->...", (s > 0).astype(float), (y > 0).astype(float))
@@ -110,6 +134,13 @@ def real_array(name: str, value: Data) -> Any:
         hint = "; encode the classes as 0 and 1" if name == "y" else "; convert it to float first"
         raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}{hint}")
     return raw
+
+
+def _at_hand(name: str, value: Any) -> Any:
+    """Of arrays that lie on several processes only a design stays there."""
+    if name == "X" or not isinstance(value, jax.Array) or not is_concrete(value) or value.is_fully_addressable:
+        return value
+    return multihost_utils.process_allgather(value, tiled=True)
 
 
 def check_key(key: object) -> None:
@@ -197,6 +228,15 @@ def _check_shapes(given: Mapping[str, Data]) -> tuple[int, ...]:
     if 0 in batch:
         raise ValueError(f"expected at least one model, got batch shape {batch}")
     return batch
+
+
+def _all_finite(value: Any) -> bool:
+    """A sum that is finite proves it in one pass, wherever the numbers lie; one that is not proves nothing."""
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        return True
+    wide = value.dtype if value.dtype.itemsize > 2 else np.dtype(np.float32)
+    with jax.ensure_compile_time_eval(), np.errstate(invalid="ignore", over="ignore"):
+        return bool(np.isfinite((jnp if isinstance(value, jax.Array) else np).sum(value, dtype=wide)))
 
 
 def _check_values(name: str, raw: Data, dtype: jnp.dtype) -> None:

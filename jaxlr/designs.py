@@ -4,7 +4,7 @@ Models of one design differ in weights, labels, offsets and penalties; they are 
 they share. A path of penalties is followed in each lane.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -77,7 +77,7 @@ def fit_design(
     return follow(fit_lanes, strengths, start, in_segments=dense)
 
 
-def is_wide(arrays: dict[str, Array], standardize: bool) -> bool:
+def is_wide(arrays: Mapping[str, Any], standardize: bool) -> bool:
     """Whether m columns can stand for n: more columns than rows, all with the same penalty in all models.
 
     Args:
@@ -236,6 +236,31 @@ def loop(function: Callable, in_axes: tuple[Any, ...]) -> Callable:
         return jax.lax.map(lambda lane: function(same | lane[0], *lane[1:]), (differing, *mapped))
 
     return looped
+
+
+def in_groups(function: Callable, mapped: Any, size: int) -> Any:
+    """`jax.vmap` over groups of at most so many, one group after the other.
+
+    Args:
+        function: of one slice.
+        mapped: a pytree with one leading axis (k, ...).
+        size: static, >= 1.
+
+    Returns:
+        The results (k, ...).
+    """
+    k = jax.tree.leaves(mapped)[0].shape[0]
+    num_groups = -(-k // size)
+    if num_groups == 1:
+        return jax.vmap(function)(mapped)
+    size = -(-k // num_groups)
+
+    def grouped(leaf: Array) -> Array:
+        filled = jnp.pad(leaf, [(0, num_groups * size - k)] + [(0, 0)] * (leaf.ndim - 1), mode="edge")
+        return filled.reshape(num_groups, size, *leaf.shape[1:])
+
+    results = jax.lax.map(jax.vmap(function), jax.tree.map(grouped, mapped))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:k], results)
 
 
 def products_fit(m: int, k: int, designs: int, itemsize: int) -> bool:

@@ -3,23 +3,22 @@
     minimize  sum_i s_i l(z_i, y_i) / sum_i s_i + sum_j f_j (l1 |coef_j| + l2 / 2 coef_j^2)
     z_i = X_i . coef + intercept + offset_i,        l(z, y) = log(1 + exp(z)) - y z
 
-Checks on the host, and the choice of a solver; `jaxlr.batching` does the rest in one compiled program.
+`jaxlr.arguments` checks what comes in and chooses the solver, `jaxlr.running` cuts a large batch into chunks, and
+`jaxlr.batching` fits a chunk in one compiled program.
 """
 
-import jax.numpy as jnp
-import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array
+import inspect
+from typing import Any
 
+from jax.sharding import Mesh
+from jax.typing import ArrayLike
+
+from jaxlr.arguments import prepare
 from jaxlr.batching import fit_batch
-from jaxlr.checks import Data, check_classes, checked_arrays, is_concrete
-from jaxlr.designs import is_wide, products_fit
+from jaxlr.checks import Data
 from jaxlr.model import Params
 from jaxlr.result import Fit
-from jaxlr.solvers.certified import SOLVERS, Settings
-
-_DEFAULT_MAX_STEPS = 200
-_FEW_COLUMNS = 64  # up to here a Hessian costs no more than the 10 to 20 products that conjugate gradients take instead
+from jaxlr.running import run
 
 
 def fit(
@@ -37,6 +36,9 @@ def fit(
     solver: str = "auto",
     tol: ArrayLike | None = None,
     max_steps: int | None = None,
+    batch_size: int | None = None,
+    mesh: Mesh | None = None,
+    progress: bool = False,
 ) -> Fit:
     """Fit logistic regressions; every model comes back with the evidence that it converged.
 
@@ -61,6 +63,10 @@ def fit(
             shapes; the Fit says which.
         tol: on the KKT residual, > 0; None is 1e-10 in float64 and 1e-5 in float32.
         max_steps: static, from 1 to 2**31 - 1; None is 200.
+        batch_size: static, models at a time; None is as many as are worth their memory, and fit into what the device has
+            free. The answer does not depend on it beyond tol. Under jit the whole call is one program.
+        mesh: static, devices to spread the models over; an axis named "rows" spreads the rows of X. None is one device.
+        progress: static; True shows a bar on stderr, with the models done and failed.
 
     Returns:
         Fit, its fields with the batch shape in front.
@@ -69,6 +75,8 @@ def fit(
         TypeError: an argument has the wrong type.
         ValueError: shapes do not fit, labels outside [0, 1], a negative weight or penalty; or NaN, one class, no weight
             in the whole call. In some members of a batch only, these are the status NONFINITE or INVALID of the members.
+        MemoryError: a chunk needs more than the device has free; nothing was allocated.
+        KeyboardInterrupt: between chunks; its attribute `fit` is the Fit so far, NOT_RUN where models were not reached.
 
     Example:
         >>> import numpy as np
@@ -80,98 +88,22 @@ def fit(
         Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2009), eqs. 4.20 to 4.26 (Newton), and 18.11
         for the l2 penalty; the certificates are in `jaxlr.kkt_residual` and `jaxlr.duality_gap`.
     """
-    return fit_batch(
-        *prepare(
-            X,
-            y,
-            sample_weight=sample_weight,
-            offset=offset,
-            l1=l1,
-            l2=l2,
-            penalty_factor=penalty_factor,
-            fit_intercept=fit_intercept,
-            standardize=standardize,
-            init=init,
-            solver=solver,
-            tol=tol,
-            max_steps=max_steps,
-        )
-    )
+    call = prepare(locals())
+    return run(fit_batch, call.fields, call.tol, (call.settings,), call)
 
 
-def prepare(
-    X: Data,
-    y: Data,
-    *,
-    sample_weight: Data | None = None,
-    offset: Data | None = None,
-    l1: Data = 0.0,
-    l2: Data = 0.0,
-    penalty_factor: Data | None = None,
-    fit_intercept: bool = True,
-    standardize: bool = False,
-    init: Params | None = None,
-    solver: str = "auto",
-    tol: ArrayLike | None = None,
-    max_steps: int | None = None,
-    models_per_problem: int = 1,
-) -> tuple[dict[str, Array], Array, tuple[int, ...], Settings]:
-    """Check the arguments of `fit`.
+def with_defaults(**arguments: Any) -> dict[str, Any]:
+    """The arguments of a call of `fit`, those that were left out with their defaults.
 
     Args:
-        X: and all others, as in `fit`.
-        models_per_problem: how many models will share each design beyond the batch, for the choice of the solver.
+        **arguments: of `fit`, by name.
 
     Returns:
-        Fields by name, tol, batch shape, and what is static.
+        All of them.
 
     Raises:
-        TypeError, ValueError: as `fit`.
+        TypeError: `fit` has no such argument.
     """
-    for name, switch in (("fit_intercept", fit_intercept), ("standardize", standardize)):
-        if not isinstance(switch, (bool, np.bool_)):
-            raise TypeError(f"expected {name} to be True or False, known outside jit, got {switch!r}")
-    if solver not in ("auto", *SOLVERS):
-        raise ValueError(f'expected solver "auto", {", ".join(map(repr, SOLVERS))}, got {solver!r}')
-    max_steps = _DEFAULT_MAX_STEPS if max_steps is None else max_steps
-    if not isinstance(max_steps, (int, np.integer)) or isinstance(max_steps, bool) or not 1 <= max_steps < 2**31:
-        raise ValueError(f"expected max_steps to be an integer from 1 to 2**31 - 1, got {max_steps!r}")
-    if not is_concrete(l1) or np.any(np.asarray(l1) != 0):
-        raise ValueError("expected l1 = 0, known outside jit: the l1 penalty is not available yet; use l2")
-    if init is not None and not isinstance(init, Params):
-        raise TypeError(f"expected init to be jaxlr.Params(coef, intercept), got {type(init).__name__}")
-    start = {} if init is None else {"coef": init.coef, "intercept": init.intercept}
-    data = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset, "l1": l1, "l2": l2}
-    arrays, batch = checked_arrays(data | {"penalty_factor": penalty_factor} | start)
-    del arrays["l1"]  # known to be 0: the smooth program
-    if arrays["X"].shape[-1] == 0 and not fit_intercept:
-        raise ValueError("expected a column or an intercept, got X without columns and fit_intercept=False")
-    penalized = failed = None
-    if is_concrete(l2) and is_concrete(penalty_factor):
-        factor = np.ones(1) if penalty_factor is None else np.asarray(penalty_factor)
-        penalized = (np.asarray(l2) > 0) & np.all(factor > 0, axis=-1)
-        failed = np.isnan(np.asarray(l2, float)) | np.isnan(factor).any(axis=-1)
-    check_classes(y, sample_weight, fit_intercept, penalized)
-    if solver == "auto":
-        n = min(arrays["X"].shape[-2:]) if is_wide(arrays, standardize) else arrays["X"].shape[-1]
-        solver = _chosen(arrays["X"], n, models_per_problem * int(np.prod(batch, dtype=int)), bool(fit_intercept))
-    # A NaN does not count: the other members run the same program beside it as without it.
-    coercive = penalized is not None and not standardize and bool(np.all(penalized | failed))
-    settings = Settings(bool(fit_intercept), bool(standardize), int(max_steps), solver, coercive)
-    return arrays, _checked_tol(tol, arrays["X"].dtype), batch, settings
-
-
-def _chosen(X: Array, n: int, num_models: int, fit_intercept: bool) -> str:
-    """By shapes alone: Hessians for a model alone, and for few columns; else conjugate gradients."""
-    m, designs = X.shape[-2], int(np.prod(X.shape[:-2], dtype=int))
-    alone = num_models == designs
-    few = n <= _FEW_COLUMNS and products_fit(m, n + fit_intercept, designs, X.dtype.itemsize)
-    return "newton" if alone or few else "newton_cg"
-
-
-def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array:
-    if tol is None:
-        tol = 1e-10 if dtype == jnp.float64 else 1e-5
-    if is_concrete(tol) and not (np.ndim(tol) == 0 and np.asarray(tol) > 0):
-        raise ValueError(f"expected tol to be one number > 0, got {tol!r}")
-    return jnp.asarray(tol, dtype)
+    bound = inspect.signature(fit).bind(**arguments)
+    bound.apply_defaults()
+    return bound.arguments

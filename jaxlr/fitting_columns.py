@@ -9,22 +9,23 @@ copied (`jaxlr.bordered`). Every model starts from the fit of the covariates alo
 from dataclasses import replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxlr.checks import Data, checked_arrays, real_array
+from jaxlr.arguments import prepare
+from jaxlr.checks import Data, checked, real_array
 from jaxlr.compilation import program
-from jaxlr.fitting import fit, prepare
+from jaxlr.designs import in_groups
+from jaxlr.fitting import fit, with_defaults
+from jaxlr.memory import models_side_by_side
 from jaxlr.model import Params
 from jaxlr.objective import Problem, row_weights
 from jaxlr.preprocessing import column_moments
 from jaxlr.result import Fit
+from jaxlr.running import run
 from jaxlr.solvers.certified import Settings, fit_one
 from jaxlr.solvers.shared import share, share_own, units_of
-
-_NUMBERS = 2**19  # of a chunk of columns: four megabytes of float64 stay near a core
 
 
 def fit_columns(
@@ -33,7 +34,6 @@ def fit_columns(
     *,
     covariates: Data | None = None,
     penalty_factor: Data | None = None,
-    batch_size: int | None = None,
     **options: Any,
 ) -> Fit:
     """Fit one model per column.
@@ -43,17 +43,14 @@ def fit_columns(
         y: labels (m,), 0/1 or soft.
         covariates: (m, c), in every model; None is none.
         penalty_factor: (c + 1,) >= 0, that of the own column last; None is 1.
-        batch_size: static, models at a time, >= 1; None is as many as keep their columns at 4 MB of float64. The answer does
-            not depend on it beyond tol.
-        **options: further arguments of `jaxlr.fit`: sample_weight (m,), offset (m,), l2 (), fit_intercept, standardize,
-            tol, max_steps.
+        **options: further arguments of `jaxlr.fit`, without init and solver: sample_weight (m,), offset (m,), l2 () and so on.
 
     Returns:
         Fit (k,), with coef (k, c + 1), the own column's last. A column that separates the classes, or is not finite, says so
         in the status of its model.
 
     Raises:
-        TypeError, ValueError: as `jaxlr.fit`; axes that do not fit.
+        TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; axes that do not fit.
 
     Example:
         >>> import numpy as np
@@ -64,16 +61,14 @@ def fit_columns(
     References:
         Balding 2006, Nature Reviews Genetics 7, box 3 (association tests by logistic regression with covariates).
     """
-    if batch_size is not None and (not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
-        raise ValueError(f"expected batch_size to be an integer >= 1, got {batch_size!r}")
     if unknown := {"init", "solver"} & set(options):
         raise TypeError(f"expected options of fit but {', '.join(sorted(unknown))}: the start is the fit of the covariates")
     given = real_array("columns", columns)
     if given.ndim != 2:
         raise ValueError(f"expected columns (k, m), one model each, got shape {given.shape}")
-    own = checked_arrays({"X": given[:, :, None]})[0]["X"][:, :, 0]  # a design each
-    k, m = own.shape
-    common = jnp.zeros((m, 0), own.dtype) if covariates is None else checked_arrays({"X": covariates})[0]["X"].astype(own.dtype)
+    own, dtype, _ = checked({"X": given[:, :, None]})  # a design each
+    (k, m), own = given.shape, own["X"][:, :, 0]
+    common = np.zeros((m, 0)) if covariates is None else checked({"X": covariates})[0]["X"]
     if common.ndim != 2 or common.shape[0] != m:
         hint = "; the axes look transposed, pass columns.T" if common.shape[:1] == (k,) or np.shape(y)[-1:] == (k,) else ""
         raise ValueError(f"expected covariates (m, c) with m = {m} as in columns (k, m), got shape {common.shape}{hint}")
@@ -81,30 +76,27 @@ def fit_columns(
     factor = np.ones(c + 1) if penalty_factor is None else penalty_factor
     if np.shape(factor) != (c + 1,):
         raise ValueError(f"expected penalty_factor ({c + 1},), the own column's last, got shape {np.shape(factor)}")
-    one = jnp.concatenate([common, own[0][:, None]], axis=1)  # stands for all of them in the checks
-    arrays, tol, batch, settings = prepare(jnp.where(jnp.isfinite(one), one, 0), y, penalty_factor=factor, **options)
-    if batch:
-        raise ValueError(f"expected one problem beside the columns, got batch axes {batch}")
-    start = Params(jnp.zeros(c, own.dtype), jnp.zeros((), own.dtype))
-    if c or settings.fit_intercept:
-        start = fit(common, y, penalty_factor=arrays["penalty_factor"][:c], **options).params
-    size = min(max(_NUMBERS // m, 1) if batch_size is None else int(batch_size), k)
-    del arrays["X"]
-    return _program(own, common, arrays, start, tol, size, settings)
+    common = jnp.asarray(common, dtype)
+    one = jnp.concatenate([common, jnp.asarray(own[0], dtype)[:, None]], axis=1)  # stands for all of them in the checks
+    one = jnp.where(jnp.isfinite(one), one, 0)
+    call = prepare(with_defaults(X=one, y=y, penalty_factor=factor, **options))
+    if call.batch:
+        raise ValueError(f"expected one problem beside the columns, got batch axes {call.batch}")
+    arrays = {name: jnp.asarray(value, dtype) for name, value in call.fields.items() if name != "X"}
+    start = Params(jnp.zeros(c, dtype), jnp.zeros((), dtype))
+    if c or call.settings.fit_intercept:
+        alone = {"penalty_factor": arrays["penalty_factor"][:c], "batch_size": None, "mesh": None, "progress": False}
+        start = fit(common, y, **options | alone).params
+    many = call._replace(batch=(k,), needs=call.needs._replace(own=m))
+    return run(_program, {"column": own}, (common, arrays, start, call.tol), (call.settings,), many, {"column": "m"})
 
 
-@program("batch_size", "settings")
-def _program(
-    columns: Array,
-    common: Array,
-    arrays: dict[str, Array],
-    start: Params,
-    tol: Array,
-    batch_size: int,
-    settings: Settings,
-) -> Fit:
-    """Chunks one after the other, the models of a chunk side by side; inside, the own column comes first."""
-    k, m = columns.shape
+@program("batch", "settings")
+def _program(fields: dict[str, Array], shared: Any, batch: tuple[int, ...], settings: Settings) -> Fit:
+    """The models of a chunk, those side by side that are worth their memory; inside, the own column comes first."""
+    del batch
+    common, arrays, start, tol = shared
+    columns, m = fields["column"], common.shape[0]
     s = arrays.get("sample_weight")
     present = None if s is None else s > 0
     own_first = jnp.roll(arrays["penalty_factor"], 1)
@@ -120,9 +112,6 @@ def _program(
             mine["sd"] = jnp.append(column_moments(own[:, None], w)[1], column_moments(common, w)[1])
         return fit_one(mine, begin, design, tol, settings._replace(solver="newton"))
 
-    num_chunks = -(-k // batch_size)
-    filled = jnp.pad(columns, ((0, num_chunks * batch_size - k), (0, 0)), mode="edge")
-    fits = jax.lax.map(jax.vmap(one), filled.reshape(num_chunks, batch_size, m))
-    fits = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:k], fits)
+    fits = in_groups(one, columns, models_side_by_side(m))
     coef = jnp.roll(fits.params.coef, -1, axis=-1)
     return replace(fits, params=Params(coef, fits.params.intercept))

@@ -1,0 +1,124 @@
+"""The arguments of a fit: checked on the host, and the solver chosen by shapes."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array
+
+from jaxlr.batching import is_path, stay_in_cache
+from jaxlr.checks import CORE_RANK, Data, check_classes, check_count, checked, is_concrete
+from jaxlr.designs import is_wide, products_fit
+from jaxlr.devices import check_mesh
+from jaxlr.memory import Needs
+from jaxlr.model import Params
+from jaxlr.running import Call
+from jaxlr.solvers.certified import SOLVERS, Settings
+
+_DEFAULT_MAX_STEPS = 200
+_FEW_COLUMNS = 64  # up to here a Hessian costs no more than the 10 to 20 products that conjugate gradients take instead
+
+
+def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
+    """Check the arguments of a fit.
+
+    Args:
+        given: all arguments of `jaxlr.fit`, by name.
+        models_per_problem: how many models will share each design beyond the batch.
+
+    Returns:
+        Call.
+
+    Raises:
+        TypeError, ValueError: as `jaxlr.fit`.
+    """
+    _check_switches(given)
+    init = given["init"]
+    start = {} if init is None else {"coef": init.coef, "intercept": init.intercept}
+    data = {name: given[name] for name in ("X", "y", "sample_weight", "offset", "l1", "l2", "penalty_factor")}
+    fields, dtype, batch = checked(data | start)
+    del fields["l1"]  # known to be 0: the smooth program
+    X, fit_intercept, standardize = fields["X"], bool(given["fit_intercept"]), bool(given["standardize"])
+    if X.shape[-1] == 0 and not fit_intercept:
+        raise ValueError("expected a column or an intercept, got X without columns and fit_intercept=False")
+    if given["mesh"] is not None:
+        check_mesh(given["mesh"], X.shape[-2])
+    penalized, coercive = _penalized(given["l2"], given["penalty_factor"])
+    check_classes(fields["y"], fields.get("sample_weight"), fit_intercept, penalized)
+
+    m, n = X.shape[-2:]
+    k = (min(m, n) if is_wide(fields, standardize) else n) + fit_intercept
+    designs = int(np.prod(X.shape[:-2], dtype=int))
+    num_models = models_per_problem * int(np.prod(batch, dtype=int))
+    products = products_fit(m, k, designs, dtype.itemsize)
+    few = k - fit_intercept <= _FEW_COLUMNS and products
+    chosen = "newton" if num_models == designs or few else "newton_cg"
+    solver = chosen if given["solver"] == "auto" else given["solver"]
+    max_steps = _DEFAULT_MAX_STEPS if given["max_steps"] is None else int(given["max_steps"])
+    settings = Settings(fit_intercept, standardize, max_steps, solver, coercive and not standardize)
+
+    lengths = {name: value.shape[value.ndim - CORE_RANK[name] :] for name, value in fields.items()}
+    own = [int(np.prod(lengths[name])) for name, value in fields.items() if name != "X" and value.ndim > CORE_RANK[name]]
+    dense = solver == "newton"
+    needs = Needs(
+        m=m,
+        n=n,
+        own=sum(own),
+        hessian=k if dense else 0,
+        preconditioner=0 if dense else k,
+        products=dense and products and num_models > designs,
+        designs=0 if designs == 1 else 1 if stay_in_cache(X) else None,
+        itemsize=dtype.itemsize,
+    )
+    last = {name: (1, *value.shape[: value.ndim - CORE_RANK[name]])[-1] for name, value in fields.items()}
+    return Call(
+        fields=fields,
+        dtype=dtype,
+        tol=_checked_tol(given["tol"], dtype),
+        batch=batch,
+        has_path=bool(batch) and is_path(last),
+        settings=settings,
+        needs=needs,
+        batch_size=None if given["batch_size"] is None else int(given["batch_size"]),
+        mesh=given["mesh"],
+        progress=bool(given["progress"]),
+    )
+
+
+def _check_switches(given: dict[str, Any]) -> None:
+    """What is static."""
+    for name in ("fit_intercept", "standardize", "progress"):
+        if not isinstance(given[name], (bool, np.bool_)):
+            raise TypeError(f"expected {name} to be True or False, known outside jit, got {given[name]!r}")
+    if given["solver"] not in ("auto", *SOLVERS):
+        raise ValueError(f'expected solver "auto", {", ".join(map(repr, SOLVERS))}, got {given["solver"]!r}')
+    max_steps = given["max_steps"]
+    whole = isinstance(max_steps, (int, np.integer)) and not isinstance(max_steps, bool)
+    if max_steps is not None and not (whole and 1 <= max_steps < 2**31):
+        raise ValueError(f"expected max_steps to be an integer from 1 to 2**31 - 1, got {max_steps!r}")
+    if given["batch_size"] is not None:
+        check_count("batch_size", given["batch_size"], 1)
+    if not is_concrete(given["l1"]) or np.any(np.asarray(given["l1"]) != 0):
+        raise ValueError("expected l1 = 0, known outside jit: the l1 penalty is not available yet; use l2")
+    if given["init"] is not None and not isinstance(given["init"], Params):
+        raise TypeError(f"expected init to be jaxlr.Params(coef, intercept), got {type(given['init']).__name__}")
+
+
+def _penalized(l2: Data, penalty_factor: Data | None) -> tuple[np.ndarray | None, bool]:
+    """Whether every column has a penalty: by member, None where that is not known; and in all members."""
+    if not (is_concrete(l2) and is_concrete(penalty_factor)):
+        return None, False
+    factor = np.ones(1) if penalty_factor is None else np.asarray(penalty_factor)
+    penalized = np.asarray((np.asarray(l2) > 0) & np.all(factor > 0, axis=-1))
+    # A NaN does not count: the other members run the same program beside it as without it.
+    failed = np.isnan(np.asarray(l2, float)) | np.isnan(factor).any(axis=-1)
+    return penalized, bool(np.all(penalized | failed))
+
+
+def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array:
+    if tol is None:
+        tol = 1e-10 if dtype == jnp.float64 else 1e-5
+    if is_concrete(tol) and not (np.ndim(tol) == 0 and np.asarray(tol) > 0):
+        raise ValueError(f"expected tol to be one number > 0, got {tol!r}")
+    return jnp.asarray(tol, dtype)

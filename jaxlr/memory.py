@@ -1,0 +1,129 @@
+"""What a chunk of models needs, what the device has, and the largest chunk that is worth its memory.
+
+The estimate counts numbers, for m rows, k columns with the intercept, D designs and L models side by side:
+
+    D (6 m k + 3 m k (k + 1) / 2)           working columns; for few columns the products of their pairs
+    L (24 m + 4 k^2 + 32 k)                 logits, residuals, weights; Hessian and factor; states
+    3 (k + 8)                               results of every model, on their way out
+
+and the fields of the chunk twice, as they came and as they are. A benchmark holds it against the peak of a process.
+"""
+
+import os
+import pathlib
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+_PREFERRED_NUMBERS = {"cpu": 2**18}  # rows times models: two megabytes of float64 stay near a core
+_MOST_NUMBERS = 2**24  # elsewhere
+_FEWEST_MODELS = 64  # side by side, or matrix products are too thin
+_NEVER_MISSED = 2**28  # bytes: less is not worth asking the device
+_SHARE = 0.8  # of what is free; the rest is for what the estimate does not see
+
+
+class Needs(NamedTuple):
+    """What the memory of a model depends on.
+
+    Attributes:
+        m: rows.
+        n: columns.
+        own: numbers that a model brings beside its design: labels, weights, offsets.
+        hessian: columns of a model's own Hessian, 0 without one.
+        preconditioner: columns of the one that models share, 0 without one.
+        products: whether the products of all pairs of columns stand.
+        designs: how many designs stand at once: 0 is one that all models share, None is one for each.
+        itemsize: bytes of a number.
+    """
+
+    m: int
+    n: int
+    own: int
+    hessian: int
+    preconditioner: int
+    products: bool
+    designs: int | None
+    itemsize: int
+
+
+def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
+    """Upper bound on the memory that a chunk takes.
+
+    Args:
+        needs: of a model.
+        side_by_side: models in the chunk, a path counted once.
+        num_results: models of the whole call, whose results are kept.
+
+    Returns:
+        Bytes.
+    """
+    m, k = needs.m, needs.n + 1
+    design = 6 * m * k + 4 * needs.preconditioner**2
+    design += 3 * m * needs.hessian * (needs.hessian + 1) // 2 if needs.products else 0
+    model = 24 * m + 32 * k + 4 * needs.hessian**2
+    came_in = needs.own + (m * needs.n if needs.designs != 0 else 0)
+    designs = max(needs.designs, 1) if needs.designs is not None else side_by_side
+    models = 1 if needs.designs == 1 else side_by_side
+    return needs.itemsize * (designs * design + models * model + 2 * side_by_side * came_in + 3 * num_results * (k + 8))
+
+
+def models_side_by_side(numbers: int) -> int:
+    """How many models to fit side by side where memory is no question.
+
+    Args:
+        numbers: that each brings.
+
+    Returns:
+        At least 64.
+    """
+    return max(_FEWEST_MODELS, _PREFERRED_NUMBERS.get(jax.default_backend(), _MOST_NUMBERS) // numbers)
+
+
+def models_that_fit(needs: Needs, num_models: int, num_results: int, asked: int | None = None) -> int:
+    """How many models to fit side by side.
+
+    Args:
+        needs: of a model.
+        num_models: of the whole call, a path counted once.
+        num_results: of the whole call.
+        asked: the caller's number; None is what is worth its memory and fits.
+
+    Returns:
+        From 1 to `num_models`.
+
+    Raises:
+        MemoryError: what was asked for, or a single model, needs more than the device has free.
+    """
+    numbers = needs.m * max(needs.n if needs.designs != 0 else 1, 1)
+    size = min(num_models, asked or models_side_by_side(numbers))
+    if bytes_needed(needs, size, num_results) < _NEVER_MISSED:
+        return size
+    free = bytes_free()
+    while asked is None and size > 1 and bytes_needed(needs, size, num_results) > _SHARE * free:
+        size = -(-size // 2)
+    if (needed := bytes_needed(needs, size, num_results)) > free:
+        what = "one model" if size == 1 else f"a chunk of {size} models"
+        advice = "pass a smaller batch_size" if size > 1 else "fit fewer rows or columns, or spread them over a mesh"
+        raise MemoryError(f"{what} needs up to {needed / 2**30:.3g} GiB, the device has {free / 2**30:.3g} GiB free; {advice}")
+    return size
+
+
+def bytes_free() -> int:
+    """What the first device has free, on a CPU what the process may still take.
+
+    Returns:
+        Bytes.
+    """
+    stats = jax.local_devices()[0].memory_stats()
+    if stats and "bytes_limit" in stats:
+        return stats["bytes_limit"] - stats["bytes_in_use"]
+    free = [os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")] if hasattr(os, "sysconf") else []
+    meminfo = pathlib.Path("/proc/meminfo")
+    if meminfo.exists():  # free pages and what the kernel gives back
+        free = [int(line.split()[1]) * 1024 for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable")]
+    group = pathlib.Path("/sys/fs/cgroup")
+    limit, used = (group / name for name in ("memory.max", "memory.current"))
+    if limit.exists() and used.exists() and (bound := limit.read_text().strip()).isdigit():
+        free.append(int(bound) - int(used.read_text()))
+    return int(np.min(free)) if free else 2**63
