@@ -11,13 +11,17 @@ from jaxlr.batching import is_path, stay_in_cache
 from jaxlr.checks import CORE_RANK, Data, check_classes, check_count, checked, is_concrete
 from jaxlr.designs import is_wide, products_fit
 from jaxlr.devices import check_mesh
+from jaxlr.large import is_large
 from jaxlr.memory import Needs
 from jaxlr.model import Params
 from jaxlr.running import Call
 from jaxlr.solvers.certified import SOLVERS, Settings
 
 _DEFAULT_MAX_STEPS = 200
-_FEW_COLUMNS = 64  # up to here a Hessian costs no more than the 10 to 20 products that conjugate gradients take instead
+# Numbers in the products of all pairs of columns, up to which Hessians cost no more than the products that conjugate gradients
+# take instead (python -m tests.benchmarks crossing): for models that share a design, and for one alone.
+_PRODUCTS = 2**20
+_PRODUCTS_ALONE = 2**23
 
 
 def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
@@ -52,11 +56,16 @@ def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
     designs = int(np.prod(X.shape[:-2], dtype=int))
     num_models = models_per_problem * int(np.prod(batch, dtype=int))
     products = products_fit(m, k, designs, dtype.itemsize)
-    few = k - fit_intercept <= _FEW_COLUMNS and products
-    chosen = "newton" if num_models == designs or few else "newton_cg"
+    plain = not standardize and init is None and "sample_weight" not in fields and given["mesh"] is None
+    large = num_models == 1 and plain and X.ndim == 2 and is_concrete(X) and is_large(X, fit_intercept)
+    large &= given["solver"] in ("auto", "newton_cg")
+    alone = num_models == designs
+    small = m * k * (k + 1) // 2 <= (_PRODUCTS_ALONE if alone else _PRODUCTS) and products
+    # A model alone has few products to gain, and Hessians tell more where the data may be separated.
+    chosen = "newton" if not large and (small or (alone and not coercive)) else "newton_cg"
     solver = chosen if given["solver"] == "auto" else given["solver"]
     max_steps = _DEFAULT_MAX_STEPS if given["max_steps"] is None else int(given["max_steps"])
-    settings = Settings(fit_intercept, standardize, max_steps, solver, coercive and not standardize)
+    settings = Settings(fit_intercept, standardize, max_steps, solver, coercive and not standardize, large)
 
     lengths = {name: value.shape[value.ndim - CORE_RANK[name] :] for name, value in fields.items()}
     own = [int(np.prod(lengths[name])) for name, value in fields.items() if name != "X" and value.ndim > CORE_RANK[name]]
@@ -119,6 +128,6 @@ def _penalized(l2: Data, penalty_factor: Data | None) -> tuple[np.ndarray | None
 def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array:
     if tol is None:
         tol = 1e-10 if dtype == jnp.float64 else 1e-5
-    if is_concrete(tol) and not (np.ndim(tol) == 0 and np.asarray(tol) > 0):
+    if is_concrete(tol) and not (np.ndim(tol) == 0 and np.asarray(tol).dtype.kind in "iuf" and np.asarray(tol) > 0):
         raise ValueError(f"expected tol to be one number > 0, got {tol!r}")
     return jnp.asarray(tol, dtype)

@@ -17,6 +17,7 @@ from jaxtyping import Array
 from jaxlr.checks import CORE_RANK
 from jaxlr.compilation import program
 from jaxlr.designs import fit_design, fit_wide, is_wide, loop
+from jaxlr.large import fit_large
 from jaxlr.objective import Problem, row_weights
 from jaxlr.preprocessing import column_moments
 from jaxlr.result import Fit
@@ -32,7 +33,8 @@ def fit_batch(arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], sett
     """Fit every member of a batch in one program.
 
     Args:
-        arrays: fields by name, each with its batch axes in front; "coef" and "intercept" are the start.
+        arrays: fields by name, each with its batch axes in front; "coef" and "intercept" are the start, and "present" (..., m)
+            says which rows have weight in some model, where that is known already.
         tol: on the KKT residual.
         batch: shape to which all batch axes broadcast.
         settings: static.
@@ -40,7 +42,10 @@ def fit_batch(arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], sett
     Returns:
         Fit, the batch shape in front.
     """
-    fields = arrays | _rows_with_weight(arrays) | (_deviations(arrays) if settings.standardize else {})
+    if settings.large:
+        alone = {name: value.reshape(value.shape[value.ndim - CORE_RANK[name] :]) for name, value in arrays.items()}
+        return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape), fit_large(alone, tol, settings))
+    fields = _rows_with_weight(arrays) | arrays | (_deviations(arrays) if settings.standardize else {})
     fields = {name: _full_rank(value, _CORE_RANK[name], len(batch)) for name, value in fields.items()}
     axes = list(range(len(batch)))
     designs = [axis for axis in axes if fields["X"].shape[axis] > 1]
@@ -122,7 +127,9 @@ def _rows_with_weight(arrays: dict[str, Array]) -> dict[str, Array]:
     if "sample_weight" not in arrays:
         return {}
     X, s = arrays["X"], arrays["sample_weight"]
-    s = jnp.where(jnp.isfinite(s), s, 0)
+    s = jnp.where(jnp.isinf(s), 0, s)
+    # A member that became NaN throughout had weight somewhere: without it the others would be computed otherwise.
+    s = jnp.where(jnp.isnan(s), jnp.all(jnp.isnan(s), axis=-1, keepdims=True).astype(s.dtype), s)
     s = s.reshape((1,) * (X.ndim - 1 - s.ndim) + s.shape)
     batch_of_X = (1,) * (s.ndim + 1 - X.ndim) + X.shape[:-2]
     shared = tuple(axis for axis, size in enumerate(batch_of_X) if size == 1)

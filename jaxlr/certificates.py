@@ -18,7 +18,7 @@ a sum of terms that are all >= 0: nothing cancels, and the bound can be far belo
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.bordered import times_transposed
+from jaxlr.matrices import times_transposed
 from jaxlr.model import Params
 from jaxlr.numerics import curvature, logistic_loss, residual
 from jaxlr.objective import Problem, design, dtype_of, gradient, penalties, problem_logits, row_weights
@@ -112,8 +112,8 @@ def duality_gap(params: Params, problem: Problem) -> Float[Array, ""]:
     a = times_transposed(X, w * r)
 
     # Columns without an l2 term need |a_j| <= l1_j, to the last digit.
-    room = (1 - 4 * jnp.finfo(X.dtype).eps) * l1 / jnp.abs(a)
-    shrink = jnp.min(jnp.where((l1 > 0) & (l2 == 0) & (jnp.abs(a) > l1), room, 1), initial=1)
+    most = jnp.where((l1 > 0) & (l2 == 0), (1 - 4 * jnp.finfo(X.dtype).eps) * l1, jnp.inf)
+    shrink = jnp.min(most / jnp.abs(a), initial=1)
     gap = jnp.sum(w * _divergence(z, y, shrink * r)) + jnp.sum(_conjugacy(coef, -shrink * a, l1, l2))
 
     unbounded = jnp.min(l1 + l2, initial=jnp.inf) == 0

@@ -18,7 +18,7 @@ from jaxlr.result import Fit
 from jaxlr.solvers.certified import Settings, certify, fit_one, working_problem
 from jaxlr.solvers.newton_cg import mean_curvature_inputs, precondition
 from jaxlr.solvers.path import follow
-from jaxlr.solvers.shared import Shared, params_to_working, share, units_of
+from jaxlr.solvers.shared import Shared, params_to_working, share, units_of, units_of_lanes
 from jaxlr.status import Status
 
 _PRODUCTS_BYTES = 2**30  # products of columns stand up to this size
@@ -112,7 +112,11 @@ def fit_wide(
     """
     X = fields["X"]
     shared = share(X, fields.get("present"), settings.fit_intercept)
-    Q, R = jnp.linalg.qr((shared.A[:, : X.shape[1]] * shared.unit[None, :]).T)
+    centered = shared.A[:, : X.shape[1]] * shared.unit[None, :]
+    Q, R = jnp.linalg.qr(centered.T)
+    # What rounding left of rows that depend on each other would be a column like any other.
+    noise = 4 * X.shape[0] * jnp.finfo(X.dtype).eps * jnp.sqrt(jnp.sum(centered**2 + shared.center[None, :] ** 2, axis=1))
+    R = jnp.where(jnp.abs(R) > noise[None, :], R, 0 * R)
     small = fields | {"X": R.T}
     if "coef" in fields:
         small["intercept"] = fields["intercept"] + jnp.dot(fields["coef"], shared.center, precision="highest")
@@ -120,7 +124,7 @@ def fit_wide(
     # A residual on X is at most so many times that on R': |u_j| <= |Q_j| |u|, over sd_j.
     factor = jnp.max(jnp.sqrt(jnp.sum(Q * Q, axis=1) * jnp.sum(shared.unit**2)) / shared.unit)
     options = {"num_lanes": num_lanes, "has_path": has_path, "settings": settings}
-    fits = fit_design(small, own=own, tol=tol / jnp.maximum(factor, 1), **options)
+    fits = fit_design(small, own=own, tol=tol / jnp.where(factor > 1, factor, 1), **options)  # NaN is not
     coef = jnp.dot(fits.params.coef, Q.T, precision="highest")
     params = Params(coef, fits.params.intercept - jnp.dot(coef, shared.center, precision="highest"))
 
@@ -159,32 +163,14 @@ def prepare_design(X: Array, present: Array | None, settings: Settings, num_mode
     dense = settings.solver == "newton"
     with_products = dense and num_models > 1 and products_fit(m, k, 1, X.dtype.itemsize)
     # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.
-    low = None if dense else jnp.float32 if settings.coercive else X.dtype
+    low = None if dense or num_models == 1 else jnp.float32 if settings.coercive else X.dtype
     return share(X, present, settings.fit_intercept, with_products, low)
-
-
-def precondition_at(shared: Shared, fields: dict[str, Any], start: Params, settings: Settings) -> Shared:
-    """Prepare `newton_cg` for models that start at one place.
-
-    Args:
-        shared: the prepared design.
-        fields: of the model there.
-        start: coef (n,), intercept ().
-        settings: static.
-
-    Returns:
-        Shared, with the preconditioner where the solver asks for one.
-    """
-    if settings.solver == "newton":
-        return shared
-    working = working_problem(fields | {"sd": jnp.ones_like(shared.unit)}, shared, settings)
-    return precondition(shared, *mean_curvature_inputs(working, params_to_working(start, shared)))
 
 
 def _preconditioned(
     shared: Shared, fields: dict[str, Any], axes: dict[str, int | None], l2: Array, start: Params | None, settings: Settings
 ) -> Shared:
-    """Shared with the preconditioner made at the mean curvature of all models, where they start."""
+    """Shared with the preconditioner made at the mean curvature of all models, where they start, and their least penalty."""
     if start is None:
         n = shared.unit.shape[0]
         start = Params(jnp.zeros((*l2.shape, n), l2.dtype), jnp.zeros(l2.shape, l2.dtype))
@@ -198,7 +184,7 @@ def _preconditioned(
 
     d, strength = jax.vmap(lane, in_axes=(axes, 0, 0))(fields, l2, start)
     batch = tuple(range(l2.ndim))
-    return precondition(shared, jnp.mean(d, axis=batch), jnp.mean(strength, axis=batch))
+    return precondition(shared, jnp.mean(d, axis=batch), jnp.min(strength, axis=batch))
 
 
 def _with_units(
@@ -208,11 +194,14 @@ def _with_units(
     m = shared.A.shape[0]
     s = fields.get("sample_weight", jnp.ones(m, shared.A.dtype))
 
-    def units(s: Array) -> tuple[Array, Array]:
-        return units_of(shared, row_weights(Problem(shared.A, None, sample_weight=s)), fit_intercept)
-
     has_lanes = own.get("sample_weight", False)
-    return fields | {"units": (jax.vmap(units) if has_lanes else units)(s)}, own | {"units": has_lanes}
+
+    def weights(s: Array) -> Array:
+        return row_weights(Problem(shared.A, None, sample_weight=s))
+
+    if has_lanes:
+        return fields | {"units": units_of_lanes(shared, jax.vmap(weights)(s), fit_intercept)}, own | {"units": True}
+    return fields | {"units": units_of(shared, weights(s), fit_intercept)}, own | {"units": False}
 
 
 def _with_lanes(value: Array, own: bool, num_lanes: int) -> Array:
@@ -239,10 +228,10 @@ def loop(function: Callable, in_axes: tuple[Any, ...]) -> Callable:
 
 
 def in_groups(function: Callable, mapped: Any, size: int) -> Any:
-    """`jax.vmap` over groups of at most so many, one group after the other.
+    """Groups of at most so many, one after the other.
 
     Args:
-        function: of one slice.
+        function: of a group, its axis in front.
         mapped: a pytree with one leading axis (k, ...).
         size: static, >= 1.
 
@@ -252,14 +241,14 @@ def in_groups(function: Callable, mapped: Any, size: int) -> Any:
     k = jax.tree.leaves(mapped)[0].shape[0]
     num_groups = -(-k // size)
     if num_groups == 1:
-        return jax.vmap(function)(mapped)
+        return function(mapped)
     size = -(-k // num_groups)
 
     def grouped(leaf: Array) -> Array:
         filled = jnp.pad(leaf, [(0, num_groups * size - k)] + [(0, 0)] * (leaf.ndim - 1), mode="edge")
         return filled.reshape(num_groups, size, *leaf.shape[1:])
 
-    results = jax.lax.map(jax.vmap(function), jax.tree.map(grouped, mapped))
+    results = jax.lax.map(function, jax.tree.map(grouped, mapped))
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:k], results)
 
 

@@ -7,23 +7,22 @@ the weights of a million never stand in memory at once. Every resample starts fr
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from jaxlr.arguments import prepare
+from jaxlr.batching import fit_batch
 from jaxlr.checks import Data, check_count, check_key
 from jaxlr.compilation import program
-from jaxlr.designs import in_groups, precondition_at, prepare_design
+from jaxlr.designs import in_groups
 from jaxlr.fitting import fit, with_defaults
 from jaxlr.memory import models_side_by_side
-from jaxlr.objective import Problem, row_weights
-from jaxlr.preprocessing import column_moments
 from jaxlr.resampling import resample
 from jaxlr.result import Fit
 from jaxlr.running import run
-from jaxlr.solvers.certified import Settings, fit_one
-from jaxlr.solvers.shared import units_of
+from jaxlr.solvers.certified import Settings
 
 
 def fit_bootstrap(
@@ -76,21 +75,14 @@ def fit_bootstrap(
 @program("batch", "settings")
 def _program(fields: dict[str, Array], shared: Any, batch: tuple[int, ...], settings: Settings) -> Fit:
     """The resamples of a chunk, those side by side that are worth their memory."""
+    del batch
     key, arrays, start, tol = shared
-    numbers = fields["number"]
-    fields = {name: value for name, value in arrays.items() if name not in ("X", "coef", "intercept")}
-    s = fields.pop("sample_weight", None)
-    X, m = arrays["X"], arrays["X"].shape[0]
-    shared = prepare_design(X, None if s is None else s > 0, settings, num_models=batch[0])
-    shared = precondition_at(shared, fields | ({} if s is None else {"sample_weight": s}), start, settings)
+    m = arrays["X"].shape[0]
+    s = arrays.get("sample_weight", jnp.ones(m, arrays["X"].dtype))
+    every = arrays | {"coef": start.coef, "intercept": start.intercept, "present": s > 0}
 
-    def one(i: Array) -> Fit:
-        counts = resample(key, i, m).astype(X.dtype)
-        own: dict[str, Any] = fields | {"sample_weight": counts if s is None else counts * s}
-        w = row_weights(Problem(X, None, sample_weight=own["sample_weight"]))
-        own["units"] = units_of(shared, w, settings.fit_intercept)
-        if settings.standardize:
-            own["sd"] = column_moments(X, w)[1]
-        return fit_one(own, start, shared, tol, settings)
+    def fit_group(numbers: Array) -> Fit:
+        counts = jax.vmap(resample, in_axes=(None, 0, None))(key, numbers, m)
+        return fit_batch(every | {"sample_weight": counts.astype(s.dtype) * s[None, :]}, tol, numbers.shape, settings)
 
-    return in_groups(one, numbers, models_side_by_side(m))
+    return in_groups(fit_group, fields["number"], models_side_by_side(m))

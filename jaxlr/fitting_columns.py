@@ -3,12 +3,13 @@
     z = covariates . coef_1..c + column_j coef_own + intercept + offset         j = 1..k
 
 Everything that touches the covariates is one matrix product for all models of a chunk, and the shared block is never
-copied (`jaxlr.bordered`). Every model starts from the fit of the covariates alone, where its own coefficient is 0.
+copied (`jaxlr.matrices`). Every model starts from the fit of the covariates alone, where its own coefficient is 0.
 """
 
 from dataclasses import replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -16,7 +17,7 @@ from jaxtyping import Array
 from jaxlr.arguments import prepare
 from jaxlr.checks import Data, checked, real_array
 from jaxlr.compilation import program
-from jaxlr.designs import in_groups
+from jaxlr.designs import in_groups, products_fit
 from jaxlr.fitting import fit, with_defaults
 from jaxlr.memory import models_side_by_side
 from jaxlr.model import Params
@@ -70,8 +71,11 @@ def fit_columns(
     (k, m), own = given.shape, own["X"][:, :, 0]
     common = np.zeros((m, 0)) if covariates is None else checked({"X": covariates})[0]["X"]
     if common.ndim != 2 or common.shape[0] != m:
-        hint = "; the axes look transposed, pass columns.T" if common.shape[:1] == (k,) or np.shape(y)[-1:] == (k,) else ""
+        hint = "; the axes look transposed, pass columns.T" if common.shape[:1] == (k,) else ""
         raise ValueError(f"expected covariates (m, c) with m = {m} as in columns (k, m), got shape {common.shape}{hint}")
+    if np.shape(y) != (m,):
+        hint = "; the axes look transposed, pass columns.T" if np.shape(y) == (k,) else ""
+        raise ValueError(f"expected y ({m},) to match columns {given.shape}, got shape {np.shape(y)}{hint}")
     c = common.shape[1]
     factor = np.ones(c + 1) if penalty_factor is None else penalty_factor
     if np.shape(factor) != (c + 1,):
@@ -101,7 +105,8 @@ def _program(fields: dict[str, Array], shared: Any, batch: tuple[int, ...], sett
     present = None if s is None else s > 0
     own_first = jnp.roll(arrays["penalty_factor"], 1)
     fields = arrays | {"penalty_factor": own_first}
-    shared = share(common, present, settings.fit_intercept, with_products=True)
+    with_products = products_fit(m, common.shape[1] + settings.fit_intercept, 1, common.dtype.itemsize)
+    shared = share(common, present, settings.fit_intercept, with_products)
     w = row_weights(Problem(common, None, sample_weight=s))
     begin = Params(jnp.append(jnp.zeros(1, common.dtype), start.coef), start.intercept)
 
@@ -112,6 +117,6 @@ def _program(fields: dict[str, Array], shared: Any, batch: tuple[int, ...], sett
             mine["sd"] = jnp.append(column_moments(own[:, None], w)[1], column_moments(common, w)[1])
         return fit_one(mine, begin, design, tol, settings._replace(solver="newton"))
 
-    fits = in_groups(one, columns, models_side_by_side(m))
+    fits = in_groups(jax.vmap(one), columns, models_side_by_side(m if with_products else m * common.shape[1]))
     coef = jnp.roll(fits.params.coef, -1, axis=-1)
     return replace(fits, params=Params(coef, fits.params.intercept))

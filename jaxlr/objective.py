@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.bordered import Bordered, times, times_transposed
+from jaxlr.matrices import Bordered, Standardized, times, times_transposed
 from jaxlr.model import Params
 from jaxlr.numerics import as_floating, curvature, logistic_loss, residual
 
@@ -166,9 +166,9 @@ def design(problem: Problem) -> Any:
         problem: one problem.
 
     Returns:
-        X, floating, or Bordered as it is.
+        X, floating, or what stands for a matrix as it is.
     """
-    return problem.X if isinstance(problem.X, Bordered) else as_floating(problem.X)
+    return problem.X if isinstance(problem.X, (Bordered, Standardized)) else as_floating(problem.X)
 
 
 def dtype_of(problem: Problem) -> jnp.dtype:

@@ -14,7 +14,7 @@ import jaxlr
 PACKAGE = Path(jaxlr.__file__).parent
 LAYERS = [
     {"numerics", "status"},
-    {"model", "checks", "bordered", "compilation"},
+    {"model", "checks", "matrices", "compilation"},
     {"metrics.rows"},
     {"metrics.means", "preprocessing", "resampling", "conversions", "plots.style"},
     {"metrics.ranking", "objective"},
@@ -23,7 +23,7 @@ LAYERS = [
     {"solvers.damped"},
     {"solvers.newton", "solvers.newton_cg"},
     {"solvers.certified", "solvers.path"},
-    {"designs"},
+    {"designs", "large"},
     {"batching", "chunks", "devices", "memory"},
     {"running"},
     {"arguments"},
@@ -103,7 +103,8 @@ CONTRACT = {
     "loss": "params problem", "gradient": "params problem", "hessian": "params problem", "hvp": "params problem v",
     "kkt_residual": "params problem", "duality_gap": "params problem", "raise_on_failure": "fit",
     "Problem": "X y sample_weight offset l1 l2 penalty_factor fit_intercept",
-    "fit": "X y sample_weight offset l1 l2 penalty_factor fit_intercept standardize init solver tol max_steps batch_size mesh progress",
+    "fit": "X y sample_weight offset l1 l2 penalty_factor fit_intercept standardize init solver tol max_steps batch_size mesh "
+    "progress",
     "l2_from_C": "C weight_sum", "elastic_net": "alpha l1_ratio",
     "kfold": "key m num_folds", "stratified_kfold": "key y num_folds", "bootstrap": "key m num_samples",
     "cross_validate": "X y l1 l2 folds key metrics select rule refit sample_weight offset options",

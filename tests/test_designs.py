@@ -60,3 +60,22 @@ def test_thousands_of_columns_are_as_many_as_rows():
     fit = jaxlr.fit(wide, Y[0].repeat(2)[:38], l2=np.logspace(0, -3, 8))
     assert bool(fit.converged.all())
     assert fit.params.coef.shape == (8, 7129)
+
+
+@pytest.mark.parametrize("solver", ["newton", "newton_cg"])
+def test_rows_that_depend_on_each_other_leave_no_column_of_rounding(solver):
+    twice, soft = np.concatenate([X[:10], X[:10]]), RNG.uniform(size=10)
+    both = jaxlr.fit(twice, np.append(Y[0, :10], 1 - Y[0, :10]), solver=solver)  # each row has both labels: coef = 0
+    assert bool(both.converged)
+    np.testing.assert_allclose(both.params.coef, 0, atol=1e-8)
+    np.testing.assert_allclose(both.value, np.log(2), rtol=8 * EPS)
+    exact = jaxlr.fit(X[:10], soft, solver=solver)
+    assert bool(exact.converged)  # ten rows, any ten logits
+    np.testing.assert_allclose(jaxlr.predict_proba(exact.params, X[:10]), soft, rtol=0, atol=1e-8)
+
+
+def test_a_design_that_is_not_finite_says_so_alone():
+    designs = np.stack([X, X, X])
+    designs[1, 0, 0] = np.nan
+    fit = jaxlr.fit(designs, Y, l2=0.1)
+    assert np.asarray(fit.status).tolist() == [Status.CONVERGED, Status.NONFINITE, Status.CONVERGED]

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxlr.bordered import first_columns
 from jaxlr.certificates import duality_gap, kkt_of_gradient
+from jaxlr.matrices import first_columns
 from jaxlr.model import Params
 from jaxlr.objective import Problem, gradient, loss, penalties, row_weights
 from jaxlr.result import Fit
@@ -30,6 +30,7 @@ class Settings(NamedTuple):
         max_steps: limit of Newton steps.
         solver: "newton" or "newton_cg".
         coercive: whether every column is known to have an l2 penalty, so that nothing can be separated.
+        large: whether the one model starts from the fit of some rows, and X is used as it lies in memory.
     """
 
     fit_intercept: bool
@@ -37,6 +38,7 @@ class Settings(NamedTuple):
     max_steps: int
     solver: str
     coercive: bool
+    large: bool = False
 
 
 def fit_one(fields: dict[str, Any], start: Params | None, shared: Shared, tol: Float[Array, ""], settings: Settings) -> Fit:

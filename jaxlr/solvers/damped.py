@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxlr.bordered import times, times_transposed
 from jaxlr.certificates import kkt_of_gradient
+from jaxlr.matrices import times, times_transposed
 from jaxlr.model import Params
 from jaxlr.numerics import residual
 from jaxlr.objective import Problem, penalties, problem_logits, row_weights

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.bordered import times
+from jaxlr.matrices import times
 from jaxlr.model import Params
 from jaxlr.numerics import curvature
 from jaxlr.objective import Problem

@@ -20,10 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlr.bordered import Bordered, first_columns, squared, times_transposed
+from jaxlr.matrices import Bordered, Standardized, first_columns, times_transposed
 from jaxlr.model import Params
 from jaxlr.numerics import as_floating
 from jaxlr.objective import Problem, penalties
+from jaxlr.preprocessing import column_moments
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -32,13 +33,15 @@ class Shared(NamedTuple):
     """Prepared from X alone, but for the units.
 
     Attributes:
-        A: design in working coordinates (m, k), an array or Bordered; the last column is 1 with an intercept (k = n + 1),
-            else k = n.
+        A: design in working coordinates (m, k), an array or what stands for one; the last column is 1 with an intercept
+            (k = n + 1), else k = n.
         center: (n,), 0 without an intercept.
         unit: (n,), > 0, a standard deviation of the column, without an intercept a root mean square; 1 where that is 0.
         products: of the pairs of A's columns, or of its common ones (m, N), or None where they would not fit in memory.
         low: A transposed (k, m), for the directions of `newton_cg`; its dtype is theirs.
         inverse: preconditioner of `newton_cg` (k, k), of that dtype.
+        diagonal: of the mean Hessian that it was made from, without penalties (k,).
+        least: the penalties that it was made from (k,).
         units: location and scale (n,) in which the KKT residual measures the working columns, under the model's own weights.
     """
 
@@ -48,6 +51,8 @@ class Shared(NamedTuple):
     products: Float[Array, "m N"] | None
     low: Any = None
     inverse: Any = None
+    diagonal: Any = None
+    least: Any = None
     units: Any = None
 
 
@@ -133,10 +138,7 @@ def _only(present: Bool[Array, " m"] | None, rows: Float[Array, "m n"]) -> Float
 
 
 def units_of(shared: Shared, w: Float[Array, " m"], fit_intercept: bool) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """Location and scale of the working columns under a model's weights, two products for all models.
-
-    The scale is that of `jaxlr.certificates.standard_units` in working coordinates, to the digits that the cancellation of
-    squares leaves: enough to measure a residual, while penalties are standardized with exact deviations.
+    """Location and scale of the working columns under a model's weights: `jaxlr.certificates.standard_units` there.
 
     Args:
         shared: the prepared design.
@@ -146,15 +148,44 @@ def units_of(shared: Shared, w: Float[Array, " m"], fit_intercept: bool) -> tupl
     Returns:
         location (n,) and scale (n,); the scale of a column that is constant under the weights is 1 on X.
     """
-    A = first_columns(shared.A, shared.unit.shape[0])
-    squares = times_transposed(squared(A), w)
+    if isinstance(shared.A, Standardized):
+        X, center = shared.A.X, shared.A.center[None, :]
+        location = times_transposed(first_columns(shared.A, len(shared.unit)), w)
+        square = jnp.sum(w[:, None] * (X - center) ** 2, axis=0) / shared.unit**2
+        return location, jnp.sqrt(square - location**2 if fit_intercept else square)
+    parts = [shared.A] if not isinstance(shared.A, Bordered) else [shared.A.own[:, None], shared.A.common]
+    moments = zip(*(column_moments(part, w) for part in parts), strict=True)
+    location, scale = (jnp.concatenate(list(moment))[: len(shared.unit)] for moment in moments)
     if not fit_intercept:
-        location, variance = jnp.zeros_like(squares), squares
-    else:
-        location = times_transposed(A, w)
-        variance = squares - location**2
-        variance = jnp.where(variance > 64 * jnp.finfo(A.dtype).eps * squares, variance, 0)
-    return location, jnp.where(variance == 0, 1 / shared.unit, jnp.sqrt(variance))
+        location, scale = jnp.zeros_like(location), jnp.hypot(location, scale)
+    return location, jnp.where(scale == 0, 1 / shared.unit, scale)
+
+
+def units_of_lanes(
+    shared: Shared, w: Float[Array, "L m"], fit_intercept: bool
+) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
+    """`units_of` under many rows of weights, in two matrix products wherever their digits are enough.
+
+    Args:
+        shared: the prepared design, no `Bordered` one.
+        w: weights, each row summing to 1 (L, m).
+        fit_intercept: static.
+
+    Returns:
+        locations (L, n) and scales (L, n).
+    """
+    A = shared.A[:, : len(shared.unit)]
+    squares, location = jnp.dot(w, A * A, precision=_HIGHEST), jnp.dot(w, A, precision=_HIGHEST)
+    if not fit_intercept:
+        return 0 * location, jnp.where(squares == 0, 1 / shared.unit[None, :], jnp.sqrt(squares))
+    variance = squares - location**2
+    few_digits = (variance < 1e4 * jnp.finfo(A.dtype).eps * squares) & (squares > 0)  # of 1e-4, enough for a residual
+    scale = jnp.where(squares == 0, 1 / shared.unit[None, :], jnp.sqrt(jnp.maximum(variance, 0)))
+    return jax.lax.cond(
+        jnp.any(few_digits),
+        lambda: jax.lax.map(lambda w: units_of(shared, w, fit_intercept), w),
+        lambda: (location, scale),
+    )
 
 
 def hessian_of(shared: Shared, d: Float[Array, " m"]) -> Float[Array, "k k"]:

@@ -98,8 +98,8 @@ def test_a_start_far_out_comes_back():
 
 
 def test_many_columns_choose_it_and_the_text_says_so():
-    wide = np.random.default_rng(1).standard_normal((90, 70))
-    labels = (wide[:, :2].T > 0) ^ (np.arange(90) % 7 == 0)
+    wide = np.random.default_rng(1).standard_normal((600, 70))
+    labels = (wide[:, :2].T > 0) ^ (np.arange(600) % 7 == 0)
     fit = jaxlr.fit(wide, labels, l2=0.1)
     assert "by newton_cg" in str(fit)
     assert bool(fit.converged.all())
@@ -112,3 +112,34 @@ def test_new_values_never_retrace():
     jitted(X, Y, 0.1)
     jitted(X + 1, 1 - Y, 0.2)
     assert jitted._cache_size() == 1
+
+
+@pytest.mark.parametrize("far", [1e3, 1e6])
+def test_a_start_far_out_does_not_hide_a_separation(far):
+    separated = (X[:50, 0] > 0).astype(float)
+    init = Params(np.eye(3)[0] * far, np.float64(0))
+    assert int(jaxlr.fit(X[:50, :3], separated, solver="newton_cg", init=init).status) == Status.SEPARATED
+
+
+def test_a_path_that_ends_without_a_penalty_is_separated_there():
+    wide = RNG.standard_normal((60, 40)).astype(np.float32)
+    labels = RNG.integers(0, 2, 60).astype(np.float32)
+    l2 = np.append(np.logspace(0, -10, 30), 0).astype(np.float32)
+    status = np.asarray(jaxlr.fit(wide, labels, l2=l2, solver="newton_cg").status)
+    assert int(jaxlr.fit(wide, labels).status) == Status.SEPARATED
+    assert status[-1] == Status.SEPARATED
+
+
+def test_penalties_of_any_strength_side_by_side():
+    l2 = np.array([1e8, 1e4, 1, 1e-2, 1e-4, 1e-7, 0])
+    got = jaxlr.fit(X, Y[0], l2=l2, solver="newton_cg")
+    expected = jaxlr.fit(X, Y[0], l2=l2, solver="newton")
+    assert bool(got.converged.all())
+    np.testing.assert_allclose(got.params.coef, expected.params.coef, rtol=0, atol=1e-7)
+
+
+def test_penalties_that_float32_cannot_hold():
+    tiny = X * np.r_[1e-20, np.ones(N - 1)]  # the penalty is 1e40 on its standardized column
+    got, expected = (jaxlr.fit(tiny, Y[0], l2=np.array([1.0, 0.1]), solver=s) for s in ("newton_cg", "newton"))
+    assert bool(got.converged.all())
+    np.testing.assert_allclose(got.params.coef, expected.params.coef, rtol=1e-6)
