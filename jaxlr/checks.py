@@ -216,7 +216,7 @@ def _check_shapes(given: Mapping[str, Data]) -> tuple[int, ...]:
                 hint = "; batch axes lead: the axes look transposed, pass " + (
                     f"{name}.T" if shape[-1] > 1 else f"{name}[:, 0]"
                 )
-            elif shapes["X"] == (m, shape[-1]) and length == m:
+            elif shapes["X"][1:] == shape[-1:] and length == m:
                 hint = "; the axes of X look transposed, pass X.T"
             raise ValueError(
                 f"expected {name} {_form(name)} with last axis {length} to match X {shapes['X']}, got shape {shape}{hint}"

@@ -51,7 +51,7 @@ def test_some_rows_without_an_estimate_only_cost_steps():
 
 def test_what_does_not_suit_it_takes_the_other_road():
     for design, options in [
-        (X + [1e6, 0, 0], {}),  # without the difference to the center, six digits would be lost
+        (X + np.array([1e6, 0, 0]), {}),  # without the difference to the center, six digits would be lost
         (X[:1000], {}),
         (X, {"sample_weight": np.ones(M)}),
         (X, {"standardize": True}),

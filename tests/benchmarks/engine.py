@@ -3,7 +3,8 @@
 Each side runs in a process of its own, on all cores (peers under joblib, one BLAS thread a worker). Cold is the first call,
 compilation or the start of the workers included; warm is the median of three with new values (l2 times 1 + 1e-6 k). Peers
 are timed on models spread evenly over the workload, as many as the column says, and scaled to all. The residual is that of
-`jaxlr.kkt_residual`, in NumPy, over those models, alike for both sides.
+`jaxlr.kkt_residual`, in NumPy, over those models, alike for both sides. "matmul" is the share of the speed of a plain matrix
+product, measured in the same process, that logits, gradients and Hessians reach over the whole call.
 """
 
 import json
@@ -154,7 +155,7 @@ WORKLOADS = {
         lambda data: (256,),
         lambda data, at: (data["X"][at], data["y"][at], None, data["l2"]),
         lambda data, f: _jaxlr().fit(data["X"], data["y"], l2=data["l2"] * np.float32(f)),
-        (("newton-cg", 1e-4), ("newton-cholesky", 1e-4), ("lbfgs", 1e-4)),
+        (("newton-cg", 1e-4), ("newton-cholesky", 1e-4), ("lbfgs", 1e-4), ("glum", 1e-4)),
         32,
     ),
     "F": Workload(
@@ -162,8 +163,8 @@ WORKLOADS = {
         one_large,
         lambda data: (),
         lambda data, at: (data["X"], data["y"], None, data["l2"]),
-        lambda data, f: _jaxlr().fit(data["X"], data["y"], l2=data["l2"] * f),
-        (("newton-cholesky", 1e-6), ("lbfgs", 1e-6)),
+        lambda data, f: _jaxlr().fit(data["X"], data["y"], l2=data["l2"] * f, tol=1e-7),
+        (("newton-cholesky", 1e-6), ("lbfgs", 1e-6), ("glum", 1e-6)),
         1,
     ),
     "G": Workload(
@@ -221,8 +222,40 @@ def measure_jaxlr(letter: str, folder: str) -> dict[str, Any]:
     for at in spread(work.shape(data), work.timed):
         X, y, s, l2 = work.model(data, at)
         worst = max(worst, residual(X, y, s, l2 * factor, coef[at], intercept[at]))
-    done = int(np.asarray(fit.converged).sum())
-    return {"cold": seconds[0], "warm": float(np.median(seconds[1:])), "worst": worst, "done": done, "timed": fit.kkt.size}
+    done, warm = int(np.asarray(fit.converged).sum()), float(np.median(seconds[1:]))
+    X = work.model(data, spread(work.shape(data), 1)[0])[0]
+    share = counted_flops(fit, *X.shape) / warm / matmul_flops(fit.kkt.dtype)
+    return {"cold": seconds[0], "warm": warm, "worst": worst, "done": done, "timed": fit.kkt.size, "share": share}
+
+
+def peer_model(solver: str, tol: float, l2: float, weight_sum: float) -> Any:
+    """glum's regressor, whose penalty is l2 itself, or scikit-learn's."""
+    if solver == "glum":
+        from glum import GeneralizedLinearRegressor
+
+        return GeneralizedLinearRegressor(family="binomial", alpha=float(l2), l1_ratio=0, gradient_tol=tol, max_iter=10_000)
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=1 / (l2 * weight_sum), solver=solver, tol=tol, max_iter=10_000)
+
+
+def matmul_flops(dtype: Any) -> float:
+    """Floating point operations a second of a plain product of two matrices."""
+    import jax
+
+    A = jax.numpy.ones((2000, 2000), dtype)
+    product = jax.jit(lambda A: A @ A)
+    jax.block_until_ready(product(A))
+    start = time.perf_counter()
+    for _ in range(5):
+        jax.block_until_ready(product(A))
+    return 5 * 2 * 2000**3 / (time.perf_counter() - start)
+
+
+def counted_flops(fit: Any, m: int, n: int) -> float:
+    """Those of logits, gradients and, where they are formed, Hessians; the products of conjugate gradients come on top."""
+    per_step = 4 * m * n + (m * n * (n + 1) if fit.solver == "newton" else 0)
+    return float(np.asarray(fit.num_steps, float).sum()) * per_step
 
 
 def measure_peer(letter: str, folder: str, solver: str, tol: float) -> dict[str, Any]:
@@ -230,7 +263,6 @@ def measure_peer(letter: str, folder: str, solver: str, tol: float) -> dict[str,
     import warnings
 
     from joblib import Parallel, delayed
-    from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
     work = WORKLOADS[letter]
@@ -240,13 +272,11 @@ def measure_peer(letter: str, folder: str, solver: str, tol: float) -> dict[str,
     alone = len(part) == 1
 
     def one(X: Any, y: np.ndarray, s: np.ndarray | None, l2: float, factor: float) -> tuple[np.ndarray, float, int]:
-        model = LogisticRegression(C=1 / (l2 * factor * (len(y) if s is None else s.sum())), solver=solver, tol=tol)
-        model.max_iter = 10_000
+        model = peer_model(solver, tol, l2 * factor, len(y) if s is None else s.sum())
         with threadpool_limits(None if alone else 1), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model.fit(X, y, sample_weight=s)
-        coef, intercept = np.asarray(model.coef_), np.asarray(model.intercept_)
-        return coef[0], float(intercept[0]), len(caught)
+        return np.ravel(model.coef_), float(np.ravel(model.intercept_)[0]), len(caught)
 
     fitted: list[Any] = []
     pool: Any = Parallel(1 if alone else os.cpu_count(), max_nbytes="1M")
@@ -265,8 +295,10 @@ def main(letter: str, folder: str) -> None:
     """Print the table of one workload."""
     work = WORKLOADS[letter]
     print(f"{letter}. {work.title}, {os.cpu_count()} cores")
-    print(f"{'':34s}{'cold s':>9s}{'warm s':>9s}{'models':>8s}{'converged':>11s}{'worst kkt':>11s}{'memory GB':>11s}")
-    warm = {}
+    print(
+        f"{'':34s}{'cold s':>9s}{'warm s':>9s}{'models':>8s}{'converged':>11s}{'worst kkt':>11s}{'memory GB':>11s}{'models/s':>10s}{'matmul':>8s}"
+    )
+    warm, shape = {}, work.shape(work.data(folder))
     for side in ("jaxlr", *(f"{solver} {tol}" for solver, tol in work.peers)):
         command = [
             sys.executable,
@@ -274,16 +306,17 @@ def main(letter: str, folder: str) -> None:
             f"from tests.benchmarks import engine; engine.report({letter!r}, {folder!r}, {side!r})",
         ]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
-        name = side if side == "jaxlr" else "scikit-learn " + side.split()[0]
+        name = side.split()[0] if side[:4] in ("jaxl", "glum") else "scikit-learn " + side.split()[0]
         if run.returncode:
             print(f"{name:34s}failed: {run.stderr.strip().splitlines()[-1]}")
             continue
         row = json.loads(run.stdout.splitlines()[-1])
         warm[side] = row["warm"]
         numbers = f"{row['cold']:9.2f}{row['warm']:9.3f}{row['timed']:8d}{row['done']:11d}"
-        print(f"{name:34s}{numbers}{row['worst']:11.1e}{row['memory']:11.2f}", flush=True)
+        speed = f"{int(np.prod(shape, dtype=int)) / row['warm']:10,.1f}" + (f"{row['share']:8.0%}" if "share" in row else "")
+        print(f"{name:34s}{numbers}{row['worst']:11.1e}{row['memory']:11.2f}{speed}", flush=True)
     if "jaxlr" in warm and len(warm) > 1:
-        print(f"warm: best scikit-learn / jaxlr = {min(t for side, t in warm.items() if side != 'jaxlr') / warm['jaxlr']:.1f}")
+        print(f"warm: best peer / jaxlr = {min(t for side, t in warm.items() if side != 'jaxlr') / warm['jaxlr']:.1f}")
 
 
 def report(letter: str, folder: str, side: str) -> None:
