@@ -295,9 +295,9 @@ def main(letter: str, folder: str) -> None:
     """Print the table of one workload."""
     work = WORKLOADS[letter]
     print(f"{letter}. {work.title}, {os.cpu_count()} cores")
-    print(
-        f"{'':34s}{'cold s':>9s}{'warm s':>9s}{'models':>8s}{'converged':>11s}{'worst kkt':>11s}{'memory GB':>11s}{'models/s':>10s}{'matmul':>8s}"
-    )
+    heads = {"cold s": 9, "warm s": 9, "models": 8, "converged": 11, "worst kkt": 11, "memory GB": 11}
+    heads |= {"models/s": 10, "matmul": 8}
+    print(" " * 34 + "".join(f"{head:>{width}s}" for head, width in heads.items()))
     warm, shape = {}, work.shape(work.data(folder))
     for side in ("jaxlr", *(f"{solver} {tol}" for solver, tol in work.peers)):
         command = [
