@@ -113,8 +113,8 @@ def _full_rank(value: Array, core_rank: int, batch_rank: int) -> Array:
 
 def _deviations(arrays: dict[str, Array]) -> dict[str, Array]:
     """Standard deviation of every column under every row of weights: (..., n), batch axes of X and weights."""
-    X = arrays["X"]
-    s = arrays.get("sample_weight", jnp.ones(X.shape[:-1], X.dtype))
+    X = jax.lax.stop_gradient(arrays["X"])
+    s = jax.lax.stop_gradient(arrays.get("sample_weight", jnp.ones(X.shape[:-1], X.dtype)))
     rank = max(X.ndim - 2, s.ndim - 1)
     deviations = jnp.vectorize(
         lambda X, s: column_moments(X, row_weights(Problem(X, None, sample_weight=s)))[1], signature="(m,n),(m)->(n)"

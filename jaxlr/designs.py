@@ -16,6 +16,7 @@ from jaxlr.model import Params
 from jaxlr.objective import Problem, row_weights
 from jaxlr.result import Fit
 from jaxlr.solvers.certified import Settings, certify, fit_one, working_problem
+from jaxlr.solvers.implicit import differentiable
 from jaxlr.solvers.newton_cg import mean_curvature_inputs, precondition
 from jaxlr.solvers.path import follow
 from jaxlr.solvers.shared import Shared, params_to_working, share, units_of, units_of_lanes
@@ -110,8 +111,9 @@ def fit_wide(
     Returns:
         Fit (L,), with a path (L, P).
     """
+    shared = share(fields["X"], fields.get("present"), settings.fit_intercept)
+    given, fields = fields, jax.lax.stop_gradient(fields)
     X = fields["X"]
-    shared = share(X, fields.get("present"), settings.fit_intercept)
     centered = shared.A[:, : X.shape[1]] * shared.unit[None, :]
     Q, R = jnp.linalg.qr(centered.T)
     # What rounding left of rows that depend on each other would be a column like any other.
@@ -128,22 +130,25 @@ def fit_wide(
     coef = jnp.dot(fits.params.coef, Q.T, precision="highest")
     params = Params(coef, fits.params.intercept - jnp.dot(coef, shared.center, precision="highest"))
 
-    rest = {name: value for name, value in fields.items() if name not in ("X", "present", "coef", "intercept", "l2")}
+    rest = {name: value for name, value in given.items() if name not in ("X", "present", "coef", "intercept", "l2")}
     rest, own_rest = _with_units(rest, own, shared, settings.fit_intercept)
     axes = {name: 0 if own_rest[name] else None for name in rest}
 
     def lane(fields: dict[str, Any], *model: Any) -> Fit:
         def one(l2: Array, params: Params, status: Array, num_steps: Array) -> Fit:
-            working = working_problem(fields | {"l2": l2}, shared, settings)
-            units = shared._replace(units=fields["units"])
+            mine = fields | {"l2": l2}
+            constant = jax.lax.stop_gradient(mine)
+            working = working_problem(constant, shared, settings)
+            units = shared._replace(units=constant["units"])
             fit = certify(params, status, num_steps, working, units, tol, settings)
             # On R' more was asked for than on X.
             enough = (fit.status == Status.STALLED) & (fit.kkt <= tol) & (l2 > 0)
-            return replace(fit, status=jnp.where(enough, Status.CONVERGED, fit.status).astype(jnp.int32))
+            fit = replace(fit, status=jnp.where(enough, Status.CONVERGED, fit.status).astype(jnp.int32))
+            return differentiable(fit, mine, shared, in_span=True)
 
         return jax.vmap(one)(*model) if has_path else one(*model)
 
-    l2 = _with_lanes(fields["l2"], own["l2"], num_lanes)
+    l2 = _with_lanes(given["l2"], own["l2"], num_lanes)
     return jax.vmap(lane, in_axes=(axes, 0, 0, 0, 0))(rest, l2, params, fits.status, fits.num_steps)
 
 
@@ -192,7 +197,7 @@ def _with_units(
 ) -> tuple[dict[str, Any], dict[str, bool]]:
     """The fields with the units of the columns under every row of weights."""
     m = shared.A.shape[0]
-    s = fields.get("sample_weight", jnp.ones(m, shared.A.dtype))
+    s = jax.lax.stop_gradient(fields.get("sample_weight", jnp.ones(m, shared.A.dtype)))
 
     has_lanes = own.get("sample_weight", False)
 

@@ -10,12 +10,13 @@
 import inspect
 from typing import Any
 
+import jax
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
 from jaxlr.arguments import prepare
 from jaxlr.batching import fit_batch
-from jaxlr.checks import Data
+from jaxlr.checks import Data, is_concrete
 from jaxlr.model import Params
 from jaxlr.result import Fit
 from jaxlr.running import run
@@ -43,8 +44,12 @@ def fit(
     """Fit logistic regressions; every model comes back with the evidence that it converged.
 
     Axes in front of the core axes are batch axes, and those of all fields broadcast against each other: l2 (100,) gives
-    100 models, with sample_weight (10, 1, m) beside it 10 x 100. Works under jit, vmap and grad-free transformations;
-    broadcasting is the fast road.
+    100 models, with sample_weight (10, 1, m) beside it 10 x 100. Works under jit and vmap; broadcasting is the fast road.
+
+    Works under differentiation, forward and reverse, once and twice: params and value have the derivatives of the minimum in
+    X, y, sample_weight, offset, l2 and penalty_factor, by the implicit function theorem (one solve with the Hessian at the
+    minimum, whatever the solver did). kkt and gap have the derivative 0, and so does everything in init and tol. A model
+    that is not CONVERGED has no minimum that moves: its derivatives are NaN, and those of its neighbours do not notice.
 
     Args:
         X: design (..., m, n); its floating dtype (32 or 64 bits) is that of everything else, other dtypes become the
@@ -90,6 +95,22 @@ def fit(
     """
     call = prepare(locals())
     return run(fit_batch, call.fields, call.tol, (call.settings,), call)
+
+
+def start_of(**arguments: Any) -> Params:
+    """Where other fits may start: the parameters of a fit on one device, constant under differentiation.
+
+    Args:
+        **arguments: of `fit`, by name.
+
+    Returns:
+        Params.
+
+    Raises:
+        TypeError, ValueError: as `fit`.
+    """
+    constant = jax.tree.map(lambda leaf: leaf if is_concrete(leaf) else jax.lax.stop_gradient(leaf), arguments)
+    return fit(**constant | {"batch_size": None, "mesh": None, "progress": False}).params
 
 
 def with_defaults(**arguments: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from jaxlr.batching import fit_batch
 from jaxlr.checks import Data, check_count, check_key
 from jaxlr.compilation import program
 from jaxlr.designs import in_groups
-from jaxlr.fitting import fit, with_defaults
+from jaxlr.fitting import start_of, with_defaults
 from jaxlr.memory import models_side_by_side
 from jaxlr.resampling import resample
 from jaxlr.result import Fit
@@ -65,7 +65,7 @@ def fit_bootstrap(
     call = prepare(given, models_per_problem=int(num_samples))
     if call.batch:
         raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {call.batch}; map with jax.vmap")
-    start = fit(**given | {"batch_size": None, "mesh": None, "progress": False}).params
+    start = start_of(**given)
     arrays = {name: jnp.asarray(value, call.dtype) for name, value in call.fields.items()}
     numbers = {"number": np.arange(num_samples, dtype=np.int32)}
     many = call._replace(dtype=np.dtype(np.int32), batch=(int(num_samples),), needs=call.needs._replace(own=call.needs.m))

@@ -18,7 +18,7 @@ from jaxlr.arguments import prepare
 from jaxlr.checks import Data, checked, real_array
 from jaxlr.compilation import program
 from jaxlr.designs import in_groups, products_fit
-from jaxlr.fitting import fit, with_defaults
+from jaxlr.fitting import start_of, with_defaults
 from jaxlr.memory import models_side_by_side
 from jaxlr.model import Params
 from jaxlr.objective import Problem, row_weights
@@ -89,8 +89,7 @@ def fit_columns(
     arrays = {name: jnp.asarray(value, dtype) for name, value in call.fields.items() if name != "X"}
     start = Params(jnp.zeros(c, dtype), jnp.zeros((), dtype))
     if c or call.settings.fit_intercept:
-        alone = {"penalty_factor": arrays["penalty_factor"][:c], "batch_size": None, "mesh": None, "progress": False}
-        start = fit(common, y, **options | alone).params
+        start = start_of(X=common, y=y, penalty_factor=arrays["penalty_factor"][:c], **options)
     many = call._replace(batch=(k,), needs=call.needs._replace(own=m))
     return run(_program, {"column": own}, (common, arrays, start, call.tol), (call.settings,), many, {"column": "m"})
 

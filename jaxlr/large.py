@@ -8,6 +8,7 @@ lies in memory (`jaxlr.matrices.Standardized`), since writing a copy costs more 
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -56,6 +57,7 @@ def fit_large(fields: dict[str, Array], tol: Array, settings: Settings) -> Fit:
     Returns:
         Fit of one model.
     """
+    given, fields = fields, jax.lax.stop_gradient(fields)
     X = fields["X"]
     (m, n), fit_intercept = X.shape, settings.fit_intercept
     stride = _stride(m, n)
@@ -71,8 +73,9 @@ def fit_large(fields: dict[str, Array], tol: Array, settings: Settings) -> Fit:
     shared = precondition(shared, *mean_curvature_inputs(working, params_to_working(start, shared)))
 
     ones = jnp.ones(int(fit_intercept), X.dtype)
-    shared = shared._replace(A=Standardized(X, shared.center, shared.unit, ones), low=None)
-    every = rest | {"units": units_of(shared, row_weights(Problem(X, None)), fit_intercept)}
+    A = Standardized(X, shared.center, shared.unit, ones)
+    shared = shared._replace(A=A, low=None, rows=A._replace(X=given["X"]))
+    every = {name: given[name] for name in rest} | {"units": units_of(shared, row_weights(Problem(X, None)), fit_intercept)}
     return fit_one(every, start, shared, tol, settings)
 
 

@@ -22,6 +22,7 @@ LAYERS = [
     {"solvers.shared", "result"},
     {"solvers.damped"},
     {"solvers.newton", "solvers.newton_cg"},
+    {"solvers.implicit"},
     {"solvers.certified", "solvers.path"},
     {"designs", "large"},
     {"batching", "chunks", "devices", "memory"},

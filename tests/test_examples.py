@@ -35,6 +35,10 @@ SAYS = {
     ),
     "04_learning_rates": ("1000 runs of 300 epochs", r"never settling: 3\d\d, from 5\.8"),
     "05_optimizers": ("streamed in 10 chunks", r"newton +J - minimum after +12 epochs: below 1e-16\n"),
+    "06_penalty_per_group": (
+        "one penalty    log loss held-out 0.0716, unseen 0.0776",
+        r"gained on held-out rows: 0\.003\d .* in 10 of 10 splits\ngained on unseen rows: 0\.002\d \+- 0\.005",
+    ),
 }
 
 
@@ -49,9 +53,14 @@ def test_an_example_runs_says_what_it_found_and_saves_its_figure(path, tmp_path)
     assert len(path.read_text().splitlines()) < 80
 
 
-@pytest.mark.parametrize(
-    ("code", "says"), list(zip(CODE, ("1000 converged", "1000 runs of 100 epochs"), strict=True)), ids=["fit", "train"]
-)
+PRINTS = {
+    "fit": "1000 converged",
+    "grad": "held-out loss 0.5743, its slope in log l2 0.0149",
+    "train": "1000 runs of 100 epochs",
+}
+
+
+@pytest.mark.parametrize(("code", "says"), list(zip(CODE, PRINTS.values(), strict=True)), ids=PRINTS)
 def test_the_code_of_the_readme_runs(code, says):
     assert says in run("-c", code)
 

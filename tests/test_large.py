@@ -67,3 +67,14 @@ def test_float32_and_batch_axes_of_one():
     assert fit.kkt.shape == (1, 1)
     assert fit.params.coef.dtype == np.float32
     assert bool(fit.converged.all())
+
+
+def test_its_derivatives_are_the_differences_of_refits():
+    def fitted(l2):
+        fit = jaxlr.fit(X, Y, l2=l2, tol=1e-12)
+        assert fit.solver == "newton_cg"
+        return fit.params.coef * X.std(0)
+
+    _, got = jax.jvp(fitted, (1e-2,), (1.0,))
+    expected = (np.asarray(fitted(1e-2 + 1e-6)) - np.asarray(fitted(1e-2 - 1e-6))) / 2e-6
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6 * np.abs(expected).max())

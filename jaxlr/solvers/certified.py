@@ -6,6 +6,7 @@ numbers there, and are evaluated at the parameters as they were rounded for the 
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -15,6 +16,7 @@ from jaxlr.model import Params
 from jaxlr.objective import Problem, gradient, loss, penalties, row_weights
 from jaxlr.result import Fit
 from jaxlr.solvers import newton, newton_cg
+from jaxlr.solvers.implicit import differentiable
 from jaxlr.solvers.shared import Shared, from_working, params_to_working, to_working
 from jaxlr.status import Status
 
@@ -53,14 +55,17 @@ def fit_one(fields: dict[str, Any], start: Params | None, shared: Shared, tol: F
         settings: static.
 
     Returns:
-        Fit of one model.
+        Fit of one model, with the derivatives of the minimum in the fields and X.
     """
+    given = (fields, shared)
+    fields, start, shared, tol = jax.lax.stop_gradient((fields, start, shared._replace(rows=None), tol))
     working, shared = working_problem(fields, shared, settings), shared._replace(units=fields["units"])
     inside = None if start is None else params_to_working(start, shared)
     solution = SOLVERS[settings.solver](working, inside, tol, settings.max_steps, shared, settings.coercive)
 
     params = from_working(solution.params, shared)
-    return certify(params, solution.status, solution.num_steps, working, shared, tol, settings)
+    fit = certify(params, solution.status, solution.num_steps, working, shared, tol, settings)
+    return differentiable(fit, *given)
 
 
 def certify(

@@ -10,6 +10,7 @@ direction need not be exact, so that products are computed in float32 wherever p
 certificates have the full precision.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -25,7 +26,7 @@ from jaxlr.objective import Problem, penalties, problem_logits, row_weights
 from jaxlr.solvers.damped import DAMPING, Direction, Solution, System, minimize
 from jaxlr.solvers.shared import Shared
 
-_STIFF = 1e10  # penalty over the mean square of the column
+STIFF = 1e10  # penalty over the mean square of the column
 _MOST_PRODUCTS = 200  # in one direction; float32 has lost all conjugacy by then
 
 
@@ -55,10 +56,7 @@ def solve(
         Solution.
     """
     P, n, dtype = shared.inverse, shared.unit.shape[0], shared.inverse.dtype
-    own_l2 = jnp.pad(penalties(problem)[1], (0, P.shape[0] - n)).astype(dtype)
-    # In units of the Hessian's diagonal P leaves a spread of l2 / least, the diagonal one of 1 / l2: they meet at l2^2 = least.
-    strong = jnp.all(own_l2[:n] ** 2 > shared.diagonal[:n] * jnp.maximum(shared.least[:n], 1e-6 * shared.diagonal[:n]))
-    jacobi = 1 / (shared.diagonal + own_l2)
+    precondition = preconditioner(shared, jnp.pad(penalties(problem)[1], (0, P.shape[0] - n)))
 
     def product(v: Array) -> Array:
         return times(shared.A, v) if shared.low is None else jnp.dot(v, shared.low)
@@ -74,14 +72,14 @@ def solve(
         damping = DAMPING * jnp.minimum(kkt, 1) ** 2
         jitter = jitter * jnp.sum(system.w * curvature(z))  # on the scale of the Hessian, or it would hide a separation
         l2 = (system.l2 + (damping + jitter) * system.squares).astype(dtype)
-        stiff = system.l2 > _STIFF * system.squares  # so much that nothing else counts, nor fits into float32
+        stiff = system.l2 > STIFF * system.squares  # so much that nothing else counts, nor fits into float32
         free = system.free & ~stiff
         largest = jnp.max(jnp.abs(g), initial=0, where=free)
         arrived = system.penalized & (kkt <= polish * tol)  # where nothing but the gradient is asked for
         r = jnp.where(running & ~arrived & (largest > 0) & free, -g / largest, 0).astype(dtype)
 
         def preconditioned(r: Array) -> Array:
-            return jnp.where(free, jnp.where(strong, jacobi * r, jnp.dot(r, P)), 0)
+            return jnp.where(free, precondition(r), 0)
 
         y = preconditioned(r)
         size = jnp.sum(r * y)
@@ -119,6 +117,23 @@ def solve(
     return minimize(problem, init, tol, max_steps, shared, direction, polish, coercive)
 
 
+def preconditioner(shared: Shared, l2: Float[Array, " k"]) -> Callable[[Float[Array, " k"]], Float[Array, " k"]]:
+    """What stands for the inverse of the Hessian of one model.
+
+    Args:
+        shared: the prepared design, with `inverse`, `diagonal` and `least`.
+        l2: penalty vector of the model, 0 for the intercept (k,).
+
+    Returns:
+        A symmetric positive linear function, in the dtype of `inverse`.
+    """
+    P, n, l2 = shared.inverse, shared.unit.shape[0], l2.astype(shared.inverse.dtype)
+    # In units of the Hessian's diagonal P leaves a spread of l2 / least, the diagonal one of 1 / l2: they meet at l2^2 = least.
+    strong = jnp.all(l2[:n] ** 2 > shared.diagonal[:n] * jnp.maximum(shared.least[:n], 1e-6 * shared.diagonal[:n]))
+    jacobi = 1 / (shared.diagonal + l2)
+    return lambda r: jnp.where(strong, jacobi * r, jnp.dot(r, P))
+
+
 def mean_curvature_inputs(problem: Problem, start: Params) -> tuple[Float[Array, " m"], Float[Array, " n"]]:
     """What one model adds to what the preconditioner is made from.
 
@@ -149,6 +164,7 @@ def precondition(shared: Shared, d: Float[Array, " m"], l2: Float[Array, " n"]) 
     """
     AT = shared.A.T if shared.low is None else shared.low
     k = AT.shape[0]
+    d, l2 = jax.lax.stop_gradient((d, l2))
     l2 = jnp.where(jnp.isfinite(l2), jnp.minimum(l2, 1e30), 0)  # that float32 can hold
     least = jnp.pad(l2, (0, k - l2.shape[0])).astype(AT.dtype)
     H = jnp.dot(AT * d.astype(AT.dtype)[None, :], AT.T)

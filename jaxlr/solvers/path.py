@@ -52,16 +52,16 @@ def follow(
     ordered = ordered.reshape(num_lanes, num_segments, length)
 
     def point(history: Array, strengths: Array) -> tuple[Array, Fit]:
-        t = jnp.log(strengths)
+        t = jnp.log(jax.lax.stop_gradient(strengths))
         x = extrapolate(t, history[..., -1], history[..., :-1])
         packed = _pack(fit_lanes(strengths, Params(x[..., :-1], x[..., -1])))
-        rows = packed.value
+        rows = jax.lax.stop_gradient(packed.value)
         newest = jnp.concatenate([rows[..., :-5], t[..., None]], axis=-1)
         healthy = rows[..., -2] == Status.CONVERGED
         return jnp.where(healthy[None, ..., None], jnp.concatenate([newest[None], history[:-1]]), history), packed
 
     never = jnp.full((num_lanes, 1), jnp.nan, l2.dtype)
-    history = jnp.concatenate([start.coef, start.intercept[:, None], never], axis=-1)
+    history = jax.lax.stop_gradient(jnp.concatenate([start.coef, start.intercept[:, None], never], axis=-1))
     history = jnp.broadcast_to(history[:, None, :], (_POINTS, num_lanes, num_segments, history.shape[-1]))
     _, packed = jax.lax.scan(point, history, jnp.moveaxis(ordered, -1, 0))
     rows = jnp.moveaxis(packed.value, 0, 2).reshape(num_lanes, num_segments * length, -1)

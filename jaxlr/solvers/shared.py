@@ -27,6 +27,7 @@ from jaxlr.objective import Problem, penalties
 from jaxlr.preprocessing import column_moments
 
 _HIGHEST = jax.lax.Precision.HIGHEST
+_FAR = 1e9  # units
 
 
 class Shared(NamedTuple):
@@ -43,6 +44,7 @@ class Shared(NamedTuple):
         diagonal: of the mean Hessian that it was made from, without penalties (k,).
         least: the penalties that it was made from (k,).
         units: location and scale (n,) in which the KKT residual measures the working columns, under the model's own weights.
+        rows: A with the derivatives of X, rows without weight as they are; all else is constant under differentiation.
     """
 
     A: Any
@@ -54,6 +56,7 @@ class Shared(NamedTuple):
     diagonal: Any = None
     least: Any = None
     units: Any = None
+    rows: Any = None
 
 
 def share(
@@ -75,13 +78,13 @@ def share(
     Returns:
         Shared.
     """
-    center, unit = _center_and_unit(X, present, fit_intercept)
-    A = _only(present, (X - center[None, :]) / unit[None, :])
+    center, unit, A, rows = _working(X, present, fit_intercept)
     if fit_intercept:
-        A = jnp.concatenate([A, jnp.ones((X.shape[0], 1), X.dtype)], axis=1)
+        one = jnp.ones((X.shape[0], 1), X.dtype)
+        A, rows = jnp.concatenate([A, one], axis=1), jnp.concatenate([rows, one], axis=1)
     i, j = np.triu_indices(A.shape[1])
     products = A[:, i] * A[:, j] if with_products else None
-    return Shared(A, center, unit, products, low=None if low is None else A.T.astype(low))
+    return Shared(A, center, unit, products, low=None if low is None else A.T.astype(low), rows=rows)
 
 
 def share_own(shared: Shared, own: Float[Array, " m"], present: Bool[Array, " m"] | None, fit_intercept: bool) -> Shared:
@@ -96,13 +99,26 @@ def share_own(shared: Shared, own: Float[Array, " m"], present: Bool[Array, " m"
     Returns:
         Shared, the own column first.
     """
-    center, unit = _center_and_unit(own[:, None], present, fit_intercept)
-    working = _only(present, (own[:, None] - center[None, :]) / unit[None, :])[:, 0]
+    center, unit, A, rows = _working(own[:, None], present, fit_intercept)
     return shared._replace(
-        A=Bordered(working, shared.A),
+        A=Bordered(A[:, 0], shared.A),
         center=jnp.concatenate([center, shared.center]),
         unit=jnp.concatenate([unit, shared.unit]),
+        rows=Bordered(rows[:, 0], shared.rows),
     )
+
+
+def _working(
+    X: Float[Array, "m n"], present: Bool[Array, " m"] | None, fit_intercept: bool
+) -> tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, "m n"], Float[Array, "m n"]]:
+    """Centers, units and working columns, all constant under differentiation; and these with the derivatives of X."""
+    constant = jax.lax.stop_gradient(X)
+    center, unit = _center_and_unit(constant, present, fit_intercept)
+    A = (constant - center[None, :]) / unit[None, :]
+    rows = (X - center[None, :]) / jnp.where(jnp.isfinite(unit), unit, 1)[None, :]
+    if present is not None:  # fillers so far out that their squares could overflow are 0 in both
+        rows = jnp.where(present[:, None] | (jnp.abs(rows) < _FAR), rows, 0 * rows)
+    return center, unit, _only(present, A), rows
 
 
 def _center_and_unit(
