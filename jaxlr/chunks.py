@@ -69,8 +69,8 @@ def fit_in_chunks(
                 bar.set_postfix(failed=failed, refresh=False)
                 bar.update(new.size)
                 if interrupted:
-                    _raise_interrupt(jax.tree.map(jnp.asarray, fits))
-    return jax.tree.map(jnp.asarray, fits)
+                    _raise_interrupt(jax.device_put(fits))
+    return jax.device_put(fits)
 
 
 def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str) -> Fit:

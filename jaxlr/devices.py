@@ -95,7 +95,8 @@ def on_mesh(
         everywhere = jax.tree.map(lambda leaf: _place(leaf, NamedSharding(_automatic(mesh), PartitionSpec())), shared)
         by_models = sorted((name, _spec(value, core_axes[name], mesh, chunk, rows=None)) for name, value in placed.items())
         spread = _spread(program, _automatic(mesh), tuple(by_models), chunk, static)
-        return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf.addressable_data(0))), spread(placed, everywhere))
+        fits = spread(placed, everywhere)
+        return jax.device_put(jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(0)), fits))
 
     return run
 
@@ -147,8 +148,10 @@ def _spec(value: Any, core: str, mesh: Mesh, chunk: tuple[int, ...], rows: str |
 
 def _place(value: Any, sharding: NamedSharding) -> Array:
     """Every process puts its part of what it holds; what lies on several processes moves between devices."""
-    local = not isinstance(value, jax.Array) or value.is_fully_addressable
-    if jnp.issubdtype(value.dtype, jax.dtypes.prng_key) or not local or sharding.is_fully_addressable:
+    if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(_place(jax.random.key_data(value), sharding), impl=jax.random.key_impl(value))
+    on_host = not isinstance(value, jax.Array) or (value.is_fully_addressable and not sharding.is_fully_addressable)
+    if not on_host:
         return jax.device_put(value, sharding)
     host = np.asarray(value)
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
