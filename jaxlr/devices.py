@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
@@ -95,8 +96,7 @@ def on_mesh(
         everywhere = jax.tree.map(lambda leaf: _place(leaf, NamedSharding(_automatic(mesh), PartitionSpec())), shared)
         by_models = sorted((name, _spec(value, core_axes[name], mesh, chunk, rows=None)) for name, value in placed.items())
         spread = _spread(program, _automatic(mesh), tuple(by_models), chunk, static)
-        fits = spread(placed, everywhere)
-        return jax.device_put(jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(0)), fits))
+        return jax.device_put(jax.tree.map(_whole, spread(placed, everywhere)))
 
     return run
 
@@ -118,7 +118,7 @@ def _spread(program: Callable[..., Fit], mesh: Mesh, specs: tuple, chunk: tuple[
             axis_names={models},
             check_vma=False,
         )
-    return jax.jit(on_device, out_shardings=NamedSharding(mesh, PartitionSpec()), compiler_options=quick_options())
+    return jax.jit(on_device, compiler_options=quick_options())
 
 
 def _automatic(mesh: Mesh) -> Mesh:
@@ -155,3 +155,7 @@ def _place(value: Any, sharding: NamedSharding) -> Array:
         return jax.device_put(value, sharding)
     host = np.asarray(value)
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+
+def _whole(leaf: Array) -> np.ndarray:
+    return np.asarray(leaf if leaf.is_fully_addressable else multihost_utils.process_allgather(leaf, tiled=True))

@@ -2,7 +2,7 @@
 
 The estimate counts numbers, for m rows, k columns with the intercept, D designs and L models side by side:
 
-    D (6 m k + 3 m k (k + 1) / 2)           working columns; for few columns the products of their pairs
+    D (6 m k + 3 m k (k + 1) / 2)           working columns, twice where n > m; for few columns the products of their pairs
     L (24 m + 4 k^2 + 32 k)                 logits, residuals, weights; Hessian and factor; states
     3 (k + 8)                               results of every model, on their way out
 
@@ -60,7 +60,7 @@ def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
         Bytes.
     """
     m, k = needs.m, needs.n + 1
-    design = 6 * m * k + 4 * needs.preconditioner**2
+    design = (6 if needs.n <= m else 12) * m * k + 4 * needs.preconditioner**2
     design += 3 * m * needs.hessian * (needs.hessian + 1) // 2 if needs.products else 0
     model = 24 * m + 32 * k + 4 * needs.hessian**2
     came_in = needs.own + (m * needs.n if needs.designs != 0 else 0)
