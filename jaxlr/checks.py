@@ -97,17 +97,15 @@ def check_classes(y: Data, sample_weight: Data | None, fit_intercept: bool, pena
     first = [a[(0,) * (a.ndim - 1)] for a in (y, s)]
     if all(np.any((first[1] > 0) & has) for has in (first[0] > 0, first[0] < 1)):
         return
-    y, s = y.astype(float), s.astype(float)
     if not np.any(s != 0):
         raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")
-    ones = np.einsum("...m,...m->...", (s > 0).astype(float), (y > 0).astype(float))
-    zeros = np.einsum("...m,...m->...", (s > 0).astype(float), (y < 1).astype(float))
+    ones, zeros = (np.einsum("...m,...m->...", s > 0, has) for has in (y > 0, y < 1))  # of booleans: any row
     if fit_intercept:
         penalized = False
     if penalized is None:
         return
-    if np.all(((ones == 0) | (zeros == 0)) & ~np.asarray(penalized)):
-        value = int(np.all(ones > 0))
+    if np.all(~(ones & zeros) & ~np.asarray(penalized)):
+        value = int(np.all(ones))
         raise ValueError(
             f"expected both classes among the rows of positive weight, got only y = {value}; no finite estimate exists "
             "(an intercept or an unpenalized column would go to infinity)"
@@ -242,26 +240,32 @@ def _all_finite(value: Any) -> bool:
 
 
 def _check_values(name: str, raw: Data, dtype: jnp.dtype) -> None:
-    value = np.asarray(raw)
-    core = tuple(range(-CORE_RANK[name], 0))
-    if jnp.issubdtype(value.dtype, jnp.floating):
-        value = value.astype(np.result_type(value.dtype, np.float32), copy=False)  # 16-bit types lack NumPy's functions
-        finite = np.isfinite(value)
-        if not np.any(np.all(finite, axis=core)):
-            first = tuple(map(int, np.argwhere(~finite)[0]))
-            at = f" first at index {first}" if first else ""
-            raise ValueError(f"expected finite {name}, got {value[first]}{at}; drop or impute missing values before the fit")
+    """Of a field that is as large as the memory allows no copy is made, and a spread design is not gathered."""
+    spread = isinstance(raw, jax.Array) and len(raw.sharding.device_set) > 1 and name == "X"
+    value: Any = raw if spread else np.asarray(raw)
+    if not spread and value.dtype.itemsize < 4 and jnp.issubdtype(value.dtype, jnp.floating):
+        value = value.astype(np.float32)  # 16-bit types lack NumPy's functions
+    if not _all_finite(value):
+        core = tuple(range(-CORE_RANK[name], 0))
+        with jax.ensure_compile_time_eval():
+            finite = (jnp if spread else np).isfinite(value)
+            none = not np.any(finite.all(axis=core))
+        if none:
+            first = () if spread else tuple(map(int, np.argwhere(~finite)[0]))
+            got = "NaN or infinity" if spread else f"{value[first]}{f' first at index {first}' if first else ''}"
+            raise ValueError(f"expected finite {name}, got {got}; drop or impute missing values before the fit")
     if name in _NOT_NEGATIVE:
         if np.any(value < 0):
             raise ValueError(f"expected {name} >= 0, got {np.nanmin(value)}")
         if np.any((value > 0) & (value < jnp.finfo(dtype).tiny)):
             smallest = np.min(value, where=value > 0, initial=np.inf)
             raise ValueError(f"expected {name} that {dtype} can hold, 0 or >= {jnp.finfo(dtype).tiny:.1e}, got {smallest}")
-    if name == "y" and (np.any(value < 0) or np.any(value > 1)):
-        raise ValueError(
-            f"expected labels 0/1 (or soft labels in [0, 1]), got values from {np.nanmin(value)} to {np.nanmax(value)}; "
-            "for labels -1/1 pass y > 0"
-        )
+    if name == "y":
+        least, most = (extreme.reduce(value, axis=None) for extreme in (np.fmin, np.fmax))  # of the numbers
+        if least < 0 or most > 1:
+            raise ValueError(
+                f"expected labels 0/1 (or soft labels in [0, 1]), got values from {least} to {most}; for labels -1/1 pass y > 0"
+            )
 
 
 def _form(name: str) -> str:

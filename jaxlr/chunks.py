@@ -10,14 +10,14 @@ import itertools
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 from tqdm.auto import tqdm
 
+from jaxlr.model import Params
 from jaxlr.result import Fit
 from jaxlr.status import Status
 
@@ -25,9 +25,10 @@ _EXACT = 16  # sizes up to this are left as they are
 
 
 def fit_in_chunks(
-    program: Callable[[dict[str, Array]], Fit],
+    program: Callable[[dict[str, Any]], Fit],
     fields: Mapping[str, Any],
     core_rank: Mapping[str, int],
+    unfitted: Callable[[], Fit],
     batch: tuple[int, ...],
     chunk: tuple[int, ...],
     progress: bool,
@@ -38,6 +39,7 @@ def fit_in_chunks(
         program: from the fields of a chunk to its Fit (*chunk,).
         fields: by name, NumPy or JAX arrays (..., *core), each with batch axes that broadcast to `batch`.
         core_rank: of every field.
+        unfitted: makes the Fit (*batch,) of `not_run`.
         batch: shape of the batch.
         chunk: shape of a chunk; where it is longer than the batch, the batch is filled up.
         progress: whether to show a bar on stderr, with the models done and failed.
@@ -53,41 +55,72 @@ def fit_in_chunks(
     def fit_block(at: tuple[int, ...]) -> Fit:
         return program({name: _cut(value, core_rank[name], at, chunk) for name, value in fields.items()})
 
-    if chunk == batch and not progress:
-        return fit_block((0,) * len(batch))
-    whole: Any = None
-    starts = itertools.product(*(range(0, size, step) for size, step in zip(batch, chunk, strict=True)))
-    with _deferred_interrupt() as interrupted, tqdm(total=int(np.prod(batch)), unit="model", disable=not progress) as bar:
-        for start in starts:
-            at = tuple(max(min(a, size - step), 0) for a, size, step in zip(start, batch, chunk, strict=True))
-            block = jax.tree.map(np.asarray, fit_block(at))
-            if whole is None:
-                whole = jax.tree.map(lambda leaf: _unfitted(leaf, batch, len(chunk)), block)
-                whole.status[...] = Status.NOT_RUN
-            bar.update(_write(whole, block, at))
-            bar.set_postfix(failed=int(np.sum(~np.isin(whole.status, (Status.CONVERGED, Status.NOT_RUN)))))
-            if interrupted:
-                done = int(np.sum(whole.status != Status.NOT_RUN))
-                error = KeyboardInterrupt(f"{done} of {whole.status.size} models were fitted: they are in its attribute fit")
-                error.fit = jax.tree.map(jnp.asarray, whole)  # pyright: ignore[reportAttributeAccessIssue]
-                raise error
-    return jax.tree.map(jnp.asarray, whole)
+    with _deferred_interrupt() as interrupted:
+        if chunk == batch and not progress:
+            fits = fit_block((0,) * len(batch))
+            return fits if not interrupted else _raise_interrupt(fits)
+        fits, failed = unfitted(), 0
+        starts = itertools.product(*(range(0, size, step) for size, step in zip(batch, chunk, strict=True)))
+        with tqdm(total=fits.status.size, unit=" models", unit_scale=True, disable=not progress) as bar:
+            for start in starts:
+                at = tuple(max(min(a, size - step), 0) for a, size, step in zip(start, batch, chunk, strict=True))
+                new = _write(fits, jax.tree.map(np.asarray, fit_block(at)), at)
+                failed += int(np.sum(new != Status.CONVERGED))
+                bar.set_postfix(failed=failed, refresh=False)
+                bar.update(new.size)
+                if interrupted:
+                    _raise_interrupt(jax.device_put(fits))
+    return jax.device_put(fits)
 
 
-def common_size(size: int, multiple: int = 1) -> int:
+def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str) -> Fit:
+    """What is known before anything is fitted.
+
+    Args:
+        batch: shape of the batch.
+        n: columns.
+        dtype: of the parameters.
+        solver: its name.
+
+    Returns:
+        Fit (*batch,) of NumPy arrays, with the status NOT_RUN and NaN everywhere.
+    """
+    unknown = {name: np.full(batch, np.nan, dtype) for name in ("value", "kkt", "gap")}
+    return Fit(
+        params=Params(np.full((*batch, n), np.nan, dtype), np.full(batch, np.nan, dtype)),
+        status=np.full(batch, Status.NOT_RUN, np.int32),
+        num_steps=np.zeros(batch, np.int32),
+        solver=solver,
+        **unknown,
+    )
+
+
+def common_size(size: int) -> int:
     """The next of the few sizes that programs are compiled for: eight in each octave, at most an eighth more.
 
     Args:
         size: >= 1.
-        multiple: that it has to be a multiple of.
 
     Returns:
         >= size.
     """
-    if size > _EXACT:
-        step = 2 ** ((size - 1).bit_length() - 4)
-        size = -(-size // step) * step
-    return -(-size // multiple) * multiple
+    if size <= _EXACT:
+        return size
+    step = 2 ** ((size - 1).bit_length() - 4)
+    return -(-size // step) * step
+
+
+def varies(value: Any, core_rank: int) -> bool:
+    """Whether a field differs between models, so that it has to be cut.
+
+    Args:
+        value: array (..., *core).
+        core_rank: of the field.
+
+    Returns:
+        True or False.
+    """
+    return any(size > 1 for size in value.shape[: value.ndim - core_rank])
 
 
 def _cut(value: Any, core_rank: int, at: tuple[int, ...], chunk: tuple[int, ...]) -> Any:
@@ -106,25 +139,28 @@ def _cut(value: Any, core_rank: int, at: tuple[int, ...], chunk: tuple[int, ...]
     return value
 
 
-def _write(whole: Fit, block: Fit, at: tuple[int, ...]) -> int:
-    """Put a block in its place; the number of models that are new."""
+def _slice(value: Any, start: int, length: int, axis: int) -> Any:
+    return value[(slice(None),) * axis + (slice(start, start + length),)]
+
+
+def _write(whole: Fit, block: Fit, at: tuple[int, ...]) -> np.ndarray:
+    """Put a block in its place; the status of the models that are new."""
     inside = tuple(
         min(length, size - start) for length, size, start in zip(block.status.shape, whole.status.shape, at, strict=True)
     )
     place = tuple(slice(start, start + length) for start, length in zip(at, inside, strict=True))
     kept = tuple(slice(0, length) for length in inside)
-    new = int(np.sum(whole.status[place] == Status.NOT_RUN))
+    new = block.status[kept][whole.status[place] == Status.NOT_RUN]
     for leaf, part in zip(jax.tree.leaves(whole), jax.tree.leaves(block), strict=True):
         leaf[place] = part[kept]
     return new
 
 
-def _slice(value: Any, start: int, length: int, axis: int) -> Any:
-    return value[(slice(None),) * axis + (slice(start, start + length),)]
-
-
-def _unfitted(leaf: np.ndarray, batch: tuple[int, ...], batch_rank: int) -> np.ndarray:
-    return np.full(batch + leaf.shape[batch_rank:], np.nan if np.issubdtype(leaf.dtype, np.floating) else 0, leaf.dtype)
+def _raise_interrupt(fits: Fit) -> NoReturn:
+    done = int(np.sum(np.asarray(fits.status) != Status.NOT_RUN))
+    error = KeyboardInterrupt(f"{done} of {fits.status.size} models were fitted: they are in its attribute fit")
+    error.fit = fits  # pyright: ignore[reportAttributeAccessIssue]
+    raise error
 
 
 @contextlib.contextmanager

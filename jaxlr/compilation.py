@@ -27,7 +27,7 @@ def program(*static_argnames: str) -> Callable[[Callable], Callable]:
 
         @functools.cache
         def alone() -> Callable:
-            return jax.jit(function, static_argnames=static_argnames, compiler_options=_options())
+            return jax.jit(function, static_argnames=static_argnames, compiler_options=quick_options())
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -40,10 +40,15 @@ def program(*static_argnames: str) -> Callable[[Callable], Callable]:
 
 
 @functools.cache
-def _options() -> dict[str, Any]:
+def quick_options() -> dict[str, Any]:
+    """Options of the compiler for the quicker generator.
+
+    Returns:
+        As `jax.jit` takes them; none where this version of XLA has one generator.
+    """
     options: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}
     try:
         jax.jit(lambda: 0, compiler_options=options)()
-    except jax.errors.JaxRuntimeError:  # this version of XLA has one generator
+    except jax.errors.JaxRuntimeError:
         return {}
     return options

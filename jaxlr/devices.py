@@ -1,8 +1,9 @@
 """Many devices: models spread over one axis of a mesh, rows over the axis named "rows".
 
 Models need nothing of each other, so each device runs the program on its own (`jax.shard_map`) and waits for nobody. Rows
-are sums in every product with the data; XLA adds them up over the devices that hold them (`jax.sharding.NamedSharding`).
-Every process of a job that `jax.distributed` joined makes the same call, and gets the whole answer.
+are sums in every product with the data; XLA adds them up over the devices that hold them (`jax.sharding.NamedSharding`), and
+a design that comes in sharded by rows is never gathered. Every process of a job that `jax.distributed` joined makes the same
+call, and gets the whole answer.
 """
 
 import functools
@@ -16,6 +17,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
+from jaxlr.compilation import quick_options
 from jaxlr.result import Fit
 
 _ROWS = "rows"
@@ -42,16 +44,35 @@ def check_mesh(mesh: object, m: int) -> None:
         )
 
 
-def models_axis(mesh: Mesh) -> str | None:
-    """The axis that models are spread over.
+def sizes(mesh: Mesh | None) -> tuple[int, int, int]:
+    """How many devices there are.
 
     Args:
-        mesh: as `check_mesh` accepts it.
+        mesh: as `check_mesh` accepts it; None is one device.
 
     Returns:
-        Its name, or None where there are only rows.
+        Devices that models are spread over, that rows are spread over, and those of this process.
     """
-    return next((name for name in mesh.axis_names if name != _ROWS), None)
+    if mesh is None:
+        return 1, 1, 1
+    return mesh.shape.get(_models(mesh), 1), mesh.shape.get(_ROWS, 1), len(mesh.local_devices)
+
+
+def place(fields: Mapping[str, Any], mesh: Mesh, core_axes: Mapping[str, str], chunk: tuple[int, ...]) -> dict[str, Array]:
+    """Put the fields of a chunk on the devices that need them; what lies there already stays.
+
+    Args:
+        fields: by name, NumPy or JAX arrays.
+        mesh: as `check_mesh` accepts it.
+        core_axes: of every field, such as "mn", behind its batch axes; m is dealt out.
+        chunk: shape of the batch; its longest axis is spread, a multiple of the devices.
+
+    Returns:
+        Arrays on the mesh.
+    """
+    mesh = _automatic(mesh)
+    specs = {name: _spec(value, core_axes[name], mesh, chunk) for name, value in fields.items()}
+    return {name: _place(value, NamedSharding(mesh, specs[name])) for name, value in fields.items()}
 
 
 def on_mesh(
@@ -62,68 +83,79 @@ def on_mesh(
     Args:
         program: (fields, shared, chunk, *static) to a Fit (*chunk,).
         mesh: as `check_mesh` accepts it.
-        core_axes: of every field, such as "mn", behind its batch axes; m is dealt out.
-        chunk: shape of the batch; its longest axis is spread, a multiple of the devices.
+        core_axes: of every field, as in `place`.
+        chunk: shape of the batch, as in `place`.
         static: hashable.
 
     Returns:
-        (fields, shared) to a Fit (*chunk,) that this process holds whole.
+        (fields, shared) to a Fit (*chunk,) that every process holds whole.
     """
-    mesh = Mesh(mesh.devices, mesh.axis_names)  # whose axes XLA may use as it needs
-    spread = int(np.argmax(chunk)) if chunk and models_axis(mesh) else None
 
-    def run(fields: dict[str, Array], shared: Any) -> Fit:
-        specs = {name: _spec(value, core_axes[name], len(chunk), spread, mesh) for name, value in fields.items()}
-        placed = {name: _place(value, NamedSharding(mesh, specs[name])) for name, value in fields.items()}
-        everywhere = jax.tree.map(lambda leaf: _place(leaf, NamedSharding(mesh, PartitionSpec())), shared)
-        known = tuple(sorted((name, _without_rows(spec)) for name, spec in specs.items()))
-        return jax.tree.map(_whole, _sharded(program, mesh, known, chunk, spread, static)(placed, everywhere))
+    def run(fields: Mapping[str, Any], shared: Any) -> Fit:
+        placed = place(fields, mesh, core_axes, chunk)
+        everywhere = jax.tree.map(lambda leaf: _place(leaf, NamedSharding(_automatic(mesh), PartitionSpec())), shared)
+        by_models = sorted((name, _spec(value, core_axes[name], mesh, chunk, rows=None)) for name, value in placed.items())
+        spread = _spread(program, _automatic(mesh), tuple(by_models), chunk, static)
+        return jax.device_put(jax.tree.map(_whole, spread(placed, everywhere)))
 
     return run
 
 
 @functools.lru_cache(maxsize=64)
-def _sharded(
-    program: Callable[..., Fit], mesh: Mesh, specs: tuple, chunk: tuple[int, ...], spread: int | None, static: tuple
-) -> Callable[..., Fit]:
-    if spread is None:
-        return lambda fields, shared: program(fields, shared, chunk, *static)
-    models = models_axis(mesh)
-    own = tuple(size // mesh.shape[models] if axis == spread else size for axis, size in enumerate(chunk))
-    return jax.jit(
-        jax.shard_map(
-            lambda fields, shared: program(fields, shared, own, *static),
+def _spread(program: Callable[..., Fit], mesh: Mesh, specs: tuple, chunk: tuple[int, ...], static: tuple) -> Callable[..., Fit]:
+    models, axis = _models(mesh), _spread_axis(mesh, chunk)
+    own = tuple(size // mesh.shape[models] if i == axis else size for i, size in enumerate(chunk))
+
+    def on_device(fields: dict[str, Array], shared: Any) -> Fit:
+        return program(fields, shared, own, *static)
+
+    if axis is not None:
+        on_device = jax.shard_map(
+            on_device,
             mesh=mesh,
             in_specs=(dict(specs), PartitionSpec()),
-            out_specs=PartitionSpec(*[None] * spread, models),
+            out_specs=PartitionSpec(*[None] * axis, models),
             axis_names={models},
             check_vma=False,
         )
-    )
+    return jax.jit(on_device, compiler_options=quick_options())
 
 
-def _spec(value: Array, core: str, batch_rank: int, spread: int | None, mesh: Mesh) -> PartitionSpec:
-    names: list[str | None] = [None] * (value.ndim - len(core)) + [_ROWS if axis == "m" else None for axis in core]
-    if _ROWS not in mesh.axis_names:
-        names = [None] * value.ndim
-    if spread is not None and (axis := value.ndim - len(core) - batch_rank + spread) >= 0 and value.shape[axis] > 1:
-        names[axis] = models_axis(mesh)
+def _automatic(mesh: Mesh) -> Mesh:
+    """The mesh whose axes XLA may use as it needs."""
+    return Mesh(mesh.devices, mesh.axis_names)
+
+
+def _models(mesh: Mesh) -> str | None:
+    """The axis that models are spread over."""
+    return next((name for name in mesh.axis_names if name != _ROWS), None)
+
+
+def _spread_axis(mesh: Mesh, chunk: tuple[int, ...]) -> int | None:
+    """The axis of the batch that models are spread along."""
+    return int(np.argmax(chunk)) if chunk and _models(mesh) else None
+
+
+def _spec(value: Any, core: str, mesh: Mesh, chunk: tuple[int, ...], rows: str | None = _ROWS) -> PartitionSpec:
+    """Which axis of a field lies along which axis of the mesh."""
+    rows = rows if rows in mesh.axis_names else None
+    names: list[str | None] = [None] * (value.ndim - len(core)) + [rows if axis == "m" else None for axis in core]
+    spread = _spread_axis(mesh, chunk)
+    if spread is not None and (axis := value.ndim - len(core) - len(chunk) + spread) >= 0 and value.shape[axis] > 1:
+        names[axis] = _models(mesh)
     return PartitionSpec(*names)
 
 
-def _without_rows(spec: PartitionSpec) -> PartitionSpec:
-    return PartitionSpec(*(None if name == _ROWS else name for name in spec))
-
-
 def _place(value: Any, sharding: NamedSharding) -> Array:
-    """On the devices of the mesh; what is there already stays."""
-    if isinstance(value, jax.Array) and (not value.is_fully_addressable or jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):
+    """Every process puts its part of what it holds; what lies on several processes moves between devices."""
+    if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(_place(jax.random.key_data(value), sharding), impl=jax.random.key_impl(value))
+    on_host = not isinstance(value, jax.Array) or (value.is_fully_addressable and not sharding.is_fully_addressable)
+    if not on_host:
         return jax.device_put(value, sharding)
     host = np.asarray(value)
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
-def _whole(leaf: Array) -> Array:
-    if leaf.is_fully_addressable:
-        return leaf
-    return multihost_utils.process_allgather(leaf, tiled=True)
+def _whole(leaf: Array) -> np.ndarray:
+    return np.asarray(leaf if leaf.is_fully_addressable else multihost_utils.process_allgather(leaf, tiled=True))

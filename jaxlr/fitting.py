@@ -98,7 +98,7 @@ def fit(
 
 
 def start_of(**arguments: Any) -> Params:
-    """Where other fits may start: the parameters of a fit on one device, constant under differentiation.
+    """Where other fits may start: the parameters of a fit, constant under differentiation.
 
     Args:
         **arguments: of `fit`, by name.
@@ -110,7 +110,7 @@ def start_of(**arguments: Any) -> Params:
         TypeError, ValueError: as `fit`.
     """
     constant = jax.tree.map(lambda leaf: leaf if is_concrete(leaf) else jax.lax.stop_gradient(leaf), arguments)
-    return fit(**constant | {"batch_size": None, "mesh": None, "progress": False}).params
+    return fit(**constant | {"batch_size": None, "progress": False}).params
 
 
 def with_defaults(**arguments: Any) -> dict[str, Any]:

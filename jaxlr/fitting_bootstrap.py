@@ -14,14 +14,14 @@ from jaxtyping import Array
 
 from jaxlr.arguments import prepare
 from jaxlr.batching import fit_batch
-from jaxlr.checks import Data, check_count, check_key
+from jaxlr.checks import CORE_AXES, Data, check_count, check_key
 from jaxlr.compilation import program
 from jaxlr.designs import in_groups
 from jaxlr.fitting import start_of, with_defaults
 from jaxlr.memory import models_side_by_side
 from jaxlr.resampling import resample
 from jaxlr.result import Fit
-from jaxlr.running import run
+from jaxlr.running import before, run
 from jaxlr.solvers.certified import Settings
 
 
@@ -65,24 +65,27 @@ def fit_bootstrap(
     call = prepare(given, models_per_problem=int(num_samples))
     if call.batch:
         raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {call.batch}; map with jax.vmap")
-    start = start_of(**given)
-    arrays = {name: jnp.asarray(value, call.dtype) for name, value in call.fields.items()}
-    numbers = {"number": np.arange(num_samples, dtype=np.int32)}
-    many = call._replace(dtype=np.dtype(np.int32), batch=(int(num_samples),), needs=call.needs._replace(own=call.needs.m))
-    return run(_program, numbers, (key, arrays, start, call.tol), (call.settings,), many, {"number": ""})
+    settings = call.settings._replace(large=False)  # resamples have weights
+    many = call._replace(batch=(int(num_samples),), settings=settings, needs=call.needs._replace(own=call.needs.m))
+    with before(many):
+        start = start_of(**given)
+    fields = {name: value for name, value in call.fields.items() if name not in ("coef", "intercept")}
+    fields["number"] = np.arange(num_samples, dtype=np.int32)
+    return run(_program, fields, (key, start, call.tol), (settings,), many, CORE_AXES | {"number": ""})
 
 
 @program("batch", "settings")
 def _program(fields: dict[str, Array], shared: Any, batch: tuple[int, ...], settings: Settings) -> Fit:
     """The resamples of a chunk, those side by side that are worth their memory."""
     del batch
-    key, arrays, start, tol = shared
-    m = arrays["X"].shape[0]
-    s = arrays.get("sample_weight", jnp.ones(m, arrays["X"].dtype))
-    every = arrays | {"coef": start.coef, "intercept": start.intercept, "present": s > 0}
+    key, start, tol = shared
+    X, numbers = fields["X"], fields.pop("number")
+    m = X.shape[0]
+    s = fields.get("sample_weight", jnp.ones(m, X.dtype))
+    every = fields | {"coef": start.coef, "intercept": start.intercept, "present": s > 0}
 
     def fit_group(numbers: Array) -> Fit:
         counts = jax.vmap(resample, in_axes=(None, 0, None))(key, numbers, m)
         return fit_batch(every | {"sample_weight": counts.astype(s.dtype) * s[None, :]}, tol, numbers.shape, settings)
 
-    return in_groups(fit_group, fields["number"], models_side_by_side(m))
+    return in_groups(fit_group, numbers, models_side_by_side(m))

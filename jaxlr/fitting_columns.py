@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxlr.arguments import prepare
-from jaxlr.checks import Data, checked, real_array
+from jaxlr.checks import CORE_AXES, Data, checked, real_array
 from jaxlr.compilation import program
 from jaxlr.designs import in_groups, products_fit
 from jaxlr.fitting import start_of, with_defaults
@@ -24,7 +24,7 @@ from jaxlr.model import Params
 from jaxlr.objective import Problem, row_weights
 from jaxlr.preprocessing import column_moments
 from jaxlr.result import Fit
-from jaxlr.running import run
+from jaxlr.running import before, run
 from jaxlr.solvers.certified import Settings, fit_one
 from jaxlr.solvers.shared import share, share_own, units_of
 
@@ -77,33 +77,33 @@ def fit_columns(
         hint = "; the axes look transposed, pass columns.T" if np.shape(y) == (k,) else ""
         raise ValueError(f"expected y ({m},) to match columns {given.shape}, got shape {np.shape(y)}{hint}")
     c = common.shape[1]
-    factor = np.ones(c + 1) if penalty_factor is None else penalty_factor
-    if np.shape(factor) != (c + 1,):
-        raise ValueError(f"expected penalty_factor ({c + 1},), the own column's last, got shape {np.shape(factor)}")
+    factor = np.ones(c + 1) if penalty_factor is None else real_array("penalty_factor", penalty_factor)
+    if factor.shape != (c + 1,):
+        raise ValueError(f"expected penalty_factor ({c + 1},), the own column's last, got shape {factor.shape}")
     common = jnp.asarray(common, dtype)
     one = jnp.concatenate([common, jnp.asarray(own[0], dtype)[:, None]], axis=1)  # stands for all of them in the checks
     one = jnp.where(jnp.isfinite(one), one, 0)
-    call = prepare(with_defaults(X=one, y=y, penalty_factor=factor, **options))
+    given = with_defaults(X=one, y=y, penalty_factor=factor, solver="newton", **options)
+    call = prepare(given, models_per_problem=k)
     if call.batch:
         raise ValueError(f"expected one problem beside the columns, got batch axes {call.batch}")
-    arrays = {name: jnp.asarray(value, dtype) for name, value in call.fields.items() if name != "X"}
+    many = call._replace(batch=(k,), needs=call.needs._replace(own=m))
     start = Params(jnp.zeros(c, dtype), jnp.zeros((), dtype))
     if c or call.settings.fit_intercept:
-        start = start_of(X=common, y=y, penalty_factor=arrays["penalty_factor"][:c], **options)
-    many = call._replace(batch=(k,), needs=call.needs._replace(own=m))
-    return run(_program, {"column": own}, (common, arrays, start, call.tol), (call.settings,), many, {"column": "m"})
+        with before(many):
+            start = start_of(X=common, y=y, penalty_factor=call.fields["penalty_factor"][:c], **options)
+    fields = call.fields | {"X": common, "column": own}
+    return run(_program, fields, (start, call.tol), (call.settings,), many, CORE_AXES | {"column": "m"})
 
 
 @program("batch", "settings")
 def _program(fields: dict[str, Array], shared: Any, batch: tuple[int, ...], settings: Settings) -> Fit:
     """The models of a chunk, those side by side that are worth their memory; inside, the own column comes first."""
     del batch
-    common, arrays, start, tol = shared
-    columns, m = fields["column"], common.shape[0]
-    s = arrays.get("sample_weight")
-    present = None if s is None else s > 0
-    own_first = jnp.roll(arrays["penalty_factor"], 1)
-    fields = arrays | {"penalty_factor": own_first}
+    start, tol = shared
+    common, columns, s = fields.pop("X"), fields.pop("column"), fields.get("sample_weight")
+    m, present = common.shape[0], None if s is None else s > 0
+    fields["penalty_factor"] = jnp.roll(fields["penalty_factor"], 1)
     with_products = products_fit(m, common.shape[1] + settings.fit_intercept, 1, common.dtype.itemsize)
     shared = share(common, present, settings.fit_intercept, with_products)
     w = row_weights(Problem(common, None, sample_weight=s))
@@ -114,7 +114,7 @@ def _program(fields: dict[str, Array], shared: Any, batch: tuple[int, ...], sett
         mine = fields | {"units": units_of(design, w, settings.fit_intercept)}
         if settings.standardize:
             mine["sd"] = jnp.append(column_moments(own[:, None], w)[1], column_moments(common, w)[1])
-        return fit_one(mine, begin, design, tol, settings._replace(solver="newton"))
+        return fit_one(mine, begin, design, tol, settings)
 
     fits = in_groups(jax.vmap(one), columns, models_side_by_side(m if with_products else m * common.shape[1]))
     coef = jnp.roll(fits.params.coef, -1, axis=-1)

@@ -2,11 +2,12 @@
 
 The estimate counts numbers, for m rows, k columns with the intercept, D designs and L models side by side:
 
-    D (6 m k + 3 m k (k + 1) / 2)           working columns; for few columns the products of their pairs
+    D (6 m k + 3 m k (k + 1) / 2)           working columns, twice where n > m; for few columns the products of their pairs
     L (24 m + 4 k^2 + 32 k)                 logits, residuals, weights; Hessian and factor; states
     3 (k + 8)                               results of every model, on their way out
 
-and the fields of the chunk twice, as they came and as they are. A benchmark holds it against the peak of a process.
+and the fields of the chunk twice, as they came and as they are; on a CPU also what the compiler takes. A benchmark holds it
+against the peak of a process (``python -m tests.benchmarks scale``).
 """
 
 import os
@@ -14,11 +15,11 @@ import pathlib
 from typing import NamedTuple
 
 import jax
-import numpy as np
 
 _PREFERRED_NUMBERS = {"cpu": 2**18}  # rows times models: two megabytes of float64 stay near a core
 _MOST_NUMBERS = 2**24  # elsewhere
 _FEWEST_MODELS = 64  # side by side, or matrix products are too thin
+_COMPILER = 2**27  # bytes; 50 to 90 MB were seen
 _NEVER_MISSED = 2**28  # bytes: less is not worth asking the device
 _SHARE = 0.8  # of what is free; the rest is for what the estimate does not see
 
@@ -27,7 +28,7 @@ class Needs(NamedTuple):
     """What the memory of a model depends on.
 
     Attributes:
-        m: rows.
+        m: rows, on one device.
         n: columns.
         own: numbers that a model brings beside its design: labels, weights, offsets.
         hessian: columns of a model's own Hessian, 0 without one.
@@ -48,24 +49,25 @@ class Needs(NamedTuple):
 
 
 def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
-    """Upper bound on the memory that a chunk takes.
+    """Upper bound on the memory that a call takes on a device.
 
     Args:
         needs: of a model.
-        side_by_side: models in the chunk, a path counted once.
+        side_by_side: models in a chunk, a path counted once.
         num_results: models of the whole call, whose results are kept.
 
     Returns:
         Bytes.
     """
     m, k = needs.m, needs.n + 1
-    design = 6 * m * k + 4 * needs.preconditioner**2
+    design = (6 if needs.n <= m else 12) * m * k + 4 * needs.preconditioner**2
     design += 3 * m * needs.hessian * (needs.hessian + 1) // 2 if needs.products else 0
     model = 24 * m + 32 * k + 4 * needs.hessian**2
     came_in = needs.own + (m * needs.n if needs.designs != 0 else 0)
     designs = max(needs.designs, 1) if needs.designs is not None else side_by_side
     models = 1 if needs.designs == 1 else side_by_side
-    return needs.itemsize * (designs * design + models * model + 2 * side_by_side * came_in + 3 * num_results * (k + 8))
+    numbers = designs * design + models * model + 2 * side_by_side * came_in + 3 * num_results * (k + 8)
+    return needs.itemsize * numbers + (_COMPILER if jax.default_backend() == "cpu" else 0)
 
 
 def models_side_by_side(numbers: int) -> int:
@@ -80,7 +82,7 @@ def models_side_by_side(numbers: int) -> int:
     return max(_FEWEST_MODELS, _PREFERRED_NUMBERS.get(jax.default_backend(), _MOST_NUMBERS) // numbers)
 
 
-def models_that_fit(needs: Needs, num_models: int, num_results: int, asked: int | None = None) -> int:
+def models_that_fit(needs: Needs, num_models: int, num_results: int, asked: int | None = None, sharing: int = 1) -> int:
     """How many models to fit side by side.
 
     Args:
@@ -88,6 +90,7 @@ def models_that_fit(needs: Needs, num_models: int, num_results: int, asked: int 
         num_models: of the whole call, a path counted once.
         num_results: of the whole call.
         asked: the caller's number; None is what is worth its memory and fits.
+        sharing: devices of this process that work at the same time; on a CPU they share its memory.
 
     Returns:
         From 1 to `num_models`.
@@ -99,18 +102,23 @@ def models_that_fit(needs: Needs, num_models: int, num_results: int, asked: int 
     size = min(num_models, asked or models_side_by_side(numbers))
     if bytes_needed(needs, size, num_results) < _NEVER_MISSED:
         return size
-    free = bytes_free()
+    free = bytes_free(sharing)
     while asked is None and size > 1 and bytes_needed(needs, size, num_results) > _SHARE * free:
         size = -(-size // 2)
     if (needed := bytes_needed(needs, size, num_results)) > free:
-        what = "one model" if size == 1 else f"a chunk of {size} models"
-        advice = "pass a smaller batch_size" if size > 1 else "fit fewer rows or columns, or spread them over a mesh"
-        raise MemoryError(f"{what} needs up to {needed / 2**30:.3g} GiB, the device has {free / 2**30:.3g} GiB free; {advice}")
+        advice = "pass a smaller batch_size" if size > 1 else "fit fewer models, rows or columns, or spread them over a mesh"
+        raise MemoryError(
+            f"{size} of {num_results} models at a time, and the results of all, need up to {needed / 2**30:.3g} GiB, "
+            f"the device has {free / 2**30:.3g} GiB free; {advice}"
+        )
     return size
 
 
-def bytes_free() -> int:
-    """What the first device has free, on a CPU what the process may still take.
+def bytes_free(sharing: int = 1) -> int:
+    """What a device has free, on a CPU what the process may still take.
+
+    Args:
+        sharing: devices of this process that work at the same time.
 
     Returns:
         Bytes.
@@ -126,4 +134,4 @@ def bytes_free() -> int:
     limit, used = (group / name for name in ("memory.max", "memory.current"))
     if limit.exists() and used.exists() and (bound := limit.read_text().strip()).isdigit():
         free.append(int(bound) - int(used.read_text()))
-    return int(np.min(free)) if free else 2**63
+    return min(free, default=2**63) // sharing

@@ -1,6 +1,9 @@
 """Run a checked call: as one program inside someone's jit, else chunk by chunk, on one device or on many."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -11,9 +14,9 @@ from jax.sharding import Mesh
 from jaxtyping import Array
 
 from jaxlr.checks import CORE_AXES
-from jaxlr.chunks import common_size, fit_in_chunks
-from jaxlr.devices import models_axis, on_mesh
-from jaxlr.memory import Needs, models_that_fit
+from jaxlr.chunks import common_size, fit_in_chunks, not_run, varies
+from jaxlr.devices import on_mesh, place, sizes
+from jaxlr.memory import Needs, bytes_needed, models_that_fit
 from jaxlr.result import Fit
 from jaxlr.solvers.certified import Settings
 
@@ -61,8 +64,8 @@ def run(
 
     Args:
         program: (fields, shared, batch, *static) to a Fit (*batch,).
-        fields: by name, with batch axes in front.
-        shared: a pytree without batch axes.
+        fields: by name, with batch axes in front; they are brought to the dtype of the call, but "number" stays int32.
+        shared: a small pytree without batch axes.
         static: hashable.
         call: the checked call, with the batch of these fields.
         core_axes: of every field, such as "mn", behind its batch axes.
@@ -76,19 +79,31 @@ def run(
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((dict(fields), shared))):
         return program(_brought(fields, call.dtype), shared, call.batch, *static)
     chunk = chunk_of(call)
-    if call.mesh is None:
-        on_devices = lambda fields: program(fields, shared, chunk, *static)  # noqa: E731
-    else:
-        spread = on_mesh(program, call.mesh, core_axes, chunk, static)
-        on_devices = lambda fields: spread(fields, shared)  # noqa: E731
     core_rank = {name: len(axes) for name, axes in core_axes.items()}
-    return fit_in_chunks(lambda cut: on_devices(_brought(cut, call.dtype)), fields, core_rank, call.batch, chunk, call.progress)
+    cut = {name: value for name, value in fields.items() if varies(value, core_rank[name])}
+    same = _brought({name: value for name, value in fields.items() if name not in cut}, call.dtype)
+    if call.mesh is not None:
+        same = place(same, call.mesh, core_axes, chunk)
+        on_devices = on_mesh(program, call.mesh, core_axes, chunk, static)
+    else:
+        same = same if chunk == call.batch else jax.device_put(same)
+        on_devices = lambda fields, shared: program(fields, shared, chunk, *static)  # noqa: E731
+    return fit_in_chunks(
+        lambda block: on_devices(_brought(block, call.dtype) | same, shared),
+        cut,
+        core_rank,
+        functools.partial(_not_run, call),
+        call.batch,
+        chunk,
+        call.progress,
+    )
 
 
 def _brought(fields: Mapping[str, Any], dtype: jnp.dtype) -> dict[str, Any]:
     """The fields in one dtype; NumPy arrays stay so, for a program takes them over where they lie."""
+    dtypes = {name: dtype if name != "number" else np.dtype(np.int32) for name in fields}
     return {
-        name: jnp.asarray(value, dtype) if isinstance(value, jax.Array) else _aligned(np.asarray(value, dtype))
+        name: jnp.asarray(value, dtypes[name]) if isinstance(value, jax.Array) else _aligned(np.asarray(value, dtypes[name]))
         for name, value in fields.items()
     }
 
@@ -105,6 +120,32 @@ def _aligned(value: np.ndarray) -> np.ndarray:
     return aligned
 
 
+def _not_run(call: Call) -> Fit:
+    return not_run(call.batch, call.needs.n, call.dtype, call.settings.solver)
+
+
+@contextlib.contextmanager
+def before(call: Call) -> Iterator[None]:
+    """What a call does before its first chunk; an interrupt of that says too that no model was run.
+
+    Args:
+        call: the checked call.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        MemoryError: as `jaxlr.fit`, before anything is done.
+        KeyboardInterrupt: with the attribute `fit`.
+    """
+    chunk_of(call)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.fit = _not_run(call)  # pyright: ignore[reportAttributeAccessIssue]
+        raise
+
+
 def chunk_of(call: Call) -> tuple[int, ...]:
     """How many models are fitted together along each batch axis.
 
@@ -117,29 +158,50 @@ def chunk_of(call: Call) -> tuple[int, ...]:
     Raises:
         MemoryError: a chunk would not fit.
     """
-    devices = 1 if call.mesh is None else call.mesh.shape.get(models_axis(call.mesh), 1)
-    path = call.batch[len(call.batch) - call.has_path :]
-    others = call.batch[: len(call.batch) - call.has_path]
-    num_results = int(np.prod(call.batch, dtype=int))
+    devices, _, sharing = sizes(call.mesh)
+    needs, others = _on_a_device(call), call.batch[: len(call.batch) - call.has_path]
+    num_results = math.prod(call.batch)
     if call.batch_size is not None:
         chunk = _block(call.batch, call.batch_size)
-        side_by_side = int(np.prod(chunk[: len(others)], dtype=int))
-        models_that_fit(call.needs, side_by_side, num_results, side_by_side)
+        own = -(-math.prod(chunk[: len(others)]) // devices)
+        models_that_fit(needs, own, num_results, own, sharing)
     else:
-        most = devices * models_that_fit(call.needs, -(-int(np.prod(others, dtype=int)) // devices), num_results)
-        chunk = _block(others, most) + path
-        X = call.fields.get("X", np.empty((0, 0)))
+        own = -(-math.prod(others) // devices)
+        most = devices * models_that_fit(needs, own, num_results, None, sharing)
+        chunk = _block(others, most) + call.batch[len(others) :]
+        X = call.fields["X"]
         fixed = {axis - X.ndim + 2 for axis in range(X.ndim - 2)} if X.nbytes > _LARGE_DESIGNS else set()
         chunk = tuple(size if axis - len(chunk) in fixed else common_size(size) for axis, size in enumerate(chunk))
     longest = int(np.argmax(chunk)) if chunk else None
     return tuple(-(-size // devices) * devices if axis == longest else size for axis, size in enumerate(chunk))
 
 
+def memory_bound(call: Call) -> int:
+    """Upper bound on what a call takes on a device, beside its arguments.
+
+    Args:
+        call: the checked call.
+
+    Returns:
+        Bytes.
+
+    Raises:
+        MemoryError: as `chunk_of`.
+    """
+    side_by_side = math.prod(chunk_of(call)[: len(call.batch) - call.has_path])
+    return bytes_needed(_on_a_device(call), -(-side_by_side // sizes(call.mesh)[0]), math.prod(call.batch))
+
+
+def _on_a_device(call: Call) -> Needs:
+    rows = sizes(call.mesh)[1]
+    return call.needs._replace(m=-(-call.needs.m // rows), own=-(-call.needs.own // rows))
+
+
 def _block(batch: tuple[int, ...], most: int) -> tuple[int, ...]:
     """The block of at most so many models that leaves the last axes whole, in pieces of one size."""
     block = list(batch)
     for axis, size in enumerate(batch):
-        if (models := int(np.prod(block, dtype=int))) > most:
+        if (models := math.prod(block)) > most:
             pieces = -(-size // max(1, most * block[axis] // models))
             block[axis] = -(-size // pieces)
     return tuple(block)

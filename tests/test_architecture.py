@@ -14,7 +14,7 @@ import jaxlr
 PACKAGE = Path(jaxlr.__file__).parent
 LAYERS = [
     {"numerics", "status"},
-    {"model", "checks", "matrices", "compilation"},
+    {"model", "checks", "matrices", "factors", "compilation"},
     {"metrics.rows"},
     {"metrics.means", "preprocessing", "resampling", "conversions", "plots.style"},
     {"metrics.ranking", "objective"},

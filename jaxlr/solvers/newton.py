@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxlr.factors import cholesky
+from jaxlr.factors import solve as solve_lower
 from jaxlr.matrices import times
 from jaxlr.model import Params
 from jaxlr.numerics import curvature
@@ -46,12 +48,12 @@ def solve(
         s = jax.lax.rsqrt(H[diagonal, diagonal] + system.l2 + damping + jnp.sqrt(jnp.finfo(A.dtype).tiny))
         s = jnp.where(system.free, s, 0)
         H = jnp.where(np.eye(A.shape[1], dtype=bool), 1 + jitter, H * s[:, None] * s[None, :])
-        L = jnp.linalg.cholesky(H, symmetrize_input=False)
-        half = jax.scipy.linalg.solve_triangular(L, -s * g, lower=True)
-        scaled = jax.scipy.linalg.solve_triangular(L, half, lower=True, trans=1)
+        L = cholesky(H)
+        half = solve_lower(L, -s * g)
+        scaled = solve_lower(L, half, transposed=True)
         hides = jnp.bool_(False)
         if system.margins is not None:
-            along_margins = jnp.sum(jax.scipy.linalg.solve_triangular(L, s * system.margins, lower=True) ** 2)
+            along_margins = jnp.sum(solve_lower(L, s * system.margins) ** 2)
             hides = ~(along_margins < system.hidden_from)
         d = s * scaled
         return Direction(

@@ -1,13 +1,13 @@
-"""``python -m tests.benchmarks [A..G | rates | crossing]``: jaxlr beside its peers, both sides of every ratio from one run."""
+"""``python -m tests.benchmarks [A..G | rates | crossing | scale | devices]``: both sides of every ratio from one run."""
 
 import argparse
 from functools import partial
 
-from tests.benchmarks import crossing, engine, learning_rates, sweep
+from tests.benchmarks import crossing, devices, engine, learning_rates, scale, sweep
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    names = ["A", *engine.WORKLOADS, "rates", "crossing"]
+    names = ["A", *engine.WORKLOADS, "rates", "crossing", "scale", "devices"]
     titles = [f"{letter}: {work.title}" for letter, work in engine.WORKLOADS.items()]
     about = "; ".join(
         [
@@ -15,12 +15,20 @@ if __name__ == "__main__":
             *titles,
             "rates: 1,000 learning rates against a loop",
             "crossing: newton against newton_cg",
+            "scale: time and memory of 10 to 1,000,000 models",
+            "devices: one against two",
         ]
     )
     parser.add_argument("workload", nargs="*", choices=[*names, []], help=about + "; all without a name")
     parser.add_argument("--reference-data", help="folder with files/a9a.npz, for C")
     arguments = parser.parse_args()
-    run = {"A": sweep.main, "rates": learning_rates.main, "crossing": crossing.main}
+    run = {
+        "A": sweep.main,
+        "rates": learning_rates.main,
+        "crossing": crossing.main,
+        "scale": scale.main,
+        "devices": devices.main,
+    }
     run |= {letter: partial(engine.main, letter, arguments.reference_data or ".") for letter in engine.WORKLOADS}
     for name in arguments.workload or [name for name in names if name != "C" or arguments.reference_data]:
         run[name]()
