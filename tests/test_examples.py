@@ -35,6 +35,7 @@ SAYS = {
     ),
     "04_learning_rates": ("1000 runs of 300 epochs", r"never settling: 3\d\d, from 5\.8"),
     "05_optimizers": ("streamed in 10 chunks", r"newton +J - minimum after +12 epochs: below 1e-16\n"),
+    "07_many_devices": ("2 x models, 4 x rows: coefficients", r"process 1 of 2: coefficients \de-1[4-9] from one device"),
 }
 
 
