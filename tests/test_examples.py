@@ -39,6 +39,7 @@ SAYS = {
         "one penalty    log loss held-out 0.0716, unseen 0.0776",
         r"gained on held-out rows: 0\.003\d .* in 10 of 10 splits\ngained on unseen rows: 0\.002\d \+- 0\.005",
     ),
+    "07_many_devices": ("2 x models, 4 x rows: coefficients", r"process 1 of 2: coefficients \de-1[4-9] from one device"),
 }
 
 
