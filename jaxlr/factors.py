@@ -31,16 +31,16 @@ def cholesky(H: Float[Array, "k k"]) -> Float[Array, "k k"]:
     return jax.lax.fori_loop(0, k, column, jnp.zeros_like(H))
 
 
-def solve(L: Float[Array, "k k"], b: Float[Array, " k"], transposed: bool = False) -> Float[Array, " k"]:
+def solve(L: Float[Array, "k k"], b: Float[Array, "k r"], transposed: bool = False) -> Float[Array, "k r"]:
     """Solve L x = b, or L' x = b.
 
     Args:
         L: lower triangular.
-        b: right-hand side.
+        b: right-hand sides.
         transposed: static.
 
     Returns:
-        x (k,).
+        x (k, r).
     """
     if not _share_a_pool():
         return jax.scipy.linalg.solve_triangular(L, b, lower=True, trans=int(transposed))
@@ -49,7 +49,7 @@ def solve(L: Float[Array, "k k"], b: Float[Array, " k"], transposed: bool = Fals
     def entry(i: Array, x: Array) -> Array:
         j = k - 1 - i if transposed else i
         row = L[:, j] if transposed else L[j]
-        return x.at[j].set((b[j] - jnp.sum(row * x)) / L[j, j])
+        return x.at[j].set((b[j] - jnp.sum(row[:, None] * x, axis=0)) / L[j, j])
 
     return jax.lax.fori_loop(0, k, entry, jnp.zeros_like(b))
 

@@ -49,12 +49,11 @@ def solve(
         s = jnp.where(system.free, s, 0)
         H = jnp.where(np.eye(A.shape[1], dtype=bool), 1 + jitter, H * s[:, None] * s[None, :])
         L = cholesky(H)
-        half = solve_lower(L, -s * g)
-        scaled = solve_lower(L, half, transposed=True)
-        hides = jnp.bool_(False)
-        if system.margins is not None:
-            along_margins = jnp.sum(solve_lower(L, s * system.margins) ** 2)
-            hides = ~(along_margins < system.hidden_from)
+        # In one call: two that do not wait for each other could wait for the same threads, for ever (see jaxlr.factors).
+        sides = [-s * g] if system.margins is None else [-s * g, s * system.margins]
+        halves = solve_lower(L, jnp.stack(sides, axis=1))
+        half, scaled = halves[:, 0], solve_lower(L, halves[:, :1], transposed=True)[:, 0]
+        hides = jnp.bool_(False) if system.margins is None else ~(jnp.sum(halves[:, 1] ** 2) < system.hidden_from)
         d = s * scaled
         return Direction(
             d=d,
