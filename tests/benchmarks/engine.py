@@ -231,7 +231,7 @@ def measure_jaxlr(letter: str, folder: str) -> dict[str, Any]:
 def peer_model(solver: str, tol: float, l2: float, weight_sum: float) -> Any:
     """glum's regressor, whose penalty is l2 itself, or scikit-learn's."""
     if solver == "glum":
-        from glum import GeneralizedLinearRegressor
+        from glum import GeneralizedLinearRegressor  # pyright: ignore[reportMissingImports]
 
         return GeneralizedLinearRegressor(family="binomial", alpha=float(l2), l1_ratio=0, gradient_tol=tol, max_iter=10_000)
     from sklearn.linear_model import LogisticRegression
