@@ -8,7 +8,7 @@ the minimum x(t) has g(x(t); t) = 0, and so, with dg and dJ the derivatives of g
 
     H dx = -dg        dvalue = dJ
 
-The first is the implicit function theorem (Krantz & Parks, The Implicit Function Theorem, 2002, section 3.3; Blondel et al.
+The first is the implicit function theorem (Krantz & Parks, The Implicit Function Theorem, 2002, chapter 3; Blondel et al.
 2022, Efficient and modular implicit differentiation, section 2.1), the second the envelope theorem. Origin and units of the
 working columns (see `jaxlr.solvers.shared`) are constants here: the coefficients on X do not depend on them.
 """

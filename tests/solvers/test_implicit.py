@@ -83,7 +83,7 @@ def refits(fields, solver=None, **options):
     return np.stack([refit(**{name: value[at] for name, value in full.items()}, **options) for at in np.ndindex(*batch)])
 
 
-def differences(fields, name, direction, h=1e-5, **options):
+def differences(fields, name, direction, h=3e-6, **options):
     """Central differences of refits."""
     ends = (refits(fields | {name: fields[name] + t * direction}, **options) for t in (h, -h))
     return np.subtract(*ends) / (2 * h)
