@@ -133,19 +133,25 @@ def _center_and_unit(
     num_groups = min(max(m // 32, 1), 8)
     where = jnp.ones((m, 1), bool) if present is None else present[:, None]
     lowest = jnp.min(X, axis=0, initial=jnp.inf, where=where) if fit_intercept else jnp.zeros_like(X[0])
-    S = _only(present, X - lowest[None, :])  # a constant column is exactly 0
-    span = jnp.max(jnp.abs(S), axis=0)
+    span = jnp.max(jnp.abs(_only(present, X - lowest[None, :])), axis=0)
     span = jnp.where(span == 0, 1, span)  # squares neither overflow nor vanish
     whole = m - m % num_groups
-    S = (S / span[None, :])[:whole].reshape(m // num_groups, num_groups, n)
-    counted = where[:whole].reshape(m // num_groups, num_groups, 1).astype(X.dtype)
-    counts = jnp.maximum(jnp.sum(counted, axis=0), 1)
-    means = jnp.sum(S, axis=0) / counts if fit_intercept else jnp.zeros((num_groups, n), X.dtype)
-    variances = jnp.sum(counted * (S - means[None, :, :]) ** 2, axis=0) / counts
+    groups = X[:whole].reshape(m // num_groups, num_groups, n)
+    counted = where[:whole].reshape(m // num_groups, num_groups, 1)
+    counts = jnp.maximum(jnp.sum(counted.astype(X.dtype), axis=0), 1)
+    base = jnp.zeros((num_groups, n), X.dtype)
+    if fit_intercept:
+        base = jnp.min(groups, axis=0, initial=jnp.inf, where=counted)
+        base = jnp.where(jnp.any(counted, axis=0), base, lowest[None, :])
+    above = jnp.where(counted, (groups - base[None, :, :]) / span[None, None, :], 0)  # exactly 0 in a constant column
+    means = jnp.sum(above, axis=0) / counts if fit_intercept else base
+    deviations = jnp.where(counted, above - means[None, :, :], 0)
+    variances = jnp.sum(deviations**2, axis=0) / counts
     variances = jnp.where(variances > 0, variances, jnp.inf)
     least = jnp.min(variances, axis=0)
-    mean = jnp.max(jnp.where(variances == least[None, :], means, 0), axis=0)
-    return lowest + span * mean, span * jnp.where(least < jnp.inf, jnp.sqrt(least), 1)
+    center = base + span[None, :] * means
+    center = jnp.max(jnp.where(variances == least[None, :], center, -jnp.inf), axis=0)
+    return center, span * jnp.where(least < jnp.inf, jnp.sqrt(least), 1)
 
 
 def _only(present: Bool[Array, " m"] | None, rows: Float[Array, "m n"]) -> Float[Array, "m n"]:

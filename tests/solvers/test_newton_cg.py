@@ -143,3 +143,13 @@ def test_penalties_that_float32_cannot_hold():
     got, expected = (jaxlr.fit(tiny, Y[0], l2=np.array([1.0, 0.1]), solver=s) for s in ("newton_cg", "newton"))
     assert bool(got.converged.all())
     np.testing.assert_allclose(got.params.coef, expected.params.coef, rtol=1e-6)
+
+
+def test_columns_that_are_constant_in_most_rows():
+    spikes = np.tril(RNG.standard_normal((96, 90))) - 3.3 * (np.arange(90) % 2)  # ever fewer rows differ
+    labels = RNG.integers(0, 2, (3, 96)).astype(float)
+    got, expected = (jaxlr.fit(spikes, labels, l2=1e-2, solver=s) for s in ("newton_cg", "newton"))
+    assert bool(got.converged.all())
+    assert bool(expected.converged.all())
+    np.testing.assert_allclose(got.params.coef, expected.params.coef, rtol=0, atol=1e-7)
+    assert int(np.max(got.num_steps)) <= 12
