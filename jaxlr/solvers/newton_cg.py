@@ -27,6 +27,7 @@ from jaxlr.solvers.damped import DAMPING, Direction, Solution, System, minimize
 from jaxlr.solvers.shared import Shared
 
 STIFF = 1e10  # penalty over the mean square of the column
+_LEAF = 64  # columns of a block
 _MOST_PRODUCTS = 200  # in one direction; float32 has lost all conjugacy by then
 
 
@@ -172,7 +173,22 @@ def precondition(shared: Shared, d: Float[Array, " m"], l2: Float[Array, " n"]) 
     s = jax.lax.rsqrt(diagonal + least + jnp.sqrt(jnp.finfo(AT.dtype).tiny))
     jitter = k * jnp.finfo(AT.dtype).eps
     H = jnp.where(np.eye(k, dtype=bool), 1 + jitter, H * s[:, None] * s[None, :])
-    L = jnp.linalg.cholesky(H, symmetrize_input=False)
-    half = jax.scipy.linalg.solve_triangular(L, jnp.diag(s), lower=True)
+    half = _inverse_factor(H, max(_LEAF, -(-k // 16))) * s[None, :]
     half = jnp.where(jnp.isfinite(jnp.sum(half)), half, jnp.diag(s))
     return shared._replace(inverse=jnp.dot(half.T, half), diagonal=diagonal, least=least)
+
+
+def _inverse_factor(H: Float[Array, "k k"], leaf: int) -> Float[Array, "k k"]:
+    """L^-1 where H = L L', in matrix products: LAPACK's own threads get in the way of XLA's on all but small blocks.
+
+    [A B'; B C] has the inverse factor [A_ 0; -C_ W A_, C_], where A_ is that of A, W = B A_' and C_ that of C - W W'.
+    """
+    k = H.shape[0]
+    if k <= leaf:
+        L = jnp.linalg.cholesky(H, symmetrize_input=False)
+        return jax.scipy.linalg.solve_triangular(L, jnp.eye(k, dtype=H.dtype), lower=True)
+    first = _inverse_factor(H[: k // 2, : k // 2], leaf)
+    W = jnp.dot(H[k // 2 :, : k // 2], first.T)
+    last = _inverse_factor(H[k // 2 :, k // 2 :] - jnp.dot(W, W.T), leaf)
+    below = -jnp.dot(last, jnp.dot(W, first))
+    return jnp.block([[first, jnp.zeros((k // 2, k - k // 2), H.dtype)], [below, last]])
