@@ -403,3 +403,25 @@ def test_importing_jaxlr_changes_nothing_and_imports_nothing_optional():
     code = "import sys, jax; before = jax.config.jax_enable_x64; import jaxlr\n"
     code += "print(before == jax.config.jax_enable_x64, any(m in sys.modules for m in ('matplotlib', 'sklearn', 'pandas')))"
     assert run_in_float32(code).stdout.split() == ["True", "False"]
+
+
+def test_the_residual_of_a_lane_far_from_the_shared_center_is_its_own():
+    rng, group = np.random.default_rng(1), np.arange(200) % 2
+    spread = 0.01 * rng.normal(size=200)
+    design = np.c_[spread + 10 * group, rng.normal(size=200)].astype(np.float32)
+    labels = (rng.random(200) < 1 / (1 + np.exp(-200 * spread))).astype(np.float32)
+    weights = np.stack([group == 0, group == 1]).astype(np.float32)
+    got = fit(design, labels, sample_weight=weights)  # 10 away, 0.01 wide: float32 has no digits left for the second lane
+    problem = Problem(design, labels, sample_weight=weights[1])
+    exact = jaxlr.kkt_residual(Params(got.params.coef[1], got.params.intercept[1]), problem)
+    assert int(got.status[1]) == Status.STALLED
+    np.testing.assert_allclose(got.kkt[1], exact, rtol=0.1)  # of what rounding leaves of the parameters
+
+
+def test_a_member_whose_weights_become_nan_leaves_the_others_bit_for_bit():
+    weights = np.stack([np.arange(M) < M // 2, np.arange(M) >= M // 2]).astype(float)
+    clean = fit(X, Y, sample_weight=weights, l2=1e-2)
+    weights[1] = np.nan
+    got = fit(X, Y, sample_weight=weights, l2=1e-2)
+    assert np.asarray(got.status).tolist() == [Status.CONVERGED, Status.NONFINITE]
+    assert np.array_equal(got.params.coef[0], clean.params.coef[0])

@@ -64,3 +64,12 @@ def test_wrong_calls_say_what_was_expected():
         fit_bootstrap(KEY, X, np.stack([Y, Y]), 2)
     with pytest.raises(TypeError):
         fit_bootstrap(0, X, Y, 2)
+
+
+def test_resamples_of_more_columns_than_rows_are_fitted_in_the_span_of_the_rows():
+    wide, labels = RNG.standard_normal((20, 400)), np.arange(20) % 2
+    program = jax.jit(lambda key: fit_bootstrap(key, wide, labels, 100, l2=0.1)).lower(KEY).compile()
+    assert program.memory_analysis().temp_size_in_bytes < 100 * 400**2 * 8 / 4  # no Hessian of all columns for each
+    got = fit_bootstrap(KEY, wide, labels, 20, l2=0.1)
+    expected = jaxlr.fit(wide, labels, sample_weight=jaxlr.bootstrap(KEY, 20, 20), l2=0.1)
+    np.testing.assert_allclose(models(got), models(expected), rtol=0, atol=2e-9)
