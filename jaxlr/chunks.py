@@ -2,14 +2,17 @@
 
 A chunk is a block of the batch, as many models along each batch axis as its shape says. The last block of an axis begins
 early enough to be whole (its first models are fitted twice), and a batch of one chunk is filled up with copies of its last
-members to one of few sizes, so that batches of similar size share a program.
+members to one of few sizes, so that batches of similar size share a program. Chunks that keep one core busy each run beside
+each other, each in a thread.
 """
 
 import contextlib
 import itertools
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import jax
@@ -32,8 +35,9 @@ def fit_in_chunks(
     batch: tuple[int, ...],
     chunk: tuple[int, ...],
     progress: bool,
+    at_once: int = 1,
 ) -> Fit:
-    """Fit a batch, a chunk at a time.
+    """Fit a batch, chunk by chunk.
 
     Args:
         program: from the fields of a chunk to its Fit (*chunk,).
@@ -43,17 +47,24 @@ def fit_in_chunks(
         batch: shape of the batch.
         chunk: shape of a chunk; where it is longer than the batch, the batch is filled up.
         progress: whether to show a bar on stderr, with the models done and failed.
+        at_once: chunks that run beside each other.
 
     Returns:
         Fit (*batch,).
 
     Raises:
-        KeyboardInterrupt: an interrupt came; the chunk that ran was finished, and the attribute `fit` is the Fit (*batch,),
+        KeyboardInterrupt: an interrupt came; what ran was finished, and the attribute `fit` is the Fit (*batch,),
             with the status NOT_RUN for models that were not reached.
     """
 
+    x64 = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+
     def fit_block(at: tuple[int, ...]) -> Fit:
-        return program({name: _cut(value, core_rank[name], at, chunk) for name, value in fields.items()})
+        with jax.enable_x64(x64):  # as the caller has it: threads do not inherit that
+            return program({name: _cut(value, core_rank[name], at, chunk) for name, value in fields.items()})
+
+    def fit_on_host(at: tuple[int, ...]) -> Fit:
+        return jax.tree.map(np.asarray, fit_block(at))
 
     with _deferred_interrupt() as interrupted:
         if chunk == batch and not progress:
@@ -61,16 +72,15 @@ def fit_in_chunks(
             return fits if not interrupted else _raise_interrupt(fits)
         fits, failed = unfitted(), 0
         starts = itertools.product(*(range(0, size, step) for size, step in zip(batch, chunk, strict=True)))
+        corners = (tuple(max(min(a, size - step), 0) for a, size, step in zip(start, batch, chunk, strict=True)) for start in starts)
+        corners = itertools.takewhile(lambda _: not interrupted, corners)
         with tqdm(total=fits.status.size, unit=" models", unit_scale=True, disable=not progress) as bar:
-            for start in starts:
-                at = tuple(max(min(a, size - step), 0) for a, size, step in zip(start, batch, chunk, strict=True))
-                new = _write(fits, jax.tree.map(np.asarray, fit_block(at)), at)
+            for at, block in _side_by_side(fit_on_host, corners, at_once):
+                new = _write(fits, block, at)
                 failed += int(np.sum(new != Status.CONVERGED))
                 bar.set_postfix(failed=failed, refresh=False)
                 bar.update(new.size)
-                if interrupted:
-                    _raise_interrupt(jax.device_put(fits))
-    return jax.device_put(fits)
+        return jax.device_put(fits) if not interrupted else _raise_interrupt(jax.device_put(fits))
 
 
 def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str) -> Fit:
@@ -121,6 +131,21 @@ def varies(value: Any, core_rank: int) -> bool:
         True or False.
     """
     return any(size > 1 for size in value.shape[: value.ndim - core_rank])
+
+
+def _side_by_side(function: Callable, items: Iterable, at_once: int) -> Iterator[tuple[Any, Any]]:
+    """Items and their results, in order; those that were begun are finished when there are no more items."""
+    if at_once == 1:
+        yield from ((item, function(item)) for item in items)
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        begun = deque()
+        for item in items:
+            begun.append((item, pool.submit(function, item)))
+            if len(begun) == at_once:
+                yield begun[0][0], begun.popleft()[1].result()
+        for item, future in begun:
+            yield item, future.result()
 
 
 def _cut(value: Any, core_rank: int, at: tuple[int, ...], chunk: tuple[int, ...]) -> Any:

@@ -5,6 +5,7 @@ run as fast; it is asked for program by program, where this version of XLA knows
 """
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -23,11 +24,16 @@ def program(*static_argnames: str) -> Callable[[Callable], Callable]:
     """
 
     def decorate(function: Callable) -> Callable:
+        one_at_a_time = threading.Lock()  # or threads would compile the same
         inner = jax.jit(function, static_argnames=static_argnames)
 
         @functools.cache
-        def alone() -> Callable:
+        def quick() -> Callable:
             return jax.jit(function, static_argnames=static_argnames, compiler_options=quick_options())
+
+        def alone() -> Callable:
+            with one_at_a_time:
+                return quick()
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -2,7 +2,8 @@
 
 On a CPU JAX hands them to LAPACK, a batch in parts to the pool of threads, and waits on a thread of that pool. Where several
 devices of one process share the pool, all of its threads can be waiting, for ever (jaxlib up to 0.10, seen with two devices on
-two cores). There they are written out, a column at a time.
+two cores). There they are written out, a column at a time. And where LAPACK uses threads of its own (OpenBLAS does from 200
+columns, and from 8 right-hand sides), these wait for more work so eagerly that they take a core away from everything else.
 """
 
 import jax
@@ -52,6 +53,24 @@ def solve(L: Float[Array, "k k"], b: Float[Array, "k r"], transposed: bool = Fal
         return x.at[j].set((b[j] - jnp.sum(row[:, None] * x, axis=0)) / L[j, j])
 
     return jax.lax.fori_loop(0, k, entry, jnp.zeros_like(b))
+
+
+def inverse(L: Float[Array, "k k"]) -> Float[Array, "k k"]:
+    """Invert a triangular factor, a row at a time.
+
+    Args:
+        L: lower triangular.
+
+    Returns:
+        L^-1, lower triangular.
+    """
+    k = L.shape[0]
+    unit = jnp.eye(k, dtype=L.dtype)
+
+    def row(i: Array, x: Array) -> Array:
+        return x.at[i].set((unit[i] - jnp.dot(L[i], x, precision="highest")) / L[i, i])
+
+    return jax.lax.fori_loop(0, k, row, jnp.zeros_like(L))
 
 
 def _share_a_pool() -> bool:

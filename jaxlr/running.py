@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from jaxlr.solvers.certified import Settings
 
 _LARGE_DESIGNS = 2**26  # bytes that are not copied to fill up a batch
 _LARGE_COPY = 2**24  # bytes
+_DESIGNS_OF_A_CORE = 8  # one after the other in a chunk
 
 
 class Call(NamedTuple):
@@ -96,6 +98,7 @@ def run(
         call.batch,
         chunk,
         call.progress,
+        _chunks_at_once(call),
     )
 
 
@@ -159,6 +162,7 @@ def chunk_of(call: Call) -> tuple[int, ...]:
         MemoryError: a chunk would not fit.
     """
     devices, _, sharing = sizes(call.mesh)
+    at_once = _chunks_at_once(call)
     needs, others = _on_a_device(call), call.batch[: len(call.batch) - call.has_path]
     num_results = math.prod(call.batch)
     if call.batch_size is not None:
@@ -167,9 +171,12 @@ def chunk_of(call: Call) -> tuple[int, ...]:
         models_that_fit(needs, own, num_results, own, sharing)
     else:
         own = -(-math.prod(others) // devices)
-        most = devices * models_that_fit(needs, own, num_results, None, sharing)
-        chunk = _block(others, most) + call.batch[len(others) :]
+        most = devices * models_that_fit(needs, own, num_results, None, sharing * at_once)
         X = call.fields["X"]
+        if at_once > 1:
+            designs = math.prod(X.shape[:-2])
+            most = min(most, math.prod(others) // designs * min(_DESIGNS_OF_A_CORE, -(-designs // at_once)))
+        chunk = _block(others, most) + call.batch[len(others) :]
         fixed = {axis - X.ndim + 2 for axis in range(X.ndim - 2)} if X.nbytes > _LARGE_DESIGNS else set()
         chunk = tuple(size if axis - len(chunk) in fixed else common_size(size) for axis, size in enumerate(chunk))
     longest = int(np.argmax(chunk)) if chunk else None
@@ -189,7 +196,19 @@ def memory_bound(call: Call) -> int:
         MemoryError: as `chunk_of`.
     """
     side_by_side = math.prod(chunk_of(call)[: len(call.batch) - call.has_path])
-    return bytes_needed(_on_a_device(call), -(-side_by_side // sizes(call.mesh)[0]), math.prod(call.batch))
+    of_a_chunk = bytes_needed(_on_a_device(call), -(-side_by_side // sizes(call.mesh)[0]), math.prod(call.batch))
+    return _chunks_at_once(call) * of_a_chunk
+
+
+def _chunks_at_once(call: Call) -> int:
+    """Designs that come one after the other keep one core busy: as many chunks of them as there are cores. But not where LAPACK
+    waits for XLA's threads (see `jaxlr.factors`): in batches of factors, and in the QR of designs with more columns than rows.
+    """
+    needs = call.needs
+    lapack = call.settings.solver != "newton_cg" or needs.n > needs.m
+    if lapack or needs.designs != 1 or call.mesh is not None or call.batch_size is not None:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _on_a_device(call: Call) -> Needs:

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.certificates import kkt_of_gradient
+from jaxlr.factors import cholesky, inverse
 from jaxlr.matrices import times, times_transposed
 from jaxlr.model import Params
 from jaxlr.numerics import curvature
@@ -27,7 +28,7 @@ from jaxlr.solvers.damped import DAMPING, Direction, Solution, System, minimize
 from jaxlr.solvers.shared import Shared
 
 STIFF = 1e10  # penalty over the mean square of the column
-_LEAF = 64  # columns of a block
+_LEAF = 80  # columns of a block
 _MOST_PRODUCTS = 200  # in one direction; float32 has lost all conjugacy by then
 
 
@@ -179,14 +180,13 @@ def precondition(shared: Shared, d: Float[Array, " m"], l2: Float[Array, " n"]) 
 
 
 def _inverse_factor(H: Float[Array, "k k"], leaf: int) -> Float[Array, "k k"]:
-    """L^-1 where H = L L', in matrix products: LAPACK's own threads get in the way of XLA's on all but small blocks.
+    """L^-1 where H = L L', in matrix products of all but small blocks (see `jaxlr.factors`).
 
     [A B'; B C] has the inverse factor [A_ 0; -C_ W A_, C_], where A_ is that of A, W = B A_' and C_ that of C - W W'.
     """
     k = H.shape[0]
     if k <= leaf:
-        L = jnp.linalg.cholesky(H, symmetrize_input=False)
-        return jax.scipy.linalg.solve_triangular(L, jnp.eye(k, dtype=H.dtype), lower=True)
+        return inverse(cholesky(H))
     first = _inverse_factor(H[: k // 2, : k // 2], leaf)
     W = jnp.dot(H[k // 2 :, : k // 2], first.T)
     last = _inverse_factor(H[k // 2 :, k // 2 :] - jnp.dot(W, W.T), leaf)
