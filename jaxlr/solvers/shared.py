@@ -132,17 +132,19 @@ def _center_and_unit(
     m, n = X.shape
     num_groups = min(max(m // 32, 1), 8)
     where = jnp.ones((m, 1), bool) if present is None else present[:, None]
-    lowest = jnp.min(X, axis=0, initial=jnp.inf, where=where) if fit_intercept else jnp.zeros_like(X[0])
-    span = jnp.max(jnp.abs(_only(present, X - lowest[None, :])), axis=0)
-    span = jnp.where(span == 0, 1, span)  # squares neither overflow nor vanish
     whole = m - m % num_groups
     groups = X[:whole].reshape(m // num_groups, num_groups, n)
     counted = where[:whole].reshape(m // num_groups, num_groups, 1)
     counts = jnp.maximum(jnp.sum(counted.astype(X.dtype), axis=0), 1)
-    base = jnp.zeros((num_groups, n), X.dtype)
     if fit_intercept:
         base = jnp.min(groups, axis=0, initial=jnp.inf, where=counted)
+        lowest = jnp.min(base, axis=0)
         base = jnp.where(jnp.any(counted, axis=0), base, lowest[None, :])
+        span = jnp.max(groups, axis=(0, 1), initial=-jnp.inf, where=counted) - lowest
+    else:
+        base = jnp.zeros((num_groups, n), X.dtype)
+        span = jnp.max(jnp.abs(groups), axis=(0, 1), initial=0, where=counted)
+    span = jnp.where(span == 0, 1, span)  # squares neither overflow nor vanish
     above = jnp.where(counted, (groups - base[None, :, :]) / span[None, None, :], 0)  # exactly 0 in a constant column
     means = jnp.sum(above, axis=0) / counts if fit_intercept else base
     deviations = jnp.where(counted, above - means[None, :, :], 0)
