@@ -169,7 +169,9 @@ def precondition(shared: Shared, d: Float[Array, " m"], l2: Float[Array, " n"]) 
     d, l2 = jax.lax.stop_gradient((d, l2))
     l2 = jnp.where(jnp.isfinite(l2), jnp.minimum(l2, 1e30), 0)  # that float32 can hold
     least = jnp.pad(l2, (0, k - l2.shape[0])).astype(AT.dtype)
-    H = jnp.dot(AT * d.astype(AT.dtype)[None, :], AT.T)
+    weighted, half = AT * d.astype(AT.dtype)[None, :], k // 2
+    H = jnp.dot(weighted, AT[:half].T)
+    H = jnp.concatenate([H, jnp.pad(jnp.dot(weighted[half:], AT[half:].T), ((half, 0), (0, 0)))], axis=1)
     diagonal = H[np.arange(k), np.arange(k)]
     s = jax.lax.rsqrt(diagonal + least + jnp.sqrt(jnp.finfo(AT.dtype).tiny))
     jitter = k * jnp.finfo(AT.dtype).eps
