@@ -72,7 +72,9 @@ def fit_in_chunks(
             return fits if not interrupted else _raise_interrupt(fits)
         fits, failed = unfitted(), 0
         starts = itertools.product(*(range(0, size, step) for size, step in zip(batch, chunk, strict=True)))
-        corners = (tuple(max(min(a, size - step), 0) for a, size, step in zip(start, batch, chunk, strict=True)) for start in starts)
+        corners = (
+            tuple(max(min(a, size - step), 0) for a, size, step in zip(start, batch, chunk, strict=True)) for start in starts
+        )
         corners = itertools.takewhile(lambda _: not interrupted, corners)
         with tqdm(total=fits.status.size, unit=" models", unit_scale=True, disable=not progress) as bar:
             for at, block in _side_by_side(fit_on_host, corners, at_once):

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import jax
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 
 import jaxlr
-from jaxlr import Params, Status, fit
+from jaxlr import Params, Status, fit, running
 from jaxlr.chunks import common_size
+from jaxlr.compilation import quick_options
 from tests.helpers import x64  # noqa: F401
 
 RNG = np.random.default_rng(0)
@@ -186,6 +188,64 @@ def test_an_interrupt_from_outside_loses_nothing_that_was_finished():
     assert got["rest"]
     assert got["difference"] <= 1e-9
     assert got["message"].startswith(f"{got['done']} of 200000 models were fitted")
+
+
+@pytest.fixture
+def two_at_once(monkeypatch):
+    """Designs of any size count as large, and there are two cores."""
+    monkeypatch.setattr("jaxlr.batching._LARGE_DESIGN", 0)
+    monkeypatch.setattr(running, "_DESIGNS_OF_A_CORE", 2)
+    monkeypatch.setattr(running.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
+
+
+MANY_DESIGNS = {"X": X + np.arange(11)[:, None, None] * X[::-1] / 4, "y": Y, "l2": 0.1, "solver": "newton_cg"}
+
+
+def heard_by(monkeypatch, listener):
+    """Calls the listener when a chunk begins, in its thread."""
+    original = running._brought
+
+    def brought(fields, dtype):
+        if "X" in fields and fields["X"].ndim > 2:
+            listener()
+        return original(fields, dtype)
+
+    monkeypatch.setattr(running, "_brought", brought)
+
+
+def test_large_designs_run_side_by_side_in_threads_and_are_the_same_models(two_at_once, monkeypatch):
+    quick_options()  # asks the compiler once
+    threads = []
+    heard_by(monkeypatch, lambda: threads.append(threading.get_ident()))
+    got = []
+    compiled = count_compilations(lambda: got.append(fit(**MANY_DESIGNS)))
+    assert len(threads) == 6
+    assert len(set(threads)) == 2
+    jax.clear_caches()
+    assert compiled == count_compilations(lambda: fit(**MANY_DESIGNS | {"batch_size": 2}))  # each program once
+    one_by_one = [fit(**MANY_DESIGNS | {"X": design}) for design in MANY_DESIGNS["X"]]
+    assert_same(got[0], jax.tree.map(lambda *leaves: jnp.stack(leaves), *one_by_one))
+
+
+def test_an_interrupt_of_chunks_side_by_side_keeps_both(two_at_once, monkeypatch):
+    begun = []
+
+    def interrupt():
+        begun.append(1)
+        if len(begun) == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    heard_by(monkeypatch, interrupt)
+    with pytest.raises(KeyboardInterrupt, match="of 11 models were fitted") as caught:
+        fit(**MANY_DESIGNS)
+    status = np.asarray(caught.value.fit.status)
+    done = int(np.sum(status == Status.CONVERGED))
+    assert done == 2 * len(begun)
+    assert 4 <= done < 11
+    assert (status[done:] == Status.NOT_RUN).all()
 
 
 def interrupt_in(monkeypatch, name):
