@@ -1,5 +1,6 @@
 """The strictest modes of JAX, float64 unless JAX_ENABLE_X64=0 says otherwise, and tamed Hypothesis profiles."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -21,6 +22,14 @@ _QUICK = {"XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false"}
 if "XLA_FLAGS" not in os.environ:  # workers inherit it
     _started = subprocess.run([sys.executable, "-c", "import jax; jax.devices()"], env=os.environ | _QUICK, check=False)
     os.environ |= _QUICK if _started.returncode == 0 else {"XLA_FLAGS": ""}  # a flag that XLA does not know ends the process
+
+gc.set_threshold(200_000, 50, 100)  # tracing makes many objects and few cycles
+# As many workers as cores: one thread each is enough.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["NPROC"] = "1"
+    jax.devices()  # XLA has looked
+    del os.environ["NPROC"]
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("dev", max_examples=30, **_COMMON)

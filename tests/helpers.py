@@ -1,6 +1,6 @@
 """What the tests share: tolerances in units of the dtype, errors in ulp, and checkers (which test_helpers.py checks)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -24,6 +24,11 @@ def optimized() -> Iterator[None]:
     yield
     jax.config.update("jax_disable_most_optimizations", True)
     jax.clear_caches()
+
+
+def quick(names: Iterable[str], *quick_ones: str) -> list[Any]:
+    """Names to parametrize a test with: these ones by default, the others under -m slow."""
+    return [name if name in quick_ones else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def tolerance(dtype: Any, k: float) -> float:

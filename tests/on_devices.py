@@ -1,7 +1,7 @@
 """Fits on many devices, each beside the same on one; run in processes of their own by test_devices.py.
 
-``python -m tests.on_devices OUT`` in a process of 8 virtual devices, ``python -m tests.on_devices OUT PORT i`` as process i of
-2, of 2 virtual devices each, joined by `jax.distributed`.
+``python -m tests.on_devices OUT CALL ...`` in a process of 8 virtual devices, ``python -m tests.on_devices OUT PORT i`` as
+process i of 2, of 2 virtual devices each, joined by `jax.distributed`.
 """
 
 import json
@@ -20,15 +20,17 @@ from tests.test_chunks import COLUMNS, FOLDS, L2, TARGETS, X, Y, models
 ROWS = PartitionSpec("rows")
 
 
-def main(out, port=None, process=None):
+def main(out, *arguments):
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_disable_most_optimizations", True)
-    if port:
+    together = arguments[0].isdigit()
+    if together:
+        port, process = arguments
         jax.distributed.initialize(f"localhost:{port}", num_processes=2, process_id=int(process))
-    Path(out).write_text(json.dumps(of_two_processes() if port else of_one_process()))
+    Path(out).write_text(json.dumps(of_two_processes() if together else of_one_process(arguments)))
 
 
-def of_one_process():
+def of_one_process(names):
     spread, rows = jax.make_mesh((8,), ("models",)), jax.make_mesh((8,), ("rows",))
     both = jax.make_mesh((2, 4), ("models", "rows"))
     by_rows = jax.device_put(X, NamedSharding(rows, ROWS))
@@ -44,7 +46,8 @@ def of_one_process():
         "columns": (lambda mesh: jaxlr.fit_columns(COLUMNS, Y, covariates=X[:, :2], l2=0.1, mesh=mesh), both),
     }
     report = {}
-    for name, (call, mesh) in calls.items():
+    for name in names:
+        call, mesh = calls[name]
         with Watch() as first:
             got = call(mesh)
         with Watch() as second:
@@ -54,13 +57,21 @@ def of_one_process():
             "compiled": [first.compiled, second.compiled],
             "same again": bool(np.array_equal(models(got), models(again), equal_nan=True)),
         }
+    if "one model by rows" in names:
+        report["one model by rows"] |= of_bad_rows(rows)
+    return report
+
+
+def of_bad_rows(rows):
+    """What is said of rows that cannot be dealt out, and of NaN among them."""
+    said = {}
     poisoned_rows = jax.device_put(np.where(np.arange(len(X))[:, None] == 7, np.nan, X), NamedSharding(rows, ROWS))
     for name, (X_, mesh) in {"47 rows": (X[:-1], rows), "NaN": (poisoned_rows, rows)}.items():
         try:
             jaxlr.fit(X_, Y[: len(X_)], mesh=mesh)
         except ValueError as error:
-            report[name] = str(error)
-    return report
+            said[name] = str(error)
+    return said
 
 
 def of_two_processes():

@@ -16,7 +16,7 @@ import jaxlr
 from jaxlr import Params, Status, fit, running
 from jaxlr.chunks import common_size
 from jaxlr.compilation import quick_options
-from tests.helpers import x64  # noqa: F401
+from tests.helpers import quick, x64  # noqa: F401
 
 RNG = np.random.default_rng(0)
 M, N = 48, 3
@@ -66,10 +66,10 @@ BATCHES = {
 }  # fmt: skip
 
 
-_SLOW = ("paths side by side", "designs x targets", "inner axes", "a path, cut")
+_QUICK = ("targets", "one model", "a batch of one", "a path, cut in each fold", "offsets, factors and starts")
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in _SLOW)) for name in BATCHES])
+@pytest.mark.parametrize("name", quick(BATCHES, *_QUICK))
 def test_chunks_are_the_same_models_as_the_whole(name):
     fields, batch_size = BATCHES[name]
     fields = {"X": X, "l2": 0.1} | fields

@@ -6,7 +6,7 @@ import pytest
 
 import jaxlr
 from jaxlr import Params, Status
-from tests.helpers import x64  # noqa: F401
+from tests.helpers import quick, x64  # noqa: F401
 
 RNG = np.random.default_rng(0)
 M, N = 30, 80
@@ -24,7 +24,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", quick(OPTIONS, "ridge", "weights", "conjugate gradients"))
 def test_they_are_the_models_of_all_columns(name):
     labels = Y[:, None] if name == "path" else Y
     fit = jaxlr.fit(X, labels, **OPTIONS[name])
@@ -37,6 +37,7 @@ def test_they_are_the_models_of_all_columns(name):
     np.testing.assert_allclose(fit.value, expected.value, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_certificates_are_those_of_all_columns():
     fit = jaxlr.fit(X, Y[0], l2=1e-2)
     problem = jaxlr.Problem(X, Y[0], l2=1e-2)
@@ -55,6 +56,7 @@ def test_float32_many_designs_and_jit():
     assert bool(fit.converged.all())
 
 
+@pytest.mark.slow
 def test_thousands_of_columns_are_as_many_as_rows():
     wide = np.random.default_rng(1).standard_normal((38, 7129))
     fit = jaxlr.fit(wide, Y[0].repeat(2)[:38], l2=np.logspace(0, -3, 8))
@@ -62,6 +64,7 @@ def test_thousands_of_columns_are_as_many_as_rows():
     assert fit.params.coef.shape == (8, 7129)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["newton", "newton_cg"])
 def test_rows_that_depend_on_each_other_leave_no_column_of_rounding(solver):
     twice, soft = np.concatenate([X[:10], X[:10]]), RNG.uniform(size=10)
@@ -74,6 +77,7 @@ def test_rows_that_depend_on_each_other_leave_no_column_of_rounding(solver):
     np.testing.assert_allclose(jaxlr.predict_proba(exact.params, X[:10]), soft, rtol=0, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_design_that_is_not_finite_says_so_alone():
     designs = np.stack([X, X, X])
     designs[1, 0, 0] = np.nan

@@ -1,5 +1,6 @@
 """Many devices: the models of one on 8 virtual devices and in two processes; rows are not gathered, nothing compiles again."""
 
+import functools
 import json
 import os
 import socket
@@ -16,15 +17,9 @@ from tests.helpers import x64  # noqa: F401
 from tests.test_chunks import TARGETS, X, Y, models
 
 TOL = 1e-10
-CALLS = (
-    "13 targets, 8 devices",
-    "in chunks of 8",
-    "folds and a path",
-    "conjugate gradients",
-    "one model by rows",
-    "bootstrap",
-    "columns",
-)
+QUICK = ("13 targets, 8 devices", "one model by rows", "bootstrap")
+SLOW = ("in chunks of 8", "folds and a path", "conjugate gradients", "columns")
+CALLS = [*QUICK, *(pytest.param(call, marks=pytest.mark.slow) for call in SLOW)]
 
 
 def started(num_devices, *arguments):
@@ -41,9 +36,15 @@ def finished(processes, outs):
 
 
 @pytest.fixture(scope="module")
-def on_8_devices(tmp_path_factory):
-    out = tmp_path_factory.mktemp("devices") / "report.json"
-    return finished([started(8, out)], [out])[0]
+def run_on_8_devices(tmp_path_factory):
+    """Reports by name; each group of calls runs once."""
+
+    @functools.cache
+    def reports(calls):
+        out = tmp_path_factory.mktemp("devices") / "report.json"
+        return finished([started(8, out, *calls)], [out])[0]
+
+    return lambda call: reports(QUICK if call in QUICK else SLOW)[call]
 
 
 @pytest.fixture(scope="module")
@@ -62,33 +63,35 @@ def assert_agree(report):
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_8_devices_give_the_models_of_one(on_8_devices, call):
-    assert_agree(on_8_devices[call])
+def test_8_devices_give_the_models_of_one(run_on_8_devices, call):
+    assert_agree(run_on_8_devices(call))
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_second_call_on_a_mesh_compiles_nothing_and_gives_the_same(on_8_devices, call):
-    assert on_8_devices[call]["compiled"][0] > 0
-    assert on_8_devices[call]["compiled"][1] == 0
-    assert on_8_devices[call]["same again"]
+def test_a_second_call_on_a_mesh_compiles_nothing_and_gives_the_same(run_on_8_devices, call):
+    assert run_on_8_devices(call)["compiled"][0] > 0
+    assert run_on_8_devices(call)["compiled"][1] == 0
+    assert run_on_8_devices(call)["same again"]
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_only_results_are_gathered_never_rows(on_8_devices, call):
-    assert on_8_devices[call]["gathered"] == []
+def test_only_results_are_gathered_never_rows(run_on_8_devices, call):
+    assert run_on_8_devices(call)["gathered"] == []
 
 
-def test_failed_models_on_a_mesh_are_named(on_8_devices):
-    status = on_8_devices["13 targets, 8 devices"]["status"]
+def test_failed_models_on_a_mesh_are_named(run_on_8_devices):
+    status = run_on_8_devices("13 targets, 8 devices")["status"]
     assert status[3:5] == [jaxlr.Status.NONFINITE, jaxlr.Status.SEPARATED]
     assert status.count(jaxlr.Status.CONVERGED) == 11
 
 
-def test_rows_that_cannot_be_dealt_out_and_nan_among_them_are_refused(on_8_devices):
-    assert "expected a multiple of 8 rows for the mesh axis 'rows', got 47; add rows of weight 0" in on_8_devices["47 rows"]
-    assert "expected finite X, got NaN or infinity" in on_8_devices["NaN"]
+def test_rows_that_cannot_be_dealt_out_and_nan_among_them_are_refused(run_on_8_devices):
+    said = run_on_8_devices("one model by rows")
+    assert "expected a multiple of 8 rows for the mesh axis 'rows', got 47; add rows of weight 0" in said["47 rows"]
+    assert "expected finite X, got NaN or infinity" in said["NaN"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["targets", "bootstrap of halves"])
 def test_two_processes_give_the_models_of_one_to_each(in_two_processes, call):
     for report in in_two_processes:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import quick
+
 ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
 README = (ROOT / "README.md").read_text()
 CODE = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 
@@ -43,14 +44,19 @@ SAYS = {
 }
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_runs_says_what_it_found_and_saves_its_figure(path, tmp_path):
+def test_every_example_is_run():
+    assert sorted(SAYS) == sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", quick(SAYS, "01_sweep"))
+def test_an_example_runs_says_what_it_found_and_saves_its_figure(name, tmp_path):
+    path = ROOT / "examples" / f"{name}.py"
     out = run(str(path), "--out", str(tmp_path))
-    text, pattern = SAYS[path.stem]
+    text, pattern = SAYS[name]
     assert text in out
     assert re.search(pattern, out)
-    assert (tmp_path / f"{path.stem}.png").stat().st_size > 10_000
-    assert (path.parent / "figures" / f"{path.stem}.png").exists()
+    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    assert (path.parent / "figures" / f"{name}.png").exists()
     assert len(path.read_text().splitlines()) < 80
 
 

@@ -161,6 +161,7 @@ def test_permuting_rows_columns_or_problems_permutes_the_answer():
     np.testing.assert_allclose(np.asarray(permuted.params.intercept), expected.intercept, rtol=0, atol=1e4 * TOL)
 
 
+@pytest.mark.slow
 def test_halved_columns_side_by_side_with_half_the_penalty_give_the_same_predictions():
     # [X, X] / 2 with coefficient c twice: logits X c, penalty l2' / 2 (2 c^2) = l2 / 2 c^2 at l2' = l2 / 2.
     one = fit(X, Y, l2=0.1)
@@ -168,6 +169,7 @@ def test_halved_columns_side_by_side_with_half_the_penalty_give_the_same_predict
     np.testing.assert_allclose(np.asarray(two.params.coef), np.tile(np.asarray(one.params.coef), 2), atol=1e4 * TOL)
 
 
+@pytest.mark.slow
 def test_stacking_the_data_twice_changes_nothing():
     assert_same_models(fit(np.vstack([X, X]), np.tile(Y, 2), l2=0.1), fit(X, Y, l2=0.1))
 
@@ -194,6 +196,7 @@ def test_standardize_equals_fitting_standardized_columns():
         np.testing.assert_allclose(float(got.value[i]), float(there.value), rtol=1e3 * EPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_standardize_gives_a_constant_column_the_coefficient_zero(fit_intercept):
     constant = np.column_stack([X, np.full(M, 3.0)])
@@ -245,6 +248,7 @@ def test_a_step_limit_is_named():
     assert np.asarray(fit(X, Y, l2=L2, max_steps=1).status).tolist() == [Status.MAX_STEPS] * 4
 
 
+@pytest.mark.slow
 def test_models_that_share_a_large_design_run_without_copies_of_it(monkeypatch):
     # Without the products, sharing lanes must loop, not copy X; the answer is the same.
     expected = fit(X, Y, sample_weight=FOLDS[:, None], l2=L2)
@@ -255,6 +259,7 @@ def test_models_that_share_a_large_design_run_without_copies_of_it(monkeypatch):
     assert_same_models(got, expected)
 
 
+@pytest.mark.slow
 def test_large_designs_one_after_the_other_are_the_same_models(monkeypatch):
     designs, labels = np.stack([X, 2 * X, X - 1]), np.stack([Y, 1 - Y])[:, None]
     expected = fit(designs, labels, l2=0.1)

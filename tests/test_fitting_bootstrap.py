@@ -6,7 +6,7 @@ import pytest
 
 import jaxlr
 from jaxlr import Status, fit_bootstrap
-from tests.helpers import x64  # noqa: F401
+from tests.helpers import quick, x64  # noqa: F401
 
 EPS = np.finfo(np.float64).eps
 RNG = np.random.default_rng(0)
@@ -20,8 +20,12 @@ def models(fit):
     return np.concatenate([np.asarray(fit.params.coef), np.asarray(fit.params.intercept)[..., None]], axis=-1)
 
 
-@pytest.mark.parametrize("options", [{}, {"standardize": True}, {"solver": "newton_cg"}], ids=str)
-def test_resamples_are_the_rows_of_bootstrap(options):
+OPTIONS = {"plain": {}, "standardized": {"standardize": True}, "conjugate gradients": {"solver": "newton_cg"}}
+
+
+@pytest.mark.parametrize("name", quick(OPTIONS, "plain"))
+def test_resamples_are_the_rows_of_bootstrap(name):
+    options = OPTIONS[name]
     got = fit_bootstrap(KEY, X, Y, 12, l2=0.1, **options)
     expected = jaxlr.fit(X, Y, sample_weight=jaxlr.bootstrap(KEY, M, 12), l2=0.1)
     if "standardize" in options:
@@ -31,6 +35,7 @@ def test_resamples_are_the_rows_of_bootstrap(options):
     np.testing.assert_allclose(models(got), models(expected), rtol=0, atol=2e-9)
 
 
+@pytest.mark.slow
 def test_weights_multiply_the_counts_and_offsets_stay():
     weight, offset = RNG.uniform(size=M), RNG.standard_normal(M)
     got = fit_bootstrap(KEY, X, Y, 5, sample_weight=weight, offset=offset, l2=0.1)
@@ -45,6 +50,7 @@ def test_the_chunk_changes_nothing_and_more_resamples_begin_with_the_same():
     np.testing.assert_allclose(models(fit_bootstrap(KEY, X, Y, 13, l2=0.1))[:10], models(whole), atol=1e3 * EPS)
 
 
+@pytest.mark.slow
 def test_a_resample_without_an_estimate_says_so():
     few = np.array([0, 0, 0, 1, 1, 0.0])
     fit = fit_bootstrap(KEY, X[:6], few, 60)
@@ -66,6 +72,7 @@ def test_wrong_calls_say_what_was_expected():
         fit_bootstrap(0, X, Y, 2)
 
 
+@pytest.mark.slow
 def test_resamples_of_more_columns_than_rows_are_fitted_in_the_span_of_the_rows():
     wide, labels = RNG.standard_normal((20, 400)), np.arange(20) % 2
     program = jax.jit(lambda key: fit_bootstrap(key, wide, labels, 100, l2=0.1)).lower(KEY).compile()

@@ -5,7 +5,7 @@ import pytest
 
 import jaxlr
 from jaxlr import Status, fit_columns
-from tests.helpers import x64  # noqa: F401
+from tests.helpers import quick, x64  # noqa: F401
 
 RNG = np.random.default_rng(0)
 M, K = 60, 7
@@ -37,16 +37,18 @@ def assert_same(got, expected):
     assert np.all(np.asarray(got.kkt) <= TOL)
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", quick(OPTIONS, "ridge", "weights and offset"))
 def test_each_model_is_the_fit_of_its_columns(name):
     assert_same(fit_columns(G, Y, covariates=C, **OPTIONS[name]), side_by_side(C, G, **OPTIONS[name]))
 
 
+@pytest.mark.slow
 def test_without_covariates_and_without_anything_else():
     assert_same(fit_columns(G, Y), side_by_side(np.zeros((M, 0)), G))
     assert_same(fit_columns(G, Y, fit_intercept=False, l2=0.1), side_by_side(C[:, :0], G, fit_intercept=False, l2=0.1))
 
 
+@pytest.mark.slow
 def test_chunks_change_nothing():
     whole = fit_columns(G, Y, covariates=C)
     assert_same(fit_columns(G, Y, covariates=C, batch_size=3), whole)

@@ -6,7 +6,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Params, Status, large
-from tests.helpers import x64  # noqa: F401
+from jaxlr.arguments import prepare
+from jaxlr.fitting import with_defaults
+from tests.helpers import quick, x64  # noqa: F401
 
 RNG = np.random.default_rng(0)
 M, N = 4000, 3
@@ -20,10 +22,18 @@ def _everything_is_large(monkeypatch):
     monkeypatch.setattr(large, "_LARGE", 0)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"l2": 1e-2}, {"fit_intercept": False}, {"offset": RNG.standard_normal(M)}, {"penalty_factor": np.ones(N)}]
-)
-def test_it_is_the_fit_of_all_rows(options):
+OPTIONS = {
+    "none": {},
+    "ridge": {"l2": 1e-2},
+    "no intercept": {"fit_intercept": False},
+    "offset": {"offset": RNG.standard_normal(M)},
+    "factors": {"penalty_factor": np.ones(N)},
+}
+
+
+@pytest.mark.parametrize("name", quick(OPTIONS, "none", "offset"))
+def test_it_is_the_fit_of_all_rows(name):
+    options = OPTIONS[name]
     got, expected = jaxlr.fit(X, Y, **options), jaxlr.fit(X, Y, solver="newton", **options)
     assert (got.solver, expected.solver) == ("newton_cg", "newton")
     assert bool(got.converged)
@@ -57,10 +67,13 @@ def test_what_does_not_suit_it_takes_the_other_road():
         (X, {"standardize": True}),
         (X, {"init": Params(np.zeros(N), np.float64(0))}),
     ]:
-        assert jaxlr.fit(design, Y[: len(design)], max_steps=1, **options).solver == "newton"
-    assert jax.jit(jaxlr.fit)(X, Y, l2=0.1).solver == "newton"
+        call = prepare(with_defaults(X=design, y=Y[: len(design)], **options))
+        assert not call.settings.large
+        assert call.settings.solver == "newton"
+    assert jax.eval_shape(jaxlr.fit, X, Y).solver == "newton"
 
 
+@pytest.mark.slow
 def test_float32_and_batch_axes_of_one():
     fit = jaxlr.fit((X - X.mean(0)).astype(np.float32), Y[None, None], l2=np.float32([[0.1]]))
     assert fit.solver == "newton_cg"
@@ -69,6 +82,7 @@ def test_float32_and_batch_axes_of_one():
     assert bool(fit.converged.all())
 
 
+@pytest.mark.slow
 def test_its_derivatives_are_the_differences_of_refits():
     def fitted(l2):
         fit = jaxlr.fit(X, Y, l2=l2, tol=1e-12)

@@ -62,6 +62,7 @@ def test_auc_depends_on_order_only():
     assert float(metrics.roc_auc(y, z)) == float(metrics.roc_auc(y, 1 / (1 + np.exp(-z))))
 
 
+@pytest.mark.slow
 def test_metrics_broadcast_over_batch_axes():
     rng = np.random.default_rng(1)
     y, z, s = rng.integers(0, 2, 20), rng.normal(size=(3, 4, 20)), rng.random((3, 1, 20))
@@ -152,6 +153,7 @@ def test_a_model_without_parameters_is_never_right():
     assert np.array_equal(metrics.confusion(Y4, np.full(4, -1)), np.zeros(4))
 
 
+@pytest.mark.slow
 def test_scores_that_float32_would_tie_are_announced_once():
     warn_about_float32.cache_clear()
     y, score = np.array([0, 1, 0, 1]), 0.1 + np.array([0.0, 2.0, 1.0, 3.0]) * 1e-12

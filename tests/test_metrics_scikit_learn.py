@@ -4,6 +4,7 @@ import warnings
 
 import jax
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -74,6 +75,7 @@ def test_calibration(y, score):
     assert np.isnan(np.asarray(curve.observed)[~filled]).all()
 
 
+@pytest.mark.slow
 def test_all_of_them_jit_and_map_over_batch_axes():
     rng = np.random.default_rng(0)
     y, score, s = rng.integers(0, 2, (3, 20)), rng.random((3, 20)), rng.random((3, 20))

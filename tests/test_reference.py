@@ -365,6 +365,7 @@ def _assert_ridge_point(point: dict[str, Any], names: list[str], coef: np.ndarra
 # --- starts that trap Newton -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_starts_from_which_full_newton_steps_diverge_reach_the_certified_estimate():
     """Three data sets on which R's glm reports convergence at the wrong end of the line."""
     cases = [Case("models", f"newton_trap_{i}", None) for i in (1, 2, 3)]

@@ -82,6 +82,7 @@ def test_a_number_of_folds_is_stratified_and_follows_the_key():
     assert not np.array_equal(np.asarray(one), np.asarray(other))
 
 
+@pytest.mark.slow
 def test_a_grid_may_have_any_shape():
     got = cross_validate(X, Y, l2=L2.reshape(2, 2), folds=FOLDS)
     assert got.fits.status.shape == (K, 2, 2)
@@ -128,6 +129,7 @@ def test_a_penalty_that_is_out_of_the_choice_is_said_to_be():
     assert got.best == (1,)
 
 
+@pytest.mark.slow
 def test_options_reach_the_fits():
     got = cross_validate(X * [1, 10, 100], Y, l2=L2, folds=FOLDS, standardize=True, penalty_factor=np.ones(N), refit=False)
     plain = cross_validate(X, Y, l2=L2, folds=FOLDS, standardize=True, refit=False)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import jaxlr
 from jaxlr import Params, Problem, Status, train
-from tests.helpers import assert_tree_close, count_traces, x64  # noqa: F401
+from tests.helpers import assert_tree_close, count_traces, quick, x64  # noqa: F401
 
 EPS = float(np.finfo(np.float64).eps)
 M, N = 53, 3
@@ -77,8 +77,9 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize(("name", "split"), [(name, (1, 4, 8)[i % 3]) for i, name in enumerate(OPTIMIZERS)])
-def test_any_optimizer_trains_and_resumes_to_the_last_bit(name, split):
+@pytest.mark.parametrize("name", quick(OPTIMIZERS, "momentum", "adam", "lbfgs"))
+def test_any_optimizer_trains_and_resumes_to_the_last_bit(name):
+    split = (1, 4, 8)[list(OPTIMIZERS).index(name) % 3]
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # optax is not written for strict modes
         options = {"batch_size": None if name == "lbfgs" else 20, "key": jax.random.key(0), "l2": 0.01}
         whole = train(X, Y, OPTIMIZERS[name], num_epochs=9, **options)

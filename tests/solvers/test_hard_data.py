@@ -39,6 +39,7 @@ def test_a_cell_far_out_in_a_row_of_weight_0_is_not_there():
     np.testing.assert_allclose(got.params.coef[1], alone.params.coef, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_cell_far_out_does_not_stop_cross_validation():
     X, y = _outlier(1e7)
     cv = jaxlr.cross_validate(X, y, l2=np.array([1e-1, 1e-2, 1e-3]), folds=5, key=jax.random.key(0))
@@ -98,6 +99,7 @@ def test_units_near_the_ends_of_the_dtype_change_nothing(dtype, unit, standardiz
     np.testing.assert_allclose(np.asarray(scaled.params.coef, float) * unit, plain.params.coef, rtol=rtol, atol=atol)
 
 
+@pytest.mark.slow
 def test_values_that_only_tracers_get_past_the_checks_are_invalid():
     rng = np.random.default_rng(3)
     X, y = rng.normal(size=(60, 3)), np.arange(60) % 2

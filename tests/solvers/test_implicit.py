@@ -9,7 +9,7 @@ import pytest
 
 import jaxlr
 from jaxlr import Status
-from tests.helpers import x64  # noqa: F401
+from tests.helpers import quick, x64  # noqa: F401
 
 RNG = np.random.default_rng(0)
 M, N = 30, 3
@@ -99,7 +99,7 @@ def assert_derivatives(got, fields, name, direction=None, **options):
     assert not along[:, -2:].any()
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", quick(CASES, "ridge", "unpenalized", "conjugate gradients"))
 def test_derivatives_are_the_differences_of_refits_in_every_field(case):
     fields, options = CASES[case]
     derivatives, values = derivatives_of(fields, **options)
@@ -154,6 +154,7 @@ def test_a_row_without_weight_has_the_derivative_of_its_return():
         np.testing.assert_allclose(filled[name][:, :, ~absent], derivatives[name][:, :, ~absent], rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_constant_column_that_is_held_at_zero_stays_there():
     fields, options = CASES["standardized"]
     constant = fields | {"X": np.where(np.arange(N) == 1, 7.0, fields["X"])}
@@ -165,6 +166,7 @@ def test_a_constant_column_that_is_held_at_zero_stays_there():
         assert_derivatives(np.delete(got[name], 1, axis=1), others, name, **options)
 
 
+@pytest.mark.slow
 def test_forward_mode_under_vmap_and_in_float32_is_the_same_to_its_digits():
     names = ("X", "sample_weight", "l2")
     given = {name: np.float32(value) for name, value in ONE.items()}
@@ -181,6 +183,7 @@ def test_forward_mode_under_vmap_and_in_float32_is_the_same_to_its_digits():
         np.testing.assert_allclose(got[i], expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("across", [lambda f, x: f(x[0]), jax.lax.map], ids=["alone", "in a scan"])
 def test_second_derivatives_are_the_differences_of_the_first(across):
     # Forward over reverse: in a scan JAX has forgotten the custom rule by then.
@@ -222,6 +225,7 @@ def test_a_tolerance_that_is_not_reached_leaves_no_derivatives():
     assert np.isnan(derivatives["l2"][0, : N + 2]).all()
 
 
+@pytest.mark.slow
 def test_one_model_per_column():
     def fitted(l2):
         return numbers(jaxlr.fit_columns(X[:, 1:].T, Y, covariates=X[:, :1], l2=l2, tol=1e-12, batch_size=1))
@@ -230,6 +234,7 @@ def test_one_model_per_column():
     assert_derivatives(jax.jit(jax.jacfwd(fitted))(0.1), fields, "l2")
 
 
+@pytest.mark.slow
 def test_resamples():
     key = jax.random.key(0)
 

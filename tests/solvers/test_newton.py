@@ -99,6 +99,7 @@ def _rank_deficient(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, d
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_columns_that_add_no_direction_leave_the_minimum_where_it_was(dtype):
     bases, designs, labels = [], [], []
@@ -130,6 +131,7 @@ def test_without_an_intercept_columns_that_add_no_direction_leave_the_minimum_wh
         np.testing.assert_allclose(fit.value, float(fit.value[names.index("zero")]), rtol=16 * EPS)
 
 
+@pytest.mark.slow
 def test_more_columns_than_rows_with_l2_reach_the_minimum_within_the_span_of_the_rows():
     X, y = _noisy(np.random.default_rng(5), (12, 40))
     l2 = 10.0 ** np.arange(-6, 2)
@@ -164,6 +166,7 @@ def _starts(rng: np.random.Generator, size: float | np.ndarray) -> Params:
     return Params(size[:, None] * rng.standard_normal((FAR, 2)), size * rng.standard_normal(FAR))
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), log_size=st.floats(-2, 6), log_unit=st.floats(-3, 3))
 def test_from_any_start_the_value_never_ends_above_that_of_the_start(seed, log_size, log_unit):
     rng = np.random.default_rng(seed)
@@ -187,6 +190,7 @@ def _single_step(X: np.ndarray, y: np.ndarray, params: Params) -> Params:
     return jaxlr.fit(X, y, init=params, max_steps=1).params
 
 
+@pytest.mark.slow
 def test_every_step_decreases_the_objective():
     rng = np.random.default_rng(6)
     X, y = _tiny(rng, FAR)
@@ -276,6 +280,7 @@ def test_any_l2_on_every_column_ends_the_separation():
     assert np.all(np.asarray(fit.gap) <= TOL[np.float64] ** 2 * 2 / 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "smallest"), [(np.float64, -7), (np.float32, -3)])
 def test_classes_that_overlap_by_a_hair_or_by_a_row_of_little_weight_are_not_separated(dtype, smallest):
     """The estimate exists however small the overlap; the gradient far out is of its order, which tol must resolve."""
@@ -366,6 +371,7 @@ def test_without_an_intercept_the_fit_is_that_of_the_data_and_their_mirror_image
     np.testing.assert_allclose(none.params.coef, mirrored.params.coef, rtol=0, atol=64 * EPS)
 
 
+@pytest.mark.slow
 def test_standardize_is_the_fit_of_standardized_columns_in_the_units_of_the_data():
     rng = np.random.default_rng(15)
     X, y = _noisy(rng, (60, 5))

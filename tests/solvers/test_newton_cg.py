@@ -6,7 +6,7 @@ import pytest
 
 import jaxlr
 from jaxlr import Params, Status
-from tests.helpers import x64  # noqa: F401
+from tests.helpers import quick, x64  # noqa: F401
 
 RNG = np.random.default_rng(0)
 M, N = 300, 20
@@ -34,7 +34,7 @@ def assert_same_minimum(got, expected, l2):
     np.testing.assert_allclose(got.params.intercept, expected.params.intercept, rtol=0, atol=bound)
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", quick(OPTIONS, "none", "weights"))
 def test_the_minimum_is_that_of_factored_hessians(name):
     options = OPTIONS[name]
     got = jaxlr.fit(X, Y, solver="newton_cg", **options)
@@ -63,6 +63,7 @@ def test_separation_complete_and_quasi_is_told_beside_models_that_converge():
     assert np.asarray(quasi.status).tolist() == [Status.SEPARATED, Status.CONVERGED]
 
 
+@pytest.mark.slow
 def test_columns_that_add_no_direction_change_no_prediction():
     collinear = np.column_stack([X, X[:, 0] + X[:, 1], np.ones(M)])
     got = jaxlr.fit(collinear, Y, solver="newton_cg")
@@ -92,6 +93,7 @@ def test_a_failed_member_leaves_its_neighbours_to_tol():
     )
 
 
+@pytest.mark.slow
 def test_a_start_far_out_comes_back():
     far = Params(np.full(N, 1e3), np.zeros(()))
     assert_same_minimum(jaxlr.fit(X, Y, l2=1e-3, init=far, solver="newton_cg"), jaxlr.fit(X, Y, l2=1e-3), 1e-3)
@@ -121,6 +123,7 @@ def test_a_start_far_out_does_not_hide_a_separation(far):
     assert int(jaxlr.fit(X[:50, :3], separated, solver="newton_cg", init=init).status) == Status.SEPARATED
 
 
+@pytest.mark.slow
 def test_a_path_that_ends_without_a_penalty_is_separated_there():
     wide = RNG.standard_normal((60, 40)).astype(np.float32)
     labels = RNG.integers(0, 2, 60).astype(np.float32)
@@ -130,6 +133,7 @@ def test_a_path_that_ends_without_a_penalty_is_separated_there():
     assert status[-1] == Status.SEPARATED
 
 
+@pytest.mark.slow
 def test_penalties_of_any_strength_side_by_side():
     l2 = np.array([1e8, 1e4, 1, 1e-2, 1e-4, 1e-7, 0])
     got = jaxlr.fit(X, Y[0], l2=l2, solver="newton_cg")
@@ -138,6 +142,7 @@ def test_penalties_of_any_strength_side_by_side():
     np.testing.assert_allclose(got.params.coef, expected.params.coef, rtol=0, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_penalties_that_float32_cannot_hold():
     tiny = X * np.r_[1e-20, np.ones(N - 1)]  # the penalty is 1e40 on its standardized column
     got, expected = (jaxlr.fit(tiny, Y[0], l2=np.array([1.0, 0.1]), solver=s) for s in ("newton_cg", "newton"))
@@ -145,6 +150,7 @@ def test_penalties_that_float32_cannot_hold():
     np.testing.assert_allclose(got.params.coef, expected.params.coef, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_columns_that_are_constant_in_most_rows():
     spikes = np.tril(RNG.standard_normal((96, 90))) - 3.3 * (np.arange(90) % 2)  # ever fewer rows differ
     labels = RNG.integers(0, 2, (3, 96)).astype(float)

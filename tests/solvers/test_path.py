@@ -47,6 +47,7 @@ def test_the_order_of_the_grid_does_not_matter_and_comes_back(path):
     np.testing.assert_allclose(models(shuffled), models(path)[:, order], rtol=0, atol=1e4 * EPS)
 
 
+@pytest.mark.slow
 def test_equal_and_zero_penalties_are_points_like_others():
     repeated = jaxlr.fit(X, Y[0], l2=np.concatenate([np.zeros(2), GRID[:5], GRID[:5]]))
     assert bool(repeated.converged.all())
@@ -54,6 +55,7 @@ def test_equal_and_zero_penalties_are_points_like_others():
     np.testing.assert_allclose(models(repeated)[:2], models(jaxlr.fit(X, Y[:2] * 0 + Y[0])), rtol=0, atol=1e4 * EPS)
 
 
+@pytest.mark.slow
 def test_each_lane_may_have_its_own_grid():
     grids = np.stack([GRID, GRID[::-1] * 2])
     both = jaxlr.fit(X, Y[0], l2=grids)
@@ -83,6 +85,7 @@ def test_a_start_is_taken_and_changes_nothing(path):
     np.testing.assert_allclose(models(jaxlr.fit(X, Y[:, None], l2=GRID, init=start)), models(path), rtol=0, atol=1e4 * EPS)
 
 
+@pytest.mark.slow
 def test_a_path_in_every_design_and_under_jit(path):
     designs = np.stack([X, X + 1])
     fit = jax.jit(jaxlr.fit)(designs[:, None], Y[0], l2=GRID)
