@@ -1,4 +1,5 @@
-"""A. 1,000 models: breast cancer (569 x 30, standardized), 100 l2 x 10 folds, float64, against scikit-learn on all cores.
+"""A. 1,000 models: breast cancer (569 x 30, standardized), 100 l2 x 10 folds, float64, against scikit-learn on all cores,
+glmnet in one process, and `optax.lbfgs` under `jax.vmap`, which is timed on every tenth l2 and scaled to all.
 
 Each side runs in a process of its own, so that its first call is really cold: for jaxlr that includes compilation, for
 scikit-learn under joblib the start of the worker processes. Imports count for neither. Each warm repeat has new values
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from tests.benchmarks import glmnet
 
 REPEATS = 5
 
@@ -81,6 +84,47 @@ def run_sklearn(solver: str, jobs: int) -> tuple[Callable, Callable]:
     return run, lambda: 1000 - failures[0]
 
 
+def run_optax() -> tuple[Callable, Callable]:
+    """The optimizer that a JAX user has at hand, mapped over the models; at most 200 steps."""
+    import jax
+    import optax
+
+    import jaxlr
+
+    jax.config.update("jax_enable_x64", True)
+    X, y, training, _ = problem()
+    results = []
+
+    @jax.jit
+    def fit(l2: jax.Array) -> tuple[jaxlr.Params, jax.Array]:
+        def one(s: Any, l2: Any) -> tuple[jaxlr.Params, Any]:
+            def loss(params: jaxlr.Params) -> jax.Array:
+                return jaxlr.loss(params, jaxlr.Problem(X, y, sample_weight=s, l2=l2))
+
+            optimizer = optax.lbfgs()
+            value_and_grad = optax.value_and_grad_from_state(loss)
+            start = jaxlr.Params(jax.numpy.zeros(X.shape[1]), jax.numpy.zeros(()))
+
+            def step(carry: tuple) -> tuple:
+                params, state, _, num_steps = carry
+                value, g = value_and_grad(params, state=state)
+                updates, state = optimizer.update(g, state, params, value=value, grad=g, value_fn=loss)
+                return optax.apply_updates(params, updates), state, optax.tree.norm(g), num_steps + 1
+
+            carry = (start, optimizer.init(start), jax.numpy.inf, 0)
+            params, _, norm, _ = jax.lax.while_loop(lambda carry: (carry[2] > 1e-6) & (carry[3] < 200), step, carry)
+            return params, norm <= 1e-6
+
+        return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(training, l2)
+
+    def run(l2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        params, converged = jax.block_until_ready(fit(l2))
+        results[:] = [converged]
+        return np.asarray(params.coef), np.asarray(params.intercept)
+
+    return run, lambda: int(np.asarray(results[0]).sum())
+
+
 def worst_gradient(coef: np.ndarray, intercept: np.ndarray, l2: np.ndarray) -> float:
     """The largest entry of the gradient of the SUM-scaled objective over all models."""
     X, y, training, _ = problem()
@@ -95,40 +139,54 @@ SIDES = {
     "scikit-learn newton-cholesky, loop": lambda: run_sklearn("newton-cholesky", 1),
     "scikit-learn newton-cholesky, joblib": lambda: run_sklearn("newton-cholesky", os.cpu_count() or 1),
     "scikit-learn lbfgs, joblib": lambda: run_sklearn("lbfgs", os.cpu_count() or 1),
+    "optax.lbfgs under vmap": run_optax,
 }
+GLMNET = {"glmnet, one process, default threshold": 1e-7, "glmnet, one process, threshold 1e-14": 1e-14}
+EVERY = {"optax.lbfgs under vmap": 10}  # of the strengths
 
 
 def measure(side: str) -> dict:
     """Cold and median warm seconds of one side, in this process."""
+    X, y, training, l2 = problem()
+    if side in GLMNET:
+        seconds, coef, intercept = glmnet.run(X, y, training, l2, GLMNET[side], REPEATS)
+        gradient = worst_gradient(coef, intercept, l2 * (1 + 1e-6 * REPEATS))
+        return {"cold": seconds[0], "warm": float(np.median(seconds[1:])), "gradient": gradient, "converged": "", "timed": 1000}
     run, converged = SIDES[side]()
-    *_, l2 = problem()
+    every = EVERY.get(side, 1)
+    l2 = l2[::every]
     seconds, fitted = [], []
     for k in range(REPEATS + 1):
         values = l2 * (1 + 1e-6 * k)
         start = time.perf_counter()
         coef, intercept = run(values)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(every * (time.perf_counter() - start))
         fitted.append((coef, intercept, values))
     gradients = [worst_gradient(*one) for one in fitted]  # not between calls: NumPy's threads spin on for a while
     warm = float(np.median(seconds[1:]))
-    return {"cold": seconds[0], "warm": warm, "gradient": max(gradients), "converged": converged()}
+    timed = 1000 // every
+    return {"cold": seconds[0], "warm": warm, "gradient": max(gradients), "converged": converged(), "timed": timed}
 
 
 def main() -> None:
     """Print the table."""
     print("A. breast cancer 569 x 30, 100 l2 x 10 folds = 1,000 models, float64,", os.cpu_count(), "cores")
-    print(f"{'':38s}{'cold s':>8s}{'warm s':>8s}{'models/s':>10s}{'converged':>11s}{'worst gradient (sum)':>22s}")
+    print(f"{'':42s}{'cold s':>8s}{'warm s':>8s}{'models/s':>10s}{'models':>8s}{'converged':>11s}{'worst gradient (sum)':>22s}")
     rows = {}
-    for side in SIDES:
+    for side in (*SIDES, *GLMNET):
         command = [sys.executable, "-c", f"from tests.benchmarks import sweep; sweep.report({side!r})"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            print(f"{side:38s}failed: {done.stderr.strip().splitlines()[-1]}")
+            print(f"{side:42s}failed: {done.stderr.strip().splitlines()[-1]}")
             continue
         row = rows[side] = json.loads(done.stdout.splitlines()[-1])
         speed = f"{1000 / row['warm']:10,.0f}"
-        print(f"{side:38s}{row['cold']:8.2f}{row['warm']:8.3f}{speed}{row['converged']:11d}{row['gradient']:22.1e}")
-    peers = [row for side, row in rows.items() if side != "jaxlr"]
+        print(
+            f"{side:42s}{row['cold']:8.2f}{row['warm']:8.3f}{speed}{row['timed']:8d}{row['converged']:>11}{row['gradient']:22.1e}"
+        )
+    for side in [side for side in GLMNET if side in rows and "jaxlr" in rows]:
+        print(f"warm: {side} / jaxlr = {rows[side]['warm'] / rows['jaxlr']['warm']:.1f}")
+    peers = [row for side, row in rows.items() if side.startswith("scikit-learn")]
     if "jaxlr" in rows and peers:
         for kind in ("cold", "warm"):
             best = min(peer[kind] for peer in peers)
