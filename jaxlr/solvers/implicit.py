@@ -24,6 +24,8 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
+from jaxlr.factors import cholesky
+from jaxlr.factors import solve as solve_lower
 from jaxlr.matrices import Standardized, first_columns, times, times_transposed
 from jaxlr.model import Params
 from jaxlr.numerics import curvature, logistic_loss, residual
@@ -204,8 +206,12 @@ def _solve(shared: Shared, hessian: _Hessian, b: Float[Array, " k"]) -> Float[Ar
         s = jax.lax.rsqrt(H[here, here] + hessian.strength + jnp.sqrt(jnp.finfo(b.dtype).tiny))
         s = jnp.where(hessian.free, s, 0)
         H = jnp.where(np.eye(len(b), dtype=bool), 1 + eps**0.75, H * s[:, None] * s[None, :])
-        factor = (jnp.linalg.cholesky(H, symmetrize_input=False), True)
-        return _conjugate_gradients(hessian, b, lambda r: s * jax.scipy.linalg.cho_solve(factor, s * r))
+        L = cholesky(H)
+
+        def factored(r: Array) -> Array:
+            return s * solve_lower(L, solve_lower(L, (s * r)[:, None]), transposed=True)[:, 0]
+
+        return _conjugate_gradients(hessian, b, factored)
 
     precondition, dtype = preconditioner(shared, hessian.strength), shared.inverse.dtype
     stiff = hessian.strength > STIFF  # nothing else counts there, nor fits into float32
