@@ -124,8 +124,9 @@ def draw(rows: dict[str, list[dict[str, Any]]]) -> None:
     left.set(xscale="log", yscale="log", xlabel="models in one call", ylabel="µs per model", title="Time")
     right.set(xscale="log", yscale="log", xlabel="models in one call", ylabel="MiB beside the data", title="Memory")
     right.set_yticks([50, 100, 200, 400, 800], labels=["50", "100", "200", "400", "800"])
-    right.minorticks_off()
+    left.set_yticks([30, 60, 100, 200, 400], labels=["30", "60", "100", "200", "400"])
     for ax in (left, right):
+        ax.minorticks_off()
         ax.legend(frameon=False, fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
     fig.savefig(FIGURE, dpi=120)
