@@ -68,7 +68,8 @@ def fit_in_chunks(
 
     with _deferred_interrupt() as interrupted:
         if chunk == batch and not progress:
-            fits = fit_block((0,) * len(batch))
+            # Till then XLA may read NumPy arrays where they lie, and the caller is free to change them afterwards.
+            fits = jax.block_until_ready(fit_block((0,) * len(batch)))
             return fits if not interrupted else _raise_interrupt(fits)
         fits, failed = unfitted(), 0
         starts = itertools.product(*(range(0, size, step) for size, step in zip(batch, chunk, strict=True)))
@@ -140,14 +141,16 @@ def _side_by_side(function: Callable, items: Iterable, at_once: int) -> Iterator
     if at_once == 1:
         yield from ((item, function(item)) for item in items)
         return
-    with ThreadPoolExecutor(at_once) as pool:
-        begun = deque()
+    pool, begun = ThreadPoolExecutor(at_once), deque()
+    try:
         for item in items:
             begun.append((item, pool.submit(function, item)))
             if len(begun) == at_once:
                 yield begun[0][0], begun.popleft()[1].result()
         for item, future in begun:
             yield item, future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # a second interrupt waits for nothing
 
 
 def _cut(value: Any, core_rank: int, at: tuple[int, ...], chunk: tuple[int, ...]) -> Any:

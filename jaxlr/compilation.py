@@ -24,7 +24,7 @@ def program(*static_argnames: str) -> Callable[[Callable], Callable]:
     """
 
     def decorate(function: Callable) -> Callable:
-        one_at_a_time = threading.Lock()  # or threads would compile the same
+        one_at_a_time = threading.Lock()  # one wrapper for all threads: jax.jit lets them wait for one compilation
         inner = jax.jit(function, static_argnames=static_argnames)
 
         @functools.cache
@@ -50,8 +50,10 @@ def quick_options() -> dict[str, Any]:
     """Options of the compiler for the quicker generator.
 
     Returns:
-        As `jax.jit` takes them; none where this version of XLA has one generator.
+        As `jax.jit` takes them; none but on a CPU, and where this version of XLA has one generator.
     """
+    if jax.default_backend() != "cpu":
+        return {}
     options: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}
     try:
         jax.jit(lambda: 0, compiler_options=options)()

@@ -44,6 +44,23 @@ def check_mesh(mesh: object, m: int) -> None:
         )
 
 
+def check_on_one_device(X: Any) -> None:
+    """Refuse a design of explicit sharding where a call is one program, which leaves no sums over devices to XLA.
+
+    Args:
+        X: the design, NumPy or JAX, also traced.
+
+    Raises:
+        ValueError: its rows or columns are dealt out.
+    """
+    spec = getattr(getattr(jax.typeof(X), "sharding", None), "spec", ())
+    if any(name is not None for name in spec):
+        raise ValueError(
+            f"expected X on one device, or mesh= outside jit and differentiation, got X dealt out by {spec}; "
+            f"pass mesh=, or jax.device_put(X, jax.devices()[0])"
+        )
+
+
 def sizes(mesh: Mesh | None) -> tuple[int, int, int]:
     """How many devices there are.
 

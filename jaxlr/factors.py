@@ -2,8 +2,10 @@
 
 On a CPU JAX hands them to LAPACK, a batch in parts to the pool of threads, and waits on a thread of that pool. Where several
 devices of one process share the pool, all of its threads can be waiting, for ever (jaxlib up to 0.10, seen with two devices on
-two cores). There they are written out, a column at a time. And where LAPACK uses threads of its own (OpenBLAS does from 200
-columns, and from 8 right-hand sides), these wait for more work so eagerly that they take a core away from everything else.
+two cores). There they are written out, a column at a time.
+
+`inverse` is for many columns: given 8 right-hand sides or more, OpenBLAS starts threads of its own, and these wait for more
+work so eagerly that they take a core away from everything else.
 """
 
 import jax

@@ -69,8 +69,9 @@ def fit(
         tol: on the KKT residual, > 0; None is 1e-10 in float64 and 1e-5 in float32.
         max_steps: static, from 1 to 2**31 - 1; None is 200.
         batch_size: static, models at a time; None is as many as are worth their memory, and fit into what the device has
-            free. The answer does not depend on it beyond tol. Under jit the whole call is one program.
-        mesh: static, devices to spread the models over; an axis named "rows" spreads the rows of X. None is one device.
+            free. The answer does not depend on it beyond tol.
+        mesh: static, devices to spread the models over; an axis named "rows" spreads the rows of X. None is one device. Under
+            jit and differentiation the call is one program of one device, without chunks, mesh and bar.
         progress: static; True shows a bar on stderr, with the models done and failed.
 
     Returns:

@@ -16,7 +16,7 @@ from jaxtyping import Array
 
 from jaxlr.checks import CORE_AXES
 from jaxlr.chunks import common_size, fit_in_chunks, not_run, varies
-from jaxlr.devices import on_mesh, place, sizes
+from jaxlr.devices import check_on_one_device, on_mesh, place, sizes
 from jaxlr.memory import Needs, bytes_needed, models_that_fit
 from jaxlr.result import Fit
 from jaxlr.solvers.certified import Settings
@@ -78,7 +78,10 @@ def run(
     Raises:
         MemoryError, KeyboardInterrupt: as `jaxlr.fit`.
     """
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((dict(fields), shared))):
+    traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((dict(fields), shared)))
+    if traced or call.mesh is None:
+        check_on_one_device(fields["X"])
+    if traced:
         return program(_brought(fields, call.dtype), shared, call.batch, *static)
     chunk = chunk_of(call)
     core_rank = {name: len(axes) for name, axes in core_axes.items()}

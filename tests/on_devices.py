@@ -71,6 +71,15 @@ def of_bad_rows(rows):
             jaxlr.fit(X_, Y[: len(X_)], mesh=mesh)
         except ValueError as error:
             said[name] = str(error)
+    by_rows = jax.device_put(X, NamedSharding(rows, ROWS))
+    for name, call in {
+        "no mesh": lambda: jaxlr.fit(by_rows, Y, l2=0.1),
+        "grad": lambda: jax.grad(lambda l2: jaxlr.fit(by_rows, Y, l2=l2, mesh=rows).value)(0.1),
+    }.items():
+        try:
+            call()
+        except ValueError as error:
+            said[name] = str(error)
     return said
 
 

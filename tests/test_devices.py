@@ -91,6 +91,12 @@ def test_rows_that_cannot_be_dealt_out_and_nan_among_them_are_refused(run_on_8_d
     assert "expected finite X, got NaN or infinity" in said["NaN"]
 
 
+def test_a_design_on_many_devices_needs_the_mesh(run_on_8_devices):
+    said = run_on_8_devices("one model by rows")
+    for case in ("no mesh", "grad"):
+        assert "expected X on one device, or mesh= outside jit and differentiation" in said[case]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("call", ["targets", "bootstrap of halves"])
 def test_two_processes_give_the_models_of_one_to_each(in_two_processes, call):

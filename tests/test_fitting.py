@@ -271,6 +271,21 @@ def test_large_designs_one_after_the_other_are_the_same_models(monkeypatch):
     assert_same_models(got, expected)
 
 
+def test_what_the_caller_writes_into_his_arrays_afterwards_does_not_count():
+    m, n = 2000, 60
+    memory = np.empty(m * n + 8)
+    design = memory[-memory.ctypes.data % 64 // 8 :][: m * n].reshape(m, n)  # so aligned JAX reads it where it lies
+    assert design.ctypes.data % 64 == 0
+    original = RNG.normal(size=(3, m, n))
+    labels = (original[:, :, 0] + RNG.logistic(size=(3, m)) > 0).astype(float)
+    fits = []
+    for X_, y_ in zip(original, labels, strict=True):
+        design[:] = X_
+        fits.append(fit(design, y_, l2=1e-3))
+    for got, X_, y_ in zip(fits, original, labels, strict=True):
+        assert_same_models(got, fit(X_, y_, l2=1e-3), k=1e3)
+
+
 def count_traces(function):
     """How often jit traces the solver while the function runs."""
     calls = []

@@ -177,8 +177,8 @@ def _response(
     that nobody asks about leaves no NaN in what it shares with others.
     """
 
-    def solved(_: Callable, changes: tuple[Array, Array]) -> tuple[Array, Array]:
-        b, slope = jnp.where(hessian.free, changes[0], 0), changes[1]
+    def solved(_: Callable, changes: Array) -> Array:
+        b, slope = jnp.where(hessian.free, changes[:-1], 0), changes[-1]
         largest = jnp.max(jnp.abs(b))
         largest = jnp.where(largest > 0, largest, 1)
         dx = largest * solve(shared, hessian, b / largest)
@@ -186,11 +186,12 @@ def _response(
         enough = jnp.finfo(dx.dtype).eps ** 0.5 * sum(jnp.linalg.norm(term) for term in terms)
         trusted = (status == Status.CONVERGED) & (jnp.linalg.norm(hessian.times(dx) - b) <= enough)
         otherwise = jnp.where(jnp.any(b != 0) | (slope != 0), jnp.nan, 0)
-        return jnp.where(trusted, dx, otherwise), jnp.where(trusted, slope, otherwise)
+        return jnp.where(trusted, jnp.append(dx, slope), otherwise)
 
-    b = (jnp.where(hessian.free, -changes[0], 0), changes[1])
-    dx, dvalue = jax.lax.custom_linear_solve(lambda v: (hessian.times(v[0]), v[1]), b, solved, symmetric=True)
-    return _on_X(dx, shared), dvalue
+    # In one array: in reverse over reverse mode JAX transposes a solve of several only where all of them are linear.
+    b = jnp.append(jnp.where(hessian.free, -changes[0], 0), changes[1])
+    moved = jax.lax.custom_linear_solve(lambda v: jnp.append(hessian.times(v[:-1]), v[-1]), b, solved, symmetric=True)
+    return _on_X(moved[:-1], shared), moved[-1]
 
 
 def _on_X(dx: Float[Array, " k"], shared: Shared) -> Params:

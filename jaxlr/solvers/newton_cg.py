@@ -3,9 +3,9 @@
     H v = A' (w c * (A v)) + l2 v,      H d = -g up to  |H d + g|_P <= eta |g|_P,      eta = kkt, from 1e-3 to 0.1
 
 P is the inverse of the Hessian at the mean curvature of all models of a batch, as they start, and at the least of their
-penalties: one product A' D A and one Cholesky factor for the whole batch, and models that differ in folds, targets or
-penalties need few products each (preconditioning: Nocedal & Wright, Numerical Optimization 2006, algorithm 5.3; inexact
-steps: section 7.1). A model whose penalties are far over the least has the diagonal of its Hessian for P instead. A
+penalties, and stays: one product A' D A and one Cholesky factor for the whole batch, and models that differ in folds,
+targets or penalties need few products each (preconditioning: Nocedal & Wright, Numerical Optimization 2006, algorithm 5.3;
+inexact steps: section 7.1). A model whose penalties are far over the least has the diagonal of its Hessian for P instead. A
 direction need not be exact, so that products are computed in float32 wherever penalties rule out separation; gradients and
 certificates have the full precision.
 """
@@ -102,6 +102,8 @@ def solve(
         end = jax.lax.while_loop(lambda at: (at.size > enough) & (at.num_products < _MOST_PRODUCTS), step, start)
         d, r = (largest * vector.astype(g.dtype) for vector in (end.d, end.r))
         d = jnp.where(stiff, -g / jnp.where(stiff, system.l2, 1), d)
+        # There the other coefficients' step leaves at most its curvature, c <= 1/4, times the column.
+        r = jnp.where(stiff, 0.25 * jnp.max(jnp.abs(end.dz)).astype(r.dtype) * largest * jnp.sqrt(system.squares), r)
         hides = jnp.bool_(False)
         if system.margins is not None:  # v . H^-1 v >= (v . v)^2 / v . H v
             v = system.margins
@@ -169,9 +171,9 @@ def precondition(shared: Shared, d: Float[Array, " m"], l2: Float[Array, " n"]) 
     d, l2 = jax.lax.stop_gradient((d, l2))
     l2 = jnp.where(jnp.isfinite(l2), jnp.minimum(l2, 1e30), 0)  # that float32 can hold
     least = jnp.pad(l2, (0, k - l2.shape[0])).astype(AT.dtype)
-    weighted, half = AT * d.astype(AT.dtype)[None, :], k // 2
-    H = jnp.dot(weighted, AT[:half].T)
-    H = jnp.concatenate([H, jnp.pad(jnp.dot(weighted[half:], AT[half:].T), ((half, 0), (0, 0)))], axis=1)
+    weighted, middle = AT * d.astype(AT.dtype)[None, :], k // 2
+    left, corner = jnp.dot(weighted, AT[:middle].T), jnp.dot(weighted[middle:], AT[middle:].T)
+    H = jnp.concatenate([left, jnp.pad(corner, ((middle, 0), (0, 0)))], axis=1)  # what is over the corner is not read
     diagonal = H[np.arange(k), np.arange(k)]
     s = jax.lax.rsqrt(diagonal + least + jnp.sqrt(jnp.finfo(AT.dtype).tiny))
     jitter = k * jnp.finfo(AT.dtype).eps

@@ -183,6 +183,17 @@ def test_forward_mode_under_vmap_and_in_float32_is_the_same_to_its_digits():
         np.testing.assert_allclose(got[i], expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
+def test_reverse_over_reverse_is_forward_over_reverse():
+    def scalar(moving):
+        fit = jaxlr.fit(ONE["X"], ONE["y"], **moving)
+        return jnp.sum(jnp.sin(fit.params.coef)) + fit.value
+
+    moving = {name: ONE[name] for name in ("l2", "penalty_factor", "sample_weight")}
+    got, expected = jax.jacrev(jax.grad(scalar))(moving), jax.jacfwd(jax.grad(scalar))(moving)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-9)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("across", [lambda f, x: f(x[0]), jax.lax.map], ids=["alone", "in a scan"])
 def test_second_derivatives_are_the_differences_of_the_first(across):

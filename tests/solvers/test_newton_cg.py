@@ -42,6 +42,13 @@ def test_the_minimum_is_that_of_factored_hessians(name):
     assert_same_minimum(got, jaxlr.fit(X, Y, solver="newton", **options), np.min(options.get("l2", 0)))
 
 
+@pytest.mark.parametrize("strong", [1e11, 1e30])
+def test_a_penalty_beyond_everything_is_no_obstacle_beside_weak_ones(strong):
+    fit = jaxlr.fit(X, Y[:3], l2=np.array([1e-3, 1e-3, strong]), solver="newton_cg")
+    assert bool(fit.converged.all())
+    np.testing.assert_allclose(fit.params.intercept[2], np.log(Y[2].mean() / (1 - Y[2].mean())), rtol=0, atol=1e-9)
+
+
 def test_float32_reaches_its_tolerance():
     fit = jaxlr.fit(X.astype(np.float32), Y, l2=1e-3, solver="newton_cg")
     assert fit.kkt.dtype == np.float32
