@@ -137,7 +137,8 @@ def train(
         _check_same_optimizer(init, optimizer, params)
     size = min(int(batch_size or len(arrays["y"])), len(arrays["y"]))
     state = init.state if isinstance(init, Training) else None
-    return _run(arrays, params, state, key, optimizer, size, int(num_epochs), bool(fit_intercept))
+    # Till it is ready XLA may read NumPy arrays where they lie, and the next batch of a stream may be written there.
+    return jax.block_until_ready(_run(arrays, params, state, key, optimizer, size, int(num_epochs), bool(fit_intercept)))
 
 
 @functools.partial(jax.jit, static_argnames=("optimizer", "batch_size", "num_epochs", "fit_intercept"))

@@ -200,6 +200,20 @@ def test_a_run_that_diverges_is_named_and_its_neighbours_go_on():
     np.testing.assert_allclose(calm.losses[0], alone.losses, rtol=64 * EPS)
 
 
+def test_a_stream_may_reuse_one_buffer():
+    memory = np.empty(M * N * 40 + 8)
+    buffer = memory[-memory.ctypes.data % 64 // 8 :][: M * N * 40].reshape(40 * M, N)  # so aligned JAX reads it where it lies
+    chunks, labels = np.random.default_rng(1).normal(size=(3, 40 * M, N)), np.tile(Y, 40)
+    reused, fresh = None, None
+    for chunk in chunks:
+        buffer[:] = chunk
+        reused = train(buffer, labels, optax.sgd(0.1), num_epochs=20, batch_size=10, init=reused)
+    buffer[:] = 0
+    for chunk in chunks:
+        fresh = train(chunk, labels, optax.sgd(0.1), num_epochs=20, batch_size=10, init=fresh)
+    assert_tree_close((reused.params, reused.losses), (fresh.params, fresh.losses), 0)
+
+
 def test_streamed_batches_are_one_epoch_over_them():
     optimizer, run = optax.adam(0.05), None
     with jax.numpy_dtype_promotion("standard"):
