@@ -66,7 +66,7 @@ BATCHES = {
 }  # fmt: skip
 
 
-_QUICK = ("targets", "one model", "a batch of one", "a path, cut in each fold", "offsets, factors and starts")
+_QUICK = ("targets", "one model", "a batch of one")
 
 
 @pytest.mark.parametrize("name", quick(BATCHES, *_QUICK))

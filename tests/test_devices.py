@@ -17,8 +17,8 @@ from tests.helpers import x64  # noqa: F401
 from tests.test_chunks import TARGETS, X, Y, models
 
 TOL = 1e-10
-QUICK = ("13 targets, 8 devices", "one model by rows", "bootstrap")
-SLOW = ("in chunks of 8", "folds and a path", "conjugate gradients", "columns")
+QUICK = ("13 targets, 8 devices", "one model by rows")
+SLOW = ("bootstrap", "in chunks of 8", "folds and a path", "conjugate gradients", "columns")
 CALLS = [*QUICK, *(pytest.param(call, marks=pytest.mark.slow) for call in SLOW)]
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import quick
-
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CODE = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
@@ -48,7 +46,8 @@ def test_every_example_is_run():
     assert sorted(SAYS) == sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
 
 
-@pytest.mark.parametrize("name", quick(SAYS, "01_sweep"))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAYS)
 def test_an_example_runs_says_what_it_found_and_saves_its_figure(name, tmp_path):
     path = ROOT / "examples" / f"{name}.py"
     out = run(str(path), "--out", str(tmp_path))

@@ -144,6 +144,7 @@ def test_weights_and_labels_of_every_dtype_are_accepted():
     assert fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1], l2=1).params.coef.shape == (1,)
 
 
+@pytest.mark.slow
 def test_doubling_a_weight_equals_repeating_the_row_and_zero_its_absence():
     weighted, repeated = fit(X, Y, sample_weight=S), fit(np.repeat(X, S.astype(int), 0), np.repeat(Y, S.astype(int)))
     assert_same_models(weighted, repeated)
@@ -184,6 +185,7 @@ def test_shifting_columns_leaves_predictions_unchanged(standardize):
     np.testing.assert_allclose(proba[0], proba[1], atol=1e5 * TOL)
 
 
+@pytest.mark.slow
 def test_standardize_equals_fitting_standardized_columns():
     weights = np.stack([S, np.ones(M)])
     got = fit(X, Y, sample_weight=weights, l2=0.1, standardize=True, penalty_factor=np.array([1.0, 2.0, 0.0]))
@@ -217,6 +219,7 @@ def test_the_answer_does_not_depend_on_the_start():
         assert_same_models(*(jax.tree.map(lambda leaf, i=i: leaf[i], got) for i in (0, i)))
 
 
+@pytest.mark.slow
 def test_an_offset_is_a_column_whose_coefficient_is_one():
     # Substituting coef + 1 in the unpenalized problem: the same logits.
     free, moved = fit(X, Y), fit(X, Y, offset=X @ np.ones(N))

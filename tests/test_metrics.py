@@ -75,6 +75,7 @@ def test_metrics_broadcast_over_batch_axes():
         assert np.allclose(np.asarray(mapped), np.asarray(metric(y, z)), rtol=80 * EPS, atol=0)
 
 
+@pytest.mark.slow
 def test_a_row_of_weight_zero_may_hold_anything_finite():
     y, z, s = np.array([0, 1, 1]), np.array([-1.0, 2.0, -1e300]), np.array([1.0, 1.0, 0.0])
     for metric in (metrics.roc_auc, metrics.log_loss):

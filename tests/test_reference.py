@@ -299,6 +299,7 @@ def _float32_bound(case: Case, data: Data, certified: np.ndarray) -> np.ndarray:
     return tolerance(np.float32, 0.5) * (np.abs(inverse) @ rounding) + TOL32 * stop
 
 
+@pytest.mark.slow
 def test_float32_ends_converged_or_stalled_and_as_near_as_its_digits_allow(estimate):
     fit, _ = _fit(estimate, "float32")
     assert fit.params.coef.dtype == jnp.float32

@@ -30,6 +30,7 @@ def test_a_cell_far_out_does_not_hide_what_the_other_rows_say(l2):
     np.testing.assert_allclose(answers[2], answers[0], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_cell_far_out_in_a_row_of_weight_0_is_not_there():
     X, y = _outlier(1e7)
     weight = np.ones((2, 200))
@@ -63,6 +64,7 @@ def test_a_column_that_others_nearly_make_up_is_fitted_or_said_to_be_beyond_the_
             assert Status(int(got.status)) == Status.STALLED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "rate"), [(np.float64, 1e-6), (np.float64, 1e-10), (np.float32, 1e-4), (np.float32, 1e-6)])
 def test_a_rare_class_is_not_a_separated_one(dtype, rate):
     X = np.array([[0], [1], [0], [1]], dtype)

@@ -204,6 +204,7 @@ def test_every_step_decreases_the_objective():
         assert np.all(value <= before + rounding + _rounding(params, X))
 
 
+@pytest.mark.slow
 def test_a_limit_of_steps_ends_max_steps_with_a_step_that_needed_no_proof():
     X, y = _noisy(np.random.default_rng(7), (FAR, 7, 2))
     y[:, 0], y[:, 1] = 0, 1
@@ -317,6 +318,7 @@ def test_well_conditioned_problems_take_at_most_12_steps(dtype):
     assert int(np.max(fit.num_steps)) <= 12
 
 
+@pytest.mark.slow
 def test_near_the_minimum_each_step_squares_the_error():
     X, y = _noisy(np.random.default_rng(11), (64, 60, 6))
     minimum = jaxlr.fit(X, y, init=ZERO).params
@@ -393,6 +395,7 @@ def test_standardize_is_the_fit_of_standardized_columns_in_the_units_of_the_data
     np.testing.assert_allclose(inside.value, outside.value, rtol=atol)
 
 
+@pytest.mark.slow
 def test_products_of_columns_prepared_once_give_the_hessian_of_each_model():
     X, y = _noisy(np.random.default_rng(16), (60, 5))
     flipped = np.where(np.eye(60, dtype=bool)[:32], 1 - y, y)
@@ -406,6 +409,7 @@ def test_products_of_columns_prepared_once_give_the_hessian_of_each_model():
         np.testing.assert_allclose(with_products.params.coef[k], single.params.coef, rtol=0, atol=64 * EPS)
 
 
+@pytest.mark.slow
 def test_the_solver_itself_is_a_pure_function_of_one_problem_in_working_coordinates():
     X, y = _noisy(np.random.default_rng(16), (60, 5))
     shared = share(jnp.asarray(X), jnp.ones(60, bool), True)

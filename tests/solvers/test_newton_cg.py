@@ -55,6 +55,7 @@ def test_float32_reaches_its_tolerance():
     assert bool(fit.converged.all())
 
 
+@pytest.mark.slow
 def test_one_model_and_many_designs():
     one = jaxlr.fit(X, Y[0], l2=1e-3, solver="newton_cg")
     assert_same_minimum(one, jaxlr.fit(X, Y[0], l2=1e-3), 1e-3)
