@@ -30,5 +30,13 @@ def test_factors_and_solutions_are_those_of_lapack(k):
         np.testing.assert_allclose(np.einsum("ijk,ikr->ijr", A, x), b, rtol=0, atol=1e4 * EPS)
 
 
+@pytest.mark.parametrize("k", [1, 7])
+def test_the_inverse_of_a_factor_is_lower_triangular_and_undoes_it(k):
+    L = np.tril(RNG.standard_normal((k, k))) + 3 * np.eye(k)
+    inverse = np.asarray(factors.inverse(jnp.asarray(L)))
+    assert not np.triu(inverse, 1).any()
+    np.testing.assert_allclose(inverse @ L, np.eye(k), rtol=0, atol=100 * k * EPS)
+
+
 def test_what_is_not_definite_is_not_finite():
     assert not np.isfinite(np.asarray(factors.cholesky(jnp.asarray([[1.0, 2.0], [2.0, 1.0]])))).all()
