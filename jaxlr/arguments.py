@@ -42,13 +42,15 @@ def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
     start = {} if init is None else {"coef": init.coef, "intercept": init.intercept}
     data = {name: given[name] for name in ("X", "y", "sample_weight", "offset", "l1", "l2", "penalty_factor")}
     fields, dtype, batch = checked(data | start)
-    del fields["l1"]  # known to be 0: the smooth program
+    smooth = is_concrete(given["l1"]) and not np.any(np.asarray(given["l1"]))
+    if smooth:
+        del fields["l1"]
     X, fit_intercept, standardize = fields["X"], bool(given["fit_intercept"]), bool(given["standardize"])
     if X.shape[-1] == 0 and not fit_intercept:
         raise ValueError("expected a column or an intercept, got X without columns and fit_intercept=False")
     if given["mesh"] is not None:
         check_mesh(given["mesh"], X.shape[-2])
-    penalized, coercive = _penalized(given["l2"], given["penalty_factor"])
+    penalized, coercive = _penalized(given["l1"], given["l2"], given["penalty_factor"])
     check_classes(fields["y"], fields.get("sample_weight"), fit_intercept, penalized)
 
     m, n = X.shape[-2:]
@@ -56,20 +58,23 @@ def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
     designs = int(np.prod(X.shape[:-2], dtype=int))
     num_models = models_per_problem * int(np.prod(batch, dtype=int))
     products = products_fit(m, k, designs, dtype.itemsize)
-    plain = not standardize and init is None and "sample_weight" not in fields and given["mesh"] is None
+    plain = not standardize and init is None and not {"sample_weight", "l1"} & set(fields) and given["mesh"] is None
     large = num_models == 1 and plain and X.ndim == 2 and is_concrete(X) and is_large(X, fit_intercept)
     large &= given["solver"] in ("auto", "newton_cg")
     alone = num_models == designs
     small = m * k * (k + 1) // 2 <= (_PRODUCTS_ALONE if alone else _PRODUCTS) and products
     # A model alone has few products to gain, and Hessians tell more where the data may be separated.
     chosen = "newton" if not large and (small or (alone and not coercive)) else "newton_cg"
+    chosen = chosen if smooth else "proximal"
     solver = chosen if given["solver"] == "auto" else given["solver"]
+    if solver != "proximal" and not smooth:
+        raise ValueError(f'expected l1 = 0, known outside jit, for solver "{solver}"; use "proximal" or "auto" with l1')
     max_steps = _DEFAULT_MAX_STEPS if given["max_steps"] is None else int(given["max_steps"])
     settings = Settings(fit_intercept, standardize, max_steps, solver, coercive and not standardize, large)
 
     lengths = {name: value.shape[value.ndim - CORE_RANK[name] :] for name, value in fields.items()}
     own = [int(np.prod(lengths[name])) for name, value in fields.items() if name != "X" and value.ndim > CORE_RANK[name]]
-    dense = solver == "newton"
+    dense = solver != "newton_cg"
     needs = Needs(
         m=m,
         n=n,
@@ -108,20 +113,19 @@ def _check_switches(given: dict[str, Any]) -> None:
         raise ValueError(f"expected max_steps to be an integer from 1 to 2**31 - 1, got {max_steps!r}")
     if given["batch_size"] is not None:
         check_count("batch_size", given["batch_size"], 1)
-    if not is_concrete(given["l1"]) or np.any(np.asarray(given["l1"]) != 0):
-        raise ValueError("expected l1 = 0, known outside jit: the l1 penalty is not available yet; use l2")
     if given["init"] is not None and not isinstance(given["init"], Params):
         raise TypeError(f"expected init to be jaxlr.Params(coef, intercept), got {type(given['init']).__name__}")
 
 
-def _penalized(l2: Data, penalty_factor: Data | None) -> tuple[np.ndarray | None, bool]:
+def _penalized(l1: Data, l2: Data, penalty_factor: Data | None) -> tuple[np.ndarray | None, bool]:
     """Whether every column has a penalty: by member, None where that is not known; and in all members."""
-    if not (is_concrete(l2) and is_concrete(penalty_factor)):
+    if not (is_concrete(l1) and is_concrete(l2) and is_concrete(penalty_factor)):
         return None, False
     factor = np.ones(1) if penalty_factor is None else np.asarray(penalty_factor)
-    penalized = np.asarray((np.asarray(l2) > 0) & np.all(factor > 0, axis=-1))
+    strength = np.asarray(l1, float) + np.asarray(l2, float)
+    penalized = np.asarray((strength > 0) & np.all(factor > 0, axis=-1))
     # A NaN does not count: the other members run the same program beside it as without it.
-    failed = np.isnan(np.asarray(l2, float)) | np.isnan(factor).any(axis=-1)
+    failed = np.isnan(strength) | np.isnan(factor).any(axis=-1)
     return penalized, bool(np.all(penalized | failed))
 
 

@@ -1,6 +1,6 @@
 """From batch axes to programs: designs outside, then the lanes that share a design, then a path of penalties.
 
-An axis of X is an axis of designs, each prepared once. The last axis, where nothing but l2 varies along it, is a path, and
+An axis of X is an axis of designs, each prepared once. The last axis, where nothing but l1 and l2 vary along it, is a path, and
 is followed from strong to weak. All other axes are lanes: models side by side, in matrix products that they share. A field
 without an axis is shared along it and never copied.
 """
@@ -56,7 +56,7 @@ def fit_batch(arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], sett
     def arrange(name: str, value: Array) -> tuple[Array, dict[int, bool], bool]:
         value = jnp.moveaxis(value, designs + lanes + path, axes)
         varies = [size > 1 for size in value.shape[: len(batch)]]
-        core = value.shape[len(designs + lanes) if name == "l2" and path else len(batch) :]
+        core = value.shape[len(designs + lanes) if name in ("l1", "l2") and path else len(batch) :]
         outer = tuple(size for size in value.shape[: len(designs)] if size > 1)
         own = any(varies[len(designs) : len(designs + lanes)])
         flat = [batch[axis] for axis in lanes] if own else [1] * len(lanes)
@@ -95,7 +95,7 @@ def stay_in_cache(X: Any) -> bool:
 
 
 def is_path(sizes: Mapping[str, int]) -> bool:
-    """Whether an axis is long enough for a path, and l2 alone varies along it.
+    """Whether an axis is long enough for a path, and strengths alone vary along it.
 
     Args:
         sizes: of every field along the last batch axis.
@@ -103,7 +103,8 @@ def is_path(sizes: Mapping[str, int]) -> bool:
     Returns:
         True or False, known outside jit.
     """
-    return {name for name, size in sizes.items() if size > 1} == {"l2"} and sizes["l2"] >= _SHORTEST_PATH
+    varying = {name: size for name, size in sizes.items() if size > 1}
+    return bool(varying) and set(varying) <= {"l1", "l2"} and max(varying.values()) >= _SHORTEST_PATH
 
 
 def _full_rank(value: Array, core_rank: int, batch_rank: int) -> Array:

@@ -15,13 +15,14 @@ p_i = y_i + r_i in [0, 1], sum_i w_i r_i = 0 and a = X' (w r), Fenchel's inequal
 a sum of terms that are all >= 0: nothing cancels, and the bound can be far below the rounding error of J itself.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxlr.matrices import times_transposed
 from jaxlr.model import Params
 from jaxlr.numerics import curvature, logistic_loss, residual
-from jaxlr.objective import Problem, design, dtype_of, gradient, penalties, problem_logits, row_weights
+from jaxlr.objective import Problem, design, dtype_of, gradient, loss_at, penalties, problem_logits, row_weights
 from jaxlr.preprocessing import column_moments
 
 
@@ -104,15 +105,44 @@ def duality_gap(params: Params, problem: Problem) -> Float[Array, ""]:
         >>> float(duality_gap(Params(np.zeros(1, np.float32), np.float32(0)), problem))
         0.25
     """
-    X, (l1, l2) = design(problem), penalties(problem)
-    coef, y = jnp.asarray(params.coef, X.dtype), jnp.asarray(problem.y, X.dtype)
-    w = row_weights(problem)
+    coef = jnp.asarray(params.coef, dtype_of(problem))
     z = problem_logits(params, problem)
-    r = _balanced_residuals(z, y, w) if problem.fit_intercept else residual(z, y)
-    a = times_transposed(X, w * r)
+    r = _dual_residuals(z, problem)
+    return _gap(coef, z, r, times_transposed(design(problem), row_weights(problem) * r), problem)
 
+
+def evidence(
+    params: Params, problem: Problem, units: tuple[Array, Array]
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+    """Objective, KKT residual and duality gap, in two products with the data.
+
+    Args:
+        params: coef (n,), intercept ().
+        problem: one problem, any l1, l2 >= 0.
+        units: mean (n,) and sd (n,), from `standard_units`.
+
+    Returns:
+        `jaxlr.loss`, `kkt_residual` and `duality_gap`.
+    """
+    coef, w, (l1, l2) = jnp.asarray(params.coef, dtype_of(problem)), row_weights(problem), penalties(problem)
+    z = problem_logits(params, problem)
+    primal, dual = residual(z, problem.y), _dual_residuals(z, problem)
+    slopes, a = jax.vmap(lambda r: times_transposed(design(problem), w * r))(jnp.stack([primal, dual]))
+    intercept = jnp.sum(w * primal) if problem.fit_intercept else jnp.zeros_like(z[0])
+    kkt = kkt_of_gradient(Params(slopes + l2 * coef, intercept), coef, l1, units)
+    return loss_at(z, coef, problem), kkt, _gap(coef, z, dual, a, problem)
+
+
+def _dual_residuals(z: Array, problem: Problem) -> Array:
+    y = jnp.asarray(problem.y, z.dtype)
+    return _balanced_residuals(z, y, row_weights(problem)) if problem.fit_intercept else residual(z, y)
+
+
+def _gap(coef: Array, z: Array, r: Array, a: Array, problem: Problem) -> Float[Array, ""]:
+    """The bound that the dual point r gives, with a = X' (w r)."""
+    (l1, l2), w, y = penalties(problem), row_weights(problem), jnp.asarray(problem.y, z.dtype)
     # Columns without an l2 term need |a_j| <= l1_j, to the last digit.
-    most = jnp.where((l1 > 0) & (l2 == 0), (1 - 4 * jnp.finfo(X.dtype).eps) * l1, jnp.inf)
+    most = jnp.where((l1 > 0) & (l2 == 0), (1 - 4 * jnp.finfo(z.dtype).eps) * l1, jnp.inf)
     shrink = jnp.min(most / jnp.abs(a), initial=1)
     gap = jnp.sum(w * _divergence(z, y, shrink * r)) + jnp.sum(_conjugacy(coef, -shrink * a, l1, l2))
 

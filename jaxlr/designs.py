@@ -20,6 +20,7 @@ from jaxlr.solvers.implicit import differentiable
 from jaxlr.solvers.newton_cg import mean_curvature_inputs, precondition
 from jaxlr.solvers.path import follow
 from jaxlr.solvers.shared import Shared, params_to_working, share, units_of, units_of_lanes
+from jaxlr.solvers.working_set import room
 from jaxlr.status import Status
 
 _PRODUCTS_BYTES = 2**30  # products of columns stand up to this size
@@ -31,8 +32,8 @@ def fit_design(
     """Fit all models of one design.
 
     Args:
-        fields: X (m, n), and the others by name, with an axis of lanes L in front where `own` says so; l2 also with an axis
-            P behind it where there is a path.
+        fields: X (m, n), and the others by name, with an axis of lanes L in front where `own` says so; l1 and l2 also with an
+            axis behind it where there is a path, P or 1.
         own: which fields have an axis of lanes.
         num_lanes: static, L.
         has_path: static.
@@ -42,44 +43,50 @@ def fit_design(
     Returns:
         Fit (L,), with a path (L, P).
     """
-    X, dense = fields.pop("X"), settings.solver == "newton"
-    shared = prepare_design(X, fields.pop("present", None), settings, num_models=num_lanes * fields["l2"].size)
+    X, dense = fields.pop("X"), settings.solver != "newton_cg"
+    strengths = {name: _with_lanes(fields.pop(name), own[name], num_lanes) for name in ("l1", "l2") if name in fields}
+    num_models = max(strength.size for strength in strengths.values())
+    shared = prepare_design(X, fields.pop("present", None), settings, num_models)
     start = None
     if "coef" in fields:
         start = Params(fields.pop("coef"), fields.pop("intercept"))
         start = start._replace(intercept=start.intercept if settings.fit_intercept else jnp.zeros_like(start.intercept))
-    strengths = fields.pop("l2")
     fields, own = _with_units(fields, own, shared, settings.fit_intercept)
     axes = {name: 0 if own[name] else None for name in fields}
 
     # Without the products, dense models that share a design would each copy it: they run one after the other.
-    across = loop if dense and shared.products is None and num_lanes > 1 else jax.vmap
+    across = loop if dense and shared.products is None and shared.low is None and num_lanes > 1 else jax.vmap
 
-    def fit_lanes(l2: Array, start: Params | None) -> Fit:
-        """l2 and start (L, S) or (L,) to Fit of that shape."""
-        prepared = shared if dense else _preconditioned(shared, fields, axes, l2, start, settings)
+    def fit_lanes(strengths: dict[str, Array], start: Params | None) -> Fit:
+        """Strengths and start (L, S) or (L,) to Fit of that shape."""
+        prepared = shared if dense else _preconditioned(shared, fields, axes, strengths["l2"], start, settings)
 
-        def lane(fields: dict[str, Any], l2: Array, start: Params | None) -> Fit:
-            def one(l2: Array, start: Params | None) -> Fit:
-                return fit_one(fields | {"l2": l2}, start, prepared, tol, settings)
+        def lane(fields: dict[str, Any], strengths: dict[str, Array], start: Params | None) -> Fit:
+            def one(strengths: dict[str, Array], start: Params | None) -> Fit:
+                return fit_one(fields | strengths, start, prepared, tol, settings)
 
-            return jax.vmap(one)(l2, start) if l2.ndim else one(l2, start)
+            models = strengths["l2"].size
+            if models > 1:
+                return jax.vmap(one)(strengths, start)
+            # An axis of length 1 would only keep XLA from seeing that arrays lie as they are needed.
+            shape = strengths["l2"].shape
+            fit = one(*jax.tree.map(lambda leaf: leaf[(0,) * len(shape)], (strengths, start)))
+            return jax.tree.map(lambda leaf: leaf.reshape(shape + leaf.shape), fit)
 
-        return across(lane, in_axes=(axes, 0, 0))(fields, l2, start)
+        return across(lane, in_axes=(axes, 0, 0))(fields, strengths, start)
 
     if start is not None:
         coef, intercept = (_with_lanes(start[i], own[name], num_lanes) for i, name in enumerate(("coef", "intercept")))
         start = Params(coef, intercept)
-    strengths = _with_lanes(strengths, own["l2"], num_lanes)
     if not has_path:
         return fit_lanes(strengths, start)
     if start is None:
         start = Params(jnp.zeros((num_lanes, X.shape[1]), X.dtype), jnp.zeros(num_lanes, X.dtype))
-    return follow(fit_lanes, strengths, start, in_segments=dense)
+    return follow(fit_lanes, strengths, start, in_segments=settings.solver == "newton")
 
 
 def is_wide(arrays: Mapping[str, Any], standardize: bool) -> bool:
-    """Whether m columns can stand for n: more columns than rows, all with the same penalty in all models.
+    """Whether m columns can stand for n: more columns than rows, all with the same squared penalty in all models.
 
     Args:
         arrays: fields by name.
@@ -89,7 +96,7 @@ def is_wide(arrays: Mapping[str, Any], standardize: bool) -> bool:
         True or False, known outside jit.
     """
     m, n = arrays["X"].shape[-2:]
-    return n > m and "penalty_factor" not in arrays and not standardize
+    return n > m and "penalty_factor" not in arrays and "l1" not in arrays and not standardize
 
 
 def fit_wide(
@@ -165,7 +172,10 @@ def prepare_design(X: Array, present: Array | None, settings: Settings, num_mode
         Shared.
     """
     m, k = X.shape[0], X.shape[1] + settings.fit_intercept
-    dense = settings.solver == "newton"
+    dense = settings.solver != "newton_cg"
+    if settings.solver == "proximal" and room(m, k) < k:
+        shared = share(X, present, settings.fit_intercept, low=X.dtype)
+        return shared._replace(columns=shared.A[:, : X.shape[1]])
     with_products = dense and num_models > 1 and products_fit(m, k, 1, X.dtype.itemsize)
     # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.
     low = None if dense or num_models == 1 else jnp.float32 if settings.coercive else X.dtype

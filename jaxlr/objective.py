@@ -79,9 +79,22 @@ def loss(params: Params, problem: Problem) -> Float[Array, ""]:
         >>> round(float(loss(Params(np.zeros(2, np.float32), np.float32(0)), problem)), 6)
         0.693147
     """
-    coef = jnp.asarray(params.coef, dtype_of(problem))
+    return loss_at(problem_logits(params, problem), jnp.asarray(params.coef, dtype_of(problem)), problem)
+
+
+def loss_at(z: Float[Array, " m"], coef: Float[Array, " n"], problem: Problem) -> Float[Array, ""]:
+    """The objective where the logits are known already.
+
+    Args:
+        z: logits (m,).
+        coef: (n,).
+        problem: one problem.
+
+    Returns:
+        J.
+    """
     w, l1, l2 = row_weights(problem), *penalties(problem)
-    data = jnp.sum(w * logistic_loss(problem_logits(params, problem), problem.y))
+    data = jnp.sum(w * logistic_loss(z, problem.y))
     # An infinite l1 holds its coefficient at 0: 0 * inf is 0 here; coef^2 alone could overflow where l2 is 0.
     return data + jnp.sum(jnp.where(coef == 0, 0, l1 * jnp.abs(coef))) + jnp.sum((l2 / 2 * coef) * coef)
 

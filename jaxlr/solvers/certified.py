@@ -10,17 +10,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxlr.certificates import duality_gap, kkt_of_gradient
+from jaxlr.certificates import evidence
 from jaxlr.matrices import first_columns
 from jaxlr.model import Params
-from jaxlr.objective import Problem, gradient, loss, penalties, row_weights
+from jaxlr.objective import Problem, penalties, row_weights
 from jaxlr.result import Fit
-from jaxlr.solvers import newton, newton_cg
+from jaxlr.solvers import newton, newton_cg, working_set
 from jaxlr.solvers.implicit import differentiable
 from jaxlr.solvers.shared import Shared, from_working, params_to_working, to_working
 from jaxlr.status import Status
 
-SOLVERS = {"newton": newton.solve, "newton_cg": newton_cg.solve}
+SOLVERS = {"newton": newton.solve, "newton_cg": newton_cg.solve, "proximal": working_set.solve}
 
 
 class Settings(NamedTuple):
@@ -30,8 +30,8 @@ class Settings(NamedTuple):
         fit_intercept: whether there is an intercept.
         standardize: whether penalties are measured in standard deviations of the columns.
         max_steps: limit of Newton steps.
-        solver: "newton" or "newton_cg".
-        coercive: whether every column is known to have an l2 penalty, so that nothing can be separated.
+        solver: "newton", "newton_cg" or "proximal".
+        coercive: whether every column is known to have a penalty, so that nothing can be separated.
         large: whether the one model starts from the fit of some rows, and X is used as it lies in memory.
     """
 
@@ -92,16 +92,16 @@ def certify(
         Fit of one model; CONVERGED only where the residual of these very parameters is <= tol.
     """
     returned = params_to_working(params, shared)
-    kkt = kkt_of_gradient(gradient(returned, working), returned.coef, working.l1, shared.units)
+    value, kkt, gap = evidence(returned, working, shared.units)
     # Rounding blurs the intercept of the returned parameters on the working columns; the curvature of J in it is <= 1/4.
     blur = 2 * jnp.finfo(kkt.dtype).eps * (jnp.abs(params.intercept) + jnp.sum(jnp.abs(params.coef * shared.center)))
     invalid = _is_invalid(working, tol)
     status = jnp.where((status == Status.CONVERGED) & ~(kkt <= tol), Status.STALLED, status)
     return Fit(
         params=params,
-        value=loss(returned, working),
+        value=value,
         kkt=kkt,
-        gap=duality_gap(returned, working) + blur * kkt + blur**2 / 8,
+        gap=gap + blur * kkt + blur**2 / 8,
         status=jnp.where(invalid, Status.INVALID, status).astype(jnp.int32),
         num_steps=jnp.where(invalid, 0, num_steps),
         solver=settings.solver,
@@ -120,7 +120,7 @@ def working_problem(fields: dict[str, Any], shared: Shared, settings: Settings) 
         The problem.
     """
     data = {name: value for name, value in fields.items() if name not in ("units", "sd")}
-    X = first_columns(shared.A, shared.unit.shape[0])
+    X = first_columns(shared.A, shared.unit.shape[0]) if shared.columns is None else shared.columns
     problem = Problem(X=X, **data, fit_intercept=settings.fit_intercept)
     return to_working(problem, shared, fields["sd"] if settings.standardize else None)
 
@@ -130,8 +130,8 @@ def _is_invalid(problem: Problem, tol: Array) -> Array:
     w, y, (l1, l2) = row_weights(problem), problem.y, penalties(problem)
     one_class = (jnp.sum(w * y) == 0) | (jnp.sum(w * (1 - y)) == 0)
     if not problem.fit_intercept:
-        one_class &= ~(jnp.min(jnp.where(jnp.isinf(l1), 1, l2), initial=1) > 0)
-    out_of_range = (jnp.max(jnp.abs(y - 0.5)) > 0.5) | (jnp.min(l2, initial=0) < 0) | ~(tol > 0)
+        one_class &= ~(jnp.min(l1 + l2, initial=1) > 0)
+    out_of_range = (jnp.max(jnp.abs(y - 0.5)) > 0.5) | (jnp.min(jnp.minimum(l1, l2), initial=0) < 0) | ~(tol > 0)
     if problem.sample_weight is None:
         return one_class | out_of_range
     return one_class | out_of_range | (jnp.max(problem.sample_weight) == 0) | (jnp.min(problem.sample_weight) < 0)

@@ -57,15 +57,17 @@ class System(NamedTuple):
 
     Attributes:
         w: weights of the rows (m,), summing to 1.
+        l1: penalty vector (k,), 0 for the intercept, inf where a coefficient is held at 0.
         l2: penalty vector (k,), 0 for the intercept.
         squares: mean squares of the columns (k,).
         free: whether a coefficient may move (k,); an infinite l1 holds it at 0.
-        penalized: whether every column that may move has an l2 penalty.
+        penalized: whether every column that may move has a penalty.
         margins: the direction that improves every margin at once (k,); None where the start is 0.
         hidden_from: a separation is hidden where margins . H^-1 margins is not under this.
     """
 
     w: Array
+    l1: Array
     l2: Array
     squares: Array
     free: Array
@@ -116,7 +118,7 @@ def minimize(
     polish: float | Float[Array, ""],
     coercive: bool,
 ) -> Solution:
-    """Minimize the smooth objective of one problem.
+    """Minimize the objective of one problem.
 
     CONVERGED needs kkt <= tol, seen or proved for the last step, and, unless every column has an l2 penalty, a Newton step
     that moves no logit of a row of positive weight by more than 1e-2. Under separation that step stays near 1 while the
@@ -124,14 +126,14 @@ def minimize(
     STALLED means that the Newton decrement stopped falling before: rounding has the last word.
 
     Args:
-        problem: one problem in working coordinates, l1 = 0 (inf holds a coefficient at 0).
+        problem: one problem in working coordinates; l1 = 0 (inf holds a coefficient at 0) unless `direction` sees to it.
         init: start, coef (n,), intercept (), in working coordinates; None is 0.
         tol: on the KKT residual.
         max_steps: limit of Newton steps.
         shared: the prepared design of the problem.
-        direction: (system, g, z, kkt, jitter, running) to a Direction; what it is where not running does not count.
+        direction: (system, x, g, z, kkt, jitter, running) to a Direction; what it is where not running does not count.
         polish: <= 1, the share of tol that is asked of the square of the last step, and of what its direction leaves.
-        coercive: static; whether every column is known to have an l2 penalty, so that nothing can be separated.
+        coercive: static; whether every column is known to have a penalty, so that nothing can be separated.
 
     Returns:
         Solution.
@@ -142,7 +144,7 @@ def minimize(
     location, scale = shared.units
     squares = jnp.append(location**2 + scale**2, 1)[: A.shape[1]]  # mean squares of the columns
     free = jnp.isfinite(l1)
-    penalized = jnp.bool_(True) if coercive else jnp.min(l2[:n], initial=jnp.inf, where=free[:n]) > 0
+    penalized = jnp.bool_(True) if coercive else jnp.min((l1 + l2)[:n], initial=jnp.inf, where=free[:n]) > 0
     # Where one class is rare, so are gradient and curvature at the minimum: both are judged on that scale.
     rarity = 4 * jnp.sum(w * y) * jnp.sum(w * (1 - y))
     x, margins, hidden_from = jnp.zeros_like(l2), None, jnp.inf
@@ -154,15 +156,17 @@ def minimize(
             margins = jnp.where(free, times_transposed(A, w * (2 * y - 1)), 0)
             saturated = jnp.max(jnp.where(w > 0, jnp.abs(times(A, x)), 0)) > -0.3 * np.log(eps)
             hidden_from = jnp.where(saturated & ~penalized, max(eps**-0.6, 1.5e5) / rarity, jnp.inf)
-    system = System(w, l2, squares, free, penalized, margins, jnp.asarray(hidden_from, A.dtype))
+    system = System(w, l1, l2, squares, free, penalized, margins, jnp.asarray(hidden_from, A.dtype))
 
     def step(state: _State) -> _State:
         x = state.origin + state.step
         z = problem_logits(Params(x[:n], x[n:].sum()), problem)
         g = jnp.where(free, times_transposed(A, w * residual(z, y)) + l2 * x, 0)
-        passed = (state.move > _proved(state.reach)) & ~(jnp.sum(g * state.step) <= 0)
+        bend = jnp.where(x != 0, jnp.sign(x) * state.step, -jnp.abs(state.step))  # of |x|, on the near side of a 0
+        slope = jnp.sum(g * state.step) + jnp.sum(jnp.where(free, l1, 0) * bend)
+        passed = (state.move > _proved(state.reach)) & ~(slope <= 0)
         kkt = kkt_of_gradient(Params(g[:n], g[n:].sum()), x[:n], l1[:n], shared.units)
-        found = direction(system, g, z, kkt, state.jitter, state.status == _RUNNING)
+        found = direction(system, x, g, z, kkt, state.jitter, state.status == _RUNNING)
         decrement, hidden = found.decrement, found.hides
         factored = jnp.isfinite(decrement)
         d = jnp.where(factored, found.d, 0)

@@ -39,8 +39,8 @@ def solve(
     A = shared.A
     diagonal = np.arange(A.shape[1])
 
-    def direction(system: System, g: Array, z: Array, kkt: Array, jitter: Array, running: Array) -> Direction:
-        del running
+    def direction(system: System, x: Array, g: Array, z: Array, kkt: Array, jitter: Array, running: Array) -> Direction:
+        del x, running
         H = hessian_of(shared, system.w * curvature(z))
         damping = DAMPING * jnp.minimum(kkt, 1) ** 2 * system.squares
         # In units where the diagonal is 1. The floor keeps saturated rows (no curvature left in this dtype) from dividing

@@ -69,7 +69,8 @@ def solve(
     # Who asks for few digits gets them in few products; else coefficients are to be exact, not their residual alone small.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
 
-    def direction(system: System, g: Array, z: Array, kkt: Array, jitter: Array, running: Array) -> Direction:
+    def direction(system: System, x: Array, g: Array, z: Array, kkt: Array, jitter: Array, running: Array) -> Direction:
+        del x
         wc = (system.w * curvature(z)).astype(dtype)
         damping = DAMPING * jnp.minimum(kkt, 1) ** 2
         jitter = jitter * jnp.sum(system.w * curvature(z))  # on the scale of the Hessian, or it would hide a separation

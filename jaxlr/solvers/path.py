@@ -1,6 +1,6 @@
 """Follow a path of penalties, strong to weak: each point starts where the points before it lead.
 
-With t = log l2, the start of a point is the polynomial through the last (up to four) solutions of its lane,
+With t the logarithm of the strength, the start of a point is the polynomial through the last (up to four) solutions of its lane,
 
     x(t) = sum_i weight_i x_i        weight_i = prod_{j != i} (t - t_j) / (t_i - t_j)        (Lagrange)
 
@@ -11,6 +11,7 @@ converge is left out, so that a path goes on from its last healthy point.
 Extrapolation along a regularization path: Park & Hastie 2007, Journal of the Royal Statistical Society B 69, section 2.2.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -30,29 +31,37 @@ _STEADY = 20.0  # sum of the sizes of the weights; equal steps give 4 + 6 + 4 + 
 
 
 def follow(
-    fit_lanes: Callable[[Float[Array, "L S"], Params], Fit], l2: Float[Array, "L P"], start: Params, in_segments: bool
+    fit_lanes: Callable[[dict[str, Float[Array, "L S"]], Params], Fit],
+    strengths: dict[str, Float[Array, "L P"]],
+    start: Params,
+    in_segments: bool,
 ) -> Fit:
     """Fit a path in every lane.
 
     Args:
-        fit_lanes: fits S models in each lane: l2 (L, S) and starts, coef (L, S, n), intercept (L, S), to a Fit (L, S).
-        l2: strengths of the squared penalty by lane, in any order (L, P).
+        fit_lanes: fits S models in each lane: strengths (L, S) and starts, coef (L, S, n), intercept (L, S), to a Fit (L, S).
+        strengths: "l2", and "l1" where there is one, by lane, in any order (L, P), or (L, 1) where it stays the same.
         start: of the first points, coef (L, n), intercept (L,).
         in_segments: static; whether a path may be cut, or penalties of one strength belong together.
 
     Returns:
-        Fit (L, P), in the order of l2.
+        Fit (L, P), in the order of the strengths.
     """
-    num_lanes, num_points = l2.shape
+    num_lanes, num_points = np.broadcast_shapes(*(strength.shape for strength in strengths.values()))
+    along = [jax.lax.stop_gradient(strength) for strength in strengths.values() if strength.shape[1] > 1]
+    along = functools.reduce(jnp.add, along)  # where both vary
     num_segments = max(1, min(num_points // _SHORTEST, -(-_LANES // num_lanes))) if in_segments else 1
     length = -(-num_points // num_segments)
-    order = jnp.argsort(-l2, axis=-1)
-    ordered = jnp.take_along_axis(l2, order, axis=-1)
-    ordered = jnp.pad(ordered, ((0, 0), (0, num_segments * length - num_points)), mode="edge")
-    ordered = ordered.reshape(num_lanes, num_segments, length)
+    order = jnp.argsort(-along, axis=-1)
 
-    def point(history: Array, strengths: Array) -> tuple[Array, Fit]:
-        t = jnp.log(jax.lax.stop_gradient(strengths))
+    def in_order(strength: Array) -> Array:
+        strength = jnp.broadcast_to(strength, (num_lanes, num_points))
+        ordered = jnp.take_along_axis(strength, order, axis=-1)
+        ordered = jnp.pad(ordered, ((0, 0), (0, num_segments * length - num_points)), mode="edge")
+        return jnp.moveaxis(ordered.reshape(num_lanes, num_segments, length), -1, 0)
+
+    def point(history: Array, at: tuple[Array, dict[str, Array]]) -> tuple[Array, Fit]:
+        t, strengths = at
         x = extrapolate(t, history[..., -1], history[..., :-1])
         packed = _pack(fit_lanes(strengths, Params(x[..., :-1], x[..., -1])))
         rows = jax.lax.stop_gradient(packed.value)
@@ -60,10 +69,11 @@ def follow(
         healthy = rows[..., -2] == Status.CONVERGED
         return jnp.where(healthy[None, ..., None], jnp.concatenate([newest[None], history[:-1]]), history), packed
 
-    never = jnp.full((num_lanes, 1), jnp.nan, l2.dtype)
+    never = jnp.full((num_lanes, 1), jnp.nan, along.dtype)
     history = jax.lax.stop_gradient(jnp.concatenate([start.coef, start.intercept[:, None], never], axis=-1))
-    history = jnp.broadcast_to(history[:, None, :], (_POINTS, num_lanes, num_segments, history.shape[-1]))
-    _, packed = jax.lax.scan(point, history, jnp.moveaxis(ordered, -1, 0))
+    history = jnp.broadcast_to(history[:, None, :], (1 if "l1" in strengths else _POINTS, num_lanes, num_segments, history.shape[-1]))
+    points = (jnp.log(in_order(along)), {name: in_order(strength) for name, strength in strengths.items()})
+    _, packed = jax.lax.scan(point, history, points)
     rows = jnp.moveaxis(packed.value, 0, 2).reshape(num_lanes, num_segments * length, -1)
     back = jnp.argsort(order, axis=-1)[..., None]
     return _unpack(replace(packed, value=jnp.take_along_axis(rows, back, axis=1)))
@@ -95,8 +105,8 @@ def extrapolate(
     """The polynomial through the last solutions.
 
     Args:
-        t: log l2 of the next point (...).
-        times: log l2 of the last ones, latest first (p, ...), NaN where there was none.
+        t: log strength of the next point (...).
+        times: log strength of the last ones, latest first (p, ...), NaN where there was none.
         solutions: theirs (p, ..., k).
 
     Returns:

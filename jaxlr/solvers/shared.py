@@ -39,7 +39,8 @@ class Shared(NamedTuple):
         center: (n,), 0 without an intercept.
         unit: (n,), > 0, a standard deviation of the column, without an intercept a root mean square; 1 where that is 0.
         products: of the pairs of A's columns, or of its common ones (m, N), or None where they would not fit in memory.
-        low: A transposed (k, m), for the directions of `newton_cg`; its dtype is theirs.
+        low: A transposed (k, m), for the directions of `newton_cg`, in their dtype, and for the columns of a working set.
+        columns: A without the last column of 1, where a slice of it each time would cost as much as a product with it.
         inverse: preconditioner of `newton_cg` (k, k), of that dtype.
         diagonal: of the mean Hessian that it was made from, without penalties (k,).
         least: the penalties that it was made from (k,).
@@ -52,6 +53,7 @@ class Shared(NamedTuple):
     unit: Float[Array, " n"]
     products: Float[Array, "m N"] | None
     low: Any = None
+    columns: Any = None
     inverse: Any = None
     diagonal: Any = None
     least: Any = None
@@ -253,7 +255,7 @@ def to_working(problem: Problem, shared: Shared, penalty_scale: Float[Array, " n
     if penalty_scale is not None:
         l1 = jnp.where(penalty_scale == 0, jnp.inf, l1)  # an infinite strength holds a coefficient at 0
     return Problem(
-        X=first_columns(shared.A, len(l1)),
+        X=problem.X,
         y=as_floating(problem.y).astype(shared.A.dtype),
         sample_weight=problem.sample_weight,
         offset=problem.offset,

@@ -1,0 +1,108 @@
+"""The quadratic of a proximal Newton step, with its absolute penalties: coordinate by coordinate, then Newton on the support.
+
+    minimize  q(v) = b . v + v' H v / 2 + sum_j l1_j |v_j|
+
+A sweep over the coordinates, each at its own minimum (soft thresholding), finds the support and its signs; Newton's equations
+on that support take the rest of the way at once, as far as no coefficient changes its sign:
+
+    H_SS delta = -(b + H v + l1 sign(v))_S       v_S <- v_S + t delta,     t <= 1 up to the first sign change, which becomes 0
+
+Where all coefficients that would change their sign become 0 together and q is lower there, that is the end instead. Both
+halves lower q, so that the repetition cannot cycle, and correlated columns, on which sweeps alone would take for ever, cost a
+factor or two. Sweeps: Friedman, Hastie & Tibshirani 2010, Journal of Statistical Software 33, section 3; Newton's step on the
+face of an orthant: Nocedal & Wright, Numerical Optimization (2006), section 16.5, the active set method.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxlr.factors import cholesky, solve
+
+_MOST_PASSES = 32  # what is left then is for the next quadratic
+
+
+class _State(NamedTuple):
+    v: Array
+    settled: Array  # whether no coefficient stood in the way of the last step on the support
+    residual: Array
+    num_passes: Int[Array, ""]
+
+
+def minimize(
+    H: Float[Array, "k k"],
+    b: Float[Array, " k"],
+    start: Float[Array, " k"],
+    l1: Float[Array, " k"],
+    units: Float[Array, " k"],
+    enough: Float[Array, ""],
+) -> Float[Array, " k"]:
+    """Minimize the quadratic.
+
+    Args:
+        H: symmetric, positive definite, its diagonal nearly 1.
+        b: linear term.
+        start: where q is already low.
+        l1: >= 0; inf holds a coefficient at 0, where `start` has it.
+        units: in which residuals are measured, > 0.
+        enough: residual at which to stop.
+
+    Returns:
+        v, with exact zeros, no higher than the start; not finite where a factor failed.
+    """
+    k = len(b)
+    diagonal = jnp.diagonal(H)
+    threshold = l1 / diagonal
+
+    def residual_at(v: Array) -> Array:
+        return jnp.max(residuals(b + jnp.dot(H, v, precision="highest"), v, l1) / units)
+
+    def coordinate(j: Array, v: Array) -> Array:
+        row, at, slope, own, most = (jax.lax.dynamic_index_in_dim(a, j, keepdims=False) for a in (H, v, b, diagonal, threshold))
+        free = at - (slope + jnp.dot(row, v, precision="highest")) / own
+        least = jnp.sign(free) * jnp.maximum(jnp.abs(free) - most, 0)
+        return jax.lax.dynamic_update_index_in_dim(v, least, j, 0)
+
+    def one_pass(state: _State) -> _State:
+        v = jnp.where(state.settled, jax.lax.fori_loop(0, k, coordinate, state.v), state.v)
+        support = (v != 0) | (l1 == 0)
+        slope = b + jnp.dot(H, v, precision="highest") + jnp.where(support, l1 * jnp.sign(v), 0)
+        face = jnp.where(support[:, None] & support[None, :], H, 0)
+        L = cholesky(jnp.where(np.eye(k, dtype=bool), diagonal[:, None], face))
+        half = solve(L, jnp.where(support, -slope, 0)[:, None])
+        delta = jnp.where(support, solve(L, half, transposed=True)[:, 0], 0)
+        turns = support & (l1 > 0) & ((v + delta) * v <= 0)
+        reach = jnp.where(turns, v / jnp.where(turns, -delta, 1), 1)
+        first = jnp.min(reach)
+        short = jnp.where(turns & (reach <= first), -v, first * delta)
+        far = jnp.where(turns, -v, delta)
+        change = jnp.where(_change(H, slope, far) < _change(H, slope, short), far, short)
+        v = jnp.where(change == -v, 0, v + change)
+        return _State(v, ~jnp.any(turns), residual_at(v), state.num_passes + 1)
+
+    enough = jnp.maximum(enough, 4 * jnp.finfo(b.dtype).eps * jnp.max(jnp.abs(b) / units))  # what rounding leaves
+    more = lambda state: (state.residual > enough) & (state.num_passes < _MOST_PASSES)  # noqa: E731
+    end = jax.lax.while_loop(more, one_pass, _State(start, jnp.bool_(True), residual_at(start), jnp.int32(0)))
+    return end.v
+
+
+def residuals(slope: Float[Array, " k"], v: Float[Array, " k"], l1: Float[Array, " k"]) -> Float[Array, " k"]:
+    """How far each coefficient is from its optimality condition.
+
+    Args:
+        slope: of the smooth part.
+        v: coefficients.
+        l1: >= 0.
+
+    Returns:
+        Distances >= 0 (k,).
+    """
+    return jnp.where(v != 0, jnp.abs(slope + l1 * jnp.sign(v)), jnp.maximum(jnp.abs(slope) - l1, 0))
+
+
+def _change(H: Array, slope: Array, change: Array) -> Array:
+    """Of q along the support, where no coefficient passes 0."""
+    return jnp.dot(slope, change) + jnp.dot(change, jnp.dot(H, change, precision="highest")) / 2
