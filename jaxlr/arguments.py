@@ -16,6 +16,7 @@ from jaxlr.memory import Needs
 from jaxlr.model import Params
 from jaxlr.running import Call
 from jaxlr.solvers.certified import SOLVERS, Settings
+from jaxlr.solvers.working_set import room
 
 _DEFAULT_MAX_STEPS = 200
 # Numbers in the products of all pairs of columns, up to which Hessians cost no more than the products that conjugate gradients
@@ -74,14 +75,15 @@ def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
 
     lengths = {name: value.shape[value.ndim - CORE_RANK[name] :] for name, value in fields.items()}
     own = [int(np.prod(lengths[name])) for name, value in fields.items() if name != "X" and value.ndim > CORE_RANK[name]]
-    dense = solver != "newton_cg"
+    dense, size = solver != "newton_cg", room(m, k) if solver == "proximal" else k
     needs = Needs(
         m=m,
         n=n,
         own=sum(own),
-        hessian=k if dense else 0,
+        hessian=size if dense else 0,
+        gathered=size if size < k else 0,
         preconditioner=0 if dense else k,
-        products=dense and products and num_models > designs,
+        products=dense and size == k and products and num_models > designs,
         designs=0 if designs == 1 else 1 if stay_in_cache(X) else None,
         itemsize=dtype.itemsize,
     )

@@ -3,7 +3,7 @@
 The estimate counts numbers, for m rows, k columns with the intercept, D designs and L models side by side:
 
     D (6 m k + 3 m k (k + 1) / 2)           working columns, twice where n > m; for few columns the products of their pairs
-    L (24 m + 4 k^2 + 32 k)                 logits, residuals, weights; Hessian and factor; states
+    L (24 m + 4 k^2 + 32 k + 3 m W)         logits, residuals, weights; Hessian and factor; states; W gathered columns
     3 (k + 8)                               results of every model, on their way out
 
 and the fields of the chunk twice, as they came and as they are; on a CPU also what the compiler takes. A benchmark holds it
@@ -32,6 +32,7 @@ class Needs(NamedTuple):
         n: columns.
         own: numbers that a model brings beside its design: labels, weights, offsets.
         hessian: columns of a model's own Hessian, 0 without one.
+        gathered: columns that a model gathers to solve for, 0 where it solves for all of them.
         preconditioner: columns of the one that models share, 0 without one.
         products: whether the products of all pairs of columns stand.
         designs: how many designs stand at once: 0 is one that all models share, None is one for each.
@@ -42,6 +43,7 @@ class Needs(NamedTuple):
     n: int
     own: int
     hessian: int
+    gathered: int
     preconditioner: int
     products: bool
     designs: int | None
@@ -62,7 +64,7 @@ def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
     m, k = needs.m, needs.n + 1
     design = (6 if needs.n <= m else 12) * m * k + 4 * needs.preconditioner**2
     design += 3 * m * needs.hessian * (needs.hessian + 1) // 2 if needs.products else 0
-    model = 24 * m + 32 * k + 4 * needs.hessian**2
+    model = 24 * m + 32 * k + 4 * needs.hessian**2 + 3 * m * needs.gathered
     came_in = needs.own + (m * needs.n if needs.designs != 0 else 0)
     designs = max(needs.designs, 1) if needs.designs is not None else side_by_side
     models = 1 if needs.designs == 1 else side_by_side

@@ -1,10 +1,11 @@
 """Derivatives of a fit by the implicit function theorem: one solve with the Hessian at the minimum, whatever found it.
 
-With t all numbers of a problem (X, y, weights, offset, l2, penalty factors), in working coordinates,
+With t all numbers of a problem (X, y, weights, offset, l1, l2, penalty factors), in working coordinates,
 
-    z = A x + offset     J = w . l(z, y) + lambda . x^2 / 2     g = A' (w r) + lambda x     H = A' diag(w c) A + diag(lambda)
+    z = A x + offset     J = w . l(z, y) + kappa . |x| + lambda . x^2 / 2
+    g = A' (w r) + kappa sign(x) + lambda x     H = A' diag(w c) A + diag(lambda)
 
-the minimum x(t) has g(x(t); t) = 0, and so, with dg and dJ the derivatives of g and J in t at a fixed x,
+on the support, where x is not 0 or kappa is 0 (what is 0 besides stays there as long as |A_j' (w r)| < kappa_j), the minimum x(t) has g(x(t); t) = 0, and so, with dg and dJ the derivatives of g and J in t at a fixed x,
 
     H dx = -dg        dvalue = dJ
 
@@ -36,7 +37,7 @@ from jaxlr.solvers.shared import Shared, from_working, hessian_of, params_to_wor
 from jaxlr.status import Status
 
 # Where a model did not converge, what its derivatives are computed from: finite, and with no derivative of 0.
-_STAND_IN = {"y": 0.5, "sample_weight": 1, "offset": 0, "l2": 1, "penalty_factor": 1}
+_STAND_IN = {"y": 0.5, "sample_weight": 1, "offset": 0, "l1": 1, "l2": 1, "penalty_factor": 1}
 
 
 def differentiable(fit: Fit, fields: dict[str, Any], shared: Shared, in_span: bool = False) -> Fit:
@@ -126,22 +127,27 @@ def _gradient_and_value(
     t: dict[str, Any], x: Float[Array, " k"], shared: Shared, sd: Any
 ) -> tuple[Float[Array, " k"], Float[Array, ""]]:
     """g and J."""
-    w, strength = _weights_and_penalties(t, shared, sd)
+    w, absolute, strength = _weights_and_penalties(t, shared, sd)
     z = times(t["A"], x) + t.get("offset", 0)
-    g = times_transposed(t["A"], w * residual(z, t["y"])) + strength * x
-    return g, jnp.sum(w * logistic_loss(z, t["y"])) + jnp.sum(strength / 2 * x * x)
+    g = times_transposed(t["A"], w * residual(z, t["y"])) + absolute * jnp.sign(x) + strength * x
+    return g, jnp.sum(w * logistic_loss(z, t["y"])) + jnp.sum(absolute * jnp.abs(x)) + jnp.sum(strength / 2 * x * x)
 
 
-def _weights_and_penalties(t: dict[str, Any], shared: Shared, sd: Any) -> tuple[Float[Array, " m"], Float[Array, " k"]]:
-    """w and lambda, 0 for the intercept."""
+def _weights_and_penalties(
+    t: dict[str, Any], shared: Shared, sd: Any
+) -> tuple[Float[Array, " m"], Float[Array, " k"], Float[Array, " k"]]:
+    """w, kappa and lambda, both 0 for the intercept."""
     n, k = len(shared.unit), t["A"].shape[1]
     w = row_weights(Problem(t["A"], None, sample_weight=t.get("sample_weight")))
     if sd is None:
-        scale = 1 / shared.unit**2
+        scale = 1 / shared.unit
     else:  # penalties in standard deviations: those of working columns are near 1, so that the difference keeps its digits
         A = first_columns(t["A"], n)
-        scale = times_transposed(jax.tree.map(jnp.square, A), w) - times_transposed(A, w) ** 2
-    return w, jnp.pad(t["l2"] * t.get("penalty_factor", jnp.ones(n, w.dtype)) * scale, (0, k - n))
+        variance = times_transposed(jax.tree.map(jnp.square, A), w) - times_transposed(A, w) ** 2
+        scale = jnp.where(sd > 0, jnp.sqrt(jnp.where(sd > 0, variance, 1)), 0)
+    factor = t.get("penalty_factor", jnp.ones(n, w.dtype))
+    absolute, strength = t.get("l1", 0 * t["l2"]) * factor * scale, t["l2"] * factor * scale**2
+    return w, jnp.pad(absolute, (0, k - n)), jnp.pad(strength, (0, k - n))
 
 
 class _Hessian(NamedTuple):
@@ -159,8 +165,10 @@ class _Hessian(NamedTuple):
 
 
 def _hessian(t: dict[str, Any], x: Float[Array, " k"], shared: Shared, sd: Any) -> _Hessian:
-    w, strength = _weights_and_penalties(t, shared, sd)
-    free = jnp.ones_like(x, bool) if sd is None else jnp.pad(sd > 0, (0, len(x) - len(sd)), constant_values=True)
+    w, absolute, strength = _weights_and_penalties(t, shared, sd)
+    free = (x != 0) | (absolute == 0)
+    if sd is not None:
+        free &= jnp.pad(sd > 0, (0, len(x) - len(sd)), constant_values=True)
     return _Hessian(t["A"], w * curvature(times(t["A"], x) + t.get("offset", 0)), strength, free)
 
 
@@ -200,7 +208,11 @@ def _on_X(dx: Float[Array, " k"], shared: Shared) -> Params:
 
 
 def _solve(shared: Shared, hessian: _Hessian, b: Float[Array, " k"]) -> Float[Array, " k"]:
-    """By conjugate gradients, preconditioned by the factored Hessian itself (a step or two), or as `newton_cg` is."""
+    """By conjugate gradients, preconditioned by the factored Hessian itself (a step or two), or as `newton_cg` is, or, on the
+    support of very many columns, by the diagonal."""
+    if shared.columns is not None:
+        squares = times_transposed(shared.A**2, hessian.d) + hessian.strength
+        return _conjugate_gradients(hessian, b, lambda r: jnp.where(hessian.free, r / squares, r))
     if shared.inverse is None:
         H = hessian_of(shared, hessian.d)
         here, eps = np.arange(len(b)), jnp.finfo(b.dtype).eps

@@ -29,7 +29,6 @@ from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.shared import Shared
 from jaxlr.status import Status
 
-_ALL = 256  # columns up to which none is left out
 _MOST_ROUNDS = 64
 _RUNNING = -1
 
@@ -44,17 +43,18 @@ class _State(NamedTuple):
 
 
 def room(m: int, k: int) -> int:
-    """How many columns are solved for at once.
+    """How many columns are solved for at once: an eighth of the rows, from 64 to 256, or all where they are no more than twice
+    that. A small set makes for cheap steps; a larger support only takes more rounds.
 
     Args:
         m: rows.
         k: columns of the design, the intercept counted.
 
     Returns:
-        k where none is left out.
+        From 1 to k.
     """
-    del m
-    return k if k <= _ALL else 64
+    size = min(max(m // 8, 64), 256)
+    return k if k <= 2 * size else size
 
 
 def solve(
