@@ -16,7 +16,7 @@ from jaxlr.memory import Needs
 from jaxlr.model import Params
 from jaxlr.running import Call
 from jaxlr.solvers.certified import SOLVERS, Settings
-from jaxlr.solvers.working_set import room
+from jaxlr.solvers.working_set import usual_room
 
 _DEFAULT_MAX_STEPS = 200
 # Numbers in the products of all pairs of columns, up to which Hessians cost no more than the products that conjugate gradients
@@ -71,11 +71,12 @@ def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
     if solver != "proximal" and not smooth:
         raise ValueError(f'expected l1 = 0, known outside jit, for solver "{solver}"; use "proximal" or "auto" with l1')
     max_steps = _DEFAULT_MAX_STEPS if given["max_steps"] is None else int(given["max_steps"])
-    settings = Settings(fit_intercept, standardize, max_steps, solver, coercive and not standardize, large)
+    room = usual_room(m, n + fit_intercept) if solver == "proximal" else 0
+    settings = Settings(fit_intercept, standardize, max_steps, solver, coercive and not standardize, large, room)
 
     lengths = {name: value.shape[value.ndim - CORE_RANK[name] :] for name, value in fields.items()}
     own = [int(np.prod(lengths[name])) for name, value in fields.items() if name != "X" and value.ndim > CORE_RANK[name]]
-    dense, size = solver != "newton_cg", room(m, k) if solver == "proximal" else k
+    dense, size = solver != "newton_cg", room or k
     needs = Needs(
         m=m,
         n=n,

@@ -20,7 +20,6 @@ from jaxlr.solvers.implicit import differentiable
 from jaxlr.solvers.newton_cg import mean_curvature_inputs, precondition
 from jaxlr.solvers.path import follow
 from jaxlr.solvers.shared import Shared, params_to_working, share, units_of, units_of_lanes
-from jaxlr.solvers.working_set import room
 from jaxlr.status import Status
 
 _PRODUCTS_BYTES = 2**30  # products of columns stand up to this size
@@ -173,7 +172,7 @@ def prepare_design(X: Array, present: Array | None, settings: Settings, num_mode
     """
     m, k = X.shape[0], X.shape[1] + settings.fit_intercept
     dense = settings.solver != "newton_cg"
-    if settings.solver == "proximal" and room(m, k) < k:
+    if 0 < settings.room < k:
         shared = share(X, present, settings.fit_intercept, low=X.dtype)
         return shared._replace(columns=shared.A[:, : X.shape[1]])
     with_products = dense and num_models > 1 and products_fit(m, k, 1, X.dtype.itemsize)

@@ -20,10 +20,14 @@ from jaxlr.devices import check_on_one_device, on_mesh, place, sizes
 from jaxlr.memory import Needs, bytes_needed, models_that_fit
 from jaxlr.result import Fit
 from jaxlr.solvers.certified import Settings
+from jaxlr.solvers.working_set import most_used
+from jaxlr.status import Status
 
 _LARGE_DESIGNS = 2**26  # bytes that are not copied to fill up a batch
 _LARGE_COPY = 2**24  # bytes
 _DESIGNS_OF_A_CORE = 8  # one after the other in a chunk
+_MORE = 4  # times the room of a working set, where it was too small
+_MOST_ROOM = 1024
 
 
 class Call(NamedTuple):
@@ -93,7 +97,7 @@ def run(
     else:
         same = same if chunk == call.batch else jax.device_put(same)
         on_devices = lambda fields, shared: program(fields, shared, chunk, *static)  # noqa: E731
-    return fit_in_chunks(
+    fits = fit_in_chunks(
         lambda block: on_devices(_brought(block, call.dtype) | same, shared),
         cut,
         core_rank,
@@ -103,6 +107,57 @@ def run(
         call.progress,
         _chunks_at_once(call),
     )
+    room = call.settings.room
+    if not 0 < room < min(call.needs.n + call.settings.fit_intercept, _MOST_ROOM) or call.mesh is not None:
+        return fits
+    failed = np.isin(np.asarray(fits.status), (Status.MAX_STEPS, Status.STALLED))
+    crowded = failed & (np.count_nonzero(np.asarray(fits.params.coef), axis=-1) > most_used(room) // 2)
+    if not np.any(crowded):
+        return fits
+    return _with_more_room(program, fields, shared, call, core_axes, fits, np.argwhere(crowded))
+
+
+def _with_more_room(
+    program: Callable[..., Fit],
+    fields: Mapping[str, Any],
+    shared: Any,
+    call: Call,
+    core_axes: Mapping[str, str],
+    fits: Fit,
+    at: np.ndarray,
+) -> Fit:
+    """The same fits, but those at these indices (N, axes of the batch) with more columns in the working set."""
+    columns = call.needs.n + call.settings.fit_intercept
+    room = min(_MORE * call.settings.room, columns)
+
+    def chosen(value: Any, core_rank: int) -> Any:
+        lead = value.shape[: value.ndim - core_rank]
+        index = (at[:, at.shape[1] - len(lead) + axis] if size > 1 else 0 for axis, size in enumerate(lead))
+        return value[tuple(index)]
+
+    fields = {name: chosen(value, len(core_axes[name])) for name, value in fields.items()}
+    settings = call.settings._replace(room=room)
+    needs = call.needs._replace(hessian=room, gathered=room if room < columns else 0)
+    few = call._replace(fields=fields, batch=(len(at),), has_path=False, settings=settings, needs=needs)
+    again, interrupt = None, None
+    try:
+        again = run(program, fields, shared, (settings,), few, core_axes)
+    except KeyboardInterrupt as error:
+        again, interrupt = error.fit, error  # pyright: ignore[reportAttributeAccessIssue]
+    again = jax.tree.map(np.asarray, again)
+    ran = again.status != Status.NOT_RUN
+    where = tuple(at[ran].T)
+
+    def merged(old: Any, new: Any) -> np.ndarray:
+        whole = np.array(old)
+        whole[where] = new[ran]
+        return whole
+
+    fits = jax.device_put(jax.tree.map(merged, fits, again))
+    if interrupt is not None:
+        interrupt.fit = fits  # pyright: ignore[reportAttributeAccessIssue]
+        raise interrupt
+    return fits
 
 
 def _brought(fields: Mapping[str, Any], dtype: jnp.dtype) -> dict[str, Any]:

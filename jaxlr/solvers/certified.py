@@ -33,6 +33,7 @@ class Settings(NamedTuple):
         solver: "newton", "newton_cg" or "proximal".
         coercive: whether every column is known to have a penalty, so that nothing can be separated.
         large: whether the one model starts from the fit of some rows, and X is used as it lies in memory.
+        room: columns that "proximal" solves for at once, the intercept counted; 0 for the others.
     """
 
     fit_intercept: bool
@@ -41,6 +42,7 @@ class Settings(NamedTuple):
     solver: str
     coercive: bool
     large: bool = False
+    room: int = 0
 
 
 def fit_one(fields: dict[str, Any], start: Params | None, shared: Shared, tol: Float[Array, ""], settings: Settings) -> Fit:
@@ -61,7 +63,8 @@ def fit_one(fields: dict[str, Any], start: Params | None, shared: Shared, tol: F
     fields, start, shared, tol = jax.lax.stop_gradient((fields, start, shared._replace(rows=None), tol))
     working, shared = working_problem(fields, shared, settings), shared._replace(units=fields["units"])
     inside = None if start is None else params_to_working(start, shared)
-    solution = SOLVERS[settings.solver](working, inside, tol, settings.max_steps, shared, settings.coercive)
+    options = {"coercive": settings.coercive} | ({"room": settings.room} if settings.room else {})
+    solution = SOLVERS[settings.solver](working, inside, tol, settings.max_steps, shared, **options)
 
     params = from_working(solution.params, shared)
     fit = certify(params, solution.status, solution.num_steps, working, shared, tol, settings)

@@ -183,7 +183,7 @@ def minimize(
         # exactly collinear columns (eps / sqrt(jitter)); more is a gradient along nearly collinear ones, and no minimum.
         resolved = found.unresolved <= 8 * eps**0.625
         converged = polished | ((kkt <= tol) & (exhausted | last))
-        converged &= (penalized | (reach <= 1e-2)) & ~hidden & resolved
+        converged &= penalized | ((reach <= 1e-2) & ~hidden & resolved)
         flat = kkt <= jnp.minimum(tol, eps**0.6) * rarity
         telling = factored & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~penalized)))
         steep = flat & factored & ~penalized & ((reach > 0.1) | hidden)

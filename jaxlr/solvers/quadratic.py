@@ -22,7 +22,8 @@ from jaxtyping import Array, Float, Int
 
 from jaxlr.factors import cholesky, solve
 
-_MOST_PASSES = 32  # what is left then is for the next quadratic
+_MOST_PASSES = 64  # what is left then is for the next quadratic
+_EXPONENTS = np.linspace(1, 0, 8)  # lengths from the first sign change to the whole step
 
 
 class _State(NamedTuple):
@@ -76,10 +77,11 @@ def minimize(
         delta = jnp.where(support, solve(L, half, transposed=True)[:, 0], 0)
         turns = support & (l1 > 0) & ((v + delta) * v <= 0)
         reach = jnp.where(turns, v / jnp.where(turns, -delta, 1), 1)
-        first = jnp.min(reach)
-        short = jnp.where(turns & (reach <= first), -v, first * delta)
-        far = jnp.where(turns, -v, delta)
-        change = jnp.where(_change(H, slope, far) < _change(H, slope, short), far, short)
+        lengths = jnp.min(reach) ** _EXPONENTS.astype(v.dtype)
+        changes = jnp.where(turns[None, :] & (reach[None, :] <= lengths[:, None]), -v[None, :], lengths[:, None] * delta[None, :])
+        bent = jnp.dot(changes, H, precision="highest")
+        falls = jnp.dot(changes, slope, precision="highest") + jnp.sum(changes * bent, axis=1) / 2
+        change = changes[jnp.argmin(falls)]
         v = jnp.where(change == -v, 0, v + change)
         return _State(v, ~jnp.any(turns), residual_at(v), state.num_passes + 1)
 
@@ -102,7 +104,3 @@ def residuals(slope: Float[Array, " k"], v: Float[Array, " k"], l1: Float[Array,
     """
     return jnp.where(v != 0, jnp.abs(slope + l1 * jnp.sign(v)), jnp.maximum(jnp.abs(slope) - l1, 0))
 
-
-def _change(H: Array, slope: Array, change: Array) -> Array:
-    """Of q along the support, where no coefficient passes 0."""
-    return jnp.dot(slope, change) + jnp.dot(change, jnp.dot(H, change, precision="highest")) / 2

@@ -29,7 +29,7 @@ from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.shared import Shared
 from jaxlr.status import Status
 
-_MOST_ROUNDS = 64
+_MOST_ROUNDS = 16
 _RUNNING = -1
 
 
@@ -42,9 +42,9 @@ class _State(NamedTuple):
     num_rounds: Int[Array, ""]
 
 
-def room(m: int, k: int) -> int:
-    """How many columns are solved for at once: an eighth of the rows, from 64 to 256, or all where they are no more than twice
-    that. A small set makes for cheap steps; a larger support only takes more rounds.
+def usual_room(m: int, k: int) -> int:
+    """How many columns to solve for at once: an eighth of the rows, from 64 to 256, or all where they are no more than twice
+    that. A small set makes for cheap steps; a support that is a little larger only takes more rounds.
 
     Args:
         m: rows.
@@ -57,8 +57,26 @@ def room(m: int, k: int) -> int:
     return k if k <= 2 * size else size
 
 
+def most_used(room: int) -> int:
+    """How many columns may be in use where the rest of a working set is for those that come in.
+
+    Args:
+        room: columns that are solved for at once.
+
+    Returns:
+        Seven eighths of them.
+    """
+    return room - room // 8
+
+
 def solve(
-    problem: Problem, init: Params | None, tol: Float[Array, ""], max_steps: int, shared: Shared, coercive: bool = False
+    problem: Problem,
+    init: Params | None,
+    tol: Float[Array, ""],
+    max_steps: int,
+    shared: Shared,
+    coercive: bool,
+    room: int,
 ) -> Solution:
     """Minimize the objective of one problem, on all columns at once where they are few.
 
@@ -69,12 +87,13 @@ def solve(
         max_steps: limit of Newton steps.
         shared: the prepared design of the problem, with A transposed where columns are left out.
         coercive: static; whether every column is known to have a penalty.
+        room: static; columns that are solved for at once, the intercept counted.
 
     Returns:
         Solution, its zeros exact.
     """
-    (m, k), n = shared.A.shape, len(shared.unit)
-    size = room(m, k) - (k - n)
+    k, n = shared.A.shape[1], len(shared.unit)
+    size = room - (k - n)
     if size >= n:
         return proximal.solve(problem, init, tol, max_steps, shared, coercive)
     w, y, (l1, l2) = row_weights(problem), problem.y, penalties(problem)
@@ -88,7 +107,7 @@ def solve(
         u = state.g[:n] - location * jnp.sum(state.g[n:])
         slack = jnp.where(coef != 0, jnp.abs(u + l1 * jnp.sign(coef)), jnp.abs(u) - l1) / scale
         used = (coef != 0) | (l1 == 0)
-        overflows = jnp.sum(used) > size - size // 8
+        overflows = jnp.sum(used) > most_used(size)
         urgency = jnp.where(used & ~overflows, jnp.inf, slack)
         inside = jax.lax.top_k(urgency.astype(jnp.float32), size)[1]  # float64 takes 30 times as long on a CPU
         rows = jnp.concatenate([shared.low[inside], shared.low[n:]])
