@@ -28,6 +28,8 @@ from jaxlr.objective import gradient as gradient
 from jaxlr.objective import hessian as hessian
 from jaxlr.objective import hvp as hvp
 from jaxlr.objective import loss as loss
+from jaxlr.penalty_path import glmnet_path as glmnet_path
+from jaxlr.penalty_path import l1_max as l1_max
 from jaxlr.resampling import bootstrap as bootstrap
 from jaxlr.resampling import kfold as kfold
 from jaxlr.resampling import stratified_kfold as stratified_kfold

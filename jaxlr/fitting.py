@@ -47,8 +47,9 @@ def fit(
     100 models, with sample_weight (10, 1, m) beside it 10 x 100. Works under jit and vmap; broadcasting is the fast road.
 
     Works under differentiation, forward and reverse, once and twice: params and value have the derivatives of the minimum in
-    X, y, sample_weight, offset, l2 and penalty_factor, by the implicit function theorem (one solve with the Hessian at the
-    minimum, whatever the solver did). kkt and gap have the derivative 0, and so does everything in init and tol. A model
+    X, y, sample_weight, offset, l1, l2 and penalty_factor, by the implicit function theorem (one solve with the Hessian at the
+    minimum, whatever the solver did; with l1 on its support, which a small change leaves as it is except where a coefficient
+    is just about to enter or leave). kkt and gap have the derivative 0, and so does everything in init and tol. A model
     that is not CONVERGED has no minimum that moves: its derivatives are NaN, and those of its neighbours do not notice.
 
     Args:
@@ -57,15 +58,16 @@ def fit(
         y: labels (..., m), 0/1 of any dtype, or soft labels in [0, 1].
         sample_weight: (..., m) >= 0; None is 1. A weight k means the row k times, 0 that it is not there.
         offset: (..., m), added to the logits; None is 0.
-        l1: strength of the absolute penalty (...), on the scale of the mean loss. Only 0 for now.
+        l1: strength of the absolute penalty (...), on the scale of the mean loss; the zeros that it makes are exact. An l1 that
+            is 0 everywhere and known outside jit is the smooth program. `jaxlr.l1_max` is where all coefficients are 0.
         l2: strength of the squared penalty (...), on the scale of the mean loss; scikit-learn's C is 1 / (l2 sum(s)).
         penalty_factor: (..., n) >= 0, multiplies the strengths by column; None is 1. The intercept is never penalized.
         fit_intercept: static. Without it the intercepts are 0.
         standardize: static. True measures each penalty in standard deviations of its column under the model's own
             weights, as glmnet does (a constant column gets coefficient 0); coefficients stay on the original scale.
         init: start, coef (..., n) and intercept (...); None is 0. The answer does not depend on it beyond tol.
-        solver: static: "newton" factors Hessians, "newton_cg" takes conjugate gradients for many columns, "auto" chooses by
-            shapes; the Fit says which.
+        solver: static: "newton" factors Hessians, "newton_cg" takes conjugate gradients for many columns, "proximal" is for l1,
+            "auto" chooses by shapes; the Fit says which.
         tol: on the KKT residual, > 0; None is 1e-10 in float64 and 1e-5 in float32.
         max_steps: static, from 1 to 2**31 - 1; None is 200.
         batch_size: static, models at a time; None is as many as are worth their memory, and fit into what the device has
@@ -91,8 +93,8 @@ def fit(
         [True, True]
 
     References:
-        Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2009), eqs. 4.20 to 4.26 (Newton), and 18.11
-        for the l2 penalty; the certificates are in `jaxlr.kkt_residual` and `jaxlr.duality_gap`.
+        Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2009), eqs. 4.20 to 4.26 (Newton), 4.31 for the
+        l1 penalty, and 18.11 for l2; the certificates are in `jaxlr.kkt_residual` and `jaxlr.duality_gap`.
     """
     call = prepare(locals())
     return run(fit_batch, call.fields, call.tol, (call.settings,), call)

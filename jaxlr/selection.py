@@ -88,13 +88,14 @@ def cross_validate(
     Args:
         X: design (m, n).
         y: labels (m,), 0/1.
-        l1: strengths of the absolute penalty; only 0 for now.
-        l2: strengths of the squared penalty; l1 and l2 broadcast to the grid.
+        l1: strengths of the absolute penalty.
+        l2: strengths of the squared penalty; l1 and l2 broadcast to the grid: l1 (a, 1) and l2 (b,) to (a, b), and
+            `jaxlr.glmnet_path` to one path.
         folds: number of stratified folds (needs a key), or training weights (k, m): rows of weight 0 are held out.
         key: a key of `jax.random`, for an integer `folds`.
         metrics: names to score: "log_loss", "brier", "accuracy" (threshold 1/2), "roc_auc", "average_precision".
         select: the metric that chooses; it is scored even if `metrics` does not name it.
-        rule: "best", or "one_se" for the strongest penalty within one standard error of the best.
+        rule: "best", or "one_se" for the strongest penalty, l1 + l2, within one standard error of the best.
         refit: whether to fit the chosen penalty on all rows.
         sample_weight: (m,) >= 0; counts in training and in the scores. None is 1.
         offset: (m,); None is 0.

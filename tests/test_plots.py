@@ -50,6 +50,7 @@ def drawings(fits, cv):
         ),
         "cv_curve": lambda ax: plots.cv_curve(cv, L2, ax=ax),
         "coefficient_path": lambda ax: plots.coefficient_path(L2, fits.params.coef, names="abc", chosen={"best": 2}, ax=ax),
+        "support_size": lambda ax: plots.support_size(L2, fits.params.coef, chosen={"best": 2}, ax=ax),
         "roc": lambda ax: plots.roc(Y, z, label="model", ax=ax),
         "precision_recall": lambda ax: plots.precision_recall(Y, z, label="model", ax=ax),
         "calibration": lambda ax: plots.calibration(Y, proba, num_bins=5, ax=ax),

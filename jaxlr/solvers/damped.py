@@ -174,7 +174,7 @@ def minimize(
 
         num_steps = state.num_steps + 1
         last = num_steps >= max_steps
-        exhausted = factored & ~hidden & (decrement > 0.9 * state.decrement)
+        exhausted = factored & ~hidden & (decrement >= 0.9 * state.decrement)
         longest = jnp.where(state.move < state.reach, 8 * state.move, jnp.inf)  # after a cut
         # The residuals after a full step differ from their linearization by at most max|l'''| / 2 dz^2 <= dz^2 / 20, and so
         # does the KKT residual: a step so small needs no look at where it ends.

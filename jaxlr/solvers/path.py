@@ -4,7 +4,8 @@ With t the logarithm of the strength, the start of a point is the polynomial thr
 
     x(t) = sum_i weight_i x_i        weight_i = prod_{j != i} (t - t_j) / (t_i - t_j)        (Lagrange)
 
-which costs no product with the data and leaves Newton two steps or so. A long path is cut into segments, side by side as
+which costs no product with the data and leaves Newton two steps or so. (With l1 coefficients enter and leave along the path,
+which no polynomial foresees: a point starts at the one before.) A long path is cut into segments, side by side as
 further lanes, where there are too few lanes to fill the machine; only their first points start cold. A point that did not
 converge is left out, so that a path goes on from its last healthy point.
 
