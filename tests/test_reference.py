@@ -37,7 +37,7 @@ class Data(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """One model, or the ridge paths of one data set, in the shipped folder (folder = None) or in a reference folder."""
+    """One model, or the paths of penalties of one data set, in the shipped folder (folder = None) or in a reference folder."""
 
     kind: str
     name: str
@@ -98,7 +98,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "estimate": ("models", lambda entry: bool(entry["certified"])),
         "printed": ("models", lambda entry: bool(entry["certified"] and entry["published"])),
         "separated": ("models", lambda entry: entry["separation"] != "none"),
-        "ridge": ("ridge", lambda entry: True),
+        "paths": ("paths", lambda entry: True),
     }
     folders = [None, metafunc.config.getoption("--reference-data")]
     for argument, (kind, applies) in selections.items():
@@ -330,37 +330,52 @@ def test_separated_data_are_separated_in_float32_too(separated):
     assert status in (Status.SEPARATED, *open_end)
 
 
-# --- ridge -----------------------------------------------------------------------------------------------------------------
+# --- paths of penalties -----------------------------------------------------------------------------------------------------
 
 
-def test_ridge_paths_agree_with_the_certified_ones(ridge):
-    X, y, _ = ridge.data()
-    names = [name for name in _table(ridge.folder, ridge.entry["file"])[0] if name not in NOT_FEATURES]
-    for item in ridge.entry["paths"]:
+def test_ridge_lasso_and_elastic_net_paths_agree_with_the_certified_ones(paths):
+    X, y, _ = paths.data()
+    names = [name for name in _table(paths.folder, paths.entry["file"])[0] if name not in NOT_FEATURES]
+    for item in paths.entry["paths"]:
         points = item["path"]
-        l1, l2 = jaxlr.elastic_net(np.array([point["lambda_"] for point in points]), 0.0)
-        assert not np.any(np.asarray(l1))
-        fit = jaxlr.fit(X, y, l2=l2, standardize=item["standardize"])
+        l1, l2 = jaxlr.elastic_net(np.array([point["lambda_"] for point in points]), float(item["alpha"]))
+        fit = jaxlr.fit(X, y, l1=l1, l2=l2, standardize=item["standardize"])
         assert np.all(np.asarray(fit.status) == Status.CONVERGED)
         for k, point in enumerate(points):
             coef, intercept = np.asarray(fit.params.coef)[k], float(fit.params.intercept[k])
-            _assert_ridge_point(point, names, coef, intercept, X)
+            if not item["certified"]:
+                _assert_no_worse_than_glmnet(point, coef, intercept, Problem(X, y, l1=l1[k], l2=l2[k]), float(fit.value[k]))
+                continue
+            _assert_path_point(point, names, coef, intercept, X)
             loglik = -float(np.sum(jaxlr.logistic_loss(X @ coef + intercept, y)))
             # Not a minimum of the loss alone: its slope along an error of the coefficients counts.
             assert loglik == pytest.approx(point["loglik"], rel=100 * TOL)
 
 
-def _assert_ridge_point(point: dict[str, Any], names: list[str], coef: np.ndarray, intercept: float, X: np.ndarray) -> None:
+def _assert_path_point(point: dict[str, Any], names: list[str], coef: np.ndarray, intercept: float, X: np.ndarray) -> None:
     close = functools.partial(np.testing.assert_allclose, rtol=100 * TOL, atol=0)
     close(intercept, point["intercept"])
     if "coef" in point:
         close(coef, np.array(point["coef"]))
-    elif "coefficients" in point:
-        close(coef, np.array([point["coefficients"][name] for name in names]))
+    elif "coefficients" in point:  # the others are 0, exactly
+        assert {names[j] for j in np.flatnonzero(coef)} == set(point["coefficients"])
+        close(coef, np.array([point["coefficients"].get(name, 0.0) for name in names]))
     else:
         close(coef[:10], np.array([point["beta_first10"][name] for name in names[:10]]))
         close(np.linalg.norm(coef), point["beta_l2"])
         close(X @ coef + intercept, np.array(point["linear_predictor"]))
+
+
+def _assert_no_worse_than_glmnet(
+    point: dict[str, Any], coef: np.ndarray, intercept: float, problem: Problem, value: float
+) -> None:
+    """At its threshold of 1e-12 glmnet's logits are right to 1e-5 or so (its coefficients, among columns that depend on each
+    other, are some of many)."""
+    theirs = Params(np.array(point["coef"]), np.float64(point["intercept"]))
+    assert value <= float(jaxlr.loss(theirs, problem)) * (1 + tolerance(np.float64, 64))
+    z = jaxlr.logits(theirs, problem.X)
+    np.testing.assert_allclose(problem.X @ coef + intercept, z, rtol=0, atol=1e-4)
+    assert np.count_nonzero(coef) == np.count_nonzero(theirs.coef)
 
 
 # --- starts that trap Newton -----------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.shared import Shared
 from jaxlr.status import Status
 
-_MOST_ROUNDS = 16
+_MOST_ROUNDS = 48
 _RUNNING = -1
 
 
@@ -37,6 +37,7 @@ class _State(NamedTuple):
     x: Array  # (k,) parameters, intercept last
     z: Array  # (m,) their logits
     g: Array  # (k,) gradient of the smooth part there
+    kkt: Array  # residual there, inf before the first round
     status: Array
     num_steps: Array
     num_rounds: Int[Array, ""]
@@ -98,6 +99,8 @@ def solve(
         return proximal.solve(problem, init, tol, max_steps, shared, coercive)
     w, y, (l1, l2) = row_weights(problem), problem.y, penalties(problem)
     location, scale = shared.units
+    # As for `newton_cg`: coefficients are to be exact, not their residual alone small, unless few digits are asked for.
+    polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
 
     def gradient_at(x: Array, z: Array) -> Array:
         return times_transposed(shared.A, w * residual(z, y)) + jnp.pad(l2, (0, k - n)) * x
@@ -127,13 +130,16 @@ def solve(
         kkt = kkt_of_gradient(Params(g[:n], jnp.sum(g[n:])), x[:n], l1, shared.units)
         num_steps, num_rounds = state.num_steps + found.num_steps, state.num_rounds + 1
         over = (num_steps >= max_steps) | (num_rounds >= _MOST_ROUNDS)
-        again = (found.status == Status.CONVERGED) & ~(kkt <= tol)
-        status = jnp.where(again, jnp.where(over, Status.MAX_STEPS, _RUNNING), found.status)
-        return _State(x, z, g, status.astype(jnp.int32), num_steps, num_rounds)
+        stuck = (kkt <= tol) & (kkt > state.kkt / 2)
+        again = (found.status == Status.CONVERGED) & ~((kkt <= polish * tol) | stuck)
+        late = jnp.where(kkt <= tol, Status.CONVERGED, Status.MAX_STEPS)
+        status = jnp.where(again, jnp.where(over, late, _RUNNING), found.status)
+        return _State(x, z, g, kkt, status.astype(jnp.int32), num_steps, num_rounds)
 
     first = Params(jnp.zeros(n, l1.dtype), jnp.zeros((), l1.dtype)) if init is None else init
     first = first._replace(coef=jnp.where(jnp.isfinite(l1), first.coef, 0))
     x, z = jnp.append(first.coef, first.intercept)[:k], problem_logits(first, problem)
-    begin = _State(x, z, gradient_at(x, z), jnp.int32(_RUNNING), jnp.int32(0), jnp.int32(0))
+    unknown = jnp.full_like(tol, jnp.inf)
+    begin = _State(x, z, gradient_at(x, z), unknown, jnp.int32(_RUNNING), jnp.int32(0), jnp.int32(0))
     end = jax.lax.while_loop(lambda state: state.status == _RUNNING, one_round, begin)
     return Solution(Params(end.x[:n], jnp.sum(end.x[n:])), end.status, end.num_steps)

@@ -3,8 +3,8 @@
     python -m tests.reference.extract FOLDER
 
 FOLDER holds reference.json (every result with its origin) and files/ (the data). Kept here: for each model the certified
-estimate, what was published, and what linear programming says about separation; for ridge paths the certified points. The
-same reduction serves `pytest --reference-data FOLDER`, for every data set of the folder.
+estimate, what was published, and what linear programming says about separation; for paths of penalties the certified points,
+and glmnet's own where nothing else is known. The same reduction serves `pytest --reference-data FOLDER`, for every data set of the folder.
 """
 
 import gzip
@@ -56,10 +56,10 @@ def extract(folder: Path, names: tuple[str, ...] | None = None) -> dict[str, Any
         names: data sets; None is all of them.
 
     Returns:
-        {"models": {model: ...}, "ridge": {data set: ...}}.
+        {"models": {model: ...}, "paths": {data set: ...}}.
     """
     reference = json.loads((folder / "reference.json").read_text())["datasets"]
-    models, ridge = {}, {}
+    models, paths = {}, {}
     for name, data in reference.items():
         if names is not None and name not in names:
             continue
@@ -68,9 +68,9 @@ def extract(folder: Path, names: tuple[str, ...] | None = None) -> dict[str, Any
             features = [column for column in columns if column not in NOT_FEATURES]
             for model, entry in data.get("models", {}).items():
                 models[model] = {"file": data["file"], **_model(entry, features)}
-        if paths := _ridge_paths(data):
-            ridge[name] = {"file": data["file"], "paths": paths}
-    return {"models": models, "ridge": ridge}
+        if found := _paths(data):
+            paths[name] = {"file": data["file"], "paths": found}
+    return {"models": models, "paths": paths}
 
 
 def _model(entry: dict[str, Any], features: list[str]) -> dict[str, Any]:
@@ -88,19 +88,23 @@ def _model(entry: dict[str, Any], features: list[str]) -> dict[str, Any]:
     }
 
 
-def _ridge_paths(data: dict[str, Any]) -> list[dict[str, Any]]:
+def _paths(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Paths with their share of l1, alpha, and how exact they are."""
     paths = []
+    keep = ("lambda_", "intercept", "coefficients", "beta_l2", "beta_first10", "linear_predictor", "coef", "loglik")
     for item in data.get("glmnet_paths", []):
-        if item["alpha"] == 0:
-            points = item["certified"]["path"]
-            keep = ("lambda_", "intercept", "coefficients", "beta_l2", "beta_first10", "linear_predictor", "loglik")
-            points = [{key: point[key] for key in keep if key in point} for point in points]
-            paths.append({"standardize": item["standardize"], "path": points})
+        points = [{key: point[key] for key in keep if key in point} for point in item["certified"]["path"]]
+        paths.append({"alpha": item["alpha"], "standardize": item["standardize"], "certified": True, "path": points})
     for item in data.get("glmnet_large", []):
-        if item["origin"] == "certified-here" and item["alpha"] == 0:
-            keep = ("lambda_", "intercept", "coef", "loglik")
-            points = [{key: point[key] for key in keep} for point in item["path"]]
-            paths.append({"standardize": False, "path": points})
+        if item["origin"] == "certified-here":
+            points = [{key: point[key] for key in keep if key in point} for point in item["path"]]
+        elif item["alpha"] == 1:
+            columns = zip(item["lambda"], item["intercept"], item["beta"], strict=True)
+            points = [dict(zip(("lambda_", "intercept", "coef"), column, strict=True)) for column in columns]
+        else:
+            continue
+        certified = item["origin"] == "certified-here"
+        paths.append({"alpha": item["alpha"], "standardize": False, "certified": certified, "path": points})
     return paths
 
 

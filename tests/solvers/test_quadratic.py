@@ -1,0 +1,68 @@
+"""The quadratic with absolute penalties: its minimum meets the optimality conditions, also where the matrix is singular."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlr.solvers.quadratic import minimize, residuals
+from tests.helpers import quick, x64  # noqa: F401
+
+EPS = np.finfo(np.float64).eps
+K = 6
+JITTER = EPS**0.75  # what the solver adds to the diagonal
+solve = jax.jit(lambda H, b, start, l1: minimize(H, b, start, l1, jnp.ones(K), jnp.float64(0)))
+
+
+def matrix(kind, rng, k=K):
+    rows = rng.standard_normal((10 if kind != "wide" else 3, k))
+    if kind == "repeated":
+        rows[:, k // 2 :] = rows[:, : k - k // 2]
+    if kind == "opposite":
+        rows[:, k // 2 :] = -rows[:, : k - k // 2]
+    if kind == "correlated":
+        rows = 1e-4 * rows + rng.standard_normal((10, 1))
+    H = rows.T @ rows
+    s = 1 / np.sqrt(np.diag(H))
+    H = H * s[:, None] * s
+    np.fill_diagonal(H, 1 + JITTER)
+    return H
+
+
+def residual(H, b, v, l1):
+    return float(np.max(residuals(b + H @ v, v, l1)))
+
+
+@pytest.mark.parametrize("kind", quick(["free", "repeated", "opposite", "correlated", "wide"], "repeated", "correlated"))
+@given(seed=st.integers(0, 10**6), strength=st.sampled_from([0.0, 1e-6, 0.1, 0.5, 2.0]), cold=st.booleans())
+def test_the_minimum_meets_the_optimality_conditions(kind, seed, strength, cold):
+    rng = np.random.default_rng(seed)
+    H, b, l1 = matrix(kind, rng), rng.uniform(-1, 1, K), strength * rng.integers(0, 3, K) / 2
+    if kind != "free":  # in the range of H, so that a minimum exists without a penalty
+        b = H @ b
+    v = np.asarray(solve(H, b, np.zeros(K) if cold else rng.standard_normal(K) * rng.integers(0, 2, K), l1))
+    # Coefficients of up to 1 / strength of a singular matrix, each product rounded.
+    assert residual(H, b, v, l1) <= 1e3 * EPS * (1 + np.abs(v).max())
+
+
+def test_a_strength_over_the_slopes_leaves_exact_zeros_and_infinity_holds_a_coefficient():
+    rng = np.random.default_rng(0)
+    H, b = matrix("free", rng), rng.uniform(-1, 1, K)
+    assert np.all(np.asarray(solve(H, b, np.ones(K), np.full(K, np.abs(b).max()))) == 0)
+    held = np.where(np.arange(K) == 2, np.inf, 1e-3)
+    v = np.asarray(solve(H, b, np.zeros(K), held))
+    assert v[2] == 0
+    assert np.all(v[np.arange(K) != 2] != 0)
+
+
+@pytest.mark.slow
+def test_hundreds_of_columns_of_rank_10_end_with_few_coefficients_in_few_passes():
+    """A sweep takes nearly all of them in; one at a time they would take hundreds of passes to leave."""
+    k, rng = 300, np.random.default_rng(1)
+    H = matrix("correlated", rng, k)
+    b, l1 = H @ rng.standard_normal(k) / k, np.full(k, 1e-6)
+    v = np.asarray(minimize(H, b, jnp.zeros(k), l1, jnp.ones(k), jnp.float64(1e-12)))
+    assert residual(H, b, v, l1) <= 1e-12
+    assert np.count_nonzero(v) <= 20

@@ -1,0 +1,87 @@
+"""Very many columns: the answer is that of all columns at once, and no column is left out unchecked."""
+
+import jax
+import numpy as np
+import pytest
+
+import jaxlr
+from jaxlr import Problem, running
+from jaxlr.solvers.working_set import usual_room
+from tests.helpers import x64  # noqa: F401
+
+TOL = 1e-10
+RNG = np.random.default_rng(0)
+M, N = 40, 400
+X = RNG.standard_normal((M, N))
+Y = (X[:, :5].sum(1) + RNG.logistic(size=M) > 0).astype(float)
+GRID = np.geomspace(0.2, 2e-3, 8)
+
+
+@pytest.fixture(scope="module")
+def path():
+    return jaxlr.fit(X, Y, l1=GRID)
+
+
+def test_there_is_room_for_fewer_columns_than_there_are():
+    assert usual_room(M, N + 1) == 64
+    assert usual_room(M, 128) == 128
+    assert usual_room(10**6, 2000) == 256
+
+
+def test_every_column_meets_its_conditions(path):
+    assert bool(path.converged.all())
+    check = jax.jit(lambda params, l1: jaxlr.kkt_residual(params, Problem(X, Y, l1=l1)))
+    for k, l1 in enumerate(GRID):
+        params = jax.tree.map(lambda leaf, k=k: leaf[k], path.params)
+        assert float(check(params, l1)) <= 2 * TOL
+    assert np.asarray(path.gap).max() <= 1e-9
+
+
+def test_the_columns_that_no_model_uses_can_be_left_out(path):
+    used = np.flatnonzero(np.any(np.asarray(path.params.coef) != 0, axis=0))
+    assert len(used) < 60
+    few = jaxlr.fit(X[:, used], Y, l1=GRID)
+    np.testing.assert_allclose(np.asarray(path.params.coef)[:, used], few.params.coef, rtol=0, atol=1000 * TOL)
+
+
+@pytest.mark.slow
+def test_a_support_larger_than_the_room_is_found_in_more_rounds_and_with_more_room(monkeypatch):
+    l1, l2 = 1e-3, np.array([1e-2, 1e-1])
+    found = jaxlr.fit(X, Y, l1=l1, l2=l2)
+    assert bool(found.converged.all())
+    assert (np.count_nonzero(found.params.coef, axis=1) > 200).all()
+    assert np.asarray(found.gap).max() <= 1e-12
+    monkeypatch.setattr(running, "_MOST_ROOM", 0)
+    crowded = jaxlr.fit(X, Y, l1=l1, l2=l2)
+    assert not bool(crowded.converged.all())  # says so, where it is not given more
+
+
+@pytest.mark.slow
+def test_only_the_models_that_need_more_room_are_solved_again():
+    s = np.ones((2, 1, M))
+    s[1, 0, :5] = 0
+    l1, l2 = np.array([0.2, 1e-3]), np.array([1e-2])
+    batch = jaxlr.fit(X, np.stack([Y, 1 - Y])[:, None, None], sample_weight=s, l1=l1, l2=l2)
+    assert batch.status.shape == (2, 2, 2)
+    assert bool(batch.converged.all())
+    for a, b, c in np.ndindex(2, 2, 2):
+        alone = jaxlr.fit(X, [Y, 1 - Y][a], sample_weight=s[b, 0], l1=l1[c], l2=0.01)
+        np.testing.assert_allclose(batch.params.coef[a, b, c], alone.params.coef, rtol=0, atol=1000 * TOL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{"fit_intercept": False}, {"standardize": True}, {"penalty_factor": np.arange(N) % 3 + 0.5}])
+def test_the_switches_hold_for_many_columns_too(options):
+    found = jaxlr.fit(X * (1 + np.arange(N) % 5), Y, l1=0.05, **options)
+    assert bool(found.converged)
+    used = np.flatnonzero(np.asarray(found.params.coef))
+    options = {name: value[used] if name == "penalty_factor" else value for name, value in options.items()}
+    few = jaxlr.fit((X * (1 + np.arange(N) % 5))[:, used], Y, l1=0.05, **options)
+    np.testing.assert_allclose(np.asarray(found.params.coef)[used], few.params.coef, rtol=0, atol=1000 * TOL)
+
+
+@pytest.mark.slow
+def test_a_start_is_taken_and_changes_nothing(path):
+    start = jaxlr.Params(RNG.standard_normal(N), np.float64(3))
+    found = jaxlr.fit(X, Y, l1=GRID[3], init=start)
+    np.testing.assert_allclose(found.params.coef, path.params.coef[3], rtol=0, atol=1000 * TOL)
