@@ -1,4 +1,4 @@
-"""The lasso and the elastic net: 2,100 models on the folds of real data, coefficients that are exactly 0, each with its proof."""
+"""The lasso and the elastic net: 2,100 models on folds of real data, coefficients that are exactly 0, each with its proof."""
 
 import argparse
 from pathlib import Path

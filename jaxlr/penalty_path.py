@@ -123,11 +123,13 @@ def glmnet_path(
     if not jnp.any(factor > 0):
         raise ValueError("expected a penalized column, got penalty_factor that is 0 everywhere; fit without l1 and l2")
     factor = factor * (n / jnp.sum(factor))
-    problem = Problem(**fields | {"penalty_factor": factor})
-    unit = column_moments(problem.X, row_weights(problem))[1] if standardize else jnp.ones(n, problem.X.dtype)
+    X, rows = fields["X"], {name: fields.get(name) for name in ("sample_weight", "offset")}
+    unit = jnp.ones(n, X.dtype)
+    if standardize:
+        unit = column_moments(X, row_weights(Problem(X, None, sample_weight=rows["sample_weight"])))[1]
     varies = unit > 0
-    of_scale = Problem(**fields | {"X": problem.X[:, varies], "penalty_factor": (factor * unit)[varies]})
-    first = l1_max(of_scale) / jnp.maximum(jnp.asarray(alpha, problem.X.dtype), _LEAST_SHARE)
-    strengths = first * ratio ** (jnp.arange(num_strengths, dtype=problem.X.dtype) / max(num_strengths - 1, 1))
+    first = l1_max(Problem(X[:, varies], fields["y"], penalty_factor=(factor * unit)[varies], **rows))
+    first = first / jnp.maximum(jnp.asarray(alpha, X.dtype), _LEAST_SHARE)
+    strengths = first * ratio ** (jnp.arange(num_strengths, dtype=X.dtype) / max(num_strengths - 1, 1))
     l1, l2 = elastic_net(strengths, alpha)
     return {"l1": l1, "l2": l2} | ({} if penalty_factor is None else {"penalty_factor": factor})

@@ -25,6 +25,7 @@ from jaxlr.status import Status
 
 _LARGE_DESIGNS = 2**26  # bytes that are not copied to fill up a batch
 _LARGE_COPY = 2**24  # bytes
+_LARGE_RESULTS = 2**22  # numbers that are not copied to cut filled-up batches to size
 _DESIGNS_OF_A_CORE = 8  # one after the other in a chunk
 _MORE = 4  # times the room of a working set, where it was too small
 _MOST_ROOM = 1024
@@ -139,7 +140,7 @@ def _with_more_room(
     settings = call.settings._replace(room=room)
     needs = call.needs._replace(hessian=room, gathered=room if room < columns else 0)
     few = call._replace(fields=fields, batch=(len(at),), has_path=False, settings=settings, needs=needs)
-    again, interrupt = None, None
+    interrupt = None
     try:
         again = run(program, fields, shared, (settings,), few, core_axes)
     except KeyboardInterrupt as error:
@@ -150,10 +151,10 @@ def _with_more_room(
 
     def merged(old: Any, new: Any) -> np.ndarray:
         whole = np.array(old)
-        whole[where] = new[ran]
+        whole[where] = new[ran].reshape(whole[where].shape)
         return whole
 
-    fits = jax.device_put(jax.tree.map(merged, fits, again))
+    fits = jax.device_put(jax.tree.map(merged, fits, again)) if np.any(ran) else fits
     if interrupt is not None:
         interrupt.fit = fits  # pyright: ignore[reportAttributeAccessIssue]
         raise interrupt
@@ -236,7 +237,8 @@ def chunk_of(call: Call) -> tuple[int, ...]:
             most = min(most, math.prod(others) // designs * min(_DESIGNS_OF_A_CORE, -(-designs // at_once)))
         chunk = _block(others, most) + call.batch[len(others) :]
         fixed = {axis - X.ndim + 2 for axis in range(X.ndim - 2)} if X.nbytes > _LARGE_DESIGNS else set()
-        chunk = tuple(size if axis - len(chunk) in fixed else common_size(size) for axis, size in enumerate(chunk))
+        if call.needs.n * num_results <= _LARGE_RESULTS:
+            chunk = tuple(size if axis - len(chunk) in fixed else common_size(size) for axis, size in enumerate(chunk))
     longest = int(np.argmax(chunk)) if chunk else None
     return tuple(-(-size // devices) * devices if axis == longest else size for axis, size in enumerate(chunk))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from jaxlr.checks import Data
 from jaxlr.model import Params, logits
@@ -182,10 +183,10 @@ def support_size(
     """
     strengths, coef, chosen_strengths = _path(strengths, coef, chosen)
     ax = axes(ax)
-    ax.plot(strengths, np.count_nonzero(coef, axis=1), color=CYCLE[0], drawstyle="steps-mid", marker="." * (len(strengths) < 40))
+    ax.plot(strengths, np.count_nonzero(coef, axis=1), color=CYCLE[0], drawstyle="steps-mid")
     _draw_chosen(ax, chosen_strengths)
     ax.set(xscale="log", xlabel=strength_name, ylabel=f"coefficients that are not 0, of {coef.shape[1]}")
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     return finish(ax, legend=bool(chosen_strengths))
 
 

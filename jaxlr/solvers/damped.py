@@ -143,7 +143,7 @@ def minimize(
     l1, l2 = (jnp.pad(strength, (0, A.shape[1] - n)) for strength in (l1, l2))  # the intercept is free of both
     location, scale = shared.units
     squares = jnp.append(location**2 + scale**2, 1)[: A.shape[1]]  # mean squares of the columns
-    free = jnp.isfinite(l1)
+    free = ~jnp.isinf(l1)
     penalized = jnp.bool_(True) if coercive else jnp.min((l1 + l2)[:n], initial=jnp.inf, where=free[:n]) > 0
     # Where one class is rare, so are gradient and curvature at the minimum: both are judged on that scale.
     rarity = 4 * jnp.sum(w * y) * jnp.sum(w * (1 - y))

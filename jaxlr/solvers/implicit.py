@@ -5,7 +5,8 @@ With t all numbers of a problem (X, y, weights, offset, l1, l2, penalty factors)
     z = A x + offset     J = w . l(z, y) + kappa . |x| + lambda . x^2 / 2
     g = A' (w r) + kappa sign(x) + lambda x     H = A' diag(w c) A + diag(lambda)
 
-on the support, where x is not 0 or kappa is 0 (what is 0 besides stays there as long as |A_j' (w r)| < kappa_j), the minimum x(t) has g(x(t); t) = 0, and so, with dg and dJ the derivatives of g and J in t at a fixed x,
+on the support, where x is not 0 or kappa is 0 (what is 0 besides stays there as long as |A_j' (w r)| < kappa_j). The minimum
+x(t) has g(x(t); t) = 0, and so, with dg and dJ the derivatives of g and J in t at a fixed x,
 
     H dx = -dg        dvalue = dJ
 

@@ -1,6 +1,6 @@
 """Follow a path of penalties, strong to weak: each point starts where the points before it lead.
 
-With t the logarithm of the strength, the start of a point is the polynomial through the last (up to four) solutions of its lane,
+With t the logarithm of the strength, a point starts at the polynomial through the last (up to four) solutions of its lane,
 
     x(t) = sum_i weight_i x_i        weight_i = prod_{j != i} (t - t_j) / (t_i - t_j)        (Lagrange)
 
@@ -72,12 +72,13 @@ def follow(
 
     never = jnp.full((num_lanes, 1), jnp.nan, along.dtype)
     history = jax.lax.stop_gradient(jnp.concatenate([start.coef, start.intercept[:, None], never], axis=-1))
-    history = jnp.broadcast_to(history[:, None, :], (1 if "l1" in strengths else _POINTS, num_lanes, num_segments, history.shape[-1]))
+    known = 1 if "l1" in strengths else _POINTS
+    history = jnp.broadcast_to(history[:, None, :], (known, num_lanes, num_segments, history.shape[-1]))
     points = (jnp.log(in_order(along)), {name: in_order(strength) for name, strength in strengths.items()})
     _, packed = jax.lax.scan(point, history, points)
-    rows = jnp.moveaxis(packed.value, 0, 2).reshape(num_lanes, num_segments * length, -1)
-    back = jnp.argsort(order, axis=-1)[..., None]
-    return _unpack(replace(packed, value=jnp.take_along_axis(rows, back, axis=1)))
+    place = jnp.argsort(order, axis=-1)
+    rows = packed.value[place % length, np.arange(num_lanes)[:, None], place // length]
+    return _unpack(replace(packed, value=rows))
 
 
 def _pack(fit: Fit) -> Fit:

@@ -56,7 +56,8 @@ def solve(
         # Units, floor, damping and jitter as for `newton`.
         damping = DAMPING * jnp.minimum(kkt, 1) ** 2 * system.squares
         s = jax.lax.rsqrt(H[diagonal, diagonal] + system.l2 + damping + jnp.sqrt(jnp.finfo(A.dtype).tiny))
-        H = jnp.where(np.eye(k, dtype=bool), 1 + jitter, jnp.where(free[:, None] & free[None, :], H, 0) * s[:, None] * s[None, :])
+        H = jnp.where(free[:, None] & free[None, :], H * s[:, None] * s[None, :], 0)
+        H = jnp.where(np.eye(k, dtype=bool), 1 + jitter, H)
         start, slope, penalty, units = x / s, s * g, s * l1, s * scale
         enough = jnp.maximum(jnp.minimum(kkt, 1e-2) * kkt, _POLISH / 4 * tol)
         v = quadratic.minimize(H, slope - jnp.dot(H, start, precision="highest"), start, penalty, units, enough)

@@ -5,12 +5,13 @@
 A sweep over the coordinates, each at its own minimum (soft thresholding), finds the support and its signs; Newton's equations
 on that support take the rest of the way at once, as far as no coefficient changes its sign:
 
-    H_SS delta = -(b + H v + l1 sign(v))_S       v_S <- v_S + t delta,     t <= 1 up to the first sign change, which becomes 0
+    H_SS delta = -(b + H v + l1 sign(v))_S       v_S <- v_S + t delta
 
-Where all coefficients that would change their sign become 0 together and q is lower there, that is the end instead. Both
-halves lower q, so that the repetition cannot cycle, and correlated columns, on which sweeps alone would take for ever, cost a
-factor or two. Sweeps: Friedman, Hastie & Tibshirani 2010, Journal of Statistical Software 33, section 3; Newton's step on the
-face of an orthant: Nocedal & Wright, Numerical Optimization (2006), section 16.5, the active set method.
+Coefficients that would change their sign on the way become 0: with t at the first of them q falls, and of some larger t, where
+several become 0 at once, the one with the lowest q is taken. As long as there are such coefficients no sweep comes between, or
+it would take them in again. Both halves lower q, so that the repetition cannot cycle, and correlated columns, on which sweeps
+alone would take for ever, cost a few factors. Sweeps: Friedman, Hastie & Tibshirani 2010, Journal of Statistical Software 33,
+section 3; steps on a face: the active set method of Nocedal & Wright, Numerical Optimization (2006), section 16.5.
 """
 
 from typing import NamedTuple
@@ -78,7 +79,8 @@ def minimize(
         turns = support & (l1 > 0) & ((v + delta) * v <= 0)
         reach = jnp.where(turns, v / jnp.where(turns, -delta, 1), 1)
         lengths = jnp.min(reach) ** _EXPONENTS.astype(v.dtype)
-        changes = jnp.where(turns[None, :] & (reach[None, :] <= lengths[:, None]), -v[None, :], lengths[:, None] * delta[None, :])
+        gone = turns[None, :] & (reach[None, :] <= lengths[:, None])
+        changes = jnp.where(gone, -v[None, :], lengths[:, None] * delta[None, :])
         bent = jnp.dot(changes, H, precision="highest")
         falls = jnp.dot(changes, slope, precision="highest") + jnp.sum(changes * bent, axis=1) / 2
         change = changes[jnp.argmin(falls)]
@@ -103,4 +105,3 @@ def residuals(slope: Float[Array, " k"], v: Float[Array, " k"], l1: Float[Array,
         Distances >= 0 (k,).
     """
     return jnp.where(v != 0, jnp.abs(slope + l1 * jnp.sign(v)), jnp.maximum(jnp.abs(slope) - l1, 0))
-

@@ -12,7 +12,7 @@ Salmon 2018, Proceedings of Machine Learning Research 80 (celer), section 3, wit
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -137,7 +137,7 @@ def solve(
         return _State(x, z, g, kkt, status.astype(jnp.int32), num_steps, num_rounds)
 
     first = Params(jnp.zeros(n, l1.dtype), jnp.zeros((), l1.dtype)) if init is None else init
-    first = first._replace(coef=jnp.where(jnp.isfinite(l1), first.coef, 0))
+    first = first._replace(coef=jnp.where(jnp.isinf(l1), 0, first.coef))
     x, z = jnp.append(first.coef, first.intercept)[:k], problem_logits(first, problem)
     unknown = jnp.full_like(tol, jnp.inf)
     begin = _State(x, z, gradient_at(x, z), unknown, jnp.int32(_RUNNING), jnp.int32(0), jnp.int32(0))

@@ -1,18 +1,19 @@
-"""``python -m tests.benchmarks [A..G | rates | crossing | scale | devices]``: both sides of every ratio from one run."""
+"""``python -m tests.benchmarks [A..I | rates | crossing | scale | devices]``: both sides of every ratio from one run."""
 
 import argparse
 from functools import partial
 
-from tests.benchmarks import crossing, devices, engine, learning_rates, scale, sweep
+from tests.benchmarks import crossing, devices, engine, lasso, learning_rates, scale, sweep
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    names = ["A", *engine.WORKLOADS, "rates", "crossing", "scale", "devices"]
+    names = ["A", *engine.WORKLOADS, "H", "I", "rates", "crossing", "scale", "devices"]
     titles = [f"{letter}: {work.title}" for letter, work in engine.WORKLOADS.items()]
     about = "; ".join(
         [
             "A: the cross-validated sweep",
             *titles,
+            "H: the lasso; I: on very wide data",
             "rates: 1,000 learning rates against a loop",
             "crossing: newton against newton_cg",
             "scale: time and memory of 10 to 1,000,000 models",
@@ -20,7 +21,7 @@ if __name__ == "__main__":
         ]
     )
     parser.add_argument("workload", nargs="*", choices=[*names, []], help=about + "; all without a name")
-    parser.add_argument("--reference-data", help="folder with files/a9a.npz, for C")
+    parser.add_argument("--reference-data", help="folder with files/a9a.npz and leukemia_golub.csv.gz, for C and I")
     arguments = parser.parse_args()
     run = {
         "A": sweep.main,
@@ -29,6 +30,7 @@ if __name__ == "__main__":
         "scale": scale.main,
         "devices": devices.main,
     }
+    run |= {letter: partial(lasso.main, letter, arguments.reference_data or ".") for letter in "HI"}
     run |= {letter: partial(engine.main, letter, arguments.reference_data or ".") for letter in engine.WORKLOADS}
-    for name in arguments.workload or [name for name in names if name != "C" or arguments.reference_data]:
+    for name in arguments.workload or [name for name in names if name not in ("C", "I") or arguments.reference_data]:
         run[name]()

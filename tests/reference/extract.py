@@ -4,7 +4,8 @@
 
 FOLDER holds reference.json (every result with its origin) and files/ (the data). Kept here: for each model the certified
 estimate, what was published, and what linear programming says about separation; for paths of penalties the certified points,
-and glmnet's own where nothing else is known. The same reduction serves `pytest --reference-data FOLDER`, for every data set of the folder.
+and glmnet's own where nothing else is known. The same reduction serves `pytest --reference-data FOLDER`, for every data set
+of the folder.
 """
 
 import gzip

@@ -32,7 +32,7 @@ def matrix(kind, rng, k=K):
 
 
 def residual(H, b, v, l1):
-    return float(np.max(residuals(b + H @ v, v, l1)))
+    return float(jnp.max(residuals(*map(jnp.asarray, (b + H @ v, v, l1)))))
 
 
 @pytest.mark.parametrize("kind", quick(["free", "repeated", "opposite", "correlated", "wide"], "repeated", "correlated"))
@@ -63,6 +63,7 @@ def test_hundreds_of_columns_of_rank_10_end_with_few_coefficients_in_few_passes(
     k, rng = 300, np.random.default_rng(1)
     H = matrix("correlated", rng, k)
     b, l1 = H @ rng.standard_normal(k) / k, np.full(k, 1e-6)
-    v = np.asarray(minimize(H, b, jnp.zeros(k), l1, jnp.ones(k), jnp.float64(1e-12)))
+    given = map(jnp.asarray, (H, b, np.zeros(k), l1, np.ones(k), 1e-12))
+    v = np.asarray(minimize(*given))
     assert residual(H, b, v, l1) <= 1e-12
     assert np.count_nonzero(v) <= 20

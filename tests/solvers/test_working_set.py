@@ -70,7 +70,9 @@ def test_only_the_models_that_need_more_room_are_solved_again():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{"fit_intercept": False}, {"standardize": True}, {"penalty_factor": np.arange(N) % 3 + 0.5}])
+@pytest.mark.parametrize(
+    "options", [{"fit_intercept": False}, {"standardize": True}, {"penalty_factor": 0.5 + np.arange(N) % 3}]
+)
 def test_the_switches_hold_for_many_columns_too(options):
     found = jaxlr.fit(X * (1 + np.arange(N) % 5), Y, l1=0.05, **options)
     assert bool(found.converged)
