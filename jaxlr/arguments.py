@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from jaxlr.batching import is_path, stay_in_cache
-from jaxlr.checks import CORE_RANK, Data, check_classes, check_count, checked, is_concrete
+from jaxlr.checks import CORE_RANK, Data, check_classes, check_count, checked, is_concrete, is_zero
 from jaxlr.designs import is_wide, products_fit
 from jaxlr.devices import check_mesh
 from jaxlr.large import is_large
@@ -43,7 +43,7 @@ def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
     start = {} if init is None else {"coef": init.coef, "intercept": init.intercept}
     data = {name: given[name] for name in ("X", "y", "sample_weight", "offset", "l1", "l2", "penalty_factor")}
     fields, dtype, batch = checked(data | start)
-    smooth = is_concrete(given["l1"]) and not np.any(np.asarray(given["l1"]))
+    smooth = is_zero(given["l1"])
     if smooth:
         del fields["l1"]
     X, fit_intercept, standardize = fields["X"], bool(given["fit_intercept"]), bool(given["standardize"])

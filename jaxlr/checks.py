@@ -78,6 +78,18 @@ def is_concrete(value: object) -> bool:
     return not isinstance(value, Tracer)
 
 
+def is_zero(value: Data) -> bool:
+    """Whether a strength is known to be 0 everywhere.
+
+    Args:
+        value: numbers.
+
+    Returns:
+        False for a tracer.
+    """
+    return is_concrete(value) and not np.any(np.asarray(value))
+
+
 def check_classes(y: Data, sample_weight: Data | None, fit_intercept: bool, penalized: Data | None) -> None:
     """Refuse data without weight or with one class only, where every member of the call has that.
 

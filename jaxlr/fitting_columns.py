@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxlr.arguments import prepare
-from jaxlr.checks import CORE_AXES, Data, checked, real_array
+from jaxlr.checks import CORE_AXES, Data, checked, is_zero, real_array
 from jaxlr.compilation import program
 from jaxlr.designs import in_groups, products_fit
 from jaxlr.fitting import start_of, with_defaults
@@ -83,8 +83,11 @@ def fit_columns(
     common = jnp.asarray(common, dtype)
     one = jnp.concatenate([common, jnp.asarray(own[0], dtype)[:, None]], axis=1)  # stands for all of them in the checks
     one = jnp.where(jnp.isfinite(one), one, 0)
-    given = with_defaults(X=one, y=y, penalty_factor=factor, solver="newton", **options)
+    solver = "newton" if is_zero(options.get("l1", 0.0)) else "proximal"
+    given = with_defaults(X=one, y=y, penalty_factor=factor, solver=solver, **options)
     call = prepare(given, models_per_problem=k)
+    if call.settings.room:  # no column is left out
+        call = call._replace(settings=call.settings._replace(room=c + 1 + call.settings.fit_intercept))
     if call.batch:
         raise ValueError(f"expected one problem beside the columns, got batch axes {call.batch}")
     many = call._replace(batch=(k,), needs=call.needs._replace(own=m))

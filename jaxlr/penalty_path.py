@@ -104,9 +104,9 @@ def glmnet_path(
         >>> import numpy as np
         >>> from jaxlr.datasets import low_birth_weight
         >>> X, y, *_ = low_birth_weight()
-        >>> lasso = fit(X, y, standardize=True, **glmnet_path(X, y))
-        >>> bool(lasso.converged.all()), (lasso.params.coef[[0, -1]] != 0).sum(axis=1).tolist()
-        (True, [0, 9])
+        >>> path = glmnet_path(X, y)  # for fit(X, y, standardize=True, **path)
+        >>> path["l1"].shape, round(float(path["l1"][0]), 6)
+        ((100,), 0.090863)
 
     References:
         Friedman, Hastie & Tibshirani 2010, Journal of Statistical Software 33, section 2.5; R's glmnet 4.1.

@@ -5,6 +5,7 @@ laws over every binary, weighted and grouped data set of that folder beside the 
 """
 
 import functools
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -336,15 +337,20 @@ def test_separated_data_are_separated_in_float32_too(separated):
 def test_ridge_lasso_and_elastic_net_paths_agree_with_the_certified_ones(paths):
     X, y, _ = paths.data()
     names = [name for name in _table(paths.folder, paths.entry["file"])[0] if name not in NOT_FEATURES]
+    programs = {}
     for item in paths.entry["paths"]:
-        points = item["path"]
-        l1, l2 = jaxlr.elastic_net(np.array([point["lambda_"] for point in points]), float(item["alpha"]))
-        fit = jaxlr.fit(X, y, l1=l1, l2=l2, standardize=item["standardize"])
+        programs.setdefault((item["standardize"], item["alpha"] > 0, len(item["path"])), []).append(item)
+    for (standardize, _, _), items in programs.items():
+        strengths = np.array([[point["lambda_"] for point in item["path"]] for item in items])
+        l1, l2 = jaxlr.elastic_net(strengths, np.array([[float(item["alpha"])] for item in items]))
+        fit = jaxlr.fit(X, y, l1=l1, l2=l2, standardize=standardize)
         assert np.all(np.asarray(fit.status) == Status.CONVERGED)
-        for k, point in enumerate(points):
-            coef, intercept = np.asarray(fit.params.coef)[k], float(fit.params.intercept[k])
+        for (i, item), k in itertools.product(enumerate(items), range(strengths.shape[1])):
+            point = item["path"][k]
+            coef, intercept = np.asarray(fit.params.coef)[i, k], float(fit.params.intercept[i, k])
             if not item["certified"]:
-                _assert_no_worse_than_glmnet(point, coef, intercept, Problem(X, y, l1=l1[k], l2=l2[k]), float(fit.value[k]))
+                problem = Problem(X, y, l1=l1[i, k], l2=l2[i, k])
+                _assert_no_worse_than_glmnet(point, coef, intercept, problem, float(fit.value[i, k]))
                 continue
             _assert_path_point(point, names, coef, intercept, X)
             loglik = -float(np.sum(jaxlr.logistic_loss(X @ coef + intercept, y)))

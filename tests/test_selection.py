@@ -129,6 +129,28 @@ def test_a_penalty_that_is_out_of_the_choice_is_said_to_be():
     assert got.best == (1,)
 
 
+def test_a_grid_of_l1_and_l2_chooses_a_pair_and_the_strongest_within_one_standard_error():
+    l1, l2 = np.array([0.1, 0.01, 1e-3])[:, None], np.array([0.1, 1e-3])
+    got = cross_validate(X, Y, l1=l1, l2=l2, folds=FOLDS, rule="one_se")
+    assert got.fits.status.shape == (K, 3, 2)
+    assert bool(got.fits.converged.all())
+    mean, error = np.asarray(got.mean["log_loss"]), np.asarray(got.standard_error["log_loss"])
+    assert got.best == np.unravel_index(np.argmin(mean), mean.shape)
+    close = mean <= mean[got.best] + error[got.best]
+    i, j = got.one_se
+    assert close[i, j]
+    assert l1[i, 0] + l2[j] == np.max((l1 + l2)[close])
+    expected = fit(X, Y, l1=l1[i, 0], l2=l2[j])
+    np.testing.assert_allclose(np.asarray(got.refit.params.coef), np.asarray(expected.params.coef), rtol=100 * EPS)
+
+
+@pytest.mark.slow
+def test_the_path_of_glmnet_goes_in_as_it_is():
+    got = cross_validate(X, Y, folds=FOLDS, standardize=True, **jaxlr.glmnet_path(X, Y, num_strengths=8))
+    assert got.fits.status.shape == (K, 8)
+    assert bool(got.fits.converged.all())
+
+
 @pytest.mark.slow
 def test_options_reach_the_fits():
     got = cross_validate(X * [1, 10, 100], Y, l2=L2, folds=FOLDS, standardize=True, penalty_factor=np.ones(N), refit=False)

@@ -30,6 +30,9 @@ CASES = {
     "conjugate gradients": (
         ONE | {"y": np.stack([Y, 1 - Y])[:, None], "l2": GRID}, {"solver": "newton_cg", "fit_intercept": False}
     ),
+    "lasso": (ONE | {"l1": np.array(0.08), "l2": np.array(0.0)}, {}),
+    "elastic net": (ONE | {"l1": np.array(0.08), "X": X * [1, 5, 0.2] + 3}, {"standardize": True}),
+    "lasso of many columns": ({"X": np.random.default_rng(5).standard_normal((M, 140)), "y": Y, "l1": np.array(0.12)}, {}),
     "wide": ({"X": RNG.standard_normal((10, 14)), "y": Y[:10], "l2": np.array([0.3, 0.02])}, {}),
 }  # fmt: skip
 
@@ -56,27 +59,42 @@ def derivatives_of(fields, tol=1e-12, **options):
     return {name: np.asarray(value) for name, value in derivatives.items()}, np.asarray(values)
 
 
-def refit(X, y, sample_weight=None, offset=0.0, l2=0.0, penalty_factor=1.0, fit_intercept=True, standardize=False):
-    """Coef, intercept and value of one model, all digits of them, by plain Newton steps in NumPy."""
+def refit(X, y, sample_weight=None, offset=0.0, l1=0.0, l2=0.0, penalty_factor=1.0, fit_intercept=True, standardize=False):
+    """Coef, intercept and value of one model, all digits of them, by plain Newton steps in NumPy.
+
+    With l1 they are those on the support that proximal gradient steps end with.
+    """
     w = np.ones(len(y)) if sample_weight is None else sample_weight
     w = w / w.sum()
-    penalty = l2 * penalty_factor * np.ones(X.shape[1])
-    if standardize:
-        penalty = penalty * (w @ (X - w @ X) ** 2)
-    A, penalty = (np.column_stack([X, np.ones(len(y))]), np.append(penalty, 0)) if fit_intercept else (X, penalty)
+    scale = np.sqrt(w @ (X - w @ X) ** 2) if standardize else np.ones(X.shape[1])
+    absolute, penalty = l1 * penalty_factor * scale, l2 * penalty_factor * scale**2
+    A = X
+    if fit_intercept:
+        A, absolute, penalty = np.column_stack([X, np.ones(len(y))]), np.append(absolute, 0), np.append(penalty, 0)
     x = np.zeros(A.shape[1])
-    for _ in range(15):
+
+    def gradient(x):
         p = 1 / (1 + np.exp(-(A @ x + offset)))
-        x = x - np.linalg.solve((A.T * (w * p * (1 - p))) @ A + np.diag(penalty), A.T @ (w * (p - y)) + penalty * x)
+        return A.T @ (w * (p - y)) + penalty * x, (A.T * (w * p * (1 - p))) @ A + np.diag(penalty)
+
+    if l1 > 0:
+        step = 1 / (np.linalg.norm((A.T * w) @ A, 2) / 4 + penalty.max())
+        for _ in range(4000):
+            x = x - step * gradient(x)[0]
+            x = np.sign(x) * np.maximum(np.abs(x) - step * absolute, 0)
+    free = (x != 0) | (absolute == 0)
+    for _ in range(15):
+        g, H = gradient(x)
+        x[free] -= np.linalg.solve(H[np.ix_(free, free)], (g + absolute * np.sign(x))[free])
     z = A @ x + offset
-    value = w @ (np.logaddexp(0, z) - y * z) + penalty @ x**2 / 2
+    value = w @ (np.logaddexp(0, z) - y * z) + absolute @ np.abs(x) + penalty @ x**2 / 2
     return np.concatenate([x if fit_intercept else np.append(x, 0), [value]])
 
 
 def refits(fields, solver=None, **options):
     """Those of every model of a batch, as rows."""
     del solver
-    core = {"X": 2, "l2": 0}
+    core = {"X": 2, "l1": 0, "l2": 0}
     rank = {name: np.ndim(value) - core.get(name, 1) for name, value in fields.items()}
     batch = np.broadcast_shapes(*(np.shape(value)[: rank[name]] for name, value in fields.items()))
     full = {name: np.broadcast_to(value, batch + np.shape(value)[rank[name] :]) for name, value in fields.items()}
@@ -99,7 +117,7 @@ def assert_derivatives(got, fields, name, direction=None, **options):
     assert not along[:, -2:].any()
 
 
-@pytest.mark.parametrize("case", quick(CASES, "ridge", "unpenalized"))
+@pytest.mark.parametrize("case", quick(CASES, "ridge", "unpenalized", "lasso"))
 def test_derivatives_are_the_differences_of_refits_in_every_field(case):
     fields, options = CASES[case]
     derivatives, values = derivatives_of(fields, **options)

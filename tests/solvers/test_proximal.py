@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxlr
@@ -30,7 +30,6 @@ def both(fit):
 # --- every design -----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
 @given(problem=problems(l1=st.sampled_from([1e-4, 2.0**-7, 0.125, 1.0]), full=True, penalized=True))
 def test_every_penalized_problem_ends_converged_at_a_point_that_meets_its_conditions(problem):
     fields = {name: value for name, value in vars(problem).items() if name not in ("X", "y")}
@@ -104,6 +103,7 @@ def test_at_the_largest_strength_and_above_every_coefficient_is_exactly_0_and_ju
     np.testing.assert_allclose(found.params.intercept[:4], np.log(share / (1 - share)), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_without_l1_it_is_newton():
     found = fit(X, Y, l1=jnp.float64(0), l2=0.01)
     np.testing.assert_allclose(both(found), both(jaxlr.fit(X, Y, l2=0.01)), rtol=0, atol=100 * TOL)
@@ -119,6 +119,7 @@ def test_a_column_without_a_penalty_stays_in_and_is_the_null_model_at_a_large_st
     assert np.isinf(found.gap).all()  # no bound where something is not penalized
 
 
+@pytest.mark.slow
 def test_a_separating_column_without_a_penalty_is_told_to_be_separated():
     separating = np.column_stack([Y - 0.5, X])
     found = fit(separating, Y, l1=np.array([0.1, 0.1]), penalty_factor=np.array([[0.0] + [1.0] * N, [1.0] * (N + 1)]))
@@ -126,10 +127,10 @@ def test_a_separating_column_without_a_penalty_is_told_to_be_separated():
 
 
 def test_a_failed_model_leaves_its_neighbours_alone():
-    l1, s = np.array([0.1, np.nan, 0.01]), np.ones((3, M))
+    l1, s = np.array([0.1, np.nan, 0.01, np.inf]), np.ones((4, M))
     s[0, :] = Y  # one class
     found = jaxlr.fit(X, Y, l1=l1, sample_weight=s)
-    assert np.asarray(found.status).tolist() == [Status.INVALID, Status.NONFINITE, Status.CONVERGED]
+    assert np.asarray(found.status).tolist() == [Status.INVALID, Status.NONFINITE, Status.CONVERGED, Status.NONFINITE]
     np.testing.assert_allclose(found.params.coef[2], jaxlr.fit(X, Y, l1=0.01).params.coef, rtol=0, atol=100 * TOL)
 
 
@@ -198,7 +199,7 @@ LAWS = {
 }
 
 
-@pytest.mark.parametrize("law", quick(LAWS, "a weight is a repetition", "a repeated column shares its coefficient"))
+@pytest.mark.parametrize("law", quick(LAWS, "a repeated column shares its coefficient"))
 def test_the_laws_of_the_core_hold(law):
     def one(X, y=Y, merge=False, **fields):
         coef = np.asarray(jaxlr.fit(X, y, l1=0.02, **fields).params.coef)

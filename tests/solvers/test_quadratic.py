@@ -35,7 +35,7 @@ def residual(H, b, v, l1):
     return float(jnp.max(residuals(*map(jnp.asarray, (b + H @ v, v, l1)))))
 
 
-@pytest.mark.parametrize("kind", quick(["free", "repeated", "opposite", "correlated", "wide"], "repeated", "correlated"))
+@pytest.mark.parametrize("kind", quick(["free", "repeated", "opposite", "correlated", "wide"], "correlated"))
 @given(seed=st.integers(0, 10**6), strength=st.sampled_from([0.0, 1e-6, 0.1, 0.5, 2.0]), cold=st.booleans())
 def test_the_minimum_meets_the_optimality_conditions(kind, seed, strength, cold):
     rng = np.random.default_rng(seed)
