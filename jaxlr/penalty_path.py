@@ -123,12 +123,12 @@ def glmnet_path(
     if not jnp.any(factor > 0):
         raise ValueError("expected a penalized column, got penalty_factor that is 0 everywhere; fit without l1 and l2")
     factor = factor * (n / jnp.sum(factor))
-    X, rows = fields["X"], {name: fields.get(name) for name in ("sample_weight", "offset")}
+    X, s, offset = fields["X"], fields.get("sample_weight"), fields.get("offset")
     unit = jnp.ones(n, X.dtype)
     if standardize:
-        unit = column_moments(X, row_weights(Problem(X, None, sample_weight=rows["sample_weight"])))[1]
+        unit = column_moments(X, row_weights(Problem(X, None, sample_weight=s)))[1]
     varies = unit > 0
-    first = l1_max(Problem(X[:, varies], fields["y"], penalty_factor=(factor * unit)[varies], **rows))
+    first = l1_max(Problem(X[:, varies], fields["y"], s, offset, penalty_factor=(factor * unit)[varies]))
     first = first / jnp.maximum(jnp.asarray(alpha, X.dtype), _LEAST_SHARE)
     strengths = first * ratio ** (jnp.arange(num_strengths, dtype=X.dtype) / max(num_strengths - 1, 1))
     l1, l2 = elastic_net(strengths, alpha)

@@ -137,6 +137,8 @@ def _with_more_room(
         return value[tuple(index)]
 
     fields = {name: chosen(value, len(core_axes[name])) for name, value in fields.items()}
+    here = tuple(at.T)
+    fields |= {"coef": np.asarray(fits.params.coef)[here], "intercept": np.asarray(fits.params.intercept)[here]}
     settings = call.settings._replace(room=room)
     needs = call.needs._replace(hessian=room, gathered=room if room < columns else 0)
     few = call._replace(fields=fields, batch=(len(at),), has_path=False, settings=settings, needs=needs)

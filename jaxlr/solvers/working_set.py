@@ -29,7 +29,7 @@ from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.shared import Shared
 from jaxlr.status import Status
 
-_MOST_ROUNDS = 48
+_MOST_ROUNDS = 100
 _RUNNING = -1
 
 
@@ -45,7 +45,7 @@ class _State(NamedTuple):
 
 def usual_room(m: int, k: int) -> int:
     """How many columns to solve for at once: an eighth of the rows, from 64 to 256, or all where they are no more than twice
-    that. A small set makes for cheap steps; a support that is a little larger only takes more rounds.
+    that. A small set makes for cheap steps; a support that is larger takes more rounds.
 
     Args:
         m: rows.
@@ -85,7 +85,7 @@ def solve(
         problem: one problem in working coordinates, l1 >= 0 (inf holds a coefficient at 0).
         init: start, coef (n,), intercept (), in working coordinates; None is 0.
         tol: on the KKT residual.
-        max_steps: limit of Newton steps.
+        max_steps: limit of Newton steps in a round, and of rounds.
         shared: the prepared design of the problem, with A transposed where columns are left out.
         coercive: static; whether every column is known to have a penalty.
         room: static; columns that are solved for at once, the intercept counted.
@@ -129,9 +129,10 @@ def solve(
         g = gradient_at(x, z)
         kkt = kkt_of_gradient(Params(g[:n], jnp.sum(g[n:])), x[:n], l1, shared.units)
         num_steps, num_rounds = state.num_steps + found.num_steps, state.num_rounds + 1
-        over = (num_steps >= max_steps) | (num_rounds >= _MOST_ROUNDS)
+        over = num_rounds >= jnp.minimum(max_steps, _MOST_ROUNDS)
         stuck = (kkt <= tol) & (kkt > state.kkt / 2)
-        again = (found.status == Status.CONVERGED) & ~((kkt <= polish * tol) | stuck)
+        enough = jnp.where(overflows, tol, polish * tol)  # block coordinate descent takes its time
+        again = (found.status == Status.CONVERGED) & ~((kkt <= enough) | stuck)
         late = jnp.where(kkt <= tol, Status.CONVERGED, Status.MAX_STEPS)
         status = jnp.where(again, jnp.where(over, late, _RUNNING), found.status)
         return _State(x, z, g, kkt, status.astype(jnp.int32), num_steps, num_rounds)
