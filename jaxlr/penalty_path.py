@@ -35,7 +35,7 @@ def l1_max(problem: Problem) -> Float[Array, ""]:
 
     Returns:
         Scalar of X's dtype, on the scale of the mean loss, rounded up by a bound on the rounding of g; 0 where no column is
-        penalized.
+        penalized, NaN where the null model has no estimate.
 
     Raises:
         TypeError, ValueError: as `jaxlr.fit`; penalty_factor is a tracer.
@@ -52,17 +52,18 @@ def l1_max(problem: Problem) -> Float[Array, ""]:
     factor = np.ones(X.shape[1]) if factor is None else np.asarray(factor, float)
     checked_arrays({"X": X, "y": problem.y, "penalty_factor": factor})
     free = np.flatnonzero(factor == 0)
-    null = Params(jnp.zeros(X.shape[1], X.dtype), jnp.zeros((), X.dtype))
+    null, exists = Params(jnp.zeros(X.shape[1], X.dtype), jnp.zeros((), X.dtype)), True
     if len(free) or problem.fit_intercept:
         given = {"sample_weight": problem.sample_weight, "offset": problem.offset, "fit_intercept": problem.fit_intercept}
-        params = fit(X[:, free], problem.y, **given).params
-        null = Params(null.coef.at[free].set(params.coef), params.intercept)
+        found = fit(X[:, free], problem.y, **given)
+        null, exists = Params(null.coef.at[free].set(found.params.coef), found.params.intercept), found.converged
     w = row_weights(problem)
     wr = w * residual(problem_logits(null, problem), problem.y)
     centered = X - column_moments(X, w)[0][None, :] if problem.fit_intercept else X
     rounding = 4 * jnp.finfo(X.dtype).eps * times_transposed(jnp.abs(centered), jnp.abs(wr))
     slopes = jnp.abs(times_transposed(centered, wr)) + rounding
-    return jnp.max(jnp.where(factor > 0, slopes / jnp.asarray(np.where(factor > 0, factor, 1), X.dtype), 0), initial=0)
+    most = jnp.max(jnp.where(factor > 0, slopes / jnp.asarray(np.where(factor > 0, factor, 1), X.dtype), 0), initial=0)
+    return jnp.where(exists, most, jnp.nan)
 
 
 def glmnet_path(
@@ -118,6 +119,8 @@ def glmnet_path(
     check_count("num_strengths", num_strengths, 1)
     (m, n), factor = fields["X"].shape, fields.get("penalty_factor", jnp.ones(fields["X"].shape[1], fields["X"].dtype))
     ratio = (0.01 if m < n else 1e-4) if ratio is None else ratio
+    if not (np.ndim(alpha) == 0 and np.asarray(alpha).dtype.kind in "iuf" and 0 <= np.asarray(alpha) <= 1):
+        raise ValueError(f"expected alpha to be one number in [0, 1], got {alpha!r}; one path for each share of l1")
     if not 0 < ratio < 1:
         raise ValueError(f"expected ratio in (0, 1), got {ratio}")
     if not jnp.any(factor > 0):
@@ -128,7 +131,11 @@ def glmnet_path(
     if standardize:
         unit = column_moments(X, row_weights(Problem(X, None, sample_weight=s)))[1]
     varies = unit > 0
+    if not jnp.any(varies & (factor > 0)):
+        raise ValueError("expected a penalized column that is not constant, got none; no strength holds anything at 0")
     first = l1_max(Problem(X[:, varies], fields["y"], s, offset, penalty_factor=(factor * unit)[varies]))
+    if jnp.isnan(first):
+        raise ValueError("expected a null model with an estimate: its columns, those of penalty_factor 0, separate the classes")
     first = first / jnp.maximum(jnp.asarray(alpha, X.dtype), _LEAST_SHARE)
     strengths = first * ratio ** (jnp.arange(num_strengths, dtype=X.dtype) / max(num_strengths - 1, 1))
     l1, l2 = elastic_net(strengths, alpha)

@@ -75,7 +75,10 @@ def test_without_a_penalized_column_nothing_is_to_be_held():
     ("changes", "message"),
     [
         ({"ratio": 1.0}, r"expected ratio in \(0, 1\), got 1.0"),
-        ({"alpha": 1.5}, r"l1_ratio in \[0, 1\]"),
+        ({"alpha": 1.5}, r"alpha to be one number in \[0, 1\], got 1.5"),
+        ({"alpha": np.array([0.5, 1.0])}, "alpha to be one number"),
+        ({"X": np.ones((M, 3))}, "not constant"),
+        ({"X": np.column_stack([Y, X]), "penalty_factor": np.arange(N + 1) > 0}, "separate the classes"),
         ({"num_strengths": 0}, "num_strengths"),
         ({"penalty_factor": np.zeros(N)}, "expected a penalized column"),
         ({"y": np.ones(M)}, "both classes"),

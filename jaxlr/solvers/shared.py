@@ -251,8 +251,9 @@ def to_working(problem: Problem, shared: Shared, penalty_scale: Float[Array, " n
     """
     l1, l2 = penalties(problem)
     per_unit = 1 / shared.unit if penalty_scale is None else penalty_scale / shared.unit
-    # An infinite strength is for what is held at 0, and not what a caller may give; a scale may be infinite.
-    l1 = jnp.where(l1 == 0, 0, jnp.where(jnp.isinf(l1), jnp.nan, l1) * per_unit)
+    # A scale may be infinite. Far under what overflows a strength holds everything at 0; that of inf itself is not a caller's.
+    l1 = jnp.where(l1 == 0, 0, jnp.minimum(l1 * per_unit, jnp.sqrt(jnp.finfo(l1.dtype).max)))
+    l1 = jnp.where(jnp.isinf(jnp.asarray(problem.l1)), jnp.nan, l1)
     if penalty_scale is not None:
         l1 = jnp.where(penalty_scale == 0, jnp.inf, l1)  # an infinite strength holds a coefficient at 0
     return Problem(
