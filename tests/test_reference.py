@@ -366,7 +366,7 @@ def _assert_path_point(point: dict[str, Any], names: list[str], coef: np.ndarray
     elif "coefficients" in point:  # the others are 0, exactly
         assert {names[j] for j in np.flatnonzero(coef)} == set(point["coefficients"])
         certified = np.array([point["coefficients"].get(name, 0.0) for name in names])
-        # Of very many columns a support that outgrows the working set is solved to tol and no further.
+        # Of very many columns a support that outgrows the working set is solved to a hundredth of tol and no further.
         close(coef, certified, atol=100 * TOL * np.abs(certified).max() if len(X) < len(names) else 0)
     else:
         close(coef[:10], np.array([point["beta_first10"][name] for name in names[:10]]))

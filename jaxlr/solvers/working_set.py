@@ -131,7 +131,7 @@ def solve(
         num_steps, num_rounds = state.num_steps + found.num_steps, state.num_rounds + 1
         over = num_rounds >= jnp.minimum(max_steps, _MOST_ROUNDS)
         stuck = (kkt <= tol) & (kkt > state.kkt / 2)
-        enough = jnp.where(overflows, tol, polish * tol)  # block coordinate descent takes its time
+        enough = jnp.where(overflows, jnp.maximum(polish, 1e-2), polish) * tol  # block coordinate descent takes its time
         again = (found.status == Status.CONVERGED) & ~((kkt <= enough) | stuck)
         late = jnp.where(kkt <= tol, Status.CONVERGED, Status.MAX_STEPS)
         status = jnp.where(again, jnp.where(over, late, _RUNNING), found.status)
