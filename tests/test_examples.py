@@ -77,7 +77,7 @@ def test_all_code_of_the_readme_is_run():
     assert len(CODE) == len(PRINTS)
 
 
-@pytest.mark.parametrize("name", quick(PRINTS, "fit", "lasso"))
+@pytest.mark.parametrize("name", quick(PRINTS, "fit"))
 def test_the_code_of_the_readme_runs(name):
     assert PRINTS[name] in run("-c", CODE[list(PRINTS).index(name)])
 
