@@ -71,7 +71,7 @@ def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
     if solver != "proximal" and not smooth:
         raise ValueError(f'expected l1 = 0, known outside jit, for solver "{solver}"; use "proximal" or "auto" with l1')
     max_steps = _DEFAULT_MAX_STEPS if given["max_steps"] is None else int(given["max_steps"])
-    room = usual_room(m, n + fit_intercept) if solver == "proximal" else 0
+    room = usual_room(m, n + fit_intercept, not is_zero(given["l2"])) if solver == "proximal" else 0
     settings = Settings(fit_intercept, standardize, max_steps, solver, coercive and not standardize, large, room)
 
     lengths = {name: value.shape[value.ndim - CORE_RANK[name] :] for name, value in fields.items()}

@@ -23,9 +23,10 @@ def path():
 
 
 def test_there_is_room_for_fewer_columns_than_there_are():
-    assert usual_room(M, N + 1) == 64
-    assert usual_room(M, 128) == 128
-    assert usual_room(10**6, 2000) == 256
+    assert usual_room(M, N + 1, True) == 64
+    assert usual_room(M, N + 1, False) == 48
+    assert usual_room(M, 128, True) == 128
+    assert usual_room(10**6, 2000, True) == 256
 
 
 def test_every_column_meets_its_conditions(path):
