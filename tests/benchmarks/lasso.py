@@ -50,7 +50,7 @@ def run_jaxlr(X: np.ndarray, y: np.ndarray, training: np.ndarray, tol: float) ->
 
 def run_celer(X: np.ndarray, y: np.ndarray, training: np.ndarray, tol: float) -> Callable:
     """A path for each fold; its strength is on the scale of the sum."""
-    from celer import celer_path
+    from celer import celer_path  # pyright: ignore[reportMissingImports]
 
     folds = [(np.asfortranarray(X[s > 0]), 2 * y[s > 0] - 1) for s in training]
 
