@@ -35,12 +35,11 @@ def main(out: Path) -> None:
     print(f"of {two_way.fits.status[0].size} pairs: l1 = {grid['l1'][i, 0]:.1e}, l2 = {grid['l2'][j]:.1e}, log loss {best:.4f}")
     jaxlr.raise_on_failure(two_way.fits)
 
-    _, ((left, right), (below, corner)) = plt.subplots(2, 2, figsize=(11, 7.5), layout="constrained")
+    _, (left, middle, right) = plt.subplots(1, 3, figsize=(16, 4.4), layout="constrained", width_ratios=(1.2, 1, 1))
     name = "l1 (per standard deviation)"
     jaxlr.plots.coefficient_path(l1, coef * X.std(0), names=names, chosen=chosen, strength_name=name, ax=left)
     left.set(ylabel="coefficient (log-odds per standard deviation)", yscale="symlog")
-    jaxlr.plots.cv_curve(cv, l1, strength_name=name, ax=right)
-    jaxlr.plots.support_size(l1, coef, chosen=chosen, strength_name=name, ax=below)
+    jaxlr.plots.cv_curve(cv, l1, strength_name=name, ax=middle)
     jaxlr.plots.heat_map(
         np.log10(two_way.mean["log_loss"]),
         grid["l1"][:, 0],
@@ -49,7 +48,7 @@ def main(out: Path) -> None:
         column_name="l2",
         value_name="log10 of the held-out log loss",
         chosen=two_way.best,
-        ax=corner,
+        ax=right,
     )
     out.mkdir(parents=True, exist_ok=True)
     plt.savefig(out / "08_lasso.png", dpi=110)

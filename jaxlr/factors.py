@@ -10,7 +10,8 @@ work so eagerly that they take a core away from everything else.
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float
 
 
 def cholesky(H: Float[Array, "k k"]) -> Float[Array, "k k"]:
@@ -77,3 +78,24 @@ def inverse(L: Float[Array, "k k"]) -> Float[Array, "k k"]:
 
 def _share_a_pool() -> bool:
     return jax.default_backend() == "cpu" and jax.local_device_count() > 1
+
+
+def in_own_units(
+    H: Float[Array, "k k"], more: Float[Array, " k"], free: Bool[Array, " k"], jitter: Float[Array, ""]
+) -> tuple[Float[Array, "k k"], Float[Array, " k"]]:
+    """A Hessian in units where its diagonal is 1, to be factored.
+
+    Args:
+        H: of the loss.
+        more: what penalties and damping add to its diagonal.
+        free: whether a parameter may move; the rows and columns of the others become those of the identity.
+        jitter: added to the diagonal of 1, so that dependent columns leave it definite.
+
+    Returns:
+        The matrix, and the units s (k,), 0 where a parameter may not move: H + diag(more) is about that divided by s s'.
+    """
+    diagonal = np.arange(len(more))
+    # The floor keeps saturated rows (no curvature left in this dtype) from dividing by 0.
+    s = jax.lax.rsqrt(H[diagonal, diagonal] + more + jnp.sqrt(jnp.finfo(H.dtype).tiny))
+    s = jnp.where(free, s, 0)
+    return jnp.where(np.eye(len(more), dtype=bool), 1 + jitter, H * s[:, None] * s[None, :]), s

@@ -3,6 +3,8 @@
 Numbers are multiples of 1/64 of at most 4 in size and strengths powers of 2, so that float32 holds them too.
 """
 
+import functools
+
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -13,20 +15,23 @@ SHAPES = [(5, 1), (8, 3)]
 LARGEST = 4
 
 
+@functools.cache
 def numbers(low: float = -LARGEST, high: float = LARGEST) -> st.SearchStrategy[float]:
     """Multiples of 1/64 between low and high."""
     return st.integers(round(64 * low), round(64 * high)).map(lambda k: k / 64)
 
 
-def vectors(length: int, low: float = -LARGEST, high: float = LARGEST) -> st.SearchStrategy[np.ndarray]:
-    """Vectors of such numbers."""
-    return hnp.arrays(np.float64, (length,), elements=numbers(low, high))
+@functools.cache
+def arrays(shape: tuple[int, ...], low: float = -LARGEST, high: float = LARGEST) -> st.SearchStrategy[np.ndarray]:
+    """Arrays of such numbers."""
+    return hnp.arrays(np.int64, shape, elements=st.integers(round(64 * low), round(64 * high))).map(lambda k: k / 64)
 
 
+@functools.cache
 @st.composite
 def designs(draw: st.DrawFn, m: int, n: int) -> np.ndarray:
     """X (m, n), at times with a constant, a zero or a repeated last column."""
-    X = draw(hnp.arrays(np.float64, (m, n), elements=numbers()))
+    X = draw(arrays((m, n)))
     kind = draw(st.sampled_from(["free", "free", "constant", "zero", "repeated"]))
     if kind == "constant":
         X[:, -1] = draw(numbers(0.25, LARGEST))
@@ -37,6 +42,7 @@ def designs(draw: st.DrawFn, m: int, n: int) -> np.ndarray:
     return X
 
 
+@functools.cache
 def labels(m: int, *, soft: bool | None = None) -> st.SearchStrategy[np.ndarray]:
     """Labels (m,) as floats with both classes: hard, soft, or either (None)."""
     hard = hnp.arrays(np.float64, (m,), elements=st.sampled_from([0.0, 1.0]))
@@ -72,10 +78,10 @@ def problems(
     X, y = draw(designs(m, n)), draw(labels(m, soft=soft))
     optional = {}
     if draw(st.booleans()) if full is None else full:
-        s = draw(vectors(m, 0, LARGEST))
+        s = draw(arrays((m,), 0, LARGEST))
         s[[np.argmax(y), np.argmin(y)]] += 0.5
-        factor = draw(vectors(n, 0.25 if penalized else 0, 2))
-        optional = {"sample_weight": s, "offset": draw(vectors(m)), "penalty_factor": factor}
+        factor = draw(arrays((n,), 0.25 if penalized else 0, 2))
+        optional = {"sample_weight": s, "offset": draw(arrays((m,))), "penalty_factor": factor}
     return Problem(
         X,
         y,
@@ -89,7 +95,7 @@ def problems(
 @st.composite
 def params_for(draw: st.DrawFn, problem: Problem) -> Params:
     """Parameters of the problem's width, zeros among the coefficients."""
-    coef = draw(vectors(problem.X.shape[1])) * draw(st.sampled_from([1.0, 1.0, 0.0]))
+    coef = draw(arrays((problem.X.shape[1],))) * draw(st.sampled_from([1.0, 1.0, 0.0]))
     return Params(coef, np.float64(draw(numbers())))
 
 

@@ -66,7 +66,7 @@ BATCHES = {
 }  # fmt: skip
 
 
-_QUICK = ("targets", "one model", "a batch of one")
+_QUICK = ("targets", "a batch of one")
 
 
 @pytest.mark.parametrize("name", quick(BATCHES, *_QUICK))
@@ -170,6 +170,7 @@ except KeyboardInterrupt as error:
 """
 
 
+@pytest.mark.slow
 def test_an_interrupt_from_outside_loses_nothing_that_was_finished():
     process = subprocess.Popen([sys.executable, "-c", LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     seen = ""

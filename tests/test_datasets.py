@@ -74,6 +74,7 @@ def test_logistic_data_return_their_params():
     np.testing.assert_allclose(got.intercept, params.intercept, atol=0.04)
 
 
+@pytest.mark.slow
 def test_separable_data_are_separated_by_the_margin():
     X, y = jax.vmap(lambda key: jaxlr.datasets.separable(key, 30, 4, margin=0.7))(jax.random.split(jax.random.key(0), 5))
     assert set(np.asarray(jaxlr.fit(X, y).status).tolist()) == {int(Status.SEPARATED)}

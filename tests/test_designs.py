@@ -46,10 +46,12 @@ def test_certificates_are_those_of_all_columns():
     assert 0 <= float(fit.gap) <= 1e-10
 
 
+@pytest.mark.slow
 def test_without_a_penalty_they_are_separated():
     assert np.asarray(jaxlr.fit(X, Y).status).tolist() == [Status.SEPARATED] * 3
 
 
+@pytest.mark.slow
 def test_float32_many_designs_and_jit():
     fit = jax.jit(jaxlr.fit)(np.stack([X, 2 * X]).astype(np.float32), Y[:2], l2=0.1)
     assert fit.kkt.dtype == np.float32

@@ -17,8 +17,8 @@ from tests.helpers import x64  # noqa: F401
 from tests.test_chunks import TARGETS, X, Y, models
 
 TOL = 1e-10
-QUICK = ("13 targets, 8 devices", "one model by rows")
-SLOW = ("bootstrap", "in chunks of 8", "folds and a path", "conjugate gradients", "columns")
+QUICK = ("13 targets, 8 devices",)
+SLOW = ("one model by rows", "bootstrap", "in chunks of 8", "folds and a path", "conjugate gradients", "columns")
 CALLS = [*QUICK, *(pytest.param(call, marks=pytest.mark.slow) for call in SLOW)]
 
 
@@ -104,6 +104,7 @@ def test_two_processes_give_the_models_of_one_to_each(in_two_processes, call):
         assert_agree(report[call])
 
 
+@pytest.mark.slow
 def test_a_mesh_of_one_device_is_one_device():
     mesh = jax.make_mesh((1,), ("models",))
     got, expected = (jaxlr.fit(X, TARGETS, l2=0.1, mesh=mesh) for mesh in (mesh, None))

@@ -45,16 +45,16 @@ def test_a_batch_equals_the_loop_over_its_models():
 @pytest.mark.parametrize(
     ("fields", "shape"),
     [
-        ({}, ()),
-        ({"l2": L2}, (4,)),
-        ({"l2": L2[:, None], "sample_weight": FOLDS}, (4, 3)),
-        ({"y": np.stack([Y, 1 - Y])}, (2,)),
         ({"y": np.stack([Y, 1 - Y])[:, None], "l2": L2}, (2, 4)),
         ({"X": np.stack([X, 2 * X, X + 1]), "offset": np.zeros((3, M))}, (3,)),
-        ({"X": np.stack([X, 2 * X])[:, None], "l2": L2}, (2, 4)),
         ({"penalty_factor": np.eye(N), "l2": 0.1}, (3,)),
-        ({"l2": np.full((1, 1), 0.1)}, (1, 1)),
         ({"l2": np.full((2, 1, 2), 0.1), "sample_weight": FOLDS[:, None]}, (2, 3, 2)),
+        pytest.param({}, (), marks=pytest.mark.slow),
+        pytest.param({"l2": L2}, (4,), marks=pytest.mark.slow),
+        pytest.param({"l2": L2[:, None], "sample_weight": FOLDS}, (4, 3), marks=pytest.mark.slow),
+        pytest.param({"y": np.stack([Y, 1 - Y])}, (2,), marks=pytest.mark.slow),
+        pytest.param({"X": np.stack([X, 2 * X])[:, None], "l2": L2}, (2, 4), marks=pytest.mark.slow),
+        pytest.param({"l2": np.full((1, 1), 0.1)}, (1, 1), marks=pytest.mark.slow),
     ],
     ids=lambda value: "-".join(value) or "single" if isinstance(value, dict) else None,
 )
@@ -69,8 +69,12 @@ def test_the_batch_axes_of_all_fields_broadcast(fields, shape):
 def test_jit_vmap_and_broadcasting_agree():
     broadcast = fit(X, Y, l2=L2)
     assert_same_models(jax.jit(fit)(X, Y, l2=L2), broadcast)
-    assert_same_models(jax.vmap(lambda l2: fit(X, Y, l2=l2))(L2), broadcast)
     assert_same_models(jax.jit(jax.vmap(lambda l2: fit(X, Y, l2=l2)))(L2), broadcast)
+
+
+@pytest.mark.slow
+def test_vmap_without_jit_is_the_same_too():
+    assert_same_models(jax.vmap(lambda l2: fit(X, Y, l2=l2))(L2), fit(X, Y, l2=L2))
     weighted = jax.vmap(lambda s: fit(X, Y, sample_weight=s, l2=0.1))(FOLDS)
     assert_same_models(weighted, fit(X, Y, sample_weight=FOLDS, l2=0.1))
 
@@ -415,6 +419,7 @@ def run_in_float32(code):
     return subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_without_x64_float64_data_warn_once_and_name_the_line():
     code = "import numpy as np, jaxlr; X = np.arange(8.0)[:, None]; y = np.arange(8) % 2\n"
     code += "for _ in range(2): print(jaxlr.fit(X, y, l2=0.1).kkt.dtype)"
@@ -429,6 +434,7 @@ def test_importing_jaxlr_changes_nothing_and_imports_nothing_optional():
     assert run_in_float32(code).stdout.split() == ["True", "False"]
 
 
+@pytest.mark.slow
 def test_the_residual_of_a_lane_far_from_the_shared_center_is_its_own():
     rng, group = np.random.default_rng(1), np.arange(200) % 2
     spread = 0.01 * rng.normal(size=200)

@@ -44,6 +44,7 @@ def test_weights_multiply_the_counts_and_offsets_stay():
     np.testing.assert_allclose(models(got), models(expected), rtol=0, atol=2e-9)
 
 
+@pytest.mark.slow
 def test_the_chunk_changes_nothing_and_more_resamples_begin_with_the_same():
     whole = fit_bootstrap(KEY, X, Y, 10, l2=0.1)
     np.testing.assert_allclose(models(fit_bootstrap(KEY, X, Y, 10, l2=0.1, batch_size=3)), models(whole), atol=1e3 * EPS)

@@ -54,6 +54,7 @@ def test_chunks_change_nothing():
     assert_same(fit_columns(G, Y, covariates=C, batch_size=3), whole)
 
 
+@pytest.mark.slow
 def test_certificates_are_those_of_the_whole_design():
     fit = fit_columns(G, Y, covariates=C, l2=0.1)
     for j in (0, K - 1):

@@ -42,6 +42,7 @@ def test_it_is_the_fit_of_all_rows(name):
     np.testing.assert_allclose(got.value, expected.value, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_certificate_is_that_of_the_data():
     fit = jaxlr.fit(X, Y, l2=1e-3, tol=1e-6)
     problem = jaxlr.Problem(X, Y, l2=1e-3)

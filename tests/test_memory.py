@@ -88,7 +88,7 @@ print(json.dumps([bound, peak() - before]))
 @pytest.mark.parametrize(
     ("m", "n", "k", "more"),
     [
-        (200, 10, 20_000, "{}"),
+        pytest.param(200, 10, 20_000, "{}", marks=pytest.mark.slow),
         pytest.param(200, 10, 20_000, "dict(batch_size=20_000)", marks=pytest.mark.slow),
         pytest.param(4000, 300, 100, "{}", marks=pytest.mark.slow),
         pytest.param(100_000, 40, 1, "dict(y=Y[0], l2=np.logspace(0, -3, 50))", marks=pytest.mark.slow),

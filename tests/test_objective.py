@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jaxlr import Params, Problem, gradient, hessian, hvp, logistic_loss, loss
 from tests.helpers import assert_is_gradient, assert_tree_close, count_traces, tolerance, x64  # noqa: F401
-from tests.strategies import params_for, problems, problems_with_params, vectors
+from tests.strategies import arrays, params_for, problems, problems_with_params
 
 FUNCTIONS = [loss, gradient, hessian]
 # Drawn numbers are at most 4: logits are at most 3 * 16 + 8 = 56 and rounded by that many eps, and a column multiplies
@@ -347,7 +347,7 @@ def test_a_soft_label_is_two_hard_rows_with_its_weights(case):
 @given(problems_with_params(full=True, fit_intercept=True), st.data())
 def test_shifting_a_column_is_a_change_of_intercept(case, data):
     problem, params = case
-    shift = data.draw(vectors(problem.X.shape[1]))
+    shift = data.draw(arrays((problem.X.shape[1],)))
     shifted = params._replace(intercept=params.intercept - np.dot(shift, params.coef))
     assert_close(_loss(shifted, replace(problem, X=problem.X + shift)), _loss(params, problem))
 

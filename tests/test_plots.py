@@ -50,7 +50,6 @@ def drawings(fits, cv):
         ),
         "cv_curve": lambda ax: plots.cv_curve(cv, L2, ax=ax),
         "coefficient_path": lambda ax: plots.coefficient_path(L2, fits.params.coef, names="abc", chosen={"best": 2}, ax=ax),
-        "support_size": lambda ax: plots.support_size(L2, fits.params.coef, chosen={"best": 2}, ax=ax),
         "roc": lambda ax: plots.roc(Y, z, label="model", ax=ax),
         "precision_recall": lambda ax: plots.precision_recall(Y, z, label="model", ax=ax),
         "calibration": lambda ax: plots.calibration(Y, proba, num_bins=5, ax=ax),
@@ -128,6 +127,16 @@ def test_paths_are_drawn_in_the_order_of_their_strengths(fits, cv):
     assert np.all(np.diff(ax.lines[0].get_xdata()) > 0)
     (drawn,) = [line for line in plots.cv_curve(cv, L2).lines if line.get_label() == "mean over folds"]
     np.testing.assert_array_equal(drawn.get_xydata(), np.stack([L2, cv.mean["log_loss"]], axis=1)[::-1])
+
+
+def test_a_path_with_zeros_counts_what_is_not_0():
+    coef = np.array([[2.0, -1.0], [0.5, 0.0], [0.0, 0.0]])
+    ax = plots.coefficient_path(np.array([0.1, 1.0, 10.0]), coef)
+    ax.figure.canvas.draw()
+    (counts,) = ax.child_axes
+    assert counts.get_xticks().tolist() == [0.1, 1.0, 10.0]
+    assert [label.get_text() for label in counts.get_xticklabels()] == ["2", "1", "0"]
+    assert not plots.coefficient_path(np.array([0.1, 1.0]), coef[:2] + 2).child_axes
 
 
 def test_a_missing_cell_is_crossed():

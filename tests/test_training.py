@@ -41,7 +41,7 @@ def by_hand(orders, batch_size, rate, l2=0.0, sample_weight=None, fit_intercept=
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("weight", [None, S], ids=["plain", "weighted"])
-@pytest.mark.parametrize("batch_size", [None, 1, 10, 53, 1000])  # 10 leaves a last batch of 3
+@pytest.mark.parametrize("batch_size", quick([None, 1, 10, 53, 1000], None, 10))  # 10 leaves a last batch of 3
 def test_plain_gradient_descent_is_that_of_numpy(batch_size, weight, fit_intercept):
     orders = [np.arange(M)] * 7
     options = {"l2": 0.1, "sample_weight": weight, "fit_intercept": fit_intercept}
@@ -77,7 +77,7 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", quick(OPTIMIZERS, "momentum", "adam", "lbfgs"))
+@pytest.mark.parametrize("name", quick(OPTIMIZERS, "adam"))
 def test_any_optimizer_trains_and_resumes_to_the_last_bit(name):
     split = (1, 4, 8)[list(OPTIMIZERS).index(name) % 3]
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # optax is not written for strict modes
@@ -91,7 +91,7 @@ def test_any_optimizer_trains_and_resumes_to_the_last_bit(name):
     assert int(rest.state.num_epochs) == 9
 
 
-@pytest.mark.parametrize("split", [1, 3, 5])
+@pytest.mark.parametrize("split", quick([1, 3, 5], 3))
 def test_a_run_that_has_diverged_stays_diverged_also_when_resumed(split):
     def recovering(gradient, count, params=None):  # the step does not depend on where it is: it would come back
         return jax.tree.map(lambda g: jnp.where(count == 2, 1e308, -0.1 * g), gradient), count + 1

@@ -3,7 +3,6 @@
 from jaxlr.plots.models import coefficient_path as coefficient_path
 from jaxlr.plots.models import decision_boundary as decision_boundary
 from jaxlr.plots.models import sigmoid_curve as sigmoid_curve
-from jaxlr.plots.models import support_size as support_size
 from jaxlr.plots.predictions import calibration as calibration
 from jaxlr.plots.predictions import precision_recall as precision_recall
 from jaxlr.plots.predictions import roc as roc

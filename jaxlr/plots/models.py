@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from jaxlr.checks import Data
 from jaxlr.model import Params, logits
@@ -15,6 +14,7 @@ from jaxlr.plots.style import CLASS_COLOURS, CLASS_MARKERS, CYCLE, GREY, axes, c
 _CONTOURS = (0.1, 0.25, 0.5, 0.75, 0.9)
 _CHOSEN = ("--", ":", "-.", "-")
 _NAMED = 10  # coefficients that get their name at the end of the line
+_COUNTS = 6  # on the upper axis
 
 
 def sigmoid_curve(*, limit: float = 8.0, ax: Axes | None = None) -> Axes:
@@ -119,6 +119,8 @@ def coefficient_path(
 ) -> Axes:
     """Coefficients over the strength of a penalty; the largest ones at the weakest penalty are named.
 
+    Where some are exactly 0, the upper axis counts those that are not.
+
     Args:
         strengths: (g,), > 0, in any order; drawn on a log axis.
         coef: (g, n), the coefficients at each.
@@ -137,7 +139,15 @@ def coefficient_path(
         >>> coefficient_path(np.array([0.1, 1.0]), np.array([[2.0, -1.0], [0.5, -0.2]])).get_xscale()
         'log'
     """
-    strengths, coef, chosen_strengths = _path(strengths, coef, chosen)
+    strengths, coef = np.asarray(strengths), np.asarray(coef)
+    if strengths.ndim != 1 or coef.shape[:1] != strengths.shape or coef.ndim != 2:
+        raise ValueError(f"expected strengths (g,) and coef (g, n), got {strengths.shape} and {coef.shape}")
+    check_logarithmic("strengths", strengths)
+    chosen_strengths = {label: float(strengths[index]) for label, index in (chosen or {}).items()}
+    if len(chosen_strengths) > len(_CHOSEN):
+        raise ValueError(f"expected at most {len(_CHOSEN)} chosen strengths, one a line style, got {len(chosen_strengths)}")
+    order = np.argsort(strengths, kind="stable")
+    strengths, coef = strengths[order], coef[order]
     ax = axes(ax)
     names = [f"x{column}" for column in range(coef.shape[1])] if names is None else names
     largest = np.argsort(-np.abs(coef[0]))[:_NAMED]
@@ -147,65 +157,18 @@ def coefficient_path(
             place = int(np.flatnonzero(largest == column)[0])
             style = {"color": CYCLE[place % len(CYCLE)], "ls": ("-", "--")[place // len(CYCLE)], "label": names[column]}
         ax.plot(strengths, coef[:, column], **style, **lone_points(coef[:, column]))
-    _draw_chosen(ax, chosen_strengths)
+    for (label, strength), ls in zip(chosen_strengths.items(), _CHOSEN, strict=False):
+        ax.axvline(strength, color="black", lw=1, ls=ls, label=label)
     ax.axhline(0, color="black", lw=0.6)
     ax.set(xscale="log", xlabel=strength_name, ylabel="coefficient (log-odds per unit of the column)")
+    if np.any(coef == 0):
+        at = np.unique(np.linspace(0, len(strengths) - 1, _COUNTS).round().astype(int))
+        counts = ax.secondary_xaxis("top")
+        counts.set_xticks(strengths[at], labels=[str(count) for count in np.count_nonzero(coef[at], axis=1)])
+        counts.set_xticks([], minor=True)
+        counts.set_xlabel("coefficients that are not 0")
     ax.legend(frameon=False, fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
     return finish(ax)
-
-
-def support_size(
-    strengths: Data,
-    coef: Data,
-    *,
-    chosen: dict[str, int] | None = None,
-    strength_name: str = "l1 (scale of the mean loss)",
-    ax: Axes | None = None,
-) -> Axes:
-    """How many coefficients are not 0, over the strength of a penalty.
-
-    Args:
-        strengths: (g,), > 0, in any order; drawn on a log axis.
-        coef: (g, n), the coefficients at each, their zeros exact.
-        chosen: by label, an index into strengths, marked by a vertical line; at most four.
-        strength_name: of the horizontal axis.
-        ax: where to draw; None makes a figure.
-
-    Returns:
-        Axes.
-
-    Raises:
-        ValueError: shapes do not fit, a strength is not > 0, or more than four are chosen.
-
-    Example:
-        >>> support_size(np.array([0.1, 1.0]), np.array([[2.0, -1.0], [0.5, 0.0]])).lines[0].get_ydata().tolist()
-        [2, 1]
-    """
-    strengths, coef, chosen_strengths = _path(strengths, coef, chosen)
-    ax = axes(ax)
-    ax.plot(strengths, np.count_nonzero(coef, axis=1), color=CYCLE[0], drawstyle="steps-mid")
-    _draw_chosen(ax, chosen_strengths)
-    ax.set(xscale="log", xlabel=strength_name, ylabel=f"coefficients that are not 0, of {coef.shape[1]}")
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    return finish(ax, legend=bool(chosen_strengths))
-
-
-def _path(strengths: Data, coef: Data, chosen: dict[str, int] | None) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-    """Strengths in order, their coefficients, and the chosen strengths by label."""
-    strengths, coef = np.asarray(strengths), np.asarray(coef)
-    if strengths.ndim != 1 or coef.shape[:1] != strengths.shape or coef.ndim != 2:
-        raise ValueError(f"expected strengths (g,) and coef (g, n), got {strengths.shape} and {coef.shape}")
-    check_logarithmic("strengths", strengths)
-    chosen_strengths = {label: float(strengths[index]) for label, index in (chosen or {}).items()}
-    if len(chosen_strengths) > len(_CHOSEN):
-        raise ValueError(f"expected at most {len(_CHOSEN)} chosen strengths, one a line style, got {len(chosen_strengths)}")
-    order = np.argsort(strengths, kind="stable")
-    return strengths[order], coef[order], chosen_strengths
-
-
-def _draw_chosen(ax: Axes, chosen: dict[str, float]) -> None:
-    for (label, strength), ls in zip(chosen.items(), _CHOSEN, strict=False):
-        ax.axvline(strength, color="black", lw=1, ls=ls, label=label)
 
 
 def _check_model(params: Params, X: np.ndarray, y: np.ndarray, features: tuple[int, int]) -> None:

@@ -22,11 +22,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
-from jaxlr.factors import cholesky
+from jaxlr.factors import cholesky, in_own_units
 from jaxlr.factors import solve as solve_lower
 from jaxlr.matrices import Standardized, first_columns, times, times_transposed
 from jaxlr.model import Params
@@ -215,11 +214,8 @@ def _solve(shared: Shared, hessian: _Hessian, b: Float[Array, " k"]) -> Float[Ar
         squares = times_transposed(shared.A**2, hessian.d) + hessian.strength
         return _conjugate_gradients(hessian, b, lambda r: jnp.where(hessian.free, r / squares, r))
     if shared.inverse is None:
-        H = hessian_of(shared, hessian.d)
-        here, eps = np.arange(len(b)), jnp.finfo(b.dtype).eps
-        s = jax.lax.rsqrt(H[here, here] + hessian.strength + jnp.sqrt(jnp.finfo(b.dtype).tiny))
-        s = jnp.where(hessian.free, s, 0)
-        H = jnp.where(np.eye(len(b), dtype=bool), 1 + eps**0.75, H * s[:, None] * s[None, :])
+        jitter = jnp.asarray(jnp.finfo(b.dtype).eps ** 0.75)
+        H, s = in_own_units(hessian_of(shared, hessian.d), hessian.strength, hessian.free, jitter)
         L = cholesky(H)
 
         def factored(r: Array) -> Array:

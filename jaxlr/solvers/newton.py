@@ -3,12 +3,10 @@
 H = A' diag(w c) A + diag(l2)        H d = -g        lambda^2 = -g . d
 """
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.factors import cholesky
+from jaxlr.factors import cholesky, in_own_units
 from jaxlr.factors import solve as solve_lower
 from jaxlr.matrices import times
 from jaxlr.model import Params
@@ -37,17 +35,13 @@ def solve(
         Solution.
     """
     A = shared.A
-    diagonal = np.arange(A.shape[1])
 
     def direction(system: System, x: Array, g: Array, z: Array, kkt: Array, jitter: Array, running: Array) -> Direction:
         del x, running
-        H = hessian_of(shared, system.w * curvature(z))
         damping = DAMPING * jnp.minimum(kkt, 1) ** 2 * system.squares
-        # In units where the diagonal is 1. The floor keeps saturated rows (no curvature left in this dtype) from dividing
-        # by 0; the jitter makes collinear columns definite and stays far below eps^0.6, where separation is judged.
-        s = jax.lax.rsqrt(H[diagonal, diagonal] + system.l2 + damping + jnp.sqrt(jnp.finfo(A.dtype).tiny))
-        s = jnp.where(system.free, s, 0)
-        H = jnp.where(np.eye(A.shape[1], dtype=bool), 1 + jitter, H * s[:, None] * s[None, :])
+        # The jitter makes collinear columns definite and stays far below eps^0.6, where separation is judged.
+        H = hessian_of(shared, system.w * curvature(z))
+        H, s = in_own_units(H, system.l2 + damping, system.free, jitter)
         L = cholesky(H)
         # In one call: two that do not wait for each other could wait for the same threads, for ever (see jaxlr.factors).
         sides = [-s * g] if system.margins is None else [-s * g, s * system.margins]

@@ -11,11 +11,11 @@ of the quadratic, J falls wherever t h(R t) <= 1/2 - q / (d' H d): the rules of 
 -q >= 0.218 d' H d, of which the minimum has 1/2.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxlr.factors import in_own_units
 from jaxlr.matrices import times
 from jaxlr.model import Params
 from jaxlr.numerics import curvature
@@ -46,18 +46,14 @@ def solve(
         Solution, its zeros exact.
     """
     A, k = shared.A, shared.A.shape[1]
-    diagonal = np.arange(k)
     scale = jnp.pad(shared.units[1], (0, k - len(shared.unit)), constant_values=1)
 
     def direction(system: System, x: Array, g: Array, z: Array, kkt: Array, jitter: Array, running: Array) -> Direction:
         del running
         l1, free, wc = system.l1, system.free, system.w * curvature(z)
-        H = hessian_of(shared, wc)
-        # Units, floor, damping and jitter as for `newton`.
-        damping = DAMPING * jnp.minimum(kkt, 1) ** 2 * system.squares
-        s = jax.lax.rsqrt(H[diagonal, diagonal] + system.l2 + damping + jnp.sqrt(jnp.finfo(A.dtype).tiny))
-        H = jnp.where(free[:, None] & free[None, :], H * s[:, None] * s[None, :], 0)
-        H = jnp.where(np.eye(k, dtype=bool), 1 + jitter, H)
+        damping = DAMPING * jnp.minimum(kkt, 1) ** 2 * system.squares  # as for `newton`
+        H, s = in_own_units(hessian_of(shared, wc), system.l2 + damping, free, jitter)
+        s = jnp.where(free, s, 1)
         start, slope, penalty, units = x / s, s * g, s * l1, s * scale
         enough = jnp.maximum(jnp.minimum(kkt, 1e-2) * kkt, _POLISH / 4 * tol)
         v = quadratic.minimize(H, slope - jnp.dot(H, start, precision="highest"), start, penalty, units, enough)

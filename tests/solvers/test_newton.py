@@ -16,7 +16,7 @@ from jaxlr import Params, Problem, Status
 from jaxlr.certificates import standard_units
 from jaxlr.solvers import newton
 from jaxlr.solvers.shared import from_working, share, to_working
-from tests.helpers import tolerance, x64  # noqa: F401
+from tests.helpers import quick, tolerance, x64  # noqa: F401
 
 TOL = {np.float64: 1e-10, np.float32: 1e-5}  # of fit
 EPS = float(np.finfo(np.float64).eps)
@@ -239,7 +239,10 @@ def _with_verdicts(fit_intercept: bool) -> tuple[np.ndarray, np.ndarray, np.ndar
     return X, y, np.array([_separates(rows, labels, fit_intercept) for rows, labels in zip(X, y, strict=True)])
 
 
-@pytest.mark.parametrize(("dtype", "fit_intercept"), [(np.float64, True), (np.float64, False), (np.float32, True)])
+@pytest.mark.parametrize(
+    ("dtype", "fit_intercept"),
+    [(np.float64, True), (np.float32, True), pytest.param(np.float64, False, marks=pytest.mark.slow)],
+)
 def test_separated_is_the_verdict_exactly_where_linear_programming_finds_a_direction(dtype, fit_intercept):
     X, y, separable = _with_verdicts(fit_intercept)
     assert 0.1 < separable.mean() < 0.9
@@ -261,7 +264,7 @@ def test_no_start_changes_the_verdict(size):
         assert np.all(status[~separable] == Status.CONVERGED)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", quick([np.float64, np.float32], np.float64))
 def test_separated_data_never_converge_when_the_fit_goes_on_from_where_it_stopped(dtype):
     """A dummy column whose three rows have one class beside columns with estimates: its coefficient goes to infinity."""
     X, y = _noisy(np.random.default_rng(17), (64, 60, 6))

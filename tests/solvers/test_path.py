@@ -74,6 +74,7 @@ def test_a_point_that_fails_leaves_the_others_to_converge(path):
     np.testing.assert_allclose(models(failed)[:, others], models(path)[:, others], rtol=0, atol=1e4 * EPS)
 
 
+@pytest.mark.slow
 def test_the_end_of_a_path_without_a_penalty_is_told_to_be_separated():
     fit = jaxlr.fit(X, np.stack([X[:, 0] > 0, Y[0] > 0])[:, None], l2=np.append(GRID, 0))
     assert (np.asarray(fit.status)[:, :-1] == Status.CONVERGED).all()

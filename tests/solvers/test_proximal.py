@@ -126,6 +126,7 @@ def test_a_separating_column_without_a_penalty_is_told_to_be_separated():
     assert np.asarray(found.status).tolist() == [Status.SEPARATED, Status.CONVERGED]
 
 
+@pytest.mark.slow
 def test_a_failed_model_leaves_its_neighbours_alone():
     l1, s = np.array([0.1, np.nan, 0.01, np.inf]), np.ones((4, M))
     s[0, :] = Y  # one class
