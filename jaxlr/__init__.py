@@ -14,6 +14,7 @@ from jaxlr.conversions import l2_from_C as l2_from_C
 from jaxlr.fitting import fit as fit
 from jaxlr.fitting_bootstrap import fit_bootstrap as fit_bootstrap
 from jaxlr.fitting_columns import fit_columns as fit_columns
+from jaxlr.fitting_firth import fit_firth as fit_firth
 from jaxlr.model import Params as Params
 from jaxlr.model import logits as logits
 from jaxlr.model import predict as predict

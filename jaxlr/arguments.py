@@ -15,9 +15,10 @@ from jaxlr.large import is_large
 from jaxlr.memory import Needs
 from jaxlr.model import Params
 from jaxlr.running import Call
-from jaxlr.solvers.certified import SOLVERS, Settings
+from jaxlr.solvers.certified import Settings
 from jaxlr.solvers.working_set import usual_room
 
+_SOLVERS = ("newton", "newton_cg", "proximal")
 _DEFAULT_MAX_STEPS = 200
 # Numbers in the products of all pairs of columns, up to which Hessians cost no more than the products that conjugate gradients
 # take instead (python -m tests.benchmarks crossing): for models that share a design, and for one alone.
@@ -108,8 +109,8 @@ def _check_switches(given: dict[str, Any]) -> None:
     for name in ("fit_intercept", "standardize", "progress"):
         if not isinstance(given[name], (bool, np.bool_)):
             raise TypeError(f"expected {name} to be True or False, known outside jit, got {given[name]!r}")
-    if given["solver"] not in ("auto", *SOLVERS):
-        raise ValueError(f'expected solver "auto", {", ".join(map(repr, SOLVERS))}, got {given["solver"]!r}')
+    if given["solver"] not in ("auto", *_SOLVERS):
+        raise ValueError(f'expected solver "auto", {", ".join(map(repr, _SOLVERS))}, got {given["solver"]!r}')
     max_steps = given["max_steps"]
     whole = isinstance(max_steps, (int, np.integer)) and not isinstance(max_steps, bool)
     if max_steps is not None and not (whole and 1 <= max_steps < 2**31):

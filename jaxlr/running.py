@@ -130,6 +130,43 @@ def _with_more_room(
     """The same fits, but those at these indices (N, axes of the batch) with more columns in the working set."""
     columns = call.needs.n + call.settings.fit_intercept
     room = min(_MORE * call.settings.room, columns)
+    settings = call.settings._replace(room=room)
+    needs = call.needs._replace(hessian=room, gathered=room if room < columns else 0)
+    start = {"coef": np.asarray(fits.params.coef), "intercept": np.asarray(fits.params.intercept)}
+    return run_some(
+        program, {**fields, **start}, shared, call._replace(settings=settings, needs=needs), core_axes, at, fits
+    )
+
+
+def run_some(
+    program: Callable[..., Fit],
+    fields: Mapping[str, Any],
+    shared: Any,
+    call: Call,
+    core_axes: Mapping[str, str],
+    at: np.ndarray,
+    fits: Fit | None = None,
+) -> Fit:
+    """Run a program over some members of a batch, outside jit.
+
+    Args:
+        program: as in `run`.
+        fields: likewise, of the whole batch.
+        shared: likewise.
+        call: the checked call, with the whole batch.
+        core_axes: likewise.
+        at: indices of the members (N, axes of the batch).
+        fits: what the others are; None is NOT_RUN.
+
+    Returns:
+        Fit (*batch,).
+
+    Raises:
+        MemoryError, KeyboardInterrupt: as `jaxlr.fit`.
+    """
+    fits = _not_run(call) if fits is None else fits
+    if not len(at):
+        return fits
 
     def chosen(value: Any, core_rank: int) -> Any:
         lead = value.shape[: value.ndim - core_rank]
@@ -137,14 +174,10 @@ def _with_more_room(
         return value[tuple(index)]
 
     fields = {name: chosen(value, len(core_axes[name])) for name, value in fields.items()}
-    here = tuple(at.T)
-    fields |= {"coef": np.asarray(fits.params.coef)[here], "intercept": np.asarray(fits.params.intercept)[here]}
-    settings = call.settings._replace(room=room)
-    needs = call.needs._replace(hessian=room, gathered=room if room < columns else 0)
-    few = call._replace(fields=fields, batch=(len(at),), has_path=False, settings=settings, needs=needs)
+    few = call._replace(fields=fields, batch=(len(at),), has_path=False)
     interrupt = None
     try:
-        again = run(program, fields, shared, (settings,), few, core_axes)
+        again = run(program, fields, shared, (call.settings,), few, core_axes)
     except KeyboardInterrupt as error:
         again, interrupt = error.fit, error  # pyright: ignore[reportAttributeAccessIssue]
     again = jax.tree.map(np.asarray, again)

@@ -15,12 +15,12 @@ from jaxlr.matrices import first_columns
 from jaxlr.model import Params
 from jaxlr.objective import Problem, penalties, row_weights
 from jaxlr.result import Fit
-from jaxlr.solvers import newton, newton_cg, working_set
+from jaxlr.solvers import firth, newton, newton_cg, working_set
 from jaxlr.solvers.implicit import differentiable
 from jaxlr.solvers.shared import Shared, from_working, params_to_working, to_working
 from jaxlr.status import Status
 
-SOLVERS = {"newton": newton.solve, "newton_cg": newton_cg.solve, "proximal": working_set.solve}
+SOLVERS = {"newton": newton.solve, "newton_cg": newton_cg.solve, "proximal": working_set.solve, "firth": firth.solve}
 
 
 class Settings(NamedTuple):
@@ -30,7 +30,7 @@ class Settings(NamedTuple):
         fit_intercept: whether there is an intercept.
         standardize: whether penalties are measured in standard deviations of the columns.
         max_steps: limit of Newton steps.
-        solver: "newton", "newton_cg" or "proximal".
+        solver: "newton", "newton_cg", "proximal" or "firth".
         coercive: whether every column is known to have a penalty, so that nothing can be separated.
         large: whether the one model starts from the fit of some rows, and X is used as it lies in memory.
         room: columns that "proximal" solves for at once, the intercept counted; 0 for the others.
@@ -57,7 +57,7 @@ def fit_one(fields: dict[str, Any], start: Params | None, shared: Shared, tol: F
         settings: static.
 
     Returns:
-        Fit of one model, with the derivatives of the minimum in the fields and X.
+        Fit of one model, with the derivatives of the minimum in the fields and X (Firth's has none).
     """
     given = (fields, shared)
     fields, start, shared, tol = jax.lax.stop_gradient((fields, start, shared._replace(rows=None), tol))
@@ -68,7 +68,7 @@ def fit_one(fields: dict[str, Any], start: Params | None, shared: Shared, tol: F
 
     params = from_working(solution.params, shared)
     fit = certify(params, solution.status, solution.num_steps, working, shared, tol, settings)
-    return differentiable(fit, *given)
+    return fit if settings.solver == "firth" else differentiable(fit, *given)
 
 
 def certify(
@@ -95,7 +95,10 @@ def certify(
         Fit of one model; CONVERGED only where the residual of these very parameters is <= tol.
     """
     returned = params_to_working(params, shared)
-    value, kkt, gap = evidence(returned, working, shared.units)
+    if settings.solver == "firth":
+        value, kkt, gap = firth.evidence(returned, working, shared)
+    else:
+        value, kkt, gap = evidence(returned, working, shared.units)
     # Rounding blurs the intercept of the returned parameters on the working columns; the curvature of J in it is <= 1/4.
     blur = 2 * jnp.finfo(kkt.dtype).eps * (jnp.abs(params.intercept) + jnp.sum(jnp.abs(params.coef * shared.center)))
     invalid = _is_invalid(working, tol)

@@ -1,0 +1,188 @@
+"""Firth's penalized likelihood: the bias of order 1/m removed, and a finite estimate for separated data.
+
+    maximize  log-likelihood + log det(I) / 2          I = A' diag(s c) A, the Fisher information
+
+on the scale of a mean, with w = s / sum(s), M = A' diag(w c) A = I / sum(s), and leverages h,
+
+    minimize  F(x) = sum_i w_i l(z_i, y_i) - log det(I) / (2 sum(s))
+    gradient  A' (w r + h / sum(s) * (p - 1/2))        h_i = w_i c_i A_i M^-1 A_i'
+
+(Firth 1993, Biometrika 80, section 3.1; Heinze & Schemper 2002, Statistics in Medicine 21, eqs. 1 and 2.) The steps are
+those of Fisher scoring, d = -M^-1 gradient, shortened until F falls; what they leave out of the Hessian is of the order of h,
+so that each divides the error by a number of the order of m / k. A weight k means the row k times, here too.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlr.certificates import kkt_of_gradient
+from jaxlr.factors import cholesky, in_own_units
+from jaxlr.factors import solve as solve_lower
+from jaxlr.matrices import times, times_transposed
+from jaxlr.model import Params
+from jaxlr.numerics import curvature, logistic_loss, residual
+from jaxlr.objective import Problem, problem_logits, row_weights
+from jaxlr.solvers.damped import Solution
+from jaxlr.solvers.shared import Shared, hessian_of
+from jaxlr.status import Status
+
+_RUNNING = -1
+_LONGEST = 5.0  # change of a logit in one step
+_SHORTEST = 1e-6  # share of a step: what does not fall along less falls no more
+_POLISH = 1e-3  # share of tol
+
+
+class Point(NamedTuple):
+    """The penalized likelihood at some parameters.
+
+    Attributes:
+        value: F, the determinant being that of the working columns.
+        g: its gradient (k,).
+        L: factor of M in the units s (k, k); not finite where the columns depend on each other.
+        s: units in which the diagonal of M is 1 (k,).
+    """
+
+    value: Array
+    g: Array
+    L: Array
+    s: Array
+
+    def solve(self, b: Float[Array, " k"]) -> Float[Array, " k"]:
+        """M^-1 b."""
+        half = solve_lower(self.L, (self.s * b)[:, None])
+        return self.s * solve_lower(self.L, half, transposed=True)[:, 0]
+
+
+class _State(NamedTuple):
+    x: Array  # (k,) the last point whose value fell
+    value: Array
+    kkt: Array
+    d: Array  # (k,) the step from there
+    share: Array  # of it, to be tried
+    status: Array
+    num_steps: Array
+
+
+def point(x: Float[Array, " k"], z: Float[Array, " m"], problem: Problem, shared: Shared) -> Point:
+    """Value, gradient and information at the parameters x, of which the logits z are known.
+
+    Args:
+        x: parameters on the working columns, the intercept last.
+        z: their logits.
+        problem: one problem in working coordinates, without penalties.
+        shared: the prepared design of the problem.
+
+    Returns:
+        Point.
+    """
+    w, y, total = row_weights(problem), problem.y, weight_sum(problem)
+    wc = w * curvature(z)
+    k = len(x)
+    M, s = in_own_units(hessian_of(shared, wc), jnp.zeros_like(x), jnp.ones(k, bool), jnp.zeros_like(total))
+    L = cholesky(M)
+    half = solve_lower(L, jnp.diag(s))
+    inverse = jnp.dot(half.T, half, precision="highest")
+    h = wc * _squares(shared, inverse)
+    g = times_transposed(shared.A, w * residual(z, y) + h / total * residual(z, 0.5))
+    log_det = 2 * (jnp.sum(jnp.log(jnp.diagonal(L))) - jnp.sum(jnp.log(s))) + k * jnp.log(total)
+    return Point(jnp.sum(w * logistic_loss(z, y)) - log_det / (2 * total), g, L, s)
+
+
+def weight_sum(problem: Problem) -> Float[Array, ""]:
+    """How many rows there are, a weight k counting k times.
+
+    Args:
+        problem: one problem.
+
+    Returns:
+        sum(s).
+    """
+    s = jnp.ones(problem.y.shape, problem.y.dtype) if problem.sample_weight is None else problem.sample_weight
+    return jnp.sum(s)
+
+
+def _squares(shared: Shared, inverse: Float[Array, "k k"]) -> Float[Array, " m"]:
+    """A_i M^-1 A_i' of every row, of which the products of columns make one matrix product for many models."""
+    if shared.products is None:
+        return jnp.sum(jnp.dot(shared.A, inverse, precision="highest") * shared.A, axis=1)
+    i, j = np.triu_indices(inverse.shape[0])
+    return jnp.dot(shared.products, inverse[i, j] * np.where(i == j, 1, 2).astype(inverse.dtype), precision="highest")
+
+
+def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_steps: int, shared: Shared, **_: object) -> Solution:
+    """Maximize the penalized likelihood of one problem.
+
+    Args:
+        problem: one problem in working coordinates, without penalties.
+        init: start, coef (n,), intercept (), in working coordinates; None is 0.
+        tol: on the KKT residual, that of F.
+        max_steps: limit of points that are evaluated.
+        shared: the prepared design of the problem.
+
+    Returns:
+        Solution; STALLED where no estimate exists, for the columns depend on each other.
+    """
+    k, n, w = shared.A.shape[1], shared.unit.shape[0], row_weights(problem)
+
+    def at(x: Array) -> tuple[Array, Array, Array]:
+        z = problem_logits(Params(x[:n], jnp.sum(x[n:])), problem)
+        here = point(x, z, problem, shared)
+        d = -here.solve(here.g)
+        reach = jnp.max(jnp.where(w > 0, jnp.abs(times(shared.A, d)), 0))
+        kkt = kkt_of_gradient(Params(here.g[:n], jnp.sum(here.g[n:])), x[:n], jnp.zeros(n, x.dtype), shared.units)
+        return here.value, kkt, d * jnp.minimum(1, _LONGEST / reach)
+
+    def step(state: _State) -> _State:
+        x = state.x + state.share * state.d
+        value, kkt, d = at(x)
+        slack = 16 * jnp.finfo(value.dtype).eps * (1 + jnp.abs(value))
+        falls = (value <= state.value + slack) & jnp.all(jnp.isfinite(d))
+        exhausted = falls & (kkt >= 0.9 * state.kkt)
+        num_steps = state.num_steps + 1
+        done = falls & ((kkt <= _POLISH * tol) | (exhausted & (kkt <= tol)))
+        stuck = ~falls & (state.share < _SHORTEST)
+        kkt = jnp.where(falls, kkt, state.kkt)
+        late = jnp.where(kkt <= tol, Status.CONVERGED, jnp.where(stuck, Status.STALLED, Status.MAX_STEPS))
+        status = jnp.where(stuck | (num_steps >= max_steps), late, _RUNNING)
+        return _State(
+            x=jnp.where(falls, x, state.x),
+            value=jnp.where(falls, value, state.value),
+            kkt=kkt,
+            d=jnp.where(falls, d, state.d),
+            share=jnp.where(falls, 1, state.share / 4),
+            status=jnp.where(done, Status.CONVERGED, status).astype(jnp.int32),
+            num_steps=num_steps,
+        )
+
+    x = jnp.zeros(k, tol.dtype) if init is None else jnp.append(init.coef, init.intercept)[:k]
+    value, kkt, d = at(x)
+    status = jnp.where(jnp.all(jnp.isfinite(d)), _RUNNING, jnp.where(jnp.isfinite(kkt), Status.STALLED, Status.NONFINITE))
+    finite_data = jnp.all(jnp.isfinite(times_transposed(shared.A, w * problem.y)))
+    status = jnp.where(finite_data & (status == Status.NONFINITE), Status.STALLED, status)
+    begin = _State(x, value, kkt, d, jnp.ones_like(tol), status.astype(jnp.int32), jnp.int32(1))
+    end = jax.lax.while_loop(lambda state: state.status == _RUNNING, step, begin)
+    return Solution(Params(end.x[:n], jnp.sum(end.x[n:])), end.status, end.num_steps)
+
+
+def evidence(
+    params: Params, problem: Problem, shared: Shared
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+    """F on the scale of X, its KKT residual, and no bound.
+
+    Args:
+        params: coef (n,), intercept (), on the working columns.
+        problem: one problem in working coordinates.
+        shared: the prepared design.
+
+    Returns:
+        Value, KKT residual and inf.
+    """
+    n, k = shared.unit.shape[0], shared.A.shape[1]
+    x = jnp.append(params.coef, params.intercept)[:k]
+    here = point(x, problem_logits(params, problem), problem, shared)
+    kkt = kkt_of_gradient(Params(here.g[:n], jnp.sum(here.g[n:])), params.coef, jnp.zeros(n, x.dtype), shared.units)
+    return here.value - jnp.sum(jnp.log(shared.unit)) / weight_sum(problem), kkt, jnp.full_like(kkt, jnp.inf)
