@@ -8,8 +8,9 @@ on the scale of a mean, with w = s / sum(s), M = A' diag(w c) A = I / sum(s), an
     gradient  A' (w r + h / sum(s) * (p - 1/2))        h_i = w_i c_i A_i M^-1 A_i'
 
 (Firth 1993, Biometrika 80, section 3.1; Heinze & Schemper 2002, Statistics in Medicine 21, eqs. 1 and 2.) The steps are
-those of Fisher scoring, d = -M^-1 gradient, shortened until F falls; what they leave out of the Hessian is of the order of h,
-so that each divides the error by a number of the order of m / k. A weight k means the row k times, here too.
+those of Fisher scoring, -M^-1 gradient, shortened until F falls. What M leaves out of the Hessian is of the order of h, small
+where rows are many; the last few changes of the gradient make up for it (the limited-memory BFGS update of M: Nocedal &
+Wright, Numerical Optimization, 2006, algorithm 7.4). A weight k means the row k times, here too.
 """
 
 from typing import NamedTuple
@@ -34,6 +35,7 @@ _RUNNING = -1
 _LONGEST = 5.0  # change of a logit in one step
 _SHORTEST = 1e-6  # share of a step: what does not fall along less falls no more
 _POLISH = 1e-3  # share of tol
+_PAIRS = 4  # of changes that are remembered
 
 
 class Point(NamedTuple):
@@ -60,7 +62,9 @@ class Point(NamedTuple):
 class _State(NamedTuple):
     x: Array  # (k,) the last point whose value fell
     value: Array
+    g: Array  # (k,)
     kkt: Array
+    changes: Array  # (pairs, 2, k) of the parameters and of the gradient, the latest first
     d: Array  # (k,) the step from there
     share: Array  # of it, to be tried
     status: Array
@@ -128,19 +132,23 @@ def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_step
     """
     k, n, w = shared.A.shape[1], shared.unit.shape[0], row_weights(problem)
 
-    def at(x: Array) -> tuple[Array, Array, Array]:
-        z = problem_logits(Params(x[:n], jnp.sum(x[n:])), problem)
-        here = point(x, z, problem, shared)
-        d = -here.solve(here.g)
+    def at(x: Array) -> tuple[Point, Array]:
+        here = point(x, problem_logits(Params(x[:n], jnp.sum(x[n:])), problem), problem, shared)
+        return here, kkt_of_gradient(Params(here.g[:n], jnp.sum(here.g[n:])), x[:n], jnp.zeros(n, x.dtype), shared.units)
+
+    def direction(here: Point, changes: Array) -> Array:
+        d = -_two_loops(here, changes)
         reach = jnp.max(jnp.where(w > 0, jnp.abs(times(shared.A, d)), 0))
-        kkt = kkt_of_gradient(Params(here.g[:n], jnp.sum(here.g[n:])), x[:n], jnp.zeros(n, x.dtype), shared.units)
-        return here.value, kkt, d * jnp.minimum(1, _LONGEST / reach)
+        return d * jnp.minimum(1, _LONGEST / reach)
 
     def step(state: _State) -> _State:
         x = state.x + state.share * state.d
-        value, kkt, d = at(x)
-        slack = 16 * jnp.finfo(value.dtype).eps * (1 + jnp.abs(value))
-        falls = (value <= state.value + slack) & jnp.all(jnp.isfinite(d))
+        here, kkt = at(x)
+        latest = jnp.stack([x - state.x, here.g - state.g])[None]
+        changes = jnp.concatenate([latest, state.changes[:-1]])
+        d = direction(here, changes)
+        slack = 16 * jnp.finfo(d.dtype).eps * (1 + jnp.abs(here.value))
+        falls = (here.value <= state.value + slack) & jnp.all(jnp.isfinite(d))
         exhausted = falls & (kkt >= 0.9 * state.kkt)
         num_steps = state.num_steps + 1
         done = falls & ((kkt <= _POLISH * tol) | (exhausted & (kkt <= tol)))
@@ -150,8 +158,10 @@ def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_step
         status = jnp.where(stuck | (num_steps >= max_steps), late, _RUNNING)
         return _State(
             x=jnp.where(falls, x, state.x),
-            value=jnp.where(falls, value, state.value),
+            value=jnp.where(falls, here.value, state.value),
+            g=jnp.where(falls, here.g, state.g),
             kkt=kkt,
+            changes=jnp.where(falls, changes, state.changes),
             d=jnp.where(falls, d, state.d),
             share=jnp.where(falls, 1, state.share / 4),
             status=jnp.where(done, Status.CONVERGED, status).astype(jnp.int32),
@@ -159,13 +169,30 @@ def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_step
         )
 
     x = jnp.zeros(k, tol.dtype) if init is None else jnp.append(init.coef, init.intercept)[:k]
-    value, kkt, d = at(x)
+    here, kkt = at(x)
+    none = jnp.zeros((_PAIRS, 2, k), x.dtype)
+    d = direction(here, none)
     status = jnp.where(jnp.all(jnp.isfinite(d)), _RUNNING, jnp.where(jnp.isfinite(kkt), Status.STALLED, Status.NONFINITE))
     finite_data = jnp.all(jnp.isfinite(times_transposed(shared.A, w * problem.y)))
     status = jnp.where(finite_data & (status == Status.NONFINITE), Status.STALLED, status)
-    begin = _State(x, value, kkt, d, jnp.ones_like(tol), status.astype(jnp.int32), jnp.int32(1))
+    begin = _State(x, here.value, here.g, kkt, none, d, jnp.ones_like(tol), status.astype(jnp.int32), jnp.int32(1))
     end = jax.lax.while_loop(lambda state: state.status == _RUNNING, step, begin)
     return Solution(Params(end.x[:n], jnp.sum(end.x[n:])), end.status, end.num_steps)
+
+
+def _two_loops(here: Point, changes: Float[Array, "p 2 k"]) -> Float[Array, " k"]:
+    """The gradient, divided by M as the changes correct it; those along which F is not convex do not count."""
+    q, taken = here.g, []
+    for x, g in changes:
+        curved = jnp.sum(x * g)
+        rate = jnp.where(curved > 0, jnp.sum(x * q) / jnp.where(curved > 0, curved, 1), 0)
+        taken.append((x, g, rate, curved))
+        q = q - rate * g
+    d = here.solve(q)
+    for x, g, rate, curved in reversed(taken):
+        back = jnp.where(curved > 0, jnp.sum(g * d) / jnp.where(curved > 0, curved, 1), 0)
+        d = d + (rate - back) * x
+    return d
 
 
 def evidence(
