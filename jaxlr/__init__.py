@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 from jaxlr import datasets as datasets
+from jaxlr import inference as inference
 from jaxlr import metrics as metrics
 from jaxlr import preprocessing as preprocessing
 from jaxlr.certificates import duality_gap as duality_gap
@@ -15,6 +16,8 @@ from jaxlr.fitting import fit as fit
 from jaxlr.fitting_bootstrap import fit_bootstrap as fit_bootstrap
 from jaxlr.fitting_columns import fit_columns as fit_columns
 from jaxlr.fitting_firth import fit_firth as fit_firth
+from jaxlr.linear_separation import separating_direction as separating_direction
+from jaxlr.linear_separation import separation as separation
 from jaxlr.model import Params as Params
 from jaxlr.model import logits as logits
 from jaxlr.model import predict as predict

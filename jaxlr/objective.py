@@ -213,6 +213,21 @@ def row_weights(problem: Problem) -> Float[Array, " m"]:
     return s / jnp.sum(s)
 
 
+def weight_sum(problem: Problem) -> Float[Array, "..."]:
+    """How many rows there are, a weight k counting k times.
+
+    Args:
+        problem: one problem, or several with the batch axes of the weights in front.
+
+    Returns:
+        sum(s) (...).
+    """
+    X = design(problem)
+    if problem.sample_weight is None:
+        return jnp.asarray(X.shape[-2], X.dtype)
+    return jnp.sum(jnp.asarray(problem.sample_weight, X.dtype), axis=-1)
+
+
 def penalties(problem: Problem) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """The two penalty vectors, penalty factors multiplied in.
 

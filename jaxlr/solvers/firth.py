@@ -21,12 +21,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.certificates import kkt_of_gradient
-from jaxlr.factors import cholesky, in_own_units
+from jaxlr.factors import cholesky, in_own_units, inverse
 from jaxlr.factors import solve as solve_lower
 from jaxlr.matrices import times, times_transposed
 from jaxlr.model import Params
-from jaxlr.numerics import curvature, logistic_loss, residual
-from jaxlr.objective import Problem, problem_logits, row_weights
+from jaxlr.objective import Problem, problem_logits, row_weights, weight_sum
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.shared import Shared, hessian_of
 from jaxlr.status import Status
@@ -84,37 +83,27 @@ def point(x: Float[Array, " k"], z: Float[Array, " m"], problem: Problem, shared
         Point.
     """
     w, y, total = row_weights(problem), problem.y, weight_sum(problem)
-    wc = w * curvature(z)
+    # From one exponential, for many rows wait for these: right to eps, and so are the sums over rows.
+    e = jnp.exp(-jnp.abs(z))
+    half_off = jnp.sign(z) * (1 - e) / (2 * (1 + e))  # p - 1/2
+    losses = jnp.log1p(e) + jnp.maximum(z, 0) - y * z
+    wc = w * e / (1 + e) ** 2
     k = len(x)
     M, s = in_own_units(hessian_of(shared, wc), jnp.zeros_like(x), jnp.ones(k, bool), jnp.zeros_like(total))
     L = cholesky(M)
-    half = solve_lower(L, jnp.diag(s))
-    inverse = jnp.dot(half.T, half, precision="highest")
-    h = wc * _squares(shared, inverse)
-    g = times_transposed(shared.A, w * residual(z, y) + h / total * residual(z, 0.5))
+    half = inverse(L) * s[None, :]
+    h = wc * _squares(shared, jnp.dot(half.T, half, precision="highest"))
+    g = times_transposed(shared.A, w * (half_off + (0.5 - y)) + h / total * half_off)
     log_det = 2 * (jnp.sum(jnp.log(jnp.diagonal(L))) - jnp.sum(jnp.log(s))) + k * jnp.log(total)
-    return Point(jnp.sum(w * logistic_loss(z, y)) - log_det / (2 * total), g, L, s)
+    return Point(jnp.sum(w * losses) - log_det / (2 * total), g, L, s)
 
 
-def weight_sum(problem: Problem) -> Float[Array, ""]:
-    """How many rows there are, a weight k counting k times.
-
-    Args:
-        problem: one problem.
-
-    Returns:
-        sum(s).
-    """
-    s = jnp.ones(problem.y.shape, problem.y.dtype) if problem.sample_weight is None else problem.sample_weight
-    return jnp.sum(s)
-
-
-def _squares(shared: Shared, inverse: Float[Array, "k k"]) -> Float[Array, " m"]:
+def _squares(shared: Shared, covariance: Float[Array, "k k"]) -> Float[Array, " m"]:
     """A_i M^-1 A_i' of every row, of which the products of columns make one matrix product for many models."""
     if shared.products is None:
-        return jnp.sum(jnp.dot(shared.A, inverse, precision="highest") * shared.A, axis=1)
-    i, j = np.triu_indices(inverse.shape[0])
-    return jnp.dot(shared.products, inverse[i, j] * np.where(i == j, 1, 2).astype(inverse.dtype), precision="highest")
+        return jnp.sum(jnp.dot(shared.A, covariance, precision="highest") * shared.A, axis=1)
+    i, j = np.triu_indices(covariance.shape[0])
+    return jnp.dot(shared.products, covariance[i, j] * np.where(i == j, 1, 2).astype(covariance.dtype), precision="highest")
 
 
 def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_steps: int, shared: Shared, **_: object) -> Solution:

@@ -1,0 +1,18 @@
+"""Standard errors, tests, intervals and measures of fit, for one model or a batch."""
+
+from jaxlr.inference.comparison import likelihood_ratio as likelihood_ratio
+from jaxlr.inference.comparison import score_test as score_test
+from jaxlr.inference.goodness import Goodness as Goodness
+from jaxlr.inference.goodness import goodness_of_fit as goodness_of_fit
+from jaxlr.inference.profile import profile_intervals as profile_intervals
+from jaxlr.inference.profile import profile_tests as profile_tests
+from jaxlr.inference.resampled import bootstrap_intervals as bootstrap_intervals
+from jaxlr.inference.tails import Test as Test
+from jaxlr.inference.tails import log_chi_square_tail as log_chi_square_tail
+from jaxlr.inference.tails import log_normal_tails as log_normal_tails
+from jaxlr.inference.wald import Intervals as Intervals
+from jaxlr.inference.wald import Wald as Wald
+from jaxlr.inference.wald import covariance as covariance
+from jaxlr.inference.wald import odds_ratios as odds_ratios
+from jaxlr.inference.wald import standard_errors as standard_errors
+from jaxlr.inference.wald import wald as wald

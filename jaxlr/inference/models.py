@@ -1,0 +1,114 @@
+"""One model's function over all models of a fit: the plumbing that the files beside this one share.
+
+Estimates without a penalty have the asymptotic distributions of the textbooks; penalized ones have not, so that each function
+refuses them by name. What a model that did not converge would give is NaN.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxlr.checks import CORE_RANK, checked_arrays, is_zero
+from jaxlr.compilation import program
+from jaxlr.designs import in_groups
+from jaxlr.memory import models_side_by_side
+from jaxlr.model import Params
+from jaxlr.objective import Problem
+from jaxlr.result import Fit
+from jaxlr.status import Status
+
+_DATA = ("X", "y", "sample_weight", "offset", "l2", "penalty_factor")
+
+
+def over_models(
+    function: Callable[..., Any], fit: Fit, problem: Problem, *, penalized: bool = False, options: tuple = ()
+) -> Any:
+    """Apply a function of one model to every model of a fit.
+
+    Args:
+        function: of module level, (params, problem, *options) to a pytree of arrays, for one problem.
+        fit: its batch shape in front.
+        problem: the data of the fit, each field with the batch axes that it had there.
+        penalized: whether an l2 penalty is no obstacle.
+        options: static.
+
+    Returns:
+        What the function gives, the batch shape in front; NaN for models that are not CONVERGED.
+
+    Raises:
+        ValueError: a penalty that the function knows no distribution for; shapes that do not fit.
+    """
+    name = function.__name__.strip("_").replace("_", " ")
+    if not is_zero(problem.l1):
+        raise ValueError(
+            f"expected a fit without l1 for its {name}, for the estimate has no distribution known to be right; "
+            "resample instead, with jaxlr.fit_bootstrap"
+        )
+    if not (penalized or is_zero(problem.l2)):
+        raise ValueError(
+            f"expected an unpenalized fit for its {name}, got l2 > 0 (or unknown inside jit): a penalized estimate is biased; "
+            "pass penalized=True where a function has it, to ask for the inverse of the penalized Hessian all the same"
+        )
+    fields = {name: getattr(problem, name) for name in _DATA} | {"coef": fit.params.coef, "intercept": fit.params.intercept}
+    if is_zero(problem.l2):
+        fields |= {"l2": 0.0, "penalty_factor": None}
+    arrays, batch = checked_arrays(fields)
+    if batch != np.shape(fit.status):
+        raise ValueError(f"expected a problem of the batch {np.shape(fit.status)} of the fit, got one of {batch}")
+    return _mapped(arrays, fit.status, function, batch, bool(problem.fit_intercept), options)
+
+
+@program("function", "batch", "fit_intercept", "options")
+def _mapped(
+    arrays: dict[str, Array], status: Array, function: Callable, batch: tuple[int, ...], fit_intercept: bool, options: tuple
+) -> Any:
+    """A group of models at a time; a field without an axis is never copied along it."""
+    shapes = {name: value.shape[: value.ndim - CORE_RANK[name]] for name, value in arrays.items()}
+
+    def one(member: tuple[Array, ...]) -> Any:
+        def own(name: str, value: Array) -> Array:
+            lead = shapes[name]
+            places = member[len(batch) - len(lead) :]
+            return value[tuple(place if size > 1 else 0 for place, size in zip(places, lead, strict=True))]
+
+        mine = {name: own(name, value) for name, value in arrays.items()}
+        params = Params(mine.pop("coef"), mine.pop("intercept"))
+        found = function(params, Problem(**mine, fit_intercept=fit_intercept), *options)
+        converged = status[member] == Status.CONVERGED
+        return jax.tree.map(lambda leaf: jnp.where(converged, leaf, jnp.nan), found)
+
+    if not batch:
+        return one(())
+    members = tuple(axis.reshape(-1) for axis in np.indices(batch))
+    m, n = arrays["X"].shape[-2:]
+    results = in_groups(jax.vmap(one), jax.tree.map(jnp.asarray, members), models_side_by_side(m * (n + 1)))
+    return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape[1:]), results)
+
+
+def both(parameters: Array) -> Params:
+    """Params from one array (..., n + 1), the intercept last.
+
+    Args:
+        parameters: (..., n + 1).
+
+    Returns:
+        coef (..., n), intercept (...).
+    """
+    return Params(parameters[..., :-1], parameters[..., -1])
+
+
+def joined(params: Params) -> Array:
+    """One array (..., n + 1) from Params, the intercept last.
+
+    Args:
+        params: coef (..., n), intercept (...).
+
+    Returns:
+        (..., n + 1).
+    """
+    return jnp.concatenate([params.coef, params.intercept[..., None]], axis=-1)
+

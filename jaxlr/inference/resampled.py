@@ -1,0 +1,75 @@
+"""Bootstrap intervals from the fits of resamples.
+
+    percentile    (Q_a, Q_1-a)                          a = (1 - level) / 2, Q the quantiles of the resampled estimates
+    basic         (2 estimate - Q_1-a, 2 estimate - Q_a)
+
+Efron & Tibshirani, An Introduction to the Bootstrap (1993), section 13.3; Davison & Hinkley, Bootstrap Methods and their
+Application (1997), eqs. 5.6 and 5.18.
+"""
+
+import warnings
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlr.inference.models import both, joined
+from jaxlr.inference.tails import normal_quantile
+from jaxlr.inference.wald import Intervals
+from jaxlr.result import Fit
+from jaxlr.status import Status
+
+_METHODS = ("percentile", "basic")
+
+
+def bootstrap_intervals(fit: Fit, resamples: Fit, *, level: float = 0.95, method: str = "percentile") -> Intervals:
+    """Intervals for every parameter from resamples.
+
+    Args:
+        fit: of all rows (...).
+        resamples: (k, ...), by `jaxlr.fit_bootstrap`, or by `jaxlr.fit_firth` with weights of `jaxlr.bootstrap`.
+        level: in (0, 1).
+        method: "percentile" or "basic".
+
+    Returns:
+        Intervals (...).
+
+    Raises:
+        ValueError: an unknown method, shapes that do not fit, no resample converged; level not in (0, 1).
+
+    Warns:
+        UserWarning: some resamples did not converge (separated ones have no estimate) and do not count, which makes intervals
+        too short; `jaxlr.fit_firth` has an estimate for each.
+
+    Example:
+        >>> import jax, jaxlr
+        >>> X, y = jaxlr.datasets.two_moons(jax.random.key(0), 40)
+        >>> fit, resamples = jaxlr.fit(X, y, l2=0.1), jaxlr.fit_bootstrap(jax.random.key(1), X, y, 200, l2=0.1)
+        >>> bootstrap_intervals(fit, resamples).lower.coef.shape
+        (2,)
+
+    References:
+        Davison & Hinkley 1997, eqs. 5.6 (basic) and 5.18 (percentile).
+    """
+    normal_quantile(level)
+    if method not in _METHODS:
+        raise ValueError(f"expected method {' or '.join(map(repr, _METHODS))}, got {method!r}")
+    draws, estimate = joined(resamples.params), joined(fit.params)
+    if draws.shape[1:] != estimate.shape:
+        raise ValueError(f"expected resamples (k, ...) of a fit {estimate.shape[:-1]}, got {draws.shape[:-1]}")
+    converged = np.asarray(resamples.status) == Status.CONVERGED
+    used = converged.sum(axis=0)
+    if not np.all(used):
+        raise ValueError("expected resamples that converged, got none; use fit_firth, whose estimates always exist")
+    if not np.all(converged):
+        warnings.warn(
+            f"{np.sum(~converged)} of {converged.size} resamples did not converge and do not count; intervals are too short "
+            "where these are separated: use fit_firth with weights of jaxlr.bootstrap",
+            stacklevel=2,
+        )
+    outside = (1 - level) / 2
+    lower, upper = jnp.nanquantile(
+        jnp.where(converged[..., None], draws, jnp.nan), jnp.asarray([outside, 1 - outside], draws.dtype), axis=0
+    )
+    if method == "basic":
+        lower, upper = 2 * estimate - upper, 2 * estimate - lower
+    return Intervals(fit.params, both(lower), both(upper))

@@ -1,0 +1,111 @@
+"""Tails of the normal and the chi-square distribution, to their last digits however far out: as logarithms.
+
+    P(|Z| > |z|) = erfc(|z| / sqrt 2)
+    P(chi2_k > x) = sum_{j < k/2} exp(-t) t^j / j!,  t = x / 2,                                  k even
+                  = erfc(sqrt t) + sum_{j <= (k-1)/2} exp(-t) t^(j - 1/2) / Gamma(j + 1/2),      k odd
+
+(Abramowitz & Stegun 1964, eqs. 26.4.4 and 26.4.5.) All terms are positive: nothing cancels.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+
+class Test(NamedTuple):
+    """A test statistic and how far out it lies.
+
+    Attributes:
+        statistic: (...), chi-square with df degrees of freedom where the null hypothesis holds, for many rows.
+        df: how many parameters the hypothesis fixes.
+        p_value: (...), P(chi-square > statistic).
+        log_p: (...), its natural logarithm, finite also where p_value has underflowed.
+    """
+
+    __test__ = False  # pytest is not to collect it
+
+    statistic: Any
+    df: int
+    p_value: Any
+    log_p: Any
+
+
+def chi_square_test(statistic: Float[Array, "..."], df: int) -> Test:
+    """The test of a chi-square statistic.
+
+    Args:
+        statistic: (...), >= 0 but for rounding.
+        df: >= 1.
+
+    Returns:
+        Test.
+    """
+    statistic = jnp.maximum(statistic, 0)
+    log_p = log_chi_square_tail(statistic, df)
+    return Test(statistic, df, jnp.exp(log_p), log_p)
+
+
+def log_normal_tails(z: ArrayLike) -> Float[Array, "..."]:
+    """log P(|Z| > |z|) of a standard normal Z.
+
+    Args:
+        z: (...).
+
+    Returns:
+        (...), <= 0.
+
+    Example:
+        >>> round(float(log_normal_tails(np.float32(40.0))), 2)
+        -803.92
+    """
+    return jnp.minimum(np.log(2) + jax.scipy.special.log_ndtr(-jnp.abs(jnp.asarray(z))), 0)
+
+
+def log_chi_square_tail(x: ArrayLike, df: int) -> Float[Array, "..."]:
+    """log P(chi-square > x) with df degrees of freedom.
+
+    Args:
+        x: (...), >= 0.
+        df: >= 1.
+
+    Returns:
+        (...), <= 0.
+
+    Example:
+        >>> round(float(jnp.exp(log_chi_square_tail(np.float32(5.991465), 2))), 4)
+        0.05
+    """
+    x = jnp.asarray(x)
+    t = x / 2
+    powers = np.arange(df % 2, (df + 1) // 2 + (df + 1) % 2, dtype=float)[: df // 2]
+    powers = powers - 0.5 if df % 2 else powers
+    positive = jnp.where(t > 0, t, 1)[..., None]
+    exponents = powers.astype(x.dtype)
+    terms = exponents * jnp.log(positive) - jax.scipy.special.gammaln(exponents + 1) - t[..., None]
+    terms = jnp.where((t > 0)[..., None], terms, jnp.where(exponents == 0, 0.0, -jnp.inf).astype(x.dtype))
+    if df % 2:
+        terms = jnp.concatenate([terms, log_normal_tails(jnp.sqrt(x))[..., None]], axis=-1)
+    return jnp.minimum(jax.scipy.special.logsumexp(terms, axis=-1), 0)
+
+
+def normal_quantile(level: float) -> float:
+    """The z of a two-sided interval.
+
+    Args:
+        level: confidence, in (0, 1).
+
+    Returns:
+        z with P(|Z| <= z) = level.
+
+    Raises:
+        ValueError: level is not in (0, 1).
+    """
+    from scipy.special import ndtri
+
+    if not 0 < level < 1:
+        raise ValueError(f"expected level in (0, 1), such as 0.95, got {level!r}")
+    return float(-ndtri((1 - level) / 2))
