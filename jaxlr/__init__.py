@@ -7,6 +7,8 @@ from jaxlr import datasets as datasets
 from jaxlr import inference as inference
 from jaxlr import metrics as metrics
 from jaxlr import preprocessing as preprocessing
+from jaxlr.association import Scan as Scan
+from jaxlr.association import association_scan as association_scan
 from jaxlr.certificates import duality_gap as duality_gap
 from jaxlr.certificates import kkt_residual as kkt_residual
 from jaxlr.conversions import class_weight as class_weight

@@ -7,6 +7,8 @@ from jaxlr.inference.goodness import goodness_of_fit as goodness_of_fit
 from jaxlr.inference.profile import profile_intervals as profile_intervals
 from jaxlr.inference.profile import profile_tests as profile_tests
 from jaxlr.inference.resampled import bootstrap_intervals as bootstrap_intervals
+from jaxlr.inference.summary import Summary as Summary
+from jaxlr.inference.summary import summary as summary
 from jaxlr.inference.tails import Test as Test
 from jaxlr.inference.tails import log_chi_square_tail as log_chi_square_tail
 from jaxlr.inference.tails import log_normal_tails as log_normal_tails

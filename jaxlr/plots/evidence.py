@@ -1,0 +1,144 @@
+"""Figures of estimates and tests: a forest of intervals, a Manhattan plot and a QQ plot of a scan."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from jaxlr.checks import Data
+from jaxlr.plots.style import CYCLE, GREY, axes, finish
+
+_SHADE = 0.18
+_HALF_CHI_SQUARE = 0.4549364231195724  # median of a chi-square distribution with 1 df
+
+
+def forest(
+    intervals: Mapping[str, tuple[Data, Data, Data]],
+    names: Sequence[str],
+    *,
+    none: float = 0.0,
+    value_name: str = "coefficient (log-odds)",
+    ax: Axes | None = None,
+) -> Axes:
+    """Estimates and intervals, a row for each term, one mark for each method.
+
+    Args:
+        intervals: by method, (estimate, lower, upper), each (terms,).
+        names: of the terms.
+        none: the value of no effect, marked by a line: 0 for coefficients, 1 for odds ratios (drawn on a log axis).
+        value_name: of the horizontal axis.
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        Axes.
+
+    Raises:
+        ValueError: shapes do not fit.
+
+    Example:
+        >>> forest({"Wald": ([0.5, -1.0], [0.1, -1.5], [0.9, -0.5])}, ["a", "b"]).get_xlabel()
+        'coefficient (log-odds)'
+    """
+    terms = len(names)
+    parts = {method: [np.asarray(part, float) for part in found] for method, found in intervals.items()}
+    for method, found in parts.items():
+        if any(part.shape != (terms,) for part in found):
+            raise ValueError(f"expected {terms} values a name, got {[part.shape for part in found]} for {method!r}")
+    ax = axes(ax)
+    for i, (method, (estimate, lower, upper)) in enumerate(parts.items()):
+        place = np.arange(terms) + _SHADE * (i - (len(parts) - 1) / 2)
+        sides = np.abs(np.stack([estimate - lower, upper - estimate]))
+        style = {"fmt": "osD^v"[i % 5], "color": CYCLE[i % len(CYCLE)], "ms": 4, "lw": 1.4, "capsize": 2}
+        ax.errorbar(estimate, place, xerr=sides, label=method, **style)
+    ax.axvline(none, color="black", lw=0.8)
+    ax.set(xlabel=value_name, ylabel="term", xscale="log" if none > 0 else "linear", ylim=(terms - 0.5, -0.5))
+    ax.set_yticks(range(terms), labels=list(names))
+    return finish(ax, legend=True)
+
+
+def manhattan(
+    log_p: Data,
+    *,
+    groups: Data | None = None,
+    threshold: float = 5e-8,
+    marked: Data | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """-log10 p of every column of a scan, in their order.
+
+    Args:
+        log_p: natural logarithms of p-values (k,); NaN is left out.
+        groups: (k,), such as chromosomes, told apart by colour; None is one.
+        threshold: p-value of significance, marked by a line.
+        marked: booleans (k,), columns with a ring, such as those of Firth's estimates; None is none.
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        Axes.
+
+    Raises:
+        ValueError: shapes do not fit.
+
+    Example:
+        >>> manhattan(np.log([0.5, 1e-9, 0.1]), groups=[1, 1, 2]).get_ylabel()
+        '-log10 p'
+    """
+    heights = -np.asarray(log_p, float) / np.log(10)
+    groups = np.zeros(heights.shape, int) if groups is None else np.asarray(groups)
+    marked = np.zeros(heights.shape, bool) if marked is None else np.asarray(marked)
+    if heights.ndim != 1 or groups.shape != heights.shape or marked.shape != heights.shape:
+        raise ValueError(f"expected log_p, groups and marked (k,), got {heights.shape}, {groups.shape} and {marked.shape}")
+    ax = axes(ax)
+    place = np.arange(len(heights))
+    names = list(dict.fromkeys(groups.tolist()))
+    for i, name in enumerate(names):
+        own = groups == name
+        ax.plot(place[own], heights[own], ".", color=(CYCLE[0], GREY)[i % 2], ms=3, rasterized=True)
+    if np.any(marked):
+        ax.plot(place[marked], heights[marked], "o", mfc="none", color=CYCLE[1], ms=6, label="Firth's estimate")
+    ax.axhline(-np.log10(threshold), color="black", lw=0.8, ls="--", label=f"p = {threshold:.0e}")
+    if len(names) > 1:
+        ax.set_xticks([place[groups == name].mean() for name in names], labels=[str(name) for name in names])
+    ax.set(xlabel="column" if len(names) == 1 else "group", ylabel="-log10 p", ylim=(0, None))
+    return finish(ax, legend=True)
+
+
+def qq(log_p: Data, *, label: str | None = None, ax: Axes | None = None) -> Axes:
+    """Observed against expected -log10 p of a scan, with lambda_GC: the median statistic over that of a chi-square with 1 df.
+
+    Args:
+        log_p: natural logarithms of p-values (k,) of tests with 1 df; NaN is left out.
+        label: of the points; None names them by lambda_GC alone.
+        ax: where to draw; None makes a figure.
+
+    Returns:
+        Axes.
+
+    Raises:
+        ValueError: no number is left.
+
+    Example:
+        >>> qq(np.log(np.linspace(0.01, 0.99, 99))).get_legend().get_texts()[0].get_text()
+        'lambda_GC = 1.00'
+
+    References:
+        Devlin & Roeder 1999, Biometrics 55 (genomic control).
+    """
+    log_p = np.asarray(log_p, float)
+    log_p = np.sort(log_p[np.isfinite(log_p)])
+    k = len(log_p)
+    if k == 0:
+        raise ValueError("expected logarithms of p-values, got no finite one")
+    from scipy.special import betaincinv, ndtri
+
+    ax = axes(ax)
+    inflation = ndtri(np.exp(np.median(log_p)) / 2) ** 2 / _HALF_CHI_SQUARE
+    rank = np.arange(1, k + 1)
+    expected = -np.log10((rank - 0.5) / k)
+    band = [-np.log10(betaincinv(rank, k + 1 - rank, q)) for q in (0.025, 0.975)]
+    ax.fill_between(expected, band[1], band[0], color=GREY, alpha=0.25, lw=0)
+    ax.plot(expected, expected, color="black", lw=0.8)
+    name = f"lambda_GC = {inflation:.2f}" if label is None else f"{label}: lambda_GC = {inflation:.2f}"
+    ax.plot(expected, -log_p / np.log(10), ".", ms=3, rasterized=True, label=name)
+    ax.set(xlabel="expected -log10 p (band: 95 %)", ylabel="observed -log10 p")
+    return finish(ax, legend=True)
