@@ -21,7 +21,9 @@ def simulated(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndar
     frequency[list(CAUSAL)] = 0.3
     haplotypes = []
     for _ in range(2):
-        latent = rng.standard_normal((VARIANTS // 20, 1, PEOPLE)) * 0.7 + rng.standard_normal((VARIANTS // 20, 20, PEOPLE)) * 0.7
+        latent = (
+            rng.standard_normal((VARIANTS // 20, 1, PEOPLE)) * 0.7 + rng.standard_normal((VARIANTS // 20, 20, PEOPLE)) * 0.7
+        )
         order = np.argsort(np.argsort(latent.reshape(VARIANTS, PEOPLE), axis=1), axis=1)
         haplotypes.append(order < np.maximum(1, frequency * PEOPLE)[:, None])
     genotypes = haplotypes[0] + haplotypes[1].astype(np.float32)
@@ -43,7 +45,9 @@ def main(out: Path) -> None:
     print(f"  {int(scan.firth.sum())} by Firth's penalized likelihood, all finite: {bool(np.isfinite(scan.estimate).all())}")
     log_p = np.asarray(scan.likelihood_ratio.log_p)
     top = np.flatnonzero(log_p < np.log(5e-8))
-    print("genome-wide significant:", ", ".join(f"{v} (log-odds {scan.estimate[v]:.2f}, p {np.exp(log_p[v]):.0e})" for v in top))
+    print(
+        "genome-wide significant:", ", ".join(f"{v} (log-odds {scan.estimate[v]:.2f}, p {np.exp(log_p[v]):.0e})" for v in top)
+    )
     near = np.isin(np.arange(VARIANTS) // 20, [variant // 20 for variant in CAUSAL])
     common = ~near & (np.minimum(genotypes.mean(1), 2 - genotypes.mean(1)) > 0.02)
     for name, test in (("score", scan.score), ("Wald", scan.wald), ("likelihood ratio", scan.likelihood_ratio)):

@@ -26,10 +26,10 @@ from jaxlr.fitting_firth import fit_firth
 from jaxlr.inference.comparison import likelihood_ratio, score_test
 from jaxlr.inference.profile import profile_tests
 from jaxlr.inference.tails import Test, chi_square_test, log_normal_tails
+from jaxlr.matrices import times
 from jaxlr.memory import models_side_by_side
 from jaxlr.model import Params
 from jaxlr.numerics import curvature
-from jaxlr.matrices import times
 from jaxlr.objective import Problem, row_weights, weight_sum
 from jaxlr.result import Fit, raise_on_failure
 from jaxlr.solvers.shared import hessian_of, share, share_own
@@ -111,52 +111,42 @@ def association_scan(
     if given.ndim != 2 or given.shape[0] == 0:
         raise ValueError(f"expected columns (k, m), one test each, got shape {given.shape}")
     k, m = given.shape
-    given = given if jnp.issubdtype(given.dtype, jnp.floating) and given.dtype.itemsize >= 4 else jnp.asarray(given) * 1.0
-    common = np.zeros((m, 0)) if covariates is None else real_array("covariates", covariates)
-    common = jnp.asarray(common, jnp.asarray(given[:0]).dtype)
-    rows = {"sample_weight": sample_weight, "offset": offset}
-    null = fit(common, y, **rows)
+    floating = jnp.issubdtype(given.dtype, jnp.floating) and given.dtype.itemsize >= 4
+    given = given if floating else np.asarray(given, jnp.zeros(0).dtype)
+    dtype = jnp.asarray(given[:0]).dtype
+    common = jnp.asarray(np.zeros((m, 0)) if covariates is None else real_array("covariates", covariates), dtype)
+    rows: dict[str, Any] = {"sample_weight": sample_weight, "offset": offset}
+    problem, null = Problem(common, y, **rows), fit(common, y, **rows)
     raise_on_failure(null)
-    problem = Problem(common, y, **rows)
     score = score_test(null, problem, given)
-    chosen = np.flatnonzero(~(np.asarray(score.p_value) > promising)) if promising < 1 else np.arange(k)
 
-    fits = fit_columns(given[chosen] if len(chosen) < k else given, y, covariates=common, batch_size=batch_size,
-                       progress=progress, **rows) if len(chosen) else None  # fmt: skip
-    dtype = common.dtype
+    chosen = ~(np.asarray(score.p_value) > promising) if promising < 1 else np.ones(k, bool)
     status = np.full(k, Status.NOT_RUN, np.int32)
     estimate, error, ratio = (np.full(k, np.nan, dtype) for _ in range(3))
-    firth = np.zeros(k, bool)
-    if fits is not None:
+    if np.any(chosen):
+        own = given if np.all(chosen) else np.asarray(given)[chosen]
+        fits = fit_columns(own, y, covariates=common, batch_size=batch_size, progress=progress, **rows)
         status[chosen] = fits.status
-        found = np.asarray(fits.status) == Status.CONVERGED
-        errors = _own_errors(jnp.asarray(given[chosen] if len(chosen) < k else given, dtype), fits.params, problem)
-        estimate[chosen] = np.where(found, fits.params.coef[:, -1], np.nan)
-        error[chosen] = np.where(found, errors, np.nan)
+        estimate[chosen], error[chosen] = _own(fits, own, problem)
         ratio[chosen] = likelihood_ratio(fits, null, problem, df=1).statistic
-        firth[chosen] = np.asarray(fits.status) == Status.SEPARATED
+    firth = status == Status.SEPARATED
     if np.any(firth):
-        designs = np.concatenate(
-            [np.broadcast_to(common, (firth.sum(), *common.shape)), np.asarray(given)[firth][:, :, None]], axis=2
-        ).astype(dtype)
-        second = fit_firth(designs, y, batch_size=batch_size, **rows)
-        own = Problem(designs, y, **rows)
-        estimate[firth] = np.where(second.converged, second.params.coef[:, -1], np.nan)
-        ratio[firth] = profile_tests(second, own).statistic.coef[:, -1]
-        error[firth] = _own_errors(jnp.asarray(given[firth], dtype), second.params, problem)
-        firth[firth] = np.asarray(second.converged)
-    z = estimate / error
-    log_p = log_normal_tails(z)
-    return Scan(
-        score=score,
-        estimate=estimate,
-        standard_error=error,
-        wald=Test(z**2, 1, jnp.exp(log_p), log_p),
-        likelihood_ratio=chi_square_test(jnp.asarray(ratio), 1),
-        status=status,
-        firth=firth,
-        null=null,
-    )
+        own = np.asarray(given)[firth]
+        designs = np.concatenate([np.broadcast_to(common, (len(own), *common.shape)), own[:, :, None]], axis=2)
+        fits = fit_firth(designs, y, batch_size=batch_size, **rows)
+        estimate[firth], error[firth] = _own(fits, own, problem)
+        ratio[firth] = profile_tests(fits, Problem(designs, y, **rows)).statistic.coef[:, -1]
+        firth[firth] = fits.converged
+    log_p = log_normal_tails(estimate / error)
+    wald = Test((estimate / error) ** 2, 1, jnp.exp(log_p), log_p)
+    return Scan(score, estimate, error, wald, chi_square_test(jnp.asarray(ratio), 1), status, firth, null)
+
+
+def _own(fits: Fit, columns: Any, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Estimates and standard errors of the own columns, NaN where a model is not CONVERGED."""
+    found = np.asarray(fits.converged)
+    errors = _own_errors(jnp.asarray(columns, problem.X.dtype), fits.params, problem)
+    return np.where(found, fits.params.coef[:, -1], np.nan), np.where(found, errors, np.nan)
 
 
 @program()

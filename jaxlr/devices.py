@@ -21,6 +21,7 @@ from jaxlr.compilation import quick_options
 from jaxlr.result import Fit
 
 _ROWS = "rows"
+_LARGE_COPY = 2**24  # bytes
 
 
 def check_mesh(mesh: object, m: int) -> None:
@@ -176,3 +177,32 @@ def _place(value: Any, sharding: NamedSharding) -> Array:
 
 def _whole(leaf: Array) -> np.ndarray:
     return np.asarray(leaf if leaf.is_fully_addressable else multihost_utils.process_allgather(leaf, tiled=True))
+
+
+def brought(fields: Mapping[str, Any], dtype: jnp.dtype) -> dict[str, Any]:
+    """The fields in one dtype; NumPy arrays stay so, for a program takes them over where they lie.
+
+    Args:
+        fields: by name; "number" stays int32.
+        dtype: floating.
+
+    Returns:
+        NumPy or JAX arrays by name.
+    """
+    dtypes = {name: dtype if name != "number" else np.dtype(np.int32) for name in fields}
+    return {
+        name: jnp.asarray(value, dtypes[name]) if isinstance(value, jax.Array) else _aligned(np.asarray(value, dtypes[name]))
+        for name, value in fields.items()
+    }
+
+
+def _aligned(value: np.ndarray) -> np.ndarray:
+    """On a CPU JAX uses the memory of NumPy as it is, where it begins at a multiple of 64 bytes; else it copies, more slowly
+    than NumPy."""
+    if value.nbytes < _LARGE_COPY or value.ctypes.data % 64 == 0 or jax.default_backend() != "cpu":
+        return value
+    memory = np.empty(value.size + 64 // value.itemsize, value.dtype)
+    start = -memory.ctypes.data % 64 // value.itemsize
+    aligned = memory[start : start + value.size].reshape(value.shape)
+    np.copyto(aligned, value)
+    return aligned

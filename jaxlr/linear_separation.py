@@ -48,9 +48,7 @@ def separation(X: Data, y: Data, sample_weight: Data | None = None, *, fit_inter
     return "none" if d is None else "complete" if np.all(strict) else "quasi"
 
 
-def separating_direction(
-    X: Data, y: Data, sample_weight: Data | None = None, *, fit_intercept: bool = True
-) -> Params | None:
+def separating_direction(X: Data, y: Data, sample_weight: Data | None = None, *, fit_intercept: bool = True) -> Params | None:
     """The proof of a separation: a direction that has every row on its own side or on the boundary, and as many as possible
     off it.
 

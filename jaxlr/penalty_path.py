@@ -30,8 +30,8 @@ def l1_max(problem: Problem) -> Float[Array, ""]:
     """The least l1 for which every penalized coefficient is exactly 0.
 
     Args:
-        problem: one problem; its l1 and l2 do not count, and its penalty_factor is known outside jit. Factors of 0 leave
-            columns in the null model.
+        problem: one problem, for a fit without standardize; its l1 and l2 do not count, and its penalty_factor is known
+            outside jit. Factors of 0 leave columns in the null model.
 
     Returns:
         Scalar of X's dtype, on the scale of the mean loss, rounded up by a bound on the rounding of g; 0 where no column is
@@ -49,8 +49,10 @@ def l1_max(problem: Problem) -> Float[Array, ""]:
     X, factor = design(problem), problem.penalty_factor
     if not is_concrete(factor):
         raise ValueError("expected penalty_factor known outside jit: it says which columns the null model has")
+    given = {name: getattr(problem, name) for name in ("y", "sample_weight", "offset", "penalty_factor")}
+    if batch := checked_arrays({"X": X, **given})[1]:
+        raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}; map with jax.vmap")
     factor = np.ones(X.shape[1]) if factor is None else np.asarray(factor, float)
-    checked_arrays({"X": X, "y": problem.y, "penalty_factor": factor})
     free = np.flatnonzero(factor == 0)
     null, exists = Params(jnp.zeros(X.shape[1], X.dtype), jnp.zeros((), X.dtype)), True
     if len(free) or problem.fit_intercept:
@@ -77,6 +79,7 @@ def glmnet_path(
     sample_weight: Data | None = None,
     offset: Data | None = None,
     standardize: bool = True,
+    fit_intercept: bool = True,
 ) -> dict[str, Any]:
     """The strengths that glmnet would take for these data, as arguments of `fit` and `cross_validate`.
 
@@ -94,12 +97,14 @@ def glmnet_path(
         sample_weight: (m,) >= 0; None is 1.
         offset: (m,); None is 0.
         standardize: as it will be given to `fit`, whose default is False, and glmnet's True.
+        fit_intercept: as it will be given to `fit`.
 
     Returns:
         {"l1": (num_strengths,), "l2": (num_strengths,)}, with "penalty_factor" (n,) if that was given.
 
     Raises:
-        TypeError, ValueError: as `jaxlr.fit`; alpha, ratio or num_strengths out of its range; no column is penalized.
+        TypeError, ValueError: as `jaxlr.fit`; alpha, ratio or num_strengths out of its range; no column is penalized;
+            inside jit.
 
     Example:
         >>> import numpy as np
@@ -113,6 +118,8 @@ def glmnet_path(
         Friedman, Hastie & Tibshirani 2010, Journal of Statistical Software 33, section 2.5; R's glmnet 4.1.
     """
     given = {"X": X, "y": y, "penalty_factor": penalty_factor, "sample_weight": sample_weight, "offset": offset}
+    if not all(is_concrete(value) for value in given.values()):
+        raise TypeError("expected a call outside jit: which columns count depends on the data")
     fields, batch = checked_arrays(given)
     if batch:
         raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}")
@@ -121,8 +128,8 @@ def glmnet_path(
     ratio = (0.01 if m < n else 1e-4) if ratio is None else ratio
     if not (np.ndim(alpha) == 0 and np.asarray(alpha).dtype.kind in "iuf" and 0 <= np.asarray(alpha) <= 1):
         raise ValueError(f"expected alpha to be one number in [0, 1], got {alpha!r}; one path for each share of l1")
-    if not 0 < ratio < 1:
-        raise ValueError(f"expected ratio in (0, 1), got {ratio}")
+    if not (isinstance(ratio, (float, np.floating)) and 0 < ratio < 1):
+        raise ValueError(f"expected ratio to be one number in (0, 1), got {ratio!r}")
     if not jnp.any(factor > 0):
         raise ValueError("expected a penalized column, got penalty_factor that is 0 everywhere; fit without l1 and l2")
     factor = factor * (n / jnp.sum(factor))
@@ -133,7 +140,8 @@ def glmnet_path(
     varies = unit > 0
     if not jnp.any(varies & (factor > 0)):
         raise ValueError("expected a penalized column that is not constant, got none; no strength holds anything at 0")
-    first = l1_max(Problem(X[:, varies], fields["y"], s, offset, penalty_factor=(factor * unit)[varies]))
+    data = Problem(X[:, varies], fields["y"], s, offset, penalty_factor=(factor * unit)[varies], fit_intercept=fit_intercept)
+    first = l1_max(data)
     if jnp.isnan(first):
         raise ValueError("expected a null model with an estimate: its columns, those of penalty_factor 0, separate the classes")
     first = first / jnp.maximum(jnp.asarray(alpha, X.dtype), _LEAST_SHARE)

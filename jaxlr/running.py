@@ -5,6 +5,7 @@ import functools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +17,7 @@ from jaxtyping import Array
 
 from jaxlr.checks import CORE_AXES
 from jaxlr.chunks import common_size, fit_in_chunks, not_run, varies
-from jaxlr.devices import check_on_one_device, on_mesh, place, sizes
+from jaxlr.devices import brought, check_on_one_device, on_mesh, place, sizes
 from jaxlr.memory import Needs, bytes_needed, models_that_fit
 from jaxlr.result import Fit
 from jaxlr.solvers.certified import Settings
@@ -24,11 +25,9 @@ from jaxlr.solvers.working_set import most_used
 from jaxlr.status import Status
 
 _LARGE_DESIGNS = 2**26  # bytes that are not copied to fill up a batch
-_LARGE_COPY = 2**24  # bytes
 _LARGE_RESULTS = 2**22  # numbers that are not copied to cut filled-up batches to size
 _DESIGNS_OF_A_CORE = 8  # one after the other in a chunk
-_MORE = 4  # times the room of a working set, where it was too small
-_MOST_ROOM = 1024
+_MORE, _MOST_ROOM = 4, 1024  # times the room of a working set, where it was too small
 
 
 class Call(NamedTuple):
@@ -87,11 +86,11 @@ def run(
     if traced or call.mesh is None:
         check_on_one_device(fields["X"])
     if traced:
-        return program(_brought(fields, call.dtype), shared, call.batch, *static)
+        return program(brought(fields, call.dtype), shared, call.batch, *static)
     chunk = chunk_of(call)
     core_rank = {name: len(axes) for name, axes in core_axes.items()}
     cut = {name: value for name, value in fields.items() if varies(value, core_rank[name])}
-    same = _brought({name: value for name, value in fields.items() if name not in cut}, call.dtype)
+    same = brought({name: value for name, value in fields.items() if name not in cut}, call.dtype)
     if call.mesh is not None:
         same = place(same, call.mesh, core_axes, chunk)
         on_devices = on_mesh(program, call.mesh, core_axes, chunk, static)
@@ -99,7 +98,7 @@ def run(
         same = same if chunk == call.batch else jax.device_put(same)
         on_devices = lambda fields, shared: program(fields, shared, chunk, *static)  # noqa: E731
     fits = fit_in_chunks(
-        lambda block: on_devices(_brought(block, call.dtype) | same, shared),
+        lambda block: on_devices(brought(block, call.dtype) | same, shared),
         cut,
         core_rank,
         functools.partial(_not_run, call),
@@ -130,12 +129,13 @@ def _with_more_room(
     """The same fits, but those at these indices (N, axes of the batch) with more columns in the working set."""
     columns = call.needs.n + call.settings.fit_intercept
     room = min(_MORE * call.settings.room, columns)
-    settings = call.settings._replace(room=room)
-    needs = call.needs._replace(hessian=room, gathered=room if room < columns else 0)
+    settings, gathered = call.settings._replace(room=room), room if room < columns else 0
     start = {"coef": np.asarray(fits.params.coef), "intercept": np.asarray(fits.params.intercept)}
-    return run_some(
-        program, {**fields, **start}, shared, call._replace(settings=settings, needs=needs), core_axes, at, fits
-    )
+    more = call._replace(settings=settings, needs=call.needs._replace(hessian=room, gathered=gathered))
+    again = run_some(program, {**fields, **start}, shared, more, core_axes, at, fits)
+    steps = np.array(again.num_steps)
+    steps[tuple(at.T)] += np.asarray(fits.num_steps)[tuple(at.T)]
+    return replace(again, num_steps=jax.device_put(steps))
 
 
 def run_some(
@@ -164,9 +164,9 @@ def run_some(
     Raises:
         MemoryError, KeyboardInterrupt: as `jaxlr.fit`.
     """
-    fits = _not_run(call) if fits is None else fits
+    result = _not_run(call) if fits is None else fits
     if not len(at):
-        return fits
+        return result
 
     def chosen(value: Any, core_rank: int) -> Any:
         lead = value.shape[: value.ndim - core_rank]
@@ -179,7 +179,7 @@ def run_some(
     try:
         again = run(program, fields, shared, (call.settings,), few, core_axes)
     except KeyboardInterrupt as error:
-        again, interrupt = error.fit, error  # pyright: ignore[reportAttributeAccessIssue]
+        again, interrupt = getattr(error, "fit", _not_run(few)), error
     again = jax.tree.map(np.asarray, again)
     ran = again.status != Status.NOT_RUN
     where = tuple(at[ran].T)
@@ -189,32 +189,11 @@ def run_some(
         whole[where] = new[ran].reshape(whole[where].shape)
         return whole
 
-    fits = jax.device_put(jax.tree.map(merged, fits, again)) if np.any(ran) else fits
+    result = jax.device_put(jax.tree.map(merged, result, again)) if np.any(ran) else result
     if interrupt is not None:
-        interrupt.fit = fits  # pyright: ignore[reportAttributeAccessIssue]
+        interrupt.fit = result  # pyright: ignore[reportAttributeAccessIssue]
         raise interrupt
-    return fits
-
-
-def _brought(fields: Mapping[str, Any], dtype: jnp.dtype) -> dict[str, Any]:
-    """The fields in one dtype; NumPy arrays stay so, for a program takes them over where they lie."""
-    dtypes = {name: dtype if name != "number" else np.dtype(np.int32) for name in fields}
-    return {
-        name: jnp.asarray(value, dtypes[name]) if isinstance(value, jax.Array) else _aligned(np.asarray(value, dtypes[name]))
-        for name, value in fields.items()
-    }
-
-
-def _aligned(value: np.ndarray) -> np.ndarray:
-    """On a CPU JAX uses the memory of NumPy as it is, where it begins at a multiple of 64 bytes; else it copies, more slowly
-    than NumPy."""
-    if value.nbytes < _LARGE_COPY or value.ctypes.data % 64 == 0 or jax.default_backend() != "cpu":
-        return value
-    memory = np.empty(value.size + 64 // value.itemsize, value.dtype)
-    start = -memory.ctypes.data % 64 // value.itemsize
-    aligned = memory[start : start + value.size].reshape(value.shape)
-    np.copyto(aligned, value)
-    return aligned
+    return result
 
 
 def _not_run(call: Call) -> Fit:

@@ -16,23 +16,26 @@ LAYERS = [
     {"numerics", "status"},
     {"model", "checks", "matrices", "factors", "compilation"},
     {"metrics.rows"},
-    {"metrics.means", "preprocessing", "resampling", "conversions", "plots.style"},
+    {"metrics.means", "preprocessing", "resampling", "conversions", "linear_separation", "inference.tails", "plots.style"},
     {"metrics.ranking", "objective"},
     {"certificates"},
     {"solvers.shared", "result"},
     {"solvers.damped", "solvers.quadratic"},
-    {"solvers.newton", "solvers.newton_cg", "solvers.proximal"},
+    {"solvers.newton", "solvers.newton_cg", "solvers.proximal", "solvers.firth"},
     {"solvers.working_set"},
     {"solvers.implicit"},
     {"solvers.certified", "solvers.path"},
     {"designs", "large"},
     {"batching", "chunks", "devices", "memory"},
-    {"running"},
+    {"running", "inference.models"},
+    {"inference.wald", "inference.goodness", "inference.comparison"},
+    {"inference.profile", "inference.resampled"},
+    {"inference.summary"},
     {"arguments"},
     {"fitting", "training"},
-    {"fitting_bootstrap", "fitting_columns", "penalty_path"},
-    {"selection"},
-    {"plots.models", "plots.predictions", "plots.runs"},
+    {"fitting_bootstrap", "fitting_columns", "fitting_firth", "penalty_path"},
+    {"selection", "association"},
+    {"plots.evidence", "plots.models", "plots.predictions", "plots.runs"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" and path.parent.name != "datasets")
@@ -84,6 +87,8 @@ def test_vmap_lives_at_the_front_door_and_in_scoring_only():
     users = {path.stem for path in FILES if "jax.vmap" in path.read_text().replace("``", "").replace("`jax.vmap`", "")}
     examples = {"objective", "training", "preprocessing"}  # docstrings and messages that name jax.vmap
     examples |= {"certificates"}  # two vectors in one product
+    examples |= {"penalty_path"}
+    examples |= {"association", "models", "profile"}  # of inference, over models and parameters
     assert users - examples <= {"batching", "designs", "selection", "resampling", "fitting_bootstrap", "fitting_columns"}
 
 

@@ -207,14 +207,14 @@ MANY_DESIGNS = {"X": X + np.arange(11)[:, None, None] * X[::-1] / 4, "y": Y, "l2
 
 def heard_by(monkeypatch, listener):
     """Calls the listener when a chunk begins, in its thread."""
-    original = running._brought
+    original = running.brought
 
     def brought(fields, dtype):
         if "X" in fields and fields["X"].ndim > 2:
             listener()
         return original(fields, dtype)
 
-    monkeypatch.setattr(running, "_brought", brought)
+    monkeypatch.setattr(running, "brought", brought)
 
 
 def test_large_designs_run_side_by_side_in_threads_and_are_the_same_models(two_at_once, monkeypatch):

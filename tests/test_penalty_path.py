@@ -74,7 +74,7 @@ def test_without_a_penalized_column_nothing_is_to_be_held():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ratio": 1.0}, r"expected ratio in \(0, 1\), got 1.0"),
+        ({"ratio": 1.0}, r"expected ratio to be one number in \(0, 1\), got 1.0"),
         ({"alpha": 1.5}, r"alpha to be one number in \[0, 1\], got 1.5"),
         ({"alpha": np.array([0.5, 1.0])}, "alpha to be one number"),
         ({"X": np.ones((M, 3))}, "not constant"),

@@ -58,12 +58,12 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
         raise ValueError("expected unpenalized fits for a likelihood ratio, got a problem with l1 or l2 > 0")
     if "firth" in (larger.solver, smaller.solver):
         raise ValueError("expected fits of the likelihood itself, got Firth's; use jaxlr.inference.profile_tests")
-    df = larger.params.coef.shape[-1] - smaller.params.coef.shape[-1] if df is None else df
-    if df < 1:
-        raise ValueError(f"expected the first fit to have more parameters than the second, got df = {df}; swap them, or pass df")
+    more = larger.params.coef.shape[-1] - smaller.params.coef.shape[-1] if df is None else df
+    if more < 1:
+        raise ValueError(f"expected the first fit to have more parameters than the second, got df = {more}; swap them")
     statistic = 2 * weight_sum(problem) * (jnp.asarray(smaller.value) - jnp.asarray(larger.value))
     both = (jnp.asarray(larger.status) == Status.CONVERGED) & (jnp.asarray(smaller.status) == Status.CONVERGED)
-    return chi_square_test(jnp.where(both, statistic, jnp.nan).astype(jnp.asarray(larger.value).dtype), df)
+    return chi_square_test(jnp.where(both, statistic, jnp.nan).astype(jnp.asarray(larger.value).dtype), more)
 
 
 def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:

@@ -100,7 +100,7 @@ def _null_logits(problem: Problem) -> Array:
     share = jnp.sum(w * y)
     start = jnp.log(share) - jnp.log1p(-share) - jnp.sum(w * offset)
 
-    def step(_: int, intercept: Array) -> Array:
+    def step(_: Array, intercept: Array) -> Array:
         z = intercept + offset
         newton = -jnp.sum(w * residual(z, y)) / jnp.sum(w * curvature(z))
         return intercept + jnp.sign(newton) * jnp.minimum(jnp.abs(newton), jnp.log1p(jnp.abs(newton)) + 1e-3)

@@ -111,4 +111,3 @@ def joined(params: Params) -> Array:
         (..., n + 1).
     """
     return jnp.concatenate([params.coef, params.intercept[..., None]], axis=-1)
-

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.factors import cholesky, in_own_units
-from jaxlr.inference.models import both, joined, over_models
+from jaxlr.inference.models import both, over_models
 from jaxlr.inference.tails import Test, chi_square_test, normal_quantile
 from jaxlr.inference.wald import Intervals
 from jaxlr.matrices import times, times_transposed
@@ -34,7 +34,7 @@ from jaxlr.solvers import firth
 from jaxlr.solvers.firth import Point
 from jaxlr.solvers.shared import Shared, hessian_of, params_to_working, share
 
-_MOST_STEPS = 200
+_MOST_STEPS = 1000
 
 
 def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95) -> Intervals:
@@ -133,9 +133,7 @@ def _prepared(
     """F with its derivatives as a function of x, the working design, the estimate, and the parameters on X as rows c."""
     shared = share(jnp.asarray(problem.X), None, problem.fit_intercept)
     n, k = len(shared.unit), shared.A.shape[1]
-    working = Problem(
-        shared.A[:, :n], problem.y, problem.sample_weight, problem.offset, fit_intercept=problem.fit_intercept
-    )
+    working = Problem(shared.A[:, :n], problem.y, problem.sample_weight, problem.offset, fit_intercept=problem.fit_intercept)
 
     def at(x: Array) -> tuple[Point, Array]:
         z = problem_logits(Params(x[:n], jnp.sum(x[n:])), working)
@@ -158,26 +156,28 @@ def _likelihood(x: Array, z: Array, problem: Problem, shared: Shared) -> Point:
 
 
 def _settled(step: Callable[[Array], Array], x: Float[Array, " k"], shared: Shared) -> Float[Array, " k"]:
-    """Steps until one moves no logit by more than the root of rounding's cube, which ends Newton's and Fisher's steps alike;
-    NaN if none does."""
-    enough = float(jnp.finfo(x.dtype).eps ** 0.75)
+    """Steps until one moves no logit by more than eps^(3/4), or, below the root of eps, until they grow no smaller; NaN if that
+    never comes."""
+    eps = float(jnp.finfo(x.dtype).eps)
 
-    def more(state: tuple[Array, Array, Array]) -> Array:
-        _, moved, count = state
-        return (moved > enough) & (count < _MOST_STEPS)
+    def settled(state: tuple[Array, Array, Array, Array]) -> Array:
+        _, moved, before, _ = state
+        return (moved <= eps**0.75) | ((moved <= eps**0.5) & (moved >= 0.99 * before))
 
-    def one(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        x, _, count = state
+    def one(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        x, before, _, count = state
         d = step(x)
         reach = jnp.max(jnp.abs(times(shared.A, d)))
-        share_of_it = jnp.minimum(1, jnp.maximum(jnp.log1p(reach), 1) / reach)
-        return x + jnp.where(reach > 0, share_of_it, 1) * d, reach, count + 1
+        part = jnp.minimum(1, jnp.maximum(jnp.log1p(reach), 1) / reach)
+        return x + jnp.where(reach > 0, part, 1) * d, reach, before, count + 1
 
-    x, moved, _ = jax.lax.while_loop(more, one, (x, jnp.full((), np.inf, x.dtype), jnp.int32(0)))
-    return jnp.where(moved <= enough, x, jnp.nan)
+    far = jnp.full((), np.inf, x.dtype)
+    more = lambda state: ~settled(state) & (state[-1] < _MOST_STEPS)  # noqa: E731
+    end = jax.lax.while_loop(more, one, (x, far, far, jnp.int32(0)))
+    return jnp.where(settled(end), end[0], jnp.nan)
 
 
-def _with_intercept(values: Float[Array, "... k"], fit_intercept: bool) -> Float[Array, "... k"]:
+def _with_intercept(values: Float[Array, "... k"], fit_intercept: bool) -> Float[Array, "... p"]:
     """NaN in the place of an intercept that is not fitted."""
     if fit_intercept:
         return values

@@ -1,5 +1,6 @@
 """The table that people know: estimates, standard errors, z, p, and how well the model fits."""
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 
 from jaxlr.inference.goodness import Goodness, goodness_of_fit
 from jaxlr.inference.profile import profile_intervals, profile_tests
-from jaxlr.inference.wald import Wald, wald
+from jaxlr.inference.wald import wald
 from jaxlr.objective import Problem
 from jaxlr.result import Fit
 from jaxlr.status import Status
@@ -62,7 +63,7 @@ class Summary:
         Raises:
             ImportError: pandas is not installed.
         """
-        import pandas as pd  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
+        pd = importlib.import_module("pandas")
 
         shape = self.status.shape
         levels = [range(size) for size in shape]
@@ -88,15 +89,16 @@ class Summary:
             numbers = "".join(f"{shown[name][i]:>{width[name]}}" for name in order)
             lines.append(f"{term:<{wide}}{numbers} {_stars(self.table['p_value'][i])}".rstrip())
         g = Goodness(*map(float, self.goodness))
-        k = len(self.names)
+        null_df = g.df_residual + len(self.names) - (_INTERCEPT in self.names)
+        steps = f"{int(self.num_steps)} steps of {self.solver}"
         lines += [
             "---",
             "Signif. codes: 0 '***' 0.001 '**' 0.01 '*' 0.05 '.' 0.1 ' ' 1",
             "",
-            f"    Null deviance: {g.null_deviance:.5g}  on {g.df_residual + k - (_INTERCEPT in self.names):.6g} degrees of freedom",
+            f"    Null deviance: {g.null_deviance:.5g}  on {null_df:.6g} degrees of freedom",
             f"Residual deviance: {g.deviance:.5g}  on {g.df_residual:.6g} degrees of freedom",
             f"AIC: {g.aic:.5g}   BIC: {g.bic:.5g}   McFadden's R2: {g.mcfadden:.4f}",
-            f"Log-likelihood: {g.log_likelihood:.6g}   {self.level:.0%} intervals   {int(self.num_steps)} steps of {self.solver}",
+            f"Log-likelihood: {g.log_likelihood:.6g}   {self.level:.0%} intervals   {steps}",
         ]
         return "\n".join(lines)
 

@@ -7,6 +7,7 @@
 (Abramowitz & Stegun 1964, eqs. 26.4.4 and 26.4.5.) All terms are positive: nothing cancels.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -81,15 +82,13 @@ def log_chi_square_tail(x: ArrayLike, df: int) -> Float[Array, "..."]:
     """
     x = jnp.asarray(x)
     t = x / 2
-    powers = np.arange(df % 2, (df + 1) // 2 + (df + 1) % 2, dtype=float)[: df // 2]
-    powers = powers - 0.5 if df % 2 else powers
-    positive = jnp.where(t > 0, t, 1)[..., None]
-    exponents = powers.astype(x.dtype)
-    terms = exponents * jnp.log(positive) - jax.scipy.special.gammaln(exponents + 1) - t[..., None]
-    terms = jnp.where((t > 0)[..., None], terms, jnp.where(exponents == 0, 0.0, -jnp.inf).astype(x.dtype))
-    if df % 2:
-        terms = jnp.concatenate([terms, log_normal_tails(jnp.sqrt(x))[..., None]], axis=-1)
-    return jnp.minimum(jax.scipy.special.logsumexp(terms, axis=-1), 0)
+    log_t = jnp.log(jnp.where(t > 0, t, 1))
+    terms = [log_normal_tails(jnp.sqrt(x))] if df % 2 else []
+    for j in range(df // 2):
+        power = j + 0.5 if df % 2 else j
+        at_zero = 0.0 if power == 0 else -jnp.inf
+        terms.append(jnp.where(t > 0, power * log_t, at_zero) - math.lgamma(power + 1) - t)
+    return jnp.minimum(jax.scipy.special.logsumexp(jnp.stack(terms), axis=0), 0)
 
 
 def normal_quantile(level: float) -> float:

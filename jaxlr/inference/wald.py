@@ -69,7 +69,7 @@ def covariance(fit: Fit, problem: Problem, *, kind: str = "model", penalized: bo
         problem: its data, each field with the batch axes that it had there.
         kind: "model", or the sandwich "HC0" or "HC1".
         penalized: whether a fit with l2 > 0 is accepted; H then holds the penalty, and V is the covariance of the posterior
-            under the prior that l2 stands for (Wood, Generalized Additive Models, 2017, section 6.10), not that of the estimate.
+            under the prior that l2 stands for (Wood, Generalized Additive Models, 2017, section 6.10).
 
     Returns:
         (..., n + 1, n + 1), intercept last; 0 in its row and column without an intercept. NaN where a model is not CONVERGED,

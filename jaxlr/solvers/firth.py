@@ -106,7 +106,9 @@ def _squares(shared: Shared, covariance: Float[Array, "k k"]) -> Float[Array, " 
     return jnp.dot(shared.products, covariance[i, j] * np.where(i == j, 1, 2).astype(covariance.dtype), precision="highest")
 
 
-def solve(problem: Problem, init: Params | None, tol: Float[Array, ""], max_steps: int, shared: Shared, **_: object) -> Solution:
+def solve(
+    problem: Problem, init: Params | None, tol: Float[Array, ""], max_steps: int, shared: Shared, **_: object
+) -> Solution:
     """Maximize the penalized likelihood of one problem.
 
     Args:
@@ -184,9 +186,7 @@ def _two_loops(here: Point, changes: Float[Array, "p 2 k"]) -> Float[Array, " k"
     return d
 
 
-def evidence(
-    params: Params, problem: Problem, shared: Shared
-) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+def evidence(params: Params, problem: Problem, shared: Shared) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     """F on the scale of X, its KKT residual, and no bound.
 
     Args:

@@ -55,7 +55,9 @@ def solve(
         H, s = in_own_units(hessian_of(shared, wc), system.l2 + damping, free, jitter)
         s = jnp.where(free, s, 1)
         start, slope, penalty, units = x / s, s * g, s * l1, s * scale
-        enough = jnp.maximum(jnp.minimum(kkt, 1e-2) * kkt, _POLISH / 4 * tol)
+        # Where something is not penalized a step is always taken to be seen: under separation it stays long.
+        least = jnp.where(system.penalized, jnp.inf, kkt / 100)
+        enough = jnp.maximum(jnp.minimum(kkt, 1e-2) * kkt, jnp.minimum(_POLISH / 4 * tol, least))
         v = quadratic.minimize(H, slope - jnp.dot(H, start, precision="highest"), start, penalty, units, enough)
 
         change = v - start

@@ -84,8 +84,10 @@ def share(
     if fit_intercept:
         one = jnp.ones((X.shape[0], 1), X.dtype)
         A, rows = jnp.concatenate([A, one], axis=1), jnp.concatenate([rows, one], axis=1)
-    i, j = np.triu_indices(A.shape[1])
-    products = A[:, i] * A[:, j] if with_products else None
+    products = None
+    if with_products:
+        i, j = np.triu_indices(A.shape[1])
+        products = A[:, i] * A[:, j]
     return Shared(A, center, unit, products, low=None if low is None else A.T.astype(low), rows=rows)
 
 

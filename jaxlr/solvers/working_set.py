@@ -29,7 +29,6 @@ from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.shared import Shared
 from jaxlr.status import Status
 
-_MOST_ROUNDS = 100
 _RUNNING = -1
 
 
@@ -103,6 +102,9 @@ def solve(
     # As for `newton_cg`: coefficients are to be exact, not their residual alone small, unless few digits are asked for.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
 
+    # What has no penalty may separate the classes, which is only seen where all of it is in the set.
+    unseen = jnp.sum((l1 == 0) & (l2 == 0)) > most_used(size)
+
     def gradient_at(x: Array, z: Array) -> Array:
         return times_transposed(shared.A, w * residual(z, y)) + jnp.pad(l2, (0, k - n)) * x
 
@@ -130,11 +132,11 @@ def solve(
         g = gradient_at(x, z)
         kkt = kkt_of_gradient(Params(g[:n], jnp.sum(g[n:])), x[:n], l1, shared.units)
         num_steps, num_rounds = state.num_steps + found.num_steps, state.num_rounds + 1
-        over = num_rounds >= jnp.minimum(max_steps, _MOST_ROUNDS)
+        over = num_rounds >= max_steps
         stuck = (kkt <= tol) & (kkt > state.kkt / 2)
         enough = jnp.where(overflows, jnp.maximum(polish, 1e-2), polish) * tol  # block coordinate descent takes its time
-        again = (found.status == Status.CONVERGED) & ~((kkt <= enough) | stuck)
-        late = jnp.where(kkt <= tol, Status.CONVERGED, Status.MAX_STEPS)
+        again = (found.status == Status.CONVERGED) & (unseen | ~((kkt <= enough) | stuck))
+        late = jnp.where((kkt <= tol) & ~unseen, Status.CONVERGED, Status.MAX_STEPS)
         status = jnp.where(again, jnp.where(over, late, _RUNNING), found.status)
         return _State(x, z, g, kkt, status.astype(jnp.int32), num_steps, num_rounds)
 

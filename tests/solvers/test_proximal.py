@@ -119,6 +119,14 @@ def test_a_column_without_a_penalty_stays_in_and_is_the_null_model_at_a_large_st
     assert np.isinf(found.gap).all()  # no bound where something is not penalized
 
 
+@pytest.mark.parametrize("tol", [1e-2, 1e-6])
+def test_few_digits_hide_no_separation_by_a_column_without_a_penalty(tol):
+    assert (
+        Status(int(fit(X, X[:, 0] > 0, l1=0.02, penalty_factor=np.array([0.0, 1, 1, 1, 1, 1]), tol=tol).status))
+        == Status.SEPARATED
+    )
+
+
 @pytest.mark.slow
 def test_a_separating_column_without_a_penalty_is_told_to_be_separated():
     separating = np.column_stack([Y - 0.5, X])

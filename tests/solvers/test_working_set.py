@@ -53,7 +53,7 @@ def test_a_support_larger_than_the_room_is_found_in_more_rounds_and_with_more_ro
     assert (np.count_nonzero(found.params.coef, axis=1) > 200).all()
     assert np.asarray(found.gap).max() <= 1e-12
     monkeypatch.setattr(running, "_MOST_ROOM", 0)
-    crowded = jaxlr.fit(X, Y, l1=l1, l2=l2)
+    crowded = jaxlr.fit(X, Y, l1=l1, l2=l2, max_steps=20)
     assert not bool(crowded.converged.all())  # says so, where it is not given more
 
 
@@ -88,3 +88,29 @@ def test_a_start_is_taken_and_changes_nothing(path):
     start = jaxlr.Params(RNG.standard_normal(N), np.float64(3))
     found = jaxlr.fit(X, Y, l1=GRID[3], init=start)
     np.testing.assert_allclose(found.params.coef, path.params.coef[3], rtol=0, atol=1000 * TOL)
+
+
+@pytest.mark.slow
+def test_more_columns_without_a_penalty_than_there_is_room_for_do_not_hide_a_separation():
+    rng = np.random.default_rng(1)
+    wide = rng.standard_normal((600, 400)).astype(np.float32)
+    separated = (wide[:, :200] @ rng.standard_normal(200) > 0).astype(np.float32)
+    factor = np.repeat(np.float32([0, 1]), 200)
+    assert int(jaxlr.fit(wide, separated, l1=0.01, penalty_factor=factor).status) == jaxlr.Status.SEPARATED
+
+
+@pytest.mark.slow
+def test_an_interrupt_while_models_get_more_room_keeps_the_first_pass(monkeypatch):
+    chunks, rounds = running.fit_in_chunks, []
+
+    def once(*args):
+        rounds.append(args)
+        if len(rounds) > 1:
+            raise KeyboardInterrupt
+        return chunks(*args)
+
+    monkeypatch.setattr(running, "fit_in_chunks", once)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        jaxlr.fit(X, Y, l1=np.array([0.1, 1e-3]), l2=1e-2, max_steps=20)
+    fits = caught.value.fit
+    assert fits.status.tolist() == [jaxlr.Status.CONVERGED, jaxlr.Status.MAX_STEPS]
