@@ -46,7 +46,8 @@ def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95) -> Int
         level: in (0, 1).
 
     Returns:
-        Intervals; NaN where a model is not CONVERGED, or an end was not found.
+        Intervals; NaN where a model is not CONVERGED, or an end was not found. (With nearly as many columns as rows Firth's
+        likelihood can have several maxima along a parameter, and an interval several ends: one of them.)
 
     Raises:
         ValueError: a penalized fit; level is not in (0, 1).

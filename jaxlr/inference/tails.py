@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -63,7 +62,13 @@ def log_normal_tails(z: ArrayLike) -> Float[Array, "..."]:
         >>> round(float(log_normal_tails(np.float32(40.0))), 2)
         -803.92
     """
-    return jnp.minimum(np.log(2) + jax.scipy.special.log_ndtr(-jnp.abs(jnp.asarray(z))), 0)
+    z = jnp.abs(jnp.asarray(z))
+    far = 37 if z.dtype == jnp.float64 else 12  # erfc underflows soon after
+    near = jnp.log(jax.scipy.special.erfc(jnp.minimum(z, far) * math.sqrt(0.5)))
+    u = 1 / jnp.maximum(z, far) ** 2  # asymptotic series, Abramowitz & Stegun 1964, eq. 26.2.12: its last term is under eps
+    series = -u * (1 - 3 * u * (1 - 5 * u * (1 - 7 * u * (1 - 9 * u * (1 - 11 * u)))))
+    beyond = 0.5 * math.log(2 / math.pi) - z**2 / 2 - jnp.log(jnp.maximum(z, far)) + jnp.log1p(series)
+    return jnp.where(jnp.isnan(z), jnp.nan, jnp.where(z < far, near, beyond))
 
 
 def log_chi_square_tail(x: ArrayLike, df: int) -> Float[Array, "..."]:
