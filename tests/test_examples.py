@@ -44,6 +44,14 @@ SAYS = {
         "1000 models by proximal, shape (10, 100): 1000 converged",
         r"lowest mean: l1 = 1\.74e-03, 16 of 30 columns, held-out log loss 0\.0764",
     ),
+    "09_association_scan": (
+        "477 by Firth's penalized likelihood, all finite: True",
+        r"significant: 2500 .*, 9300 .*, 15200 .*\n(lambda_GC of the .*: (0\.9[5-9]|1\.0[0-5])\d\n){3}",
+    ),
+    "10_intervals": (
+        "5000 models by firth, shape (5000,): 5000 converged",
+        r"smoke +0\.93885 +0\.40211 +2\.3348 +0\.0196",
+    ),
     "07_many_devices": ("2 x models, 4 x rows: coefficients", r"process 1 of 2: coefficients \de-1[4-9] from one device"),
 }
 
@@ -68,6 +76,7 @@ def test_an_example_runs_says_what_it_found_and_saves_its_figure(name, tmp_path)
 PRINTS = {
     "fit": "1000 converged",
     "lasso": "'mean_texture', 'mean_concave_points', 'radius_error', 'fractal_dimension_error'",
+    "inference": "quasi SEPARATED",
     "grad": "held-out loss 0.5743, its slope in log l2 0.0149",
     "train": "1000 runs of 100 epochs",
 }

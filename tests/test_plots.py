@@ -50,6 +50,11 @@ def drawings(fits, cv):
         ),
         "cv_curve": lambda ax: plots.cv_curve(cv, L2, ax=ax),
         "coefficient_path": lambda ax: plots.coefficient_path(L2, fits.params.coef, names="abc", chosen={"best": 2}, ax=ax),
+        "forest": lambda ax: plots.forest(
+            {"a": (L2, L2 / 2, 2 * L2), "b": (L2, L2 / 3, 3 * L2)}, list("vwxyz"), none=1.0, ax=ax
+        ),
+        "manhattan": lambda ax: plots.manhattan(np.log(L2 / 2), groups=[1, 1, 2, 2, 2], marked=L2 > 0.5, ax=ax),
+        "qq": lambda ax: plots.qq(np.log(L2 / 2), label="null", ax=ax),
         "roc": lambda ax: plots.roc(Y, z, label="model", ax=ax),
         "precision_recall": lambda ax: plots.precision_recall(Y, z, label="model", ax=ax),
         "calibration": lambda ax: plots.calibration(Y, proba, num_bins=5, ax=ax),
@@ -59,8 +64,8 @@ def drawings(fits, cv):
 
 
 NAMES = (
-    "sigmoid_curve", "decision_boundary", "losses", "many losses", "heat_map", "cv_curve", "coefficient_path", "roc",
-    "precision_recall", "calibration", "convergence_map", "convergence_map of a grid",
+    "sigmoid_curve", "decision_boundary", "losses", "many losses", "heat_map", "cv_curve", "coefficient_path", "forest",
+    "manhattan", "qq", "roc", "precision_recall", "calibration", "convergence_map", "convergence_map of a grid",
 )  # fmt: skip
 
 
@@ -137,6 +142,17 @@ def test_a_path_with_zeros_counts_what_is_not_0():
     assert counts.get_xticks().tolist() == [0.1, 1.0, 10.0]
     assert [label.get_text() for label in counts.get_xticklabels()] == ["2", "1", "0"]
     assert not plots.coefficient_path(np.array([0.1, 1.0]), coef[:2] + 2).child_axes
+
+
+def test_figures_of_tests_refuse_what_does_not_fit_and_name_lambda():
+    with pytest.raises(ValueError, match="expected 2 values a name"):
+        plots.forest({"a": ([1.0], [0.0], [2.0])}, ["x", "y"])
+    with pytest.raises(ValueError, match=r"expected log_p, groups and marked \(k,\)"):
+        plots.manhattan(np.log([0.5, 0.1]), groups=[1])
+    with pytest.raises(ValueError, match="no finite one"):
+        plots.qq([NAN])
+    inflated = plots.qq(np.log(np.linspace(0.001, 0.3, 99)))
+    assert inflated.get_legend().get_texts()[0].get_text() == "lambda_GC = 4.53"
 
 
 def test_a_missing_cell_is_crossed():

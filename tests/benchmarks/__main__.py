@@ -1,19 +1,20 @@
-"""``python -m tests.benchmarks [A..I | rates | crossing | scale | devices]``: both sides of every ratio from one run."""
+"""``python -m tests.benchmarks [A..K | rates | crossing | scale | devices]``: both sides of every ratio from one run."""
 
 import argparse
 from functools import partial
 
-from tests.benchmarks import crossing, devices, engine, lasso, learning_rates, scale, sweep
+from tests.benchmarks import crossing, devices, engine, inference, lasso, learning_rates, scale, sweep
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    names = ["A", *engine.WORKLOADS, "H", "I", "rates", "crossing", "scale", "devices"]
+    names = ["A", *engine.WORKLOADS, "H", "I", "J", "K", "rates", "crossing", "scale", "devices"]
     titles = [f"{letter}: {work.title}" for letter, work in engine.WORKLOADS.items()]
     about = "; ".join(
         [
             "A: the cross-validated sweep",
             *titles,
             "H: the lasso; I: on very wide data",
+            "J: Firth; K: an association scan",
             "rates: 1,000 learning rates against a loop",
             "crossing: newton against newton_cg",
             "scale: time and memory of 10 to 1,000,000 models",
@@ -25,6 +26,8 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     run = {
         "A": sweep.main,
+        "J": inference.firth,
+        "K": inference.scan,
         "rates": learning_rates.main,
         "crossing": crossing.main,
         "scale": scale.main,
