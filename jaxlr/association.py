@@ -85,8 +85,7 @@ def association_scan(
         progress: whether to show a bar.
 
     Returns:
-        Scan. A column that is constant, or a combination of covariates, has NaN for its score test, and the status of its fit
-        says what happened.
+        Scan. A column that is constant, or a combination of covariates, has NaN for all its tests.
 
     Raises:
         TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit_columns`; promising is not in (0, 1]; inside jit.
@@ -95,7 +94,7 @@ def association_scan(
     Example:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
-        >>> genotypes, y = rng.binomial(2, 0.3, size=(20, 200)).astype(float), rng.integers(0, 2, 200)
+        >>> genotypes, y = rng.binomial(2, 0.3, size=(20, 200)), rng.integers(0, 2, 200)
         >>> scan = association_scan(genotypes, y)
         >>> scan.score.p_value.shape, bool(np.all(scan.status == 0))
         ((20,), True)
@@ -111,12 +110,21 @@ def association_scan(
     if given.ndim != 2 or given.shape[0] == 0:
         raise ValueError(f"expected columns (k, m), one test each, got shape {given.shape}")
     k, m = given.shape
+    labels = real_array("y", y)
+    if labels.shape != (m,):
+        hint = "; the axes look transposed, pass columns.T" if labels.shape == (k,) else ""
+        raise ValueError(f"expected y ({m},) to match columns {given.shape}, got shape {labels.shape}{hint}")
+    if covariates is not None and np.ndim(covariates) != 2:
+        raise ValueError(f"expected covariates (m, c), got shape {np.shape(covariates)}; one is covariates[:, None]")
     floating = jnp.issubdtype(given.dtype, jnp.floating) and given.dtype.itemsize >= 4
     given = given if floating else np.asarray(given, jnp.zeros(0).dtype)
     dtype = jnp.asarray(given[:0]).dtype
     common = jnp.asarray(np.zeros((m, 0)) if covariates is None else real_array("covariates", covariates), dtype)
-    rows: dict[str, Any] = {"sample_weight": sample_weight, "offset": offset}
-    problem, null = Problem(common, y, **rows), fit(common, y, **rows)
+    rows: dict[str, Any] = {
+        name: None if value is None else real_array(name, value)
+        for name, value in (("sample_weight", sample_weight), ("offset", offset))
+    }
+    problem, null = Problem(common, labels, **rows), fit(common, labels, **rows)
     raise_on_failure(null)
     score = score_test(null, problem, given)
 
@@ -125,7 +133,7 @@ def association_scan(
     estimate, error, ratio = (np.full(k, np.nan, dtype) for _ in range(3))
     if np.any(chosen):
         own = given if np.all(chosen) else np.asarray(given)[chosen]
-        fits = fit_columns(own, y, covariates=common, batch_size=batch_size, progress=progress, **rows)
+        fits = fit_columns(own, labels, covariates=common, batch_size=batch_size, progress=progress, **rows)
         status[chosen] = fits.status
         estimate[chosen], error[chosen] = _own(fits, own, problem)
         ratio[chosen] = likelihood_ratio(fits, null, problem, df=1).statistic
@@ -133,10 +141,11 @@ def association_scan(
     if np.any(firth):
         own = np.asarray(given)[firth]
         designs = np.concatenate([np.broadcast_to(common, (len(own), *common.shape)), own[:, :, None]], axis=2)
-        fits = fit_firth(designs, y, batch_size=batch_size, **rows)
+        fits = fit_firth(designs, labels, batch_size=batch_size, **rows)
         estimate[firth], error[firth] = _own(fits, own, problem)
-        ratio[firth] = profile_tests(fits, Problem(designs, y, **rows)).statistic.coef[:, -1]
+        ratio[firth] = profile_tests(fits, Problem(designs, labels, **rows)).statistic.coef[:, -1]
         firth[firth] = fits.converged
+    estimate, ratio = (np.where(np.isnan(error), np.nan, value) for value in (estimate, ratio))
     log_p = log_normal_tails(estimate / error)
     wald = Test((estimate / error) ** 2, 1, jnp.exp(log_p), log_p)
     return Scan(score, estimate, error, wald, chi_square_test(jnp.asarray(ratio), 1), status, firth, null)
@@ -169,7 +178,9 @@ def _own_errors(columns: Float[Array, "k m"], params: Params, problem: Problem) 
         z = times(design.A, inside) + (0 if problem.offset is None else problem.offset)
         H = hessian_of(design, w * curvature(z))
         H, s = in_own_units(H, jnp.zeros(c + 2, H.dtype), jnp.ones(c + 2, bool), jnp.zeros((), H.dtype))
-        root = inverse(cholesky(H))[:, 0] * s[0]
-        return jnp.sqrt(jnp.sum(root**2) / total) / design.unit[0]
+        L = cholesky(H)
+        varies = (s[0] < jnp.finfo(s.dtype).tiny ** -0.125) & (jnp.min(jnp.diagonal(L)) ** 2 > jnp.finfo(s.dtype).eps ** 0.75)
+        root = inverse(L)[:, 0] * s[0]
+        return jnp.where(varies, jnp.sqrt(jnp.sum(root**2) / total) / design.unit[0], jnp.nan)
 
     return in_groups(jax.vmap(one), (columns, params), models_side_by_side(m if with_products else m * (c + 1)))

@@ -38,7 +38,7 @@ def fit_firth(X: Data, y: Data, *, only: Data | None = None, **options: Any) -> 
 
     Example:
         >>> import numpy as np
-        >>> X, y = np.array([[1.0], [2.0], [3.0], [4.0]]), np.array([0, 0, 1, 1])  # separated: fit has no estimate
+        >>> X, y = np.array([[1], [2], [3], [4]]), np.array([0, 0, 1, 1])  # separated: fit has no estimate
         >>> firth = fit_firth(X, y)
         >>> bool(firth.converged), bool(np.isfinite(firth.params.coef).all())
         (True, True)

@@ -4,7 +4,7 @@
     deviance       = 2 sum_i s_i KL(y_i || p_i)                                  -2 log-likelihood where labels are 0/1
     AIC = -2 log-likelihood + 2 k        BIC = -2 log-likelihood + k log N       McFadden's R^2 = 1 - log-likelihood / null
 
-with k parameters and N = sum_i s_i rows. The null model has the intercept alone, and the offset.
+with k parameters and N = sum_i s_i rows. The null model has the offset, and an intercept if the model has one.
 """
 
 from typing import Any, NamedTuple
@@ -61,7 +61,7 @@ def goodness_of_fit(fit: Fit, problem: Problem, *, penalized: bool = False) -> G
 
     Example:
         >>> import numpy as np, jaxlr
-        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1])
+        >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
         >>> round(float(goodness_of_fit(jaxlr.fit(X, y), jaxlr.Problem(X, y)).deviance), 3)
         4.788
 

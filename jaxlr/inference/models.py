@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxlr.checks import CORE_RANK, checked_arrays, is_zero
+from jaxlr.certificates import kkt_residual
+from jaxlr.checks import CORE_RANK, checked_arrays, is_concrete, is_zero
 from jaxlr.compilation import program
 from jaxlr.designs import in_groups
 from jaxlr.memory import models_side_by_side
@@ -21,6 +22,7 @@ from jaxlr.objective import Problem
 from jaxlr.result import Fit
 from jaxlr.status import Status
 
+_SLACK = 100  # times the residual of the fit, or the root of eps
 _DATA = ("X", "y", "sample_weight", "offset", "l2", "penalty_factor")
 
 
@@ -45,7 +47,7 @@ def over_models(
     name = function.__name__.strip("_").replace("_", " ")
     if not is_zero(problem.l1):
         raise ValueError(
-            f"expected a fit without l1 for its {name}, for the estimate has no distribution known to be right; "
+            f"expected a fit without l1 (known outside jit) for its {name}, for its distribution is not known; "
             "resample instead, with jaxlr.fit_bootstrap"
         )
     if not (penalized or is_zero(problem.l2)):
@@ -59,7 +61,20 @@ def over_models(
     arrays, batch = checked_arrays(fields)
     if batch != np.shape(fit.status):
         raise ValueError(f"expected a problem of the batch {np.shape(fit.status)} of the fit, got one of {batch}")
-    return _mapped(arrays, fit.status, function, batch, bool(problem.fit_intercept), options)
+    intercept = bool(problem.fit_intercept)
+    if fit.solver != "firth" and is_concrete(fit.status) and all(map(is_concrete, arrays.values())):
+        _check_pair(np.asarray(_mapped(arrays, fit.status, kkt_residual, batch, intercept, ())), fit)
+    return _mapped(arrays, fit.status, function, batch, intercept, options)
+
+
+def _check_pair(kkt: np.ndarray, fit: Fit) -> None:
+    """Refuse data at which the estimates are no minimum: those of another fit."""
+    most = _SLACK * np.maximum(np.asarray(fit.kkt), np.sqrt(np.finfo(kkt.dtype).eps))
+    if np.any(kkt > most):
+        raise ValueError(
+            f"expected the problem that was fitted, got one whose gradient at the estimate is not 0 ({np.nanmax(kkt):.1e}); "
+            "give it the X, y, sample_weight, offset, l2 and fit_intercept of the fit"
+        )
 
 
 @program("function", "batch", "fit_intercept", "options")

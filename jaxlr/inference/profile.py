@@ -15,6 +15,7 @@ penalty is always that of all columns (Heinze & Schemper 2002, Statistics in Med
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,14 @@ from jaxlr.solvers.shared import Shared, hessian_of, params_to_working, share
 _MOST_STEPS = 1000
 
 
+class _Walk(NamedTuple):
+    x: Array  # (k,)
+    moved: Array  # the largest change of a logit in the full step before
+    before: Array  # and in the one before that
+    damping: Array  # share of full steps that is taken
+    num_steps: Array
+
+
 def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95) -> Intervals:
     """Profile-likelihood intervals for every parameter of every model.
 
@@ -54,7 +63,7 @@ def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95) -> Int
 
     Example:
         >>> import numpy as np, jaxlr
-        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1])
+        >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
         >>> interval = profile_intervals(jaxlr.fit_firth(X, y), jaxlr.Problem(X, y))
         >>> bool(interval.lower.coef[0] < interval.estimate.coef[0] < interval.upper.coef[0])
         True
@@ -82,7 +91,7 @@ def profile_tests(fit: Fit, problem: Problem) -> Test:
 
     Example:
         >>> import numpy as np, jaxlr
-        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 0, 1, 1])  # separated
+        >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 0, 1, 1])  # separated
         >>> round(float(profile_tests(jaxlr.fit_firth(X, y), jaxlr.Problem(X, y)).p_value.coef[0]), 3)
         0.143
 
@@ -132,7 +141,8 @@ def _prepared(
     params: Params, problem: Problem, of_firth: bool
 ) -> tuple[Callable[[Array], tuple[Point, Array]], Shared, Float[Array, " k"], Float[Array, "k k"]]:
     """F with its derivatives as a function of x, the working design, the estimate, and the parameters on X as rows c."""
-    shared = share(jnp.asarray(problem.X), None, problem.fit_intercept)
+    present = None if problem.sample_weight is None else problem.sample_weight > 0
+    shared = share(jnp.asarray(problem.X), present, problem.fit_intercept)
     n, k = len(shared.unit), shared.A.shape[1]
     working = Problem(shared.A[:, :n], problem.y, problem.sample_weight, problem.offset, fit_intercept=problem.fit_intercept)
 
@@ -161,21 +171,24 @@ def _settled(step: Callable[[Array], Array], x: Float[Array, " k"], shared: Shar
     never comes."""
     eps = float(jnp.finfo(x.dtype).eps)
 
-    def settled(state: tuple[Array, Array, Array, Array]) -> Array:
-        _, moved, before, _ = state
-        return (moved <= eps**0.75) | ((moved <= eps**0.5) & (moved >= 0.99 * before))
+    def settled(state: _Walk) -> Array:
+        slow = (state.moved <= eps**0.5) & (state.moved >= 0.99 * state.before)
+        return (state.moved <= eps**0.75) | slow
 
-    def one(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-        x, before, _, count = state
-        d = step(x)
+    def one(state: _Walk) -> _Walk:
+        d = step(state.x)
         reach = jnp.max(jnp.abs(times(shared.A, d)))
-        part = jnp.minimum(1, jnp.maximum(jnp.log1p(reach), 1) / reach)
-        return x + jnp.where(reach > 0, part, 1) * d, reach, before, count + 1
+        # Fisher's information may be less than half of the curvature, and full steps swing: then shorter ones.
+        swings, shrinks = (reach <= 1) & (reach >= 0.95 * state.moved), reach <= 0.5 * state.moved
+        damping = jnp.where(swings, state.damping / 2, jnp.where(shrinks, 1.2 * state.damping, state.damping))
+        damping = jnp.clip(damping, 1 / 64, 1)
+        part = jnp.minimum(damping, jnp.maximum(jnp.log1p(reach), 1) / reach)
+        return _Walk(state.x + jnp.where(reach > 0, part, 1) * d, reach, state.moved, damping, state.num_steps + 1)
 
     far = jnp.full((), np.inf, x.dtype)
-    more = lambda state: ~settled(state) & (state[-1] < _MOST_STEPS)  # noqa: E731
-    end = jax.lax.while_loop(more, one, (x, far, far, jnp.int32(0)))
-    return jnp.where(settled(end), end[0], jnp.nan)
+    more = lambda state: ~settled(state) & (state.num_steps < _MOST_STEPS)  # noqa: E731
+    end = jax.lax.while_loop(more, one, _Walk(x, far, far, jnp.ones_like(far), jnp.int32(0)))
+    return jnp.where(settled(end), end.x, jnp.nan)
 
 
 def _with_intercept(values: Float[Array, "... k"], fit_intercept: bool) -> Float[Array, "... p"]:

@@ -31,10 +31,10 @@ def bootstrap_intervals(fit: Fit, resamples: Fit, *, level: float = 0.95, method
         method: "percentile" or "basic".
 
     Returns:
-        Intervals (...).
+        Intervals (...); NaN where the fit is not CONVERGED, or none of its resamples.
 
     Raises:
-        ValueError: an unknown method, shapes that do not fit, no resample converged; level not in (0, 1).
+        ValueError: an unknown method, shapes that do not fit, no resample of any fit converged; level not in (0, 1).
 
     Warns:
         UserWarning: some resamples did not converge (separated ones have no estimate) and do not count, which makes intervals
@@ -57,8 +57,7 @@ def bootstrap_intervals(fit: Fit, resamples: Fit, *, level: float = 0.95, method
     if draws.shape[1:] != estimate.shape:
         raise ValueError(f"expected resamples (k, ...) of a fit {estimate.shape[:-1]}, got {draws.shape[:-1]}")
     converged = np.asarray(resamples.status) == Status.CONVERGED
-    used = converged.sum(axis=0)
-    if not np.all(used):
+    if not np.any(converged):
         raise ValueError("expected resamples that converged, got none; use fit_firth, whose estimates always exist")
     if not np.all(converged):
         warnings.warn(
@@ -70,6 +69,8 @@ def bootstrap_intervals(fit: Fit, resamples: Fit, *, level: float = 0.95, method
     lower, upper = jnp.nanquantile(
         jnp.where(converged[..., None], draws, jnp.nan), jnp.asarray([outside, 1 - outside], draws.dtype), axis=0
     )
+    here = jnp.asarray(fit.status == Status.CONVERGED)[..., None]
+    lower, upper = (jnp.where(here, end, jnp.nan) for end in (lower, upper))
     if method == "basic":
         lower, upper = 2 * estimate - upper, 2 * estimate - lower
     return Intervals(fit.params, both(lower), both(upper))

@@ -98,7 +98,7 @@ class Summary:
             f"    Null deviance: {g.null_deviance:.5g}  on {null_df:.6g} degrees of freedom",
             f"Residual deviance: {g.deviance:.5g}  on {g.df_residual:.6g} degrees of freedom",
             f"AIC: {g.aic:.5g}   BIC: {g.bic:.5g}   McFadden's R2: {g.mcfadden:.4f}",
-            f"Log-likelihood: {g.log_likelihood:.6g}   {self.level:.0%} intervals   {steps}",
+            f"Log-likelihood: {g.log_likelihood:.6g}   {100 * self.level:.6g}% intervals   {steps}",
         ]
         return "\n".join(lines)
 
@@ -113,6 +113,8 @@ def summary(
     penalized: bool = False,
 ) -> Summary:
     """Summarize a fit as R's summary of a glm does; of Firth's estimates as logistf's does.
+
+    Degrees of freedom and BIC count a row of weight k as k rows, where R counts one.
 
     Args:
         fit: by `jaxlr.fit` or `jaxlr.fit_firth`, its batch shape in front.
@@ -130,7 +132,7 @@ def summary(
 
     Example:
         >>> import numpy as np, jaxlr
-        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1])
+        >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
         >>> table = summary(jaxlr.fit(X, y), jaxlr.Problem(X, y), names=["dose"])
         >>> table.names, round(float(table.table["p_value"][1]), 3)
         (('(Intercept)', 'dose'), 0.429)
@@ -139,8 +141,9 @@ def summary(
         McCullagh & Nelder 1989, section 4.4; Heinze & Schemper 2002, Statistics in Medicine 21.
     """
     n = fit.params.coef.shape[-1]
+    given_names = names
     names = [f"x{column}" for column in range(n)] if names is None else list(names)
-    if len(names) != n:
+    if len(names) != n or isinstance(given_names, str):
         raise ValueError(f"expected {n} names, one a column, got {len(names)}")
     tests = wald(fit, problem, level=level, kind=kind, penalized=penalized)
     if fit.solver == "firth":

@@ -59,6 +59,7 @@ def log_normal_tails(z: ArrayLike) -> Float[Array, "..."]:
         (...), <= 0.
 
     Example:
+        >>> import numpy as np
         >>> round(float(log_normal_tails(np.float32(40.0))), 2)
         -803.92
     """
@@ -82,6 +83,7 @@ def log_chi_square_tail(x: ArrayLike, df: int) -> Float[Array, "..."]:
         (...), <= 0.
 
     Example:
+        >>> import numpy as np
         >>> round(float(jnp.exp(log_chi_square_tail(np.float32(5.991465), 2))), 4)
         0.05
     """

@@ -17,7 +17,7 @@ from jaxlr.factors import cholesky, in_own_units, inverse
 from jaxlr.inference.models import both, joined, over_models
 from jaxlr.inference.tails import log_normal_tails, normal_quantile
 from jaxlr.model import Params
-from jaxlr.numerics import residual
+from jaxlr.numerics import curvature, residual
 from jaxlr.objective import Problem, hessian, problem_logits, row_weights, weight_sum
 from jaxlr.preprocessing import column_moments
 from jaxlr.result import Fit
@@ -73,14 +73,14 @@ def covariance(fit: Fit, problem: Problem, *, kind: str = "model", penalized: bo
 
     Returns:
         (..., n + 1, n + 1), intercept last; 0 in its row and column without an intercept. NaN where a model is not CONVERGED,
-        inf or NaN where columns depend on each other.
+        or its columns depend on each other, as far as the dtype can tell.
 
     Raises:
         ValueError: a penalized fit, unless asked for; an unknown kind; shapes that do not fit.
 
     Example:
         >>> import numpy as np, jaxlr
-        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1])
+        >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
         >>> covariance(jaxlr.fit(X, y), jaxlr.Problem(X, y)).shape
         (2, 2)
 
@@ -106,8 +106,12 @@ def _covariance(params: Params, problem: Problem, kind: str) -> Float[Array, "k 
     k = H.shape[0]
     fitted = jnp.arange(k) < k - 1 + problem.fit_intercept
     scaled, s = in_own_units(H, jnp.zeros(k, H.dtype), fitted, jnp.zeros((), H.dtype))
-    root = inverse(cholesky(scaled)) * s[None, :]
-    V = jnp.dot(root.T, root, precision="highest") / total
+    L = cholesky(scaled)
+    root = inverse(L) * s[None, :]
+    eps, columns = jnp.finfo(H.dtype).eps, jnp.diagonal(H)[:-1]
+    raw = jnp.sum((w * curvature(z))[:, None] * X**2, axis=0, where=(w > 0)[:, None])
+    independent = jnp.all(columns > (64 * eps) ** 2 * raw) & (jnp.min(jnp.diagonal(L)) ** 2 > 64 * k * eps)
+    V = jnp.where(independent, jnp.dot(root.T, root, precision="highest") / total, jnp.nan)
     if kind != "model":
         A = jnp.concatenate([centered.X, jnp.ones((X.shape[0], 1), X.dtype)], axis=1)
         rows = A * (jnp.sqrt(w) * residual(z, problem.y))[:, None]
@@ -136,7 +140,7 @@ def standard_errors(fit: Fit, problem: Problem, *, kind: str = "model", penalize
 
     Example:
         >>> import numpy as np, jaxlr
-        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1])
+        >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
         >>> round(float(standard_errors(jaxlr.fit(X, y), jaxlr.Problem(X, y)).coef[0]), 3)
         1.035
 
@@ -165,7 +169,7 @@ def wald(fit: Fit, problem: Problem, *, level: float = 0.95, kind: str = "model"
 
     Example:
         >>> import numpy as np, jaxlr
-        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1])
+        >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
         >>> round(float(wald(jaxlr.fit(X, y), jaxlr.Problem(X, y)).p_value.coef[0]), 3)
         0.429
 
@@ -192,7 +196,7 @@ def odds_ratios(intervals: Intervals | Wald) -> Intervals:
 
     Example:
         >>> import numpy as np, jaxlr
-        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1])
+        >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
         >>> round(float(odds_ratios(wald(jaxlr.fit(X, y), jaxlr.Problem(X, y))).estimate.coef[0]), 3)
         2.268
     """

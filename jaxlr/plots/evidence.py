@@ -47,9 +47,10 @@ def forest(
     ax = axes(ax)
     for i, (method, (estimate, lower, upper)) in enumerate(parts.items()):
         place = np.arange(terms) + _SHADE * (i - (len(parts) - 1) / 2)
-        sides = np.abs(np.stack([estimate - lower, upper - estimate]))
-        style = {"fmt": "osD^v"[i % 5], "color": CYCLE[i % len(CYCLE)], "ms": 4, "lw": 1.4, "capsize": 2}
-        ax.errorbar(estimate, place, xerr=sides, label=method, **style)
+        colour = CYCLE[i % len(CYCLE)]
+        ax.hlines(place, lower, upper, color=colour, lw=1.4)
+        ax.plot(np.append(lower, upper), np.tile(place, 2), "|", color=colour, ms=5)
+        ax.plot(estimate, place, "osD^v"[i % 5], color=colour, ms=4, label=method)
     ax.axvline(none, color="black", lw=0.8)
     ax.set(xlabel=value_name, ylabel="term", xscale="log" if none > 0 else "linear", ylim=(terms - 0.5, -0.5))
     ax.set_yticks(range(terms), labels=list(names))
@@ -85,7 +86,8 @@ def manhattan(
     """
     heights = -np.asarray(log_p, float) / np.log(10)
     groups = np.zeros(heights.shape, int) if groups is None else np.asarray(groups)
-    marked = np.zeros(heights.shape, bool) if marked is None else np.asarray(marked)
+    marked = np.zeros(heights.shape, bool) if marked is None else np.asarray(marked, bool)
+    _check_logarithms(heights)
     if heights.ndim != 1 or groups.shape != heights.shape or marked.shape != heights.shape:
         raise ValueError(f"expected log_p, groups and marked (k,), got {heights.shape}, {groups.shape} and {marked.shape}")
     ax = axes(ax)
@@ -125,10 +127,11 @@ def qq(log_p: Data, *, label: str | None = None, ax: Axes | None = None) -> Axes
         Devlin & Roeder 1999, Biometrics 55 (genomic control).
     """
     log_p = np.asarray(log_p, float)
-    log_p = np.sort(log_p[np.isfinite(log_p)])
+    _check_logarithms(-log_p)
+    log_p = np.sort(log_p[~np.isnan(log_p)])
     k = len(log_p)
     if k == 0:
-        raise ValueError("expected logarithms of p-values, got no finite one")
+        raise ValueError("expected logarithms of p-values, got none that is a number")
     from scipy.special import betaincinv, ndtri
 
     ax = axes(ax)
@@ -142,3 +145,8 @@ def qq(log_p: Data, *, label: str | None = None, ax: Axes | None = None) -> Axes
     ax.plot(expected, -log_p / np.log(10), ".", ms=3, rasterized=True, label=name)
     ax.set(xlabel="expected -log10 p (band: 95 %)", ylabel="observed -log10 p")
     return finish(ax, legend=True)
+
+
+def _check_logarithms(heights: np.ndarray) -> None:
+    if np.any(heights < 0) or np.any(np.isinf(heights)):
+        raise ValueError("expected natural logarithms of p-values, finite and <= 0, as tests of jaxlr.inference have in log_p")

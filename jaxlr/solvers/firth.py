@@ -89,8 +89,10 @@ def point(x: Float[Array, " k"], z: Float[Array, " m"], problem: Problem, shared
     losses = jnp.log1p(e) + jnp.maximum(z, 0) - y * z
     wc = w * e / (1 + e) ** 2
     k = len(x)
-    M, s = in_own_units(hessian_of(shared, wc), jnp.zeros_like(x), jnp.ones(k, bool), jnp.zeros_like(total))
-    L = cholesky(M)
+    information = hessian_of(shared, wc)
+    M, s = in_own_units(information, jnp.zeros_like(x), jnp.ones(k, bool), jnp.zeros_like(total))
+    varies = jnp.all(jnp.diagonal(information) > jnp.sqrt(jnp.finfo(x.dtype).tiny))  # a column of 0 has no information
+    L = jnp.where(varies, cholesky(M), jnp.nan)
     half = inverse(L) * s[None, :]
     h = wc * _squares(shared, jnp.dot(half.T, half, precision="highest"))
     g = times_transposed(shared.A, w * (half_off + (0.5 - y)) + h / total * half_off)

@@ -239,6 +239,7 @@ def test_the_status_is_the_verdict_on_thousands_of_random_sets(dtype):
 # --- scans, resamples, summaries --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_scan_is_the_tests_of_its_fits_and_firth_where_a_column_separates():
     rng = np.random.default_rng(1)
     columns = rng.binomial(2, 0.3, (5, M)).astype(float)
