@@ -217,6 +217,7 @@ def heard_by(monkeypatch, listener):
     monkeypatch.setattr(running, "brought", brought)
 
 
+@pytest.mark.slow
 def test_large_designs_run_side_by_side_in_threads_and_are_the_same_models(two_at_once, monkeypatch):
     quick_options()  # asks the compiler once
     threads = []

@@ -63,7 +63,7 @@ def goodness_of_fit(fit: Fit, problem: Problem, *, penalized: bool = False) -> G
         >>> import numpy as np, jaxlr
         >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
         >>> round(float(goodness_of_fit(jaxlr.fit(X, y), jaxlr.Problem(X, y)).deviance), 3)
-        4.788
+        4.695
 
     References:
         McCullagh & Nelder 1989, section 4.4.3; Akaike 1974, IEEE Transactions on Automatic Control 19; Schwarz 1978, Annals of

@@ -93,7 +93,7 @@ def profile_tests(fit: Fit, problem: Problem) -> Test:
         >>> import numpy as np, jaxlr
         >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 0, 1, 1])  # separated
         >>> round(float(profile_tests(jaxlr.fit_firth(X, y), jaxlr.Problem(X, y)).p_value.coef[0]), 3)
-        0.143
+        0.138
 
     References:
         Heinze & Schemper 2002, Statistics in Medicine 21, section 2.3.

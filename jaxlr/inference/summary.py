@@ -135,7 +135,7 @@ def summary(
         >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
         >>> table = summary(jaxlr.fit(X, y), jaxlr.Problem(X, y), names=["dose"])
         >>> table.names, round(float(table.table["p_value"][1]), 3)
-        (('(Intercept)', 'dose'), 0.429)
+        (('(Intercept)', 'dose'), 0.403)
 
     References:
         McCullagh & Nelder 1989, section 4.4; Heinze & Schemper 2002, Statistics in Medicine 21.

@@ -9,7 +9,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 NAMES = ("discount", "discount_noint", "remission", "spector", "lbw_stata")
-QUICK = ("discount", "lbw_stata")
+QUICK = ("lbw_stata",)
 _NOT_FEATURES = ("y", "w", "successes", "trials")
 _MOST_ROWS, _MOST_COLUMNS = 2000, 40
 

@@ -232,6 +232,7 @@ def test_second_derivatives_are_the_differences_of_the_first(across):
         np.testing.assert_allclose(got[name], expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_a_model_that_did_not_converge_has_no_derivatives_and_its_neighbours_have_theirs():
     separated, missing = X.copy(), X.copy()
     separated[:, 0], missing[3, 1] = Y > 0.5, np.nan

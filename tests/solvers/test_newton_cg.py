@@ -108,6 +108,7 @@ def test_a_start_far_out_comes_back():
     assert_same_minimum(jaxlr.fit(X, Y, l2=1e-3, init=far, solver="newton_cg"), jaxlr.fit(X, Y, l2=1e-3), 1e-3)
 
 
+@pytest.mark.slow
 def test_many_columns_choose_it_and_the_text_says_so():
     wide = np.random.default_rng(1).standard_normal((600, 70))
     labels = (wide[:, :2].T > 0) ^ (np.arange(600) % 7 == 0)
