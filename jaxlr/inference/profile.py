@@ -40,6 +40,7 @@ _MOST_STEPS = 1000
 
 class _Walk(NamedTuple):
     x: Array  # (k,)
+    d: Array  # (k,) the full step before
     moved: Array  # the largest change of a logit in the full step before
     before: Array  # and in the one before that
     damping: Array  # share of full steps that is taken
@@ -179,15 +180,15 @@ def _settled(step: Callable[[Array], Array], x: Float[Array, " k"], shared: Shar
         d = step(state.x)
         reach = jnp.max(jnp.abs(times(shared.A, d)))
         # Fisher's information may be less than half of the curvature, and full steps swing: then shorter ones.
-        swings, shrinks = (reach <= 1) & (reach >= 0.95 * state.moved), reach <= 0.5 * state.moved
-        damping = jnp.where(swings, state.damping / 2, jnp.where(shrinks, 1.2 * state.damping, state.damping))
+        swings = jnp.sum(times(shared.A, d) * times(shared.A, state.d)) < 0
+        damping = jnp.where(swings & (reach >= 0.9 * state.moved), state.damping / 2, 1.2 * state.damping)
         damping = jnp.clip(damping, 1 / 64, 1)
         part = jnp.minimum(damping, jnp.maximum(jnp.log1p(reach), 1) / reach)
-        return _Walk(state.x + jnp.where(reach > 0, part, 1) * d, reach, state.moved, damping, state.num_steps + 1)
+        return _Walk(state.x + jnp.where(reach > 0, part, 1) * d, d, reach, state.moved, damping, state.num_steps + 1)
 
     far = jnp.full((), np.inf, x.dtype)
     more = lambda state: ~settled(state) & (state.num_steps < _MOST_STEPS)  # noqa: E731
-    end = jax.lax.while_loop(more, one, _Walk(x, far, far, jnp.ones_like(far), jnp.int32(0)))
+    end = jax.lax.while_loop(more, one, _Walk(x, 0 * x, far, far, jnp.ones_like(far), jnp.int32(0)))
     return jnp.where(settled(end), end.x, jnp.nan)
 
 

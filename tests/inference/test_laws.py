@@ -202,6 +202,28 @@ def test_firth_is_the_maximum_of_the_penalized_likelihood():
     assert int(dependent.status) != Status.CONVERGED
 
 
+@pytest.mark.slow
+def test_firth_has_an_interval_and_a_test_for_every_parameter_of_small_separated_sets():
+    rng = np.random.default_rng(7)
+    designs = rng.normal(size=(300, 12, 3)).round(1)
+    labels = (rng.random((300, 12)) < 0.3).astype(float)
+    labels[:, :2] = [1, 0]
+    problem = Problem(designs, labels, rng.choice([0.3, 1, 2, 3], size=(300, 12)), rng.normal(size=12))
+    fits = jaxlr.fit_firth(designs, labels, sample_weight=problem.sample_weight, offset=problem.offset)
+    assert bool(fits.converged.all())
+    found = inference.profile_intervals(fits, problem)
+    assert np.all(np.asarray(found.lower.coef) < fits.params.coef)
+    assert np.all(np.asarray(found.upper.coef) > fits.params.coef)
+    assert not np.isnan(inference.profile_tests(fits, problem).p_value.coef).any()
+
+
+def test_the_problem_must_be_that_of_the_fit_and_dependent_columns_have_no_errors(fit):
+    with pytest.raises(ValueError, match="expected the problem that was fitted"):
+        inference.wald(fit, Problem(X, Y, fit_intercept=False))
+    dependent = np.column_stack([X, np.ones(M)])
+    assert np.isnan(inference.standard_errors(jaxlr.fit(dependent, Y), Problem(dependent, Y)).coef).all()
+
+
 # --- separation -------------------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +233,7 @@ def test_separation_counts_rows_with_weight_alone_and_soft_labels_for_both_class
     assert jaxlr.separation(x, y, [1, 0, 1, 1]) == "complete"
     assert jaxlr.separation(x[[0, 1, 1, 2]], [0, 0, 1, 1]) == "quasi"
     assert jaxlr.separation(x, [0, 0, 0.5, 1]) == "quasi"
+    assert jaxlr.separation([[0.0], [1], [2], [3], [1e8]], [0, 0, 1, 1, 1]) == "complete"  # a row far out hides nothing
     with pytest.raises(ValueError, match="batch axes"):
         jaxlr.separation(x, np.stack([y, y]))
 
