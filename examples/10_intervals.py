@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax
 import matplotlib.pyplot as plt
-import numpy as np
 
 import jaxlr
 from jaxlr import inference
@@ -38,8 +37,7 @@ def main(out: Path) -> None:
         print(f"{method:22s} odds ratio of smoking {numbers[0]:.2f} ({numbers[1]:.2f} to {numbers[2]:.2f})")
 
     _, ax = plt.subplots(figsize=(8, 6.4), layout="constrained")
-    parts = {method: [np.asarray(end.coef) for end in ratios] for method, ratios in shown.items()}
-    jaxlr.plots.forest(parts, names, none=1.0, value_name="odds ratio per unit of the column (95 % interval)", ax=ax)
+    jaxlr.plots.forest(shown, names, none=1.0, value_name="odds ratio per unit of the column (95 % interval)", ax=ax)
     ax.set_title("Low birth weight, 189 mothers: five kinds of intervals")
     out.mkdir(parents=True, exist_ok=True)
     plt.savefig(out / "10_intervals.png", dpi=110)

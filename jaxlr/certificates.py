@@ -64,8 +64,21 @@ def kkt_of_gradient(g: Params, coef: Array, l1: Array, units: tuple[Array, Array
     """
     mean, sd = units
     u = g.coef - mean * g.intercept
-    v = jnp.where(coef != 0, jnp.abs(u + l1 * jnp.sign(coef)), jnp.maximum(jnp.abs(u) - l1, 0))
-    return jnp.max(jnp.append(v / sd, jnp.abs(g.intercept)))
+    return jnp.max(jnp.append(violations(u, coef, l1) / sd, jnp.abs(g.intercept)))
+
+
+def violations(slope: Float[Array, " k"], coef: Float[Array, " k"], l1: Float[Array, " k"]) -> Float[Array, " k"]:
+    """How far each coefficient is from its optimality condition.
+
+    Args:
+        slope: of the smooth part.
+        coef: coefficients.
+        l1: penalty vector, >= 0.
+
+    Returns:
+        Distances >= 0 (k,).
+    """
+    return jnp.where(coef != 0, jnp.abs(slope + l1 * jnp.sign(coef)), jnp.maximum(jnp.abs(slope) - l1, 0))
 
 
 def standard_units(problem: Problem) -> tuple[Float[Array, " n"], Float[Array, " n"]]:

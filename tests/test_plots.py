@@ -36,6 +36,10 @@ def cv():
     return jaxlr.cross_validate(X, Y, l2=L2, folds=4, key=jax.random.key(0), refit=False)
 
 
+def intervals(coef):
+    return jaxlr.inference.Intervals(*(Params(factor * coef, np.float64(0)) for factor in (1, 0.5, 2)))
+
+
 def drawings(fits, cv):
     params = jax.tree.map(lambda leaf: leaf[-1], fits.params)
     z, proba = jaxlr.logits(params, X), jaxlr.predict_proba(params, X)
@@ -50,9 +54,7 @@ def drawings(fits, cv):
         ),
         "cv_curve": lambda ax: plots.cv_curve(cv, L2, ax=ax),
         "coefficient_path": lambda ax: plots.coefficient_path(L2, fits.params.coef, names="abc", chosen={"best": 2}, ax=ax),
-        "forest": lambda ax: plots.forest(
-            {"a": (L2, L2 / 2, 2 * L2), "b": (L2, L2 / 3, 3 * L2)}, list("vwxyz"), none=1.0, ax=ax
-        ),
+        "forest": lambda ax: plots.forest({"a": intervals(L2), "b": intervals(-L2)}, list("vwxyz"), ax=ax),
         "manhattan": lambda ax: plots.manhattan(np.log(L2 / 2), groups=[1, 1, 2, 2, 2], marked=L2 > 0.5, ax=ax),
         "qq": lambda ax: plots.qq(np.log(L2 / 2), label="null", ax=ax),
         "roc": lambda ax: plots.roc(Y, z, label="model", ax=ax),
@@ -145,8 +147,8 @@ def test_a_path_with_zeros_counts_what_is_not_0():
 
 
 def test_figures_of_tests_refuse_what_does_not_fit_and_name_lambda():
-    with pytest.raises(ValueError, match="expected 2 values a name"):
-        plots.forest({"a": ([1.0], [0.0], [2.0])}, ["x", "y"])
+    with pytest.raises(ValueError, match="expected intervals of one model of 2 columns"):
+        plots.forest({"a": intervals(L2)}, ["x", "y"])
     with pytest.raises(ValueError, match=r"expected log_p, groups and marked \(k,\)"):
         plots.manhattan(np.log([0.5, 0.1]), groups=[1])
     with pytest.raises(ValueError, match="none that is a number"):

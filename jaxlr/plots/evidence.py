@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from jaxlr.checks import Data
+from jaxlr.inference.wald import Intervals, Wald
 from jaxlr.plots.style import CYCLE, GREY, axes, finish
 
 _SHADE = 0.18
@@ -13,7 +14,7 @@ _HALF_CHI_SQUARE = 0.4549364231195724  # median of a chi-square distribution wit
 
 
 def forest(
-    intervals: Mapping[str, tuple[Data, Data, Data]],
+    intervals: Mapping[str, Intervals | Wald],
     names: Sequence[str],
     *,
     none: float = 0.0,
@@ -23,8 +24,8 @@ def forest(
     """Estimates and intervals, a row for each term, one mark for each method.
 
     Args:
-        intervals: by method, (estimate, lower, upper), each (terms,).
-        names: of the terms.
+        intervals: by method, of one model with n columns, as functions of `jaxlr.inference` return them.
+        names: n names of the columns.
         none: the value of no effect, marked by a line: 0 for coefficients, 1 for odds ratios (drawn on a log axis).
         value_name: of the horizontal axis.
         ax: where to draw; None makes a figure.
@@ -36,14 +37,19 @@ def forest(
         ValueError: shapes do not fit.
 
     Example:
-        >>> forest({"Wald": ([0.5, -1.0], [0.1, -1.5], [0.9, -0.5])}, ["a", "b"]).get_xlabel()
+        >>> from jaxlr import Params
+        >>> ends = [Params(np.array(coef), np.array(0.0)) for coef in ([0.5, -1.0], [0.1, -1.5], [0.9, -0.5])]
+        >>> forest({"Wald": Intervals(*ends)}, ["a", "b"]).get_xlabel()
         'coefficient (log-odds)'
     """
     terms = len(names)
-    parts = {method: [np.asarray(part, float) for part in found] for method, found in intervals.items()}
+    ends = {method: (found.estimate, found.lower, found.upper) for method, found in intervals.items()}
+    parts = {method: [np.asarray(end.coef, float) for end in found] for method, found in ends.items()}
     for method, found in parts.items():
         if any(part.shape != (terms,) for part in found):
-            raise ValueError(f"expected {terms} values a name, got {[part.shape for part in found]} for {method!r}")
+            raise ValueError(
+                f"expected intervals of one model of {terms} columns, one a name, got {[part.shape for part in found]} for {method!r}"
+            )
     ax = axes(ax)
     for i, (method, (estimate, lower, upper)) in enumerate(parts.items()):
         place = np.arange(terms) + _SHADE * (i - (len(parts) - 1) / 2)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxlr.certificates import violations
 from jaxlr.factors import in_own_units
 from jaxlr.matrices import times
 from jaxlr.model import Params
@@ -75,7 +76,7 @@ def solve(
             d=d,
             dz=times(A, d),
             decrement=jnp.sqrt(curved),
-            error=jnp.max(quadratic.residuals(slope + bent, v, penalty) / units),
+            error=jnp.max(violations(slope + bent, v, penalty) / units),
             unresolved=jnp.sqrt(jitter * jnp.sum(change**2)),
             hides=hides,
         )

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxlr.certificates import violations
 from jaxlr.factors import cholesky, solve
 
 _MOST_PASSES = 64  # what is left then is for the next quadratic
@@ -60,7 +61,7 @@ def minimize(
     threshold = l1 / diagonal
 
     def residual_at(v: Array) -> Array:
-        return jnp.max(residuals(b + jnp.dot(H, v, precision="highest"), v, l1) / units)
+        return jnp.max(violations(b + jnp.dot(H, v, precision="highest"), v, l1) / units)
 
     def coordinate(j: Array, v: Array) -> Array:
         row, at, slope, own, most = (jax.lax.dynamic_index_in_dim(a, j, keepdims=False) for a in (H, v, b, diagonal, threshold))
@@ -91,17 +92,3 @@ def minimize(
     more = lambda state: (state.residual > enough) & (state.num_passes < _MOST_PASSES)  # noqa: E731
     end = jax.lax.while_loop(more, one_pass, _State(start, jnp.bool_(True), residual_at(start), jnp.int32(0)))
     return end.v
-
-
-def residuals(slope: Float[Array, " k"], v: Float[Array, " k"], l1: Float[Array, " k"]) -> Float[Array, " k"]:
-    """How far each coefficient is from its optimality condition.
-
-    Args:
-        slope: of the smooth part.
-        v: coefficients.
-        l1: >= 0.
-
-    Returns:
-        Distances >= 0 (k,).
-    """
-    return jnp.where(v != 0, jnp.abs(slope + l1 * jnp.sign(v)), jnp.maximum(jnp.abs(slope) - l1, 0))

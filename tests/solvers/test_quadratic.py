@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlr.solvers.quadratic import minimize, residuals
+from jaxlr.certificates import violations
+from jaxlr.solvers.quadratic import minimize
 from tests.helpers import quick, x64  # noqa: F401
 
 EPS = np.finfo(np.float64).eps
@@ -32,7 +33,7 @@ def matrix(kind, rng, k=K):
 
 
 def residual(H, b, v, l1):
-    return float(jnp.max(residuals(*map(jnp.asarray, (b + H @ v, v, l1)))))
+    return float(jnp.max(violations(*map(jnp.asarray, (b + H @ v, v, l1)))))
 
 
 @pytest.mark.parametrize("kind", quick(["free", "repeated", "opposite", "correlated", "wide"], "correlated"))
