@@ -47,9 +47,7 @@ def forest(
     parts = {method: [np.asarray(end.coef, float) for end in found] for method, found in ends.items()}
     for method, found in parts.items():
         if any(part.shape != (terms,) for part in found):
-            raise ValueError(
-                f"expected intervals of one model of {terms} columns, one a name, got {[part.shape for part in found]} for {method!r}"
-            )
+            raise ValueError(f"expected intervals of one model of {terms} columns for {method!r}, got shape {found[0].shape}")
     ax = axes(ax)
     for i, (method, (estimate, lower, upper)) in enumerate(parts.items()):
         place = np.arange(terms) + _SHADE * (i - (len(parts) - 1) / 2)
