@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from jaxlr.checks import Data, is_concrete, real_array
 from jaxlr.compilation import program
 from jaxlr.designs import in_groups, products_fit
-from jaxlr.factors import cholesky, in_own_units, inverse
+from jaxlr.factors import inverse_root
 from jaxlr.fitting import fit
 from jaxlr.fitting_columns import fit_columns
 from jaxlr.fitting_firth import fit_firth
@@ -32,7 +32,7 @@ from jaxlr.model import Params
 from jaxlr.numerics import curvature
 from jaxlr.objective import Problem, row_weights, weight_sum
 from jaxlr.result import Fit, raise_on_failure
-from jaxlr.solvers.shared import hessian_of, share, share_own
+from jaxlr.solvers.shared import hessian_of, params_to_working, share, share_own
 from jaxlr.status import Status
 
 
@@ -173,14 +173,9 @@ def _own_errors(columns: Float[Array, "k m"], params: Params, problem: Problem) 
     def one(member: tuple[Array, Params]) -> Array:
         own, mine = member
         design = share_own(shared, own, None, True)
-        coef = jnp.roll(mine.coef, 1) * design.unit
-        inside = jnp.append(coef, mine.intercept + jnp.sum(jnp.roll(mine.coef, 1) * design.center))
-        z = times(design.A, inside) + (0 if problem.offset is None else problem.offset)
-        H = hessian_of(design, w * curvature(z))
-        H, s = in_own_units(H, jnp.zeros(c + 2, H.dtype), jnp.ones(c + 2, bool), jnp.zeros((), H.dtype))
-        L = cholesky(H)
-        varies = (s[0] < jnp.finfo(s.dtype).tiny ** -0.125) & (jnp.min(jnp.diagonal(L)) ** 2 > jnp.finfo(s.dtype).eps ** 0.75)
-        root = inverse(L)[:, 0] * s[0]
-        return jnp.where(varies, jnp.sqrt(jnp.sum(root**2) / total) / design.unit[0], jnp.nan)
+        inside = params_to_working(Params(jnp.roll(mine.coef, 1), mine.intercept), design)
+        z = times(design.A, jnp.append(inside.coef, inside.intercept)) + (0 if problem.offset is None else problem.offset)
+        root = inverse_root(total * hessian_of(design, w * curvature(z)))
+        return jnp.sqrt(jnp.sum(root[:, 0] ** 2)) / design.unit[0]
 
     return in_groups(jax.vmap(one), (columns, params), models_side_by_side(m if with_products else m * (c + 1)))

@@ -99,3 +99,22 @@ def in_own_units(
     s = jax.lax.rsqrt(H[diagonal, diagonal] + more + jnp.sqrt(jnp.finfo(H.dtype).tiny))
     s = jnp.where(free, s, 0)
     return jnp.where(np.eye(len(more), dtype=bool), 1 + jitter, H * s[:, None] * s[None, :]), s
+
+
+def inverse_root(H: Float[Array, "k k"]) -> Float[Array, "k k"]:
+    """A root of the inverse, the covariance of estimates whose information is H.
+
+    Args:
+        H: symmetric, positive definite.
+
+    Returns:
+        R with R' R = H^-1; NaN where H is singular as far as its dtype can tell.
+    """
+    k, limits = H.shape[0], jnp.finfo(H.dtype)
+    none = jnp.zeros(k, H.dtype)
+    scaled, s = in_own_units(H, none, jnp.ones(k, bool), jnp.zeros((), H.dtype))
+    L = cholesky(scaled)
+    definite = jnp.all(jnp.diagonal(H) > jnp.sqrt(limits.tiny)) & (
+        jnp.min(jnp.diagonal(L), initial=1) ** 2 > 64 * k * limits.eps
+    )
+    return jnp.where(definite, inverse(L) * s[None, :], jnp.nan)

@@ -16,14 +16,15 @@ from jaxtyping import Array, Float
 from jaxlr.checks import Data, is_zero, real_array
 from jaxlr.compilation import program
 from jaxlr.designs import in_groups
-from jaxlr.factors import cholesky, in_own_units, inverse
-from jaxlr.inference.models import over_models
+from jaxlr.factors import inverse_root
+from jaxlr.inference.models import over_models, working
 from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.memory import models_side_by_side
 from jaxlr.model import Params
 from jaxlr.numerics import curvature, residual
 from jaxlr.objective import Problem, problem_logits, row_weights, weight_sum
 from jaxlr.result import Fit
+from jaxlr.solvers.shared import hessian_of
 from jaxlr.status import Status
 
 _HIGHEST = jax.lax.Precision.HIGHEST
@@ -111,17 +112,11 @@ def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
 
 def _score_test(params: Params, problem: Problem) -> tuple[Array, Array, Array]:
     """What the statistics of all columns need of a model: s r, s c, and A (A' S A)^-1/2 (m, k)."""
-    w, total, X = row_weights(problem), weight_sum(problem), jnp.asarray(problem.X)
+    w, total, (shared, _) = row_weights(problem), weight_sum(problem), working(problem)
     z = problem_logits(params, problem)
-    wc = w * curvature(z)
-    A = jnp.concatenate([X, jnp.ones((X.shape[0], 1), X.dtype)], axis=1) if problem.fit_intercept else X
-    scale = jnp.max(jnp.abs(A), axis=0)
-    A = A / jnp.where(scale > 0, scale, 1)[None, :]
-    k = A.shape[1]
-    M = jnp.dot(A.T * wc[None, :], A, precision=_HIGHEST)
-    M, s = in_own_units(M, jnp.zeros(k, X.dtype), jnp.ones(k, bool), jnp.zeros((), X.dtype))
-    root = inverse(cholesky(M)) * s[None, :]
-    return total * w * residual(z, problem.y), total * wc, jnp.dot(A, root.T, precision=_HIGHEST) * jnp.sqrt(1 / total)
+    root = inverse_root(total * hessian_of(shared, w * curvature(z)))
+    basis = jnp.dot(shared.A, root.T, precision=_HIGHEST)
+    return total * w * residual(z, problem.y), total * w * curvature(z), basis
 
 
 @program("fit_intercept")

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from jaxlr.certificates import kkt_residual
 from jaxlr.checks import CORE_RANK, checked_arrays, is_concrete, is_zero
@@ -20,6 +20,7 @@ from jaxlr.memory import models_side_by_side
 from jaxlr.model import Params
 from jaxlr.objective import Problem
 from jaxlr.result import Fit
+from jaxlr.solvers.shared import Shared, share
 from jaxlr.status import Status
 
 _SLACK = 100  # times the residual of the fit, or the root of eps
@@ -126,3 +127,22 @@ def joined(params: Params) -> Array:
         (..., n + 1).
     """
     return jnp.concatenate([params.coef, params.intercept[..., None]], axis=-1)
+
+
+def working(problem: Problem) -> tuple[Shared, Float[Array, "k k"]]:
+    """The design on which derivatives are computed, as the solvers have it, and the parameters on X in terms of those on it.
+
+    Args:
+        problem: one problem.
+
+    Returns:
+        The prepared design, its A being (m, k), and the matrix that takes its parameters to coef and, where one is fitted, the
+        intercept on X.
+    """
+    present = None if problem.sample_weight is None else problem.sample_weight > 0
+    shared = share(jnp.asarray(problem.X), present, problem.fit_intercept)
+    n, k = len(shared.unit), shared.A.shape[1]
+    coefs = jnp.eye(n, k, dtype=shared.unit.dtype) / shared.unit[:, None]
+    if not problem.fit_intercept:
+        return shared, coefs
+    return shared, jnp.concatenate([coefs, jnp.append(-shared.center / shared.unit, 1)[None, :]])

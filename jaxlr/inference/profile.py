@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.factors import cholesky, in_own_units
-from jaxlr.inference.models import both, over_models
+from jaxlr.inference.models import both, over_models, working
 from jaxlr.inference.tails import Test, chi_square_test, normal_quantile
 from jaxlr.inference.wald import Intervals
 from jaxlr.matrices import times, times_transposed
@@ -33,7 +33,7 @@ from jaxlr.objective import Problem, problem_logits, row_weights, weight_sum
 from jaxlr.result import Fit
 from jaxlr.solvers import firth
 from jaxlr.solvers.firth import Point
-from jaxlr.solvers.shared import Shared, hessian_of, params_to_working, share
+from jaxlr.solvers.shared import Shared, hessian_of, params_to_working
 
 _MOST_STEPS = 1000
 
@@ -142,20 +142,16 @@ def _prepared(
     params: Params, problem: Problem, of_firth: bool
 ) -> tuple[Callable[[Array], tuple[Point, Array]], Shared, Float[Array, " k"], Float[Array, "k k"]]:
     """F with its derivatives as a function of x, the working design, the estimate, and the parameters on X as rows c."""
-    present = None if problem.sample_weight is None else problem.sample_weight > 0
-    shared = share(jnp.asarray(problem.X), present, problem.fit_intercept)
+    shared, functionals = working(problem)
     n, k = len(shared.unit), shared.A.shape[1]
-    working = Problem(shared.A[:, :n], problem.y, problem.sample_weight, problem.offset, fit_intercept=problem.fit_intercept)
+    inner = Problem(shared.A[:, :n], problem.y, problem.sample_weight, problem.offset, fit_intercept=problem.fit_intercept)
 
     def at(x: Array) -> tuple[Point, Array]:
-        z = problem_logits(Params(x[:n], jnp.sum(x[n:])), working)
-        return (firth.point if of_firth else _likelihood)(x, z, working, shared), z
+        z = problem_logits(Params(x[:n], jnp.sum(x[n:])), inner)
+        return (firth.point if of_firth else _likelihood)(x, z, inner, shared), z
 
     inside = params_to_working(params, shared)
-    coefs = jnp.eye(n, k, dtype=shared.unit.dtype) / shared.unit[:, None]
-    intercept = jnp.append(-shared.center / shared.unit, 1)[None, :k] if problem.fit_intercept else jnp.zeros((0, k))
-    rows = jnp.concatenate([coefs, intercept.astype(coefs.dtype)])
-    return at, shared, jnp.append(inside.coef, inside.intercept)[:k], rows
+    return at, shared, jnp.append(inside.coef, inside.intercept)[:k], functionals
 
 
 def _likelihood(x: Array, z: Array, problem: Problem, shared: Shared) -> Point:

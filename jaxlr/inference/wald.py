@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.factors import cholesky, in_own_units, inverse
-from jaxlr.inference.models import both, joined, over_models
+from jaxlr.factors import inverse_root
+from jaxlr.inference.models import both, joined, over_models, working
 from jaxlr.inference.tails import log_normal_tails, normal_quantile
 from jaxlr.model import Params
 from jaxlr.numerics import curvature, residual
-from jaxlr.objective import Problem, hessian, problem_logits, row_weights, weight_sum
-from jaxlr.preprocessing import column_moments
+from jaxlr.objective import Problem, penalties, problem_logits, row_weights, weight_sum
 from jaxlr.result import Fit
+from jaxlr.solvers.shared import hessian_of
 
 _KINDS = ("model", "HC0", "HC1")
 
@@ -93,34 +93,19 @@ def covariance(fit: Fit, problem: Problem, *, kind: str = "model", penalized: bo
 
 
 def _covariance(params: Params, problem: Problem, kind: str) -> Float[Array, "k k"]:
-    """V, computed on centered columns: a column far from 0 would cost it digits."""
-    w, total = row_weights(problem), weight_sum(problem)
-    X = jnp.asarray(problem.X)
-    center = column_moments(X, w)[0] if problem.fit_intercept else jnp.zeros(X.shape[1], X.dtype)
-    z = problem_logits(params, problem)
-    centered = Problem(
-        X - center[None, :], problem.y, problem.sample_weight, z, l2=problem.l2, penalty_factor=problem.penalty_factor,
-        fit_intercept=problem.fit_intercept,
-    )  # fmt: skip
-    H = hessian(Params(jnp.zeros_like(params.coef), jnp.zeros_like(params.intercept)), centered)
-    k = H.shape[0]
-    fitted = jnp.arange(k) < k - 1 + problem.fit_intercept
-    scaled, s = in_own_units(H, jnp.zeros(k, H.dtype), fitted, jnp.zeros((), H.dtype))
-    L = cholesky(scaled)
-    root = inverse(L) * s[None, :]
-    eps, columns = jnp.finfo(H.dtype).eps, jnp.diagonal(H)[:-1]
-    raw = jnp.sum((w * curvature(z))[:, None] * X**2, axis=0, where=(w > 0)[:, None])
-    independent = jnp.all(columns > (64 * eps) ** 2 * raw) & (jnp.min(jnp.diagonal(L)) ** 2 > 64 * k * eps)
-    V = jnp.where(independent, jnp.dot(root.T, root, precision="highest") / total, jnp.nan)
+    """V of the working columns, taken to those of X."""
+    shared, to_X = working(problem)
+    w, total, z = row_weights(problem), weight_sum(problem), problem_logits(params, problem)
+    l2 = penalties(problem)[1] / shared.unit**2
+    k = shared.A.shape[1]
+    H = hessian_of(shared, w * curvature(z)) + jnp.diag(jnp.pad(l2, (0, k - len(l2))))
+    half = inverse_root(H) / jnp.sqrt(total)
     if kind != "model":
-        A = jnp.concatenate([centered.X, jnp.ones((X.shape[0], 1), X.dtype)], axis=1)
-        rows = A * (jnp.sqrt(w) * residual(z, problem.y))[:, None]
-        half = jnp.dot(rows, V, precision="highest") * jnp.sqrt(total)
-        V = jnp.dot(half.T, half, precision="highest")
-        V = V * (total / (total - (k - 1 + problem.fit_intercept))) if kind == "HC1" else V
-    # The intercept on X is that on the centered columns minus coef . center.
-    back = jnp.eye(k, dtype=V.dtype).at[-1, :-1].set(-center)
-    return jnp.dot(jnp.dot(back, V, precision="highest"), back.T, precision="highest")
+        rows = shared.A * (jnp.sqrt(w) * residual(z, problem.y))[:, None]
+        half = jnp.dot(jnp.dot(rows, half.T, precision="highest"), half, precision="highest") * jnp.sqrt(total)
+    half = jnp.dot(half, to_X.T, precision="highest")
+    V = jnp.dot(half.T, half, precision="highest") * (total / (total - k) if kind == "HC1" else 1)
+    return jnp.pad(V, (0, params.coef.shape[0] + 1 - k))  # no intercept is known to be 0
 
 
 def standard_errors(fit: Fit, problem: Problem, *, kind: str = "model", penalized: bool = False) -> Params:
