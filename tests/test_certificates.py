@@ -389,6 +389,7 @@ def test_gap_is_finite_and_never_under_the_true_suboptimality(penalty, data):
         assert_gap_bounds_suboptimality(gap, point, problem, best)
 
 
+@pytest.mark.slow
 @each_penalty
 @given(data=st.data())
 def test_gap_of_float32_is_finite_and_a_bound_too(penalty, data):

@@ -105,6 +105,7 @@ def count_compilations(function):
     return len(compiled)
 
 
+@pytest.mark.slow
 def test_batches_of_similar_size_share_one_program():
     strengths = np.logspace(0, -2, 103)
     jax.clear_caches()

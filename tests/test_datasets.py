@@ -66,6 +66,7 @@ def test_clouds_have_informative_redundant_and_noise_columns():
     assert kstest(X[:, 5], "norm").pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_logistic_data_return_their_params():
     params = jaxlr.Params(np.array([1.0, -0.5]), np.array(0.3))
     X, y = jaxlr.datasets.logistic(jax.random.key(0), params, 100_000)

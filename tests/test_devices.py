@@ -85,12 +85,14 @@ def test_failed_models_on_a_mesh_are_named(run_on_8_devices):
     assert status.count(jaxlr.Status.CONVERGED) == 11
 
 
+@pytest.mark.slow
 def test_rows_that_cannot_be_dealt_out_and_nan_among_them_are_refused(run_on_8_devices):
     said = run_on_8_devices("one model by rows")
     assert "expected a multiple of 8 rows for the mesh axis 'rows', got 47; add rows of weight 0" in said["47 rows"]
     assert "expected finite X, got NaN or infinity" in said["NaN"]
 
 
+@pytest.mark.slow
 def test_a_design_on_many_devices_needs_the_mesh(run_on_8_devices):
     said = run_on_8_devices("one model by rows")
     for case in ("no mesh", "grad"):

@@ -86,7 +86,7 @@ def test_all_code_of_the_readme_is_run():
     assert len(CODE) == len(PRINTS)
 
 
-@pytest.mark.parametrize("name", quick(PRINTS, "fit"))
+@pytest.mark.parametrize("name", quick(PRINTS, "grad"))
 def test_the_code_of_the_readme_runs(name):
     assert PRINTS[name] in run("-c", CODE[list(PRINTS).index(name)])
 

@@ -51,6 +51,7 @@ def test_the_certificate_is_that_of_the_data():
     np.testing.assert_allclose(fit.value, jaxlr.loss(fit.params, problem), rtol=64 * EPS)
 
 
+@pytest.mark.slow
 def test_some_rows_without_an_estimate_only_cost_steps():
     rare = (np.arange(M) % 1000 == 1).astype(float)  # no row of the first sample has label 1
     fit = jaxlr.fit(X, rare, l2=1e-2)

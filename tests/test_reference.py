@@ -324,6 +324,7 @@ def test_data_that_linear_programming_separates_end_separated_without_a_penalty(
         assert infimum <= float(fit.value) * (1 + tolerance(np.float64, 64)) <= infimum + 100 * TOL
 
 
+@pytest.mark.slow
 def test_separated_data_are_separated_in_float32_too(separated):
     status = Status(int(_fit(separated, "float32")[0].status))
     # In a9a few of the 32,561 rows separate, a gradient that float32 loses in the others': it may say that it got nowhere.
@@ -334,6 +335,7 @@ def test_separated_data_are_separated_in_float32_too(separated):
 # --- paths of penalties -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ridge_lasso_and_elastic_net_paths_agree_with_the_certified_ones(paths):
     X, y, _ = paths.data()
     names = [name for name in _table(paths.folder, paths.entry["file"])[0] if name not in NOT_FEATURES]

@@ -134,6 +134,7 @@ def test_bad_values_that_only_a_tracer_brings_are_a_status():
     assert dict(zip(cases, map(Status, got.tolist()), strict=True)) == dict(zip(cases, map(Status, expected), strict=True))
 
 
+@pytest.mark.slow
 def test_lbfgs_reaches_the_minimum_that_fit_certifies():
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         run = train(X, Y, optax.lbfgs(), num_epochs=40, l2=0.1)

@@ -57,12 +57,14 @@ def _recipe(X, y):
     return jaxlr.metrics.accuracy(y, jaxlr.predict(run.params, X)), run.losses
 
 
+@pytest.mark.slow
 def test_a_clouds_are_told_apart_completely():
     accuracy, losses = _recipe(*clouds(jax.random.key(1), 100, num_informative=2, separation=1.5))
     assert float(accuracy) == 1.0
     assert np.all(np.diff(losses) < 0)
 
 
+@pytest.mark.slow
 def test_a_moons_are_told_apart_as_well_as_200_seeds_say():
     """Over 200 seeds of the recipe: 0.8515 on average, standard deviation 0.0225, 0.79 to 0.92; 27 seeds at 0.87."""
     draws = jax.jit(jax.vmap(lambda key: _recipe(*two_moons(key, 100, noise=0.24))[0]))

@@ -170,6 +170,7 @@ def test_odds_ratios_are_exponentials(fit):
 # --- Firth ------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_firth_of_some_members_leaves_the_others_alone():
     labels = np.stack([Y, (X[:, 0] > 0) * 1.0])
     flagged = np.asarray(jaxlr.fit(X, labels).status) == Status.SEPARATED

@@ -76,6 +76,7 @@ def test_a_rare_class_is_not_a_separated_one(dtype, rate):
     assert Status(int(again.status)) == Status.CONVERGED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "rest"), [(np.float64, 1e-9), (np.float32, 1e-6)])
 def test_labels_smoothed_by_a_hair_have_an_estimate(dtype, rest):
     got = fit(np.array([[0], [1]], dtype), np.array([rest, 1 - rest]))

@@ -38,6 +38,7 @@ def _statuses(fit: jaxlr.Fit) -> set[Status]:
 # --- units -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_powers_of_two_as_units_change_nothing_but_the_units_of_the_answer(fit_intercept):
     X, y = _noisy(np.random.default_rng(0), (60, 5))
@@ -264,6 +265,7 @@ def test_no_start_changes_the_verdict(size):
         assert np.all(status[~separable] == Status.CONVERGED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", quick([np.float64, np.float32], np.float64))
 def test_separated_data_never_converge_when_the_fit_goes_on_from_where_it_stopped(dtype):
     """A dummy column whose three rows have one class beside columns with estimates: its coefficient goes to infinity."""

@@ -42,6 +42,7 @@ def test_the_minimum_is_that_of_factored_hessians(name):
     assert_same_minimum(got, jaxlr.fit(X, Y, solver="newton", **options), np.min(options.get("l2", 0)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strong", [1e11, 1e30])
 def test_a_penalty_beyond_everything_is_no_obstacle_beside_weak_ones(strong):
     fit = jaxlr.fit(X, Y[:3], l2=np.array([1e-3, 1e-3, strong]), solver="newton_cg")
@@ -126,6 +127,7 @@ def test_new_values_never_retrace():
     assert jitted._cache_size() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("far", [1e3, 1e6])
 def test_a_start_far_out_does_not_hide_a_separation(far):
     separated = (X[:50, 0] > 0).astype(float)

@@ -30,6 +30,7 @@ def both(fit):
 # --- every design -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(problem=problems(l1=st.sampled_from([1e-4, 2.0**-7, 0.125, 1.0]), full=True, penalized=True))
 def test_every_penalized_problem_ends_converged_at_a_point_that_meets_its_conditions(problem):
     fields = {name: value for name, value in vars(problem).items() if name not in ("X", "y")}
@@ -61,6 +62,7 @@ def designs():
     }
 
 
+@pytest.mark.slow
 def test_hard_designs_of_one_batch_all_converge_down_to_a_tiny_strength():
     stacked = np.stack(list(designs().values()))
     found = jaxlr.fit(stacked[:, None], Y, l1=np.append(GRID, 1e-6), standardize=True)
@@ -94,6 +96,7 @@ def test_float32_converges_too_and_keeps_its_dtype():
 # --- limits and special cases -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_at_the_largest_strength_and_above_every_coefficient_is_exactly_0_and_just_below_one_is_not():
     largest = float(jaxlr.l1_max(Problem(X, Y)))
     found = fit(X, Y, l1=largest * np.array([1, 1.001, 10, 1e308, 0.999]), penalty_factor=np.full(N, 1.0))

@@ -38,6 +38,7 @@ def test_every_column_meets_its_conditions(path):
     assert np.asarray(path.gap).max() <= 1e-9
 
 
+@pytest.mark.slow
 def test_the_columns_that_no_model_uses_can_be_left_out(path):
     used = np.flatnonzero(np.any(np.asarray(path.params.coef) != 0, axis=0))
     assert len(used) < 60
