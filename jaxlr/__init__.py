@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxlr import datasets as datasets
 from jaxlr import inference as inference
+from jaxlr import io as io
 from jaxlr import metrics as metrics
 from jaxlr import preprocessing as preprocessing
 from jaxlr.association import Scan as Scan
@@ -52,7 +53,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`jaxlr.plots` is imported when it is first used: `import jaxlr` does not wait for matplotlib."""
-    if name == "plots":
-        return importlib.import_module("jaxlr.plots")
+    """What is imported when it is first used: `import jaxlr` waits for neither matplotlib nor scikit-learn."""
+    if name in ("plots", "estimator"):
+        return importlib.import_module(f"jaxlr.{name}")
     raise AttributeError(f"module 'jaxlr' has no attribute {name!r}")

@@ -11,10 +11,11 @@ from jaxlr.batching import is_path, stay_in_cache
 from jaxlr.checks import CORE_RANK, Data, check_classes, check_count, checked, is_concrete, is_zero
 from jaxlr.designs import is_wide, products_fit
 from jaxlr.devices import check_mesh
+from jaxlr.frames import column_names
 from jaxlr.large import is_large
 from jaxlr.memory import Needs
 from jaxlr.model import Params
-from jaxlr.running import Call
+from jaxlr.planning import Call
 from jaxlr.solvers.certified import Settings
 from jaxlr.solvers.working_set import usual_room
 
@@ -101,6 +102,7 @@ def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
         batch_size=None if given["batch_size"] is None else int(given["batch_size"]),
         mesh=given["mesh"],
         progress=bool(given["progress"]),
+        names=column_names(given["X"]),
     )
 
 

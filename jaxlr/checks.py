@@ -7,7 +7,7 @@ class, no weight) is not refused: it becomes the status of those members.
 
 import functools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.experimental import multihost_utils
-from jax.typing import ArrayLike
 
-Data = ArrayLike | Sequence[Any]  # at the edge nested lists are arrays too
+from jaxlr.frames import Data, check_same_rows, not_finite, numbers
+
 CORE_AXES = {"X": "mn", "y": "m", "sample_weight": "m", "offset": "m", "penalty_factor": "n", "l1": "", "l2": ""}
 CORE_AXES |= {"coef": "n", "intercept": ""}
 CORE_RANK = {name: len(axes) for name, axes in CORE_AXES.items()}
@@ -57,12 +57,13 @@ def checked(fields: Mapping[str, Data | None]) -> tuple[dict[str, Any], jnp.dtyp
     required = {"X", "y", "l1", "l2", "coef", "intercept"}
     if absent := [name for name in fields if name in required and fields[name] is None]:
         raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
+    check_same_rows(fields)
     given = {name: _at_hand(name, real_array(name, value)) for name, value in fields.items() if value is not None}
     dtype = _dtype_of_design(given["X"])
     batch = _check_shapes(given)
     for name, value in given.items():
         if is_concrete(value) and not (name == "X" and _all_finite(value)):
-            _check_values(name, value, dtype)
+            _check_values(name, value, dtype, fields[name])
     return given, dtype, batch
 
 
@@ -139,7 +140,7 @@ def real_array(name: str, value: Data) -> Any:
     """
     if hasattr(value, "toarray") or isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"expected {name} to be a dense array without mask, got {type(value).__name__}; make it one first")
-    raw = value if isinstance(value, jax.Array) else np.asarray(value)
+    raw = value if isinstance(value, jax.Array) else np.asarray(numbers(name, value))
     if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
         hint = "; encode the classes as 0 and 1" if name == "y" else "; convert it to float first"
         raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}{hint}")
@@ -251,7 +252,7 @@ def _all_finite(value: Any) -> bool:
         return bool(np.isfinite((jnp if isinstance(value, jax.Array) else np).sum(value, dtype=wide)))
 
 
-def _check_values(name: str, raw: Data, dtype: jnp.dtype) -> None:
+def _check_values(name: str, raw: Data, dtype: jnp.dtype, given: Any) -> None:
     """Of a field that is as large as the memory allows no copy is made, and a spread design is not gathered."""
     spread = isinstance(raw, jax.Array) and len(raw.sharding.device_set) > 1 and name == "X"
     value: Any = raw if spread else np.asarray(raw)
@@ -263,8 +264,13 @@ def _check_values(name: str, raw: Data, dtype: jnp.dtype) -> None:
             finite = (jnp if spread else np).isfinite(value)
             none = not np.any(finite.all(axis=core))
         if none:
-            first = () if spread else tuple(map(int, np.argwhere(~finite)[0]))
-            got = "NaN or infinity" if spread else f"{value[first]}{f' first at index {first}' if first else ''}"
+            if spread:
+                got = "NaN or infinity"
+            elif name == "X" and value.ndim == 2:
+                got = not_finite(value, given)
+            else:
+                first = tuple(map(int, np.argwhere(~finite)[0]))
+                got = f"{value[first]}{f' first at index {first}' if first else ''}"
             raise ValueError(f"expected finite {name}, got {got}; drop or impute missing values before the fit")
     if name in _NOT_NEGATIVE:
         if np.any(value < 0):

@@ -98,13 +98,18 @@ def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str) -> Fit:
     Returns:
         Fit (*batch,) of NumPy arrays, with the status NOT_RUN and NaN everywhere.
     """
-    unknown = {name: np.full(batch, np.nan, dtype) for name in ("value", "kkt", "gap")}
+
+    def unknown(*core: int) -> np.ndarray:
+        return np.full((*batch, *core), np.nan, dtype)
+
     return Fit(
-        params=Params(np.full((*batch, n), np.nan, dtype), np.full(batch, np.nan, dtype)),
+        params=Params(unknown(n), unknown()),
+        value=unknown(),
+        kkt=unknown(),
+        gap=unknown(),
         status=np.full(batch, Status.NOT_RUN, np.int32),
         num_steps=np.zeros(batch, np.int32),
         solver=solver,
-        **unknown,
     )
 
 

@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxlr.checks import is_concrete
+from jaxlr.frames import Data, numbers
 from jaxlr.numerics import as_floating
 
 
@@ -61,7 +62,7 @@ def elastic_net(alpha: ArrayLike, l1_ratio: ArrayLike) -> tuple[Float[Array, "..
     return alpha * l1_ratio, alpha * (1 - l1_ratio)
 
 
-def class_weight(y: ArrayLike, weights: str | Mapping[int, float]) -> Float[Array, "*batch m"]:
+def class_weight(y: Data, weights: str | Mapping[int, float]) -> Float[Array, "*batch m"]:
     """Sample weights from weights of the classes.
 
     Args:
@@ -80,6 +81,7 @@ def class_weight(y: ArrayLike, weights: str | Mapping[int, float]) -> Float[Arra
         >>> class_weight(np.array([0, 0, 0, 1]), {0: 1.0, 1: 3.0}).tolist()
         [1.0, 1.0, 1.0, 3.0]
     """
+    y = numbers("y", y)
     if is_concrete(y) and not np.all(np.isin(np.asarray(y), (0, 1))):
         raise ValueError(f"expected labels 0/1, got {np.unique(np.asarray(y))[:5]}")
     if isinstance(weights, str):

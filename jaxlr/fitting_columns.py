@@ -19,6 +19,7 @@ from jaxlr.checks import CORE_AXES, Data, checked, is_zero, real_array
 from jaxlr.compilation import program
 from jaxlr.designs import in_groups, products_fit
 from jaxlr.fitting import start_of, with_defaults
+from jaxlr.frames import column_names
 from jaxlr.memory import models_side_by_side
 from jaxlr.model import Params
 from jaxlr.objective import Problem, row_weights
@@ -90,7 +91,9 @@ def fit_columns(
         call = call._replace(settings=call.settings._replace(room=c + 1 + call.settings.fit_intercept))
     if call.batch:
         raise ValueError(f"expected one problem beside the columns, got batch axes {call.batch}")
-    many = call._replace(batch=(k,), needs=call.needs._replace(own=m))
+    names = column_names(covariates)
+    names = None if names is None else (*names, "column")
+    many = call._replace(batch=(k,), needs=call.needs._replace(own=m), names=names)
     start = Params(jnp.zeros(c, dtype), jnp.zeros((), dtype))
     if c or call.settings.fit_intercept:
         with before(many):

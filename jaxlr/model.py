@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from jaxlr.frames import Data
 from jaxlr.numerics import as_floating, sigmoid
 
 
@@ -28,7 +29,7 @@ class Params(NamedTuple):
     intercept: Any
 
 
-def logits(params: Params, X: ArrayLike, offset: ArrayLike | None = None) -> Float[Array, "*batch m"]:
+def logits(params: Params, X: Data, offset: Data | None = None) -> Float[Array, "*batch m"]:
     """X . coef + intercept + offset.
 
     With a shared X (m, n) all models of the batch are one matrix product. The product uses the highest precision, since
@@ -62,7 +63,7 @@ def logits(params: Params, X: ArrayLike, offset: ArrayLike | None = None) -> Flo
     return z if offset is None else jnp.add(*jnp.broadcast_arrays(z, as_floating(offset).astype(coef.dtype)))
 
 
-def predict_proba(params: Params, X: ArrayLike, offset: ArrayLike | None = None) -> Float[Array, "*batch m"]:
+def predict_proba(params: Params, X: Data, offset: Data | None = None) -> Float[Array, "*batch m"]:
     """The probability that y = 1.
 
     Args:
@@ -84,9 +85,7 @@ def predict_proba(params: Params, X: ArrayLike, offset: ArrayLike | None = None)
     return sigmoid(logits(params, X, offset))
 
 
-def predict(
-    params: Params, X: ArrayLike, *, threshold: ArrayLike = 0.5, offset: ArrayLike | None = None
-) -> Int[Array, "*batch m"]:
+def predict(params: Params, X: Data, *, threshold: ArrayLike = 0.5, offset: Data | None = None) -> Int[Array, "*batch m"]:
     """The predicted class: 1 where the probability reaches the threshold, else 0.
 
     Args:

@@ -20,6 +20,8 @@ from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from jaxlr.frames import Data, numbers
+
 
 def sigmoid(z: ArrayLike) -> Float[Array, "..."]:
     """The probability 1 / (1 + exp(-z)) of a logit.
@@ -128,7 +130,7 @@ def curvature(z: ArrayLike) -> Float[Array, "..."]:
     return _curvature(z).astype(dtype)
 
 
-def as_floating(x: ArrayLike) -> Float[Array, "..."]:
+def as_floating(x: Data) -> Float[Array, "..."]:
     """x as a JAX array of floating dtype: floats keep theirs, integers and booleans take the default float.
 
     Args:
@@ -140,7 +142,7 @@ def as_floating(x: ArrayLike) -> Float[Array, "..."]:
     Raises:
         TypeError: x is not real.
     """
-    x = jnp.asarray(x)
+    x = jnp.asarray(numbers("x", x))
     if jnp.issubdtype(x.dtype, jnp.floating):
         return x
     if jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == jnp.bool_:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxlr.checks import Data, checked_arrays, is_concrete
@@ -63,7 +62,7 @@ def fit_scaler(X: Data, sample_weight: Data | None = None) -> Scaler:
     return Scaler(mean, jnp.where(sd == 0, 1, sd))
 
 
-def standardize(X: ArrayLike, scaler: Scaler) -> Float[Array, "m n"]:
+def standardize(X: Data, scaler: Scaler) -> Float[Array, "m n"]:
     """(X - mean) / scale.
 
     Args:

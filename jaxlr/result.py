@@ -7,6 +7,8 @@ import jax
 import numpy as np
 
 from jaxlr.checks import is_concrete
+from jaxlr.display import fit_as_html
+from jaxlr.frames import data_frame
 from jaxlr.status import SolverError, Status
 
 _LISTED = 5  # failed models named one by one in the text
@@ -26,6 +28,7 @@ class Fit:
         status: int32 (...), see `jaxlr.Status`.
         num_steps: int32 (...), steps of the solver.
         solver: its name, static.
+        names: of the columns, one each, where X was a table; None otherwise; static.
     """
 
     # Any: as a pytree it also holds in_axes, shapes and None.
@@ -36,6 +39,7 @@ class Fit:
     status: Any
     num_steps: Any
     solver: str = field(metadata={"static": True})
+    names: tuple[str, ...] | None = field(default=None, metadata={"static": True})
 
     @property
     def converged(self) -> jax.Array:
@@ -56,6 +60,54 @@ class Fit:
             lines.append(f"  converged: worst kkt {worst:.1e}, worst duality gap {gap:.1e}")
         lines.append(f"  steps: {steps.min()} to {steps.max()}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        if any(not is_concrete(leaf) for leaf in jax.tree.leaves(self)):
+            return f"<pre>{self}</pre>"
+        return fit_as_html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as a dictionary of NumPy arrays, strings and None, for those who want no pytree.
+
+        Returns:
+            "coef", "intercept", "value", "kkt", "gap", "status" (integers), "num_steps", "solver" and "names".
+        """
+        arrays = {"coef": self.params.coef, "intercept": self.params.intercept, "value": self.value, "kkt": self.kkt}
+        arrays |= {"gap": self.gap, "status": self.status, "num_steps": self.num_steps}
+        return {name: np.asarray(value) for name, value in arrays.items()} | {"solver": self.solver, "names": self.names}
+
+    def to_pandas(self, **known: Any) -> Any:
+        """A table with a row for each model.
+
+        Args:
+            **known: what tells the models apart, such as ``l2=grid``, by the name of its column: numbers or strings that
+                broadcast to the batch shape.
+
+        Returns:
+            pandas.DataFrame, indexed by the axes of the batch: what is known, "status" (names), "num_steps", "value", "kkt",
+            "gap", "intercept", and a column "coef_NAME" for each column of X.
+
+        Raises:
+            ImportError: pandas is not installed.
+            ValueError: something does not broadcast to the batch shape.
+
+        Example:
+            >>> import numpy as np
+            >>> from jaxlr import fit
+            >>> l2 = np.array([1.0, 0.1])
+            >>> path = fit(np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1]), l2=l2)
+            >>> list(path.to_pandas(l2=l2).columns)
+            ['l2', 'status', 'num_steps', 'value', 'kkt', 'gap', 'intercept', 'coef_x0']
+        """
+        fields = self.to_dict()
+        shape, coef = fields["status"].shape, fields["coef"]
+        names = self.names or [f"x{column}" for column in range(coef.shape[-1])]
+        columns = {name: np.broadcast_to(np.asarray(value), shape) for name, value in known.items()}
+        columns["status"] = np.vectorize(lambda code: Status(code).name, otypes=[object])(fields["status"])
+        columns |= {name: fields[name] for name in ("num_steps", "value", "kkt", "gap", "intercept")}
+        columns |= {f"coef_{name}": coef[..., column] for column, name in enumerate(names)}
+        return data_frame(columns, shape, "model")
 
 
 def raise_on_failure(fit: Fit) -> None:

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # one of scikit-learn's checks asks for it, before SciPy is imported
+
 import jax
 import matplotlib as mpl
 import pytest

@@ -131,3 +131,19 @@ def count_traces(f: Callable) -> tuple[Callable, Callable[[], int]]:
         return f(*args)
 
     return jax.jit(counted), lambda: len(traces)
+
+
+def count_compilations(function):
+    """How many programs XLA compiles while the function runs."""
+    compiled = []
+
+    def heard(event, *_, **__):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(heard)
+    try:
+        function()
+    finally:
+        jax.monitoring.unregister_event_duration_listener(heard)
+    return len(compiled)

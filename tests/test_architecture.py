@@ -13,7 +13,8 @@ import jaxlr
 
 PACKAGE = Path(jaxlr.__file__).parent
 LAYERS = [
-    {"numerics", "status"},
+    {"status", "frames"},
+    {"numerics", "display"},
     {"model", "checks", "matrices", "factors", "compilation"},
     {"metrics.rows"},
     {"metrics.means", "preprocessing", "resampling", "conversions", "linear_separation", "inference.tails", "plots.style"},
@@ -27,6 +28,7 @@ LAYERS = [
     {"solvers.certified", "solvers.path"},
     {"designs", "large"},
     {"batching", "chunks", "devices", "memory"},
+    {"planning"},
     {"running", "inference.models"},
     {"inference.wald", "inference.goodness", "inference.comparison"},
     {"inference.profile", "inference.resampled"},
@@ -35,7 +37,7 @@ LAYERS = [
     {"fitting", "training"},
     {"fitting_bootstrap", "fitting_columns", "fitting_firth", "penalty_path"},
     {"selection", "association"},
-    {"plots.evidence", "plots.models", "plots.predictions", "plots.runs"},
+    {"io", "estimator", "plots.evidence", "plots.models", "plots.predictions", "plots.runs"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" and path.parent.name != "datasets")

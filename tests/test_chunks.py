@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jaxlr
-from jaxlr import Params, Status, fit, running
+from jaxlr import Params, Status, fit, planning, running
 from jaxlr.chunks import common_size
 from jaxlr.compilation import quick_options
 from tests.helpers import quick, x64  # noqa: F401
@@ -87,22 +87,6 @@ def test_a_failed_member_of_a_chunk_leaves_the_others_alone():
     others = np.setdiff1d(np.arange(13), [6, 9])
     for one, other in zip(jax.tree.leaves(clean), jax.tree.leaves(got), strict=True):
         assert np.array_equal(np.asarray(one)[others], np.asarray(other)[others])
-
-
-def count_compilations(function):
-    """How many programs XLA compiles while the function runs."""
-    compiled = []
-
-    def heard(event, *_, **__):
-        if event == "/jax/core/compile/backend_compile_duration":
-            compiled.append(event)
-
-    jax.monitoring.register_event_duration_secs_listener(heard)
-    try:
-        function()
-    finally:
-        jax.monitoring.unregister_event_duration_listener(heard)
-    return len(compiled)
 
 
 @pytest.mark.slow
@@ -196,8 +180,8 @@ def test_an_interrupt_from_outside_loses_nothing_that_was_finished():
 def two_at_once(monkeypatch):
     """Designs of any size count as large, and there are two cores."""
     monkeypatch.setattr("jaxlr.batching._LARGE_DESIGN", 0)
-    monkeypatch.setattr(running, "_DESIGNS_OF_A_CORE", 2)
-    monkeypatch.setattr(running.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr(planning, "_DESIGNS_OF_A_CORE", 2)
+    monkeypatch.setattr(planning.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     jax.clear_caches()
     yield
     jax.clear_caches()

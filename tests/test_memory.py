@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxlr
-from jaxlr import fit, memory, running
+from jaxlr import fit, memory, planning
 from jaxlr.arguments import prepare
 from jaxlr.fitting import with_defaults
 from tests.helpers import x64  # noqa: F401
@@ -24,13 +24,13 @@ def called(**fields):
 
 
 def test_chunks_follow_what_is_free(monkeypatch):
-    whole = running.chunk_of(called())
+    whole = planning.chunk_of(called())
     needed = memory.bytes_needed(called().needs, whole[0], 3000)
     monkeypatch.setattr(memory, "_NEVER_MISSED", 0)
     monkeypatch.setattr(memory, "bytes_free", lambda sharing=1: needed)
-    some = running.chunk_of(called())
+    some = planning.chunk_of(called())
     assert 1 <= some[0] < whole[0]
-    assert running.memory_bound(called()) <= needed
+    assert planning.memory_bound(called()) <= needed
 
 
 def test_what_cannot_fit_is_refused_with_both_numbers_before_anything_is_allocated(monkeypatch):
@@ -66,7 +66,7 @@ jax.config.update("jax_enable_x64", True)
 import jaxlr
 from jaxlr.arguments import prepare
 from jaxlr.fitting import with_defaults
-from jaxlr.running import memory_bound
+from jaxlr.planning import memory_bound
 rng = np.random.default_rng(0)
 def data(m, n, k=1):
     X = rng.standard_normal((m, n))

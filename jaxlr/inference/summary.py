@@ -1,12 +1,12 @@
 """The table that people know: estimates, standard errors, z, p, and how well the model fits."""
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from jaxlr.frames import data_frame
 from jaxlr.inference.goodness import Goodness, goodness_of_fit
 from jaxlr.inference.profile import profile_intervals, profile_tests
 from jaxlr.inference.wald import wald
@@ -54,7 +54,7 @@ class Summary:
         return {"terms": list(self.names), **self.table, **goodness, "level": self.level, "status": self.status,
                 "solver": self.solver}  # fmt: skip
 
-    def to_frame(self) -> Any:
+    def to_pandas(self) -> Any:
         """The table as a pandas DataFrame, a row for each term; of a batch, with the index of the model in front.
 
         Returns:
@@ -63,20 +63,12 @@ class Summary:
         Raises:
             ImportError: pandas is not installed.
         """
-        pd = importlib.import_module("pandas")
-
-        shape = self.status.shape
-        levels = [range(size) for size in shape]
-        names = [f"model_{axis}" if len(shape) > 1 else "model" for axis in range(len(shape))]
-        index = pd.MultiIndex.from_product([*levels, self.names], names=[*names, "term"]) if shape else pd.Index(
-            self.names, name="term"
-        )  # fmt: skip
-        return pd.DataFrame({name: column.reshape(-1) for name, column in self.table.items()}, index=index)
+        return data_frame(self.table, self.status.shape, "model", self.names)
 
     def __str__(self) -> str:
         if self.status.ndim:
             failed = int(np.sum(self.status != Status.CONVERGED))
-            return f"Summary of {self.status.size} models, shape {self.status.shape}, {failed} not converged; see to_frame()"
+            return f"Summary of {self.status.size} models, shape {self.status.shape}, {failed} not converged; see to_pandas()"
         status = Status(int(self.status))
         if status != Status.CONVERGED:
             return f"{status.name}: {status.advice}"
@@ -119,7 +111,7 @@ def summary(
     Args:
         fit: by `jaxlr.fit` or `jaxlr.fit_firth`, its batch shape in front.
         problem: its data, each field with the batch axes that it had there.
-        names: n names of the columns; None numbers them.
+        names: n names of the columns; None takes those of the fit, and numbers them where it has none.
         level: of the intervals, in (0, 1).
         kind: of the covariance, as in `covariance`; for Firth's estimates of the standard errors alone.
         penalized: whether a fit with l2 > 0 is accepted, as in `covariance`.
@@ -141,8 +133,8 @@ def summary(
         McCullagh & Nelder 1989, section 4.4; Heinze & Schemper 2002, Statistics in Medicine 21.
     """
     n = fit.params.coef.shape[-1]
-    given_names = names
-    names = [f"x{column}" for column in range(n)] if names is None else list(names)
+    given_names = fit.names if names is None else names
+    names = [f"x{column}" for column in range(n)] if given_names is None else list(given_names)
     if len(names) != n or isinstance(given_names, str):
         raise ValueError(f"expected {n} names, one a column, got {len(names)}")
     tests = wald(fit, problem, level=level, kind=kind, penalized=penalized)

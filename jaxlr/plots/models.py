@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxlr.checks import Data
+from jaxlr.checks import Data, real_array
+from jaxlr.frames import column_names
 from jaxlr.model import Params, logits
 from jaxlr.numerics import as_floating, sigmoid
 from jaxlr.plots.style import CLASS_COLOURS, CLASS_MARKERS, CYCLE, GREY, axes, check_logarithmic, finish, lone_points
+from jaxlr.result import Fit
 
 _CONTOURS = (0.1, 0.25, 0.5, 0.75, 0.9)
 _CHOSEN = ("--", ":", "-.", "-")
@@ -59,7 +61,7 @@ def decision_boundary(
         X: design (m, n), n >= 2, in the units of params.
         y: labels (m,), 0/1.
         features: the two columns, horizontal and vertical.
-        feature_names: n names; None numbers the columns.
+        feature_names: n names; None takes those of X where it is a table, and numbers the columns where not.
         ax: where to draw; None makes a figure.
 
     Returns:
@@ -73,7 +75,8 @@ def decision_boundary(
         >>> decision_boundary(Params(np.ones(2, np.float32), np.float32(-2)), X, y).get_ylabel()
         'x1'
     """
-    X, y = np.asarray(X, float), np.asarray(y)
+    feature_names = column_names(X) if feature_names is None else feature_names
+    X, y = np.asarray(real_array("X", X), float), np.asarray(y)
     params = Params(as_floating(params.coef), as_floating(params.intercept))
     _check_model(params, X, y, features)
     ax = axes(ax)
@@ -110,7 +113,7 @@ def decision_boundary(
 
 def coefficient_path(
     strengths: Data,
-    coef: Data,
+    coef: Data | Fit,
     *,
     names: Sequence[str] | None = None,
     chosen: dict[str, int] | None = None,
@@ -123,8 +126,8 @@ def coefficient_path(
 
     Args:
         strengths: (g,), > 0, in any order; drawn on a log axis.
-        coef: (g, n), the coefficients at each.
-        names: n names of the columns; None numbers them.
+        coef: (g, n), the coefficients at each, or the Fit (g,) of the path.
+        names: n names of the columns; None takes those of the Fit, and numbers them where there are none.
         chosen: by label, an index into strengths, marked by a vertical line; at most four.
         strength_name: of the horizontal axis.
         ax: where to draw; None makes a figure.
@@ -139,6 +142,8 @@ def coefficient_path(
         >>> coefficient_path(np.array([0.1, 1.0]), np.array([[2.0, -1.0], [0.5, -0.2]])).get_xscale()
         'log'
     """
+    if isinstance(coef, Fit):
+        coef, names = coef.params.coef, coef.names if names is None else names
     strengths, coef = np.asarray(strengths), np.asarray(coef)
     if strengths.ndim != 1 or coef.shape[:1] != strengths.shape or coef.ndim != 2:
         raise ValueError(f"expected strengths (g,) and coef (g, n), got {strengths.shape} and {coef.shape}")

@@ -43,7 +43,7 @@ def measure(kind: str, k: int) -> None:
     import jaxlr
     from jaxlr.arguments import prepare
     from jaxlr.fitting import with_defaults
-    from jaxlr.running import memory_bound
+    from jaxlr.planning import memory_bound
 
     jax.config.update("jax_enable_x64", True)
     X, y = data(kind, k)

@@ -1,0 +1,108 @@
+"""How a fit looks in a notebook: what became of the models, how far each converged, and the coefficients of a single one.
+
+Plain HTML with inline styles and no script; whatever came from the user is escaped. Colours are readable on light and dark
+pages.
+"""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxlr.status import Status
+
+_COLOURS = dict(zip(Status, ("#009e73", "#e69f00", "#cc79a7", "#d55e00", "#000000", "#7f7f7f", "#bdbdbd"), strict=True))
+_MOST_CELLS = (24, 100)  # of the map; larger batches show the worst model of each cell
+_MOST_TERMS = 20
+_DECADES = (-16.0, -4.0)  # of the residuals, from the darkest to the palest green
+
+
+def fit_as_html(fit: Any) -> str:
+    """A card for one model or a batch.
+
+    Args:
+        fit: `jaxlr.Fit` of concrete arrays.
+
+    Returns:
+        HTML.
+    """
+    status, kkt, gap, steps = (np.asarray(field) for field in (fit.status, fit.kkt, fit.gap, fit.num_steps))
+    shape = f", shape {status.shape}" if status.ndim else ""
+    done = status == Status.CONVERGED
+    parts = [f"<b>{status.size:,} model{'s' if status.size > 1 else ''}</b> by {html.escape(fit.solver)}{shape}", _bar(status)]
+    parts += [
+        _row(f"{int(np.sum(status == cause)):,} {cause.name}", cause.advice, cause)
+        for cause in Status
+        if np.any(status == cause)
+    ]
+    if np.any(done):
+        evidence = f"worst kkt {np.max(kkt[done]):.1e}, worst duality gap {np.max(gap[done]):.1e}"
+        parts.append(f"<div>converged: {evidence}; {steps.min()} to {steps.max()} steps</div>")
+    parts.append(_map(status, kkt) if status.ndim else _terms(fit))
+    return f'<div style="font-family:sans-serif;font-size:90%;max-width:46em;line-height:1.5">{"".join(parts)}</div>'
+
+
+def _bar(status: np.ndarray) -> str:
+    """A band as wide as the page, cut in proportion."""
+    counts = [(cause, int(np.sum(status == cause))) for cause in Status]
+    pieces = (f'<div style="flex:{count};background:{_COLOURS[cause]}"></div>' for cause, count in counts if count)
+    return f'<div style="display:flex;height:8px;margin:4px 0">{"".join(pieces)}</div>'
+
+
+def _row(count: str, advice: str, cause: Status) -> str:
+    dot = f'<span style="color:{_COLOURS[cause]}">&#9632;</span>'
+    return f"<div>{dot} {count}: {html.escape(advice)}</div>"
+
+
+def _map(status: np.ndarray, kkt: np.ndarray) -> str:
+    """A cell for each model, or for the worst of several: green by its residual, or in the colour of its failure."""
+    rows = int(np.prod(status.shape[:-1], dtype=int))
+    grid = np.where(np.isnan(kkt), np.inf, kkt).reshape(rows, -1), status.reshape(rows, -1)
+    edges = [
+        np.linspace(0, size, min(size, most) + 1).astype(int) for size, most in zip(grid[0].shape, _MOST_CELLS, strict=True)
+    ]
+    cells = []
+    width = max(3, 400 // (len(edges[1]) - 1))
+    for i, (top, bottom) in enumerate(zip(edges[0], edges[0][1:], strict=False)):
+        for j, (left, right) in enumerate(zip(edges[1], edges[1][1:], strict=False)):
+            residual, outcome = (part[top:bottom, left:right].ravel() for part in grid)
+            worst = int(np.lexsort((residual, outcome != Status.CONVERGED))[-1])
+            colour, name = _cell(float(residual[worst]), Status(int(outcome[worst])))
+            title = f"{name}, kkt {residual[worst]:.1e}"
+            cells.append(
+                f'<rect x="{j * width}" y="{10 * i}" width="{width}" height="10" fill="{colour}"><title>{title}</title></rect>'
+            )
+    size = f'width="{width * (len(edges[1]) - 1)}" height="{10 * (len(edges[0]) - 1)}"'
+    caption = "kkt residual of every model, from 1e-16 (dark) to 1e-4 (pale); other colours failed"
+    return f'<svg {size} style="display:block;margin:6px 0">{"".join(cells)}</svg><div style="opacity:.7">{caption}</div>'
+
+
+def _cell(residual: float, outcome: Status) -> tuple[str, str]:
+    if outcome != Status.CONVERGED:
+        return _COLOURS[outcome], outcome.name
+    low, high = _DECADES
+    pale = np.clip((np.log10(max(residual, 10**low)) - low) / (high - low), 0, 1)
+    return f"hsl(164,{70 - 30 * pale:.0f}%,{25 + 50 * pale:.0f}%)", outcome.name
+
+
+def _terms(fit: Any) -> str:
+    """The coefficients of one model, the largest first, each with a bar."""
+    coef = np.asarray(fit.params.coef)
+    names: Sequence[str] = fit.names or [f"x{column}" for column in range(len(coef))]
+    order = np.argsort(-np.abs(np.nan_to_num(coef)), kind="stable")[:_MOST_TERMS]
+    largest = float(np.max(np.abs(coef), initial=0, where=np.isfinite(coef))) or 1.0
+    lines = [f"<tr><td>(intercept)</td><td style='text-align:right'>{float(fit.params.intercept):.5g}</td><td></td></tr>"]
+    for j in order:
+        length = 0 if not np.isfinite(coef[j]) else abs(float(coef[j])) / largest * 100
+        side = "left:50%" if coef[j] > 0 else "right:50%"
+        colour = "#0072b2" if coef[j] > 0 else "#d55e00"
+        bar = (
+            '<div style="position:relative;width:12em;height:.8em">'
+            f'<div style="position:absolute;{side};width:{length / 2:.1f}%;height:100%;background:{colour}"></div></div>'
+        )
+        name, value = html.escape(str(names[j])), f"{float(coef[j]):.5g}"
+        lines.append(f"<tr><td>{name}</td><td style='text-align:right'>{value}</td><td>{bar}</td></tr>")
+    more = f"<div>and {len(coef) - len(order):,} smaller ones</div>" if len(coef) > len(order) else ""
+    head = "<tr><th style='text-align:left'>column</th><th>coefficient</th><th></th></tr>"
+    return f"<table>{head}{''.join(lines)}</table>{more}"

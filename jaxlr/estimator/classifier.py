@@ -1,0 +1,248 @@
+"""Estimators for scikit-learn: its parameters, its attributes, its labels of any kind; underneath one call of `jaxlr.fit`.
+
+scikit-learn minimizes C sum_i s_i l(z_i, y_i) + (1 - r) / 2 |coef|^2 + r |coef|_1, r its l1_ratio: jaxlr's objective with
+
+    l1 = r / (C sum(s))        l2 = (1 - r) / (C sum(s))
+
+More than two classes are fitted one against the rest, in one program: `fit(X, one_hot)`, the classes a batch axis. float64
+input is computed in float64, whatever JAX's configuration. The extra "sklearn" installs what this file needs.
+"""
+
+import warnings
+from typing import Any
+
+import jax
+import numpy as np
+from scipy.special import log_expit, log_softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from jaxlr.chunks import common_size
+from jaxlr.fitting import fit
+from jaxlr.result import Fit
+from jaxlr.status import Status
+
+_MOST_PADDED = 2**15  # rows, from which on compiling costs little beside the fit
+
+
+class LinearClassifier(ClassifierMixin, BaseEstimator):
+    """What both estimators do before and after the fit."""
+
+    multi_class: Any
+    class_weight: Any
+    classes_: np.ndarray
+    coef_: np.ndarray
+    intercept_: np.ndarray
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Logits.
+
+        Args:
+            X: (m, n), an array or a DataFrame with the columns of the fit.
+
+        Returns:
+            (m,) of the second class; (m, K) of K > 2 classes.
+
+        Raises:
+            NotFittedError, ValueError: in scikit-learn's words.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        z = X @ self.coef_.T + self.intercept_
+        return z[:, 0] if z.shape[1] == 1 else z
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The class whose logit is largest.
+
+        Args:
+            X: (m, n).
+
+        Returns:
+            (m,), of `classes_`.
+        """
+        z = self.decision_function(X)
+        return self.classes_[(z > 0).astype(int) if z.ndim == 1 else z.argmax(axis=1)]
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of the probabilities, right also where a probability is 0 or 1 to rounding.
+
+        Args:
+            X: (m, n).
+
+        Returns:
+            (m, K), in the order of `classes_`; with K > 2 those of each class against the rest, scaled to sum to 1.
+        """
+        z = self.decision_function(X)
+        return log_expit(np.stack([-z, z], axis=1)) if z.ndim == 1 else log_softmax(log_expit(z), axis=1)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities.
+
+        Args:
+            X: (m, n).
+
+        Returns:
+            (m, K), in the order of `classes_`; with K > 2 those of each class against the rest, scaled to sum to 1.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def prepare(self, X: Any, y: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The data, checked: X (m, n), y (m,), labels 0/1 of each model (K, m) and weights (1 or K, m); `classes_` is set."""
+        if self.multi_class != "ovr":
+            raise ValueError(
+                f'expected multi_class "ovr", so far the only one (softmax is yet to come), got {self.multi_class!r}'
+            )
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"expected at least 2 classes in y, got one class only: {self.classes_[0]}")
+        labels = (codes == np.arange(len(self.classes_))[:, None])[int(len(self.classes_) == 2) :]
+        s = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        if empty := [c for i, c in enumerate(self.classes_) if not np.any(s[codes == i] > 0)]:
+            raise ValueError(f"expected rows of positive sample_weight in every class, got none in class {empty[0]}")
+        if self.class_weight == "balanced":
+            each = [compute_class_weight("balanced", classes=np.array([False, True]), y=row, sample_weight=s) for row in labels]
+            return X, y, labels, np.where(labels, *np.array(each).T[::-1, :, None]).astype(X.dtype) * s
+        of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        return X, y, labels, (of_class[codes] * s)[None, :].astype(X.dtype)
+
+
+class LogisticRegressor(LinearClassifier):
+    """Logistic regression, in place of scikit-learn's LogisticRegression.
+
+    Args:
+        C: inverse strength of the penalty, > 0, on the scale of the summed loss; inf is no penalty.
+        l1_ratio: share of the absolute penalty, in [0, 1].
+        fit_intercept: whether there is an intercept, which is never penalized.
+        class_weight: None, "balanced", or weights by class.
+        tol: on the KKT residual of the mean loss (see `jaxlr.kkt_residual`); None is 1e-10 in float64 and 1e-5 in float32.
+        max_iter: limit of Newton steps.
+        multi_class: "ovr": each class against the rest.
+
+    Attributes:
+        coef_: (1, n), or (K, n) with K > 2 classes.
+        intercept_: (1,) or (K,).
+        classes_: (K,), sorted.
+        n_iter_: (1,) or (K,), steps.
+        converged_: (1,) or (K,), bool.
+        kkt_: (1,) or (K,), the residual that each model ended with.
+        n_features_in_, feature_names_in_: as everywhere in scikit-learn.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = LogisticRegressor(C=10).fit(X, y)
+        >>> round(model.score(X, y), 2), model.converged_.tolist()
+        (0.97, [True, True, True])
+    """
+
+    def __init__(
+        self,
+        *,
+        C: Any = 1.0,
+        l1_ratio: Any = 0.0,
+        fit_intercept: Any = True,
+        class_weight: Any = None,
+        tol: Any = None,
+        max_iter: Any = 200,
+        multi_class: Any = "ovr",
+    ) -> None:
+        # scikit-learn: whatever comes is stored, and checked in fit
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.tol = tol
+        self.max_iter = max_iter
+        self.multi_class = multi_class
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "LogisticRegressor":
+        """Fit the model.
+
+        Args:
+            X: (m, n), an array or a DataFrame.
+            y: (m,), labels of any kind.
+            sample_weight: (m,) >= 0; None is 1.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            TypeError, ValueError: bad data or parameters, in scikit-learn's words or those of `jaxlr.fit`.
+
+        Warns:
+            ConvergenceWarning: a model did not converge; it says why, and what to do.
+        """
+        X, _, labels, weights = self.prepare(X, y, sample_weight)
+        fits = fit_labels(self, X, labels, weights, self.C, self.l1_ratio)
+        self.coef_, self.intercept_ = fits.params
+        self.n_iter_, self.kkt_, self.converged_ = fits.num_steps, fits.kkt, fits.status == Status.CONVERGED
+        warn_about_failures(fits)
+        return self
+
+
+def fit_labels(estimator: Any, X: np.ndarray, labels: np.ndarray, weights: np.ndarray, C: Any, l1_ratio: Any) -> Fit:
+    """Fit labels under weights and penalties, with the parameters of an estimator and in the dtype of X.
+
+    Rows of weight 0 fill X up to one of few sizes, so that the folds of a search share one compilation.
+
+    Args:
+        estimator: one of this package.
+        X: (m, n).
+        labels: 0/1 (K, m).
+        weights: (..., K or 1, m) >= 0.
+        C: inverse strengths > 0.
+        l1_ratio: shares of l1, in [0, 1]; they broadcast with C to the grid.
+
+    Returns:
+        Fit (..., K, *grid).
+
+    Raises:
+        TypeError, ValueError: C or l1_ratio is out of range, or as `jaxlr.fit`.
+    """
+    C, l1_ratio = np.asarray(C, float), np.asarray(l1_ratio, float)
+    if not np.all(C > 0):
+        raise ValueError(f"expected C > 0, got {C}")
+    if not np.all((l1_ratio >= 0) & (l1_ratio <= 1)):
+        raise ValueError(f"expected l1_ratio in [0, 1], got {l1_ratio}")
+    m, grid = len(X), (1,) * np.broadcast(C, l1_ratio).ndim
+    strength = 1 / (C * weights.sum(axis=-1, dtype=float).reshape(weights.shape[:-1] + grid))
+    fill = (0, common_size(m) - m if m < _MOST_PADDED else 0)
+    X, labels, weights = np.pad(X, (fill, (0, 0))), _padded(labels, fill, grid), _padded(weights, fill, grid)
+    with jax.enable_x64(True):
+        fits = fit(
+            X,
+            labels,
+            sample_weight=None if np.all(weights == 1) and m >= _MOST_PADDED else weights,
+            l1=strength * l1_ratio,
+            l2=strength * (1 - l1_ratio),
+            fit_intercept=estimator.fit_intercept,
+            tol=estimator.tol,
+            max_steps=estimator.max_iter,
+        )
+        return jax.tree.map(np.array, fits)
+
+
+def _padded(rows: np.ndarray, fill: tuple[int, int], grid: tuple[int, ...]) -> np.ndarray:
+    """Rows (..., m) filled up with zeros, and axes for the grid before the last."""
+    rows = np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [fill])
+    return rows.reshape(rows.shape[:-1] + grid + rows.shape[-1:])
+
+
+def warn_about_failures(fits: Fit) -> None:
+    """Say what became of the models that did not converge.
+
+    Args:
+        fits: of any batch.
+
+    Warns:
+        ConvergenceWarning: for each way to fail, how many did, and what to do.
+    """
+    for cause in Status:
+        if cause != Status.CONVERGED and (count := int(np.sum(fits.status == cause))):
+            message = f"{count} of {fits.status.size} models ended {cause.name}: {cause.advice}"
+            warnings.warn(message.replace("max_steps", "max_iter"), ConvergenceWarning, stacklevel=3)

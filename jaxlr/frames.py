@@ -1,0 +1,141 @@
+"""Tables with named columns: their numbers and names on the way in, and results as tables on the way out.
+
+A table is whatever has `columns` and `to_numpy`, as the data frames of pandas and polars have. Neither is imported before a
+table is asked for.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jax.typing import ArrayLike
+
+_LISTED = 5  # columns named one by one in a message
+
+
+@runtime_checkable
+class HasArray(Protocol):
+    """A Series, a DataFrame, or whatever else NumPy makes an array of."""
+
+    def __array__(self) -> np.ndarray: ...
+
+
+Data = ArrayLike | Sequence[Any] | HasArray  # at the edge nested lists and tables are arrays too
+
+
+def column_names(value: object) -> tuple[str, ...] | None:
+    """Names of the columns of a table.
+
+    Args:
+        value: any argument.
+
+    Returns:
+        One name a column; None for what is no table.
+    """
+    return tuple(map(str, getattr(value, "columns"))) if _is_table(value) else None  # noqa: B009
+
+
+def numbers(name: str, value: Any) -> Any:
+    """The numbers of a table or a series, where NumPy alone would make objects of them; missing ones are NaN.
+
+    Args:
+        name: of the argument, for the message.
+        value: any argument.
+
+    Returns:
+        A NumPy array of a table or a series, everything else as it is.
+
+    Raises:
+        TypeError: a column of a table is not numeric; the message names it.
+    """
+    if not hasattr(value, "to_numpy"):
+        return value
+    table = _is_table(value)
+    dtypes = list(value.dtypes) if table else [value.dtype]
+    if any(getattr(dtype, "subtype", None) is not None for dtype in dtypes):
+        raise TypeError(f"expected {name} without sparse columns; make them dense first")
+    kinds = [getattr(dtype, "kind", None) for dtype in dtypes]
+    if table and (bad := [(c, d) for c, d, kind in zip(value.columns, dtypes, kinds, strict=True) if kind in set("OSUMmcV")]):
+        listed = ", ".join(f"{str(column)!r} ({dtype})" for column, dtype in bad[:_LISTED])
+        raise TypeError(
+            f"expected numeric columns in {name}, got {listed}{', ...' if len(bad) > _LISTED else ''}; encode categories as "
+            "numbers first, with pandas.get_dummies or the like"
+        )
+    array = np.asarray(value)
+    if array.dtype.kind == "O" and all(kind in set("biuf") for kind in kinds):  # columns that hold pandas.NA, or unlike dtypes
+        narrow = {dtype.itemsize for dtype, kind in zip(dtypes, kinds, strict=True) if kind == "f"} == {4}
+        return value.to_numpy(dtype=np.float32 if narrow else np.float64, na_value=np.nan)
+    return array
+
+
+def check_same_rows(fields: Mapping[str, Any]) -> None:
+    """Refuse a table and a series whose rows bear different labels.
+
+    Args:
+        fields: by name; those without an `index` of their own do not count.
+
+    Raises:
+        ValueError: two indices differ.
+    """
+    indices = {name: value.index for name, value in fields.items() if hasattr(getattr(value, "index", None), "equals")}
+    for name, index in indices.items():
+        first = next(iter(indices))
+        if not index.equals(indices[first]):
+            raise ValueError(
+                f"expected the rows of {first} and {name} to have the same index in the same order, got different ones; "
+                f"align them first, or pass {name}.to_numpy() to go by position"
+            )
+
+
+def not_finite(value: np.ndarray, table: Any) -> str:
+    """Which columns of a design hold what is missing or infinite, and where it begins.
+
+    Args:
+        value: (m, n), not everywhere finite.
+        table: that it came from, or anything else.
+
+    Returns:
+        Half a sentence, such as "column 'age' has 3 missing values, first at row 17".
+    """
+    names, index = column_names(table), getattr(table, "index", None)
+    found = []
+    bad = ~np.isfinite(value)
+    for j in np.flatnonzero(bad.any(axis=0)):
+        rows = np.flatnonzero(bad[:, j])
+        kind = "missing" if np.isnan(value[rows, j]).all() else "missing or infinite"
+        row = int(rows[0])
+        label = "" if index is None or index[row] == row else f" (index {index[row]})"
+        values = f"{len(rows)} {kind} value{'s' if len(rows) > 1 else ''}"
+        found.append(f"column {repr(names[j]) if names else j} has {values}, first at row {row}{label}")
+    return "; ".join(found[:_LISTED]) + (f"; and {len(found) - _LISTED} more columns" if len(found) > _LISTED else "")
+
+
+def data_frame(columns: Mapping[str, np.ndarray], shape: tuple[int, ...], level: str, last: Sequence[str] | None = None) -> Any:
+    """A pandas DataFrame of arrays that share their leading axes.
+
+    Args:
+        columns: by name, each of the shape, and of one more axis where `last` is given.
+        shape: of the batch; () is one row.
+        level: name of the index: "model", numbered by axis where there are several.
+        last: labels of the last axis, which becomes the innermost level, "term".
+
+    Returns:
+        DataFrame, a row for each member.
+
+    Raises:
+        ImportError: pandas is not installed.
+    """
+    pd = importlib.import_module("pandas")
+    levels: list[Any] = [range(size) for size in shape] + ([] if last is None else [last])
+    labels = [f"{level}_{axis}" if len(shape) > 1 else level for axis in range(len(shape))] + ["term"] * (last is not None)
+    index = None
+    if len(levels) == 1:
+        index = pd.Index(levels[0], name=labels[0])
+    elif levels:
+        index = pd.MultiIndex.from_product(levels, names=labels)
+    return pd.DataFrame({name: np.asarray(column).reshape(-1) for name, column in columns.items()}, index=index)
+
+
+def _is_table(value: object) -> bool:
+    return hasattr(value, "columns") and hasattr(value, "to_numpy")

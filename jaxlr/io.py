@@ -1,0 +1,193 @@
+"""Results in one file: arrays as NumPy stores them, a JSON header that says what they are, and a digest of it all.
+
+The file is a .npz archive that NumPy alone can read. Its member "header" is JSON,
+
+    {"format": "jaxlr", "version": 1, "jaxlr": ..., "content": ...}
+
+in which an array is {"array": NAME, "dtype": ...}, NAME being another member, and a result {"type": ..., "fields": {...}}. The
+comment of the archive ends in the SHA-256 (FIPS 180-4) of every byte before it, which is checked before anything is read. No
+pickle is written or read: a file can hold numbers and text, and no code.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+import zipfile
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+import jaxlr
+from jaxlr.checks import is_concrete
+from jaxlr.model import Params
+from jaxlr.preprocessing import Scaler
+from jaxlr.result import Fit
+from jaxlr.selection import CrossValidation
+
+_VERSION = 1
+_TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Fit, Params, Scaler, CrossValidation)}
+_MARK, _HEX = b"jaxlr sha256 ", 64
+_BLOCK = 2**20
+
+
+class _UnreadableError(Exception):
+    """What is wrong with a file."""
+
+
+def save(path: str | os.PathLike[str], result: Any) -> None:
+    """Write a result to a file, wholly or not at all: until the last byte is written an older file stands as it was.
+
+    Args:
+        path: of the file; its name is taken as it is.
+        result: a Fit, Params, Scaler or CrossValidation, outside jit.
+
+    Raises:
+        TypeError: the result is something else, or holds what is neither array nor text.
+        OSError: the file cannot be written.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> from jaxlr import Params
+        >>> path = tempfile.mkdtemp() + "/params.npz"
+        >>> save(path, Params(np.array([1.0, 2.0]), np.array(0.5)))
+        >>> load(path).coef.tolist()
+        [1.0, 2.0]
+    """
+    if type(result).__name__ not in _TYPES or type(result) is not _TYPES[type(result).__name__]:
+        raise TypeError(f"expected a {', '.join(_TYPES)}, got {type(result).__name__}")
+    arrays: dict[str, np.ndarray] = {}
+    content = _encoded(result, "", arrays)
+    header = {"format": "jaxlr", "version": _VERSION, "jaxlr": jaxlr.__version__, "content": content}
+    path = Path(path).resolve()  # a link keeps leading there
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with open(unfinished, "xb+") as file:
+            _write(file, header, arrays)
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(unfinished)
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read what `save` wrote.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        The Fit, Params, Scaler or CrossValidation, its arrays NumPy's: the same bits, whether JAX computes in float64 or not.
+
+    Raises:
+        ValueError: the file is not by `save`, is cut off or altered, or comes from a later version.
+        OSError: there is no such file, or it cannot be read.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> from jaxlr import fit, predict
+        >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
+        >>> path = tempfile.mkdtemp() + "/fit.npz"
+        >>> save(path, fit(X, y, l2=0.1))
+        >>> bool(load(path).converged), predict(load(path).params, X).tolist()
+        (True, [0, 0, 1, 1])
+    """
+    try:
+        with open(path, "rb") as file:
+            return _read(file)
+    except _UnreadableError as error:
+        raise ValueError(f"expected a file by jaxlr.io.save, got {os.fspath(path)}, which {error}") from None
+
+
+def _encoded(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    """The value as JSON, its arrays put aside under names such as "params.coef"."""
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, Mapping) or type(value).__name__ in _TYPES:
+        parts = value if isinstance(value, Mapping) else {field: getattr(value, field) for field in _fields(type(value))}
+        encoded = {key: _encoded(part, f"{name}.{key}".removeprefix("."), arrays) for key, part in parts.items()}
+        return {"mapping": encoded} if isinstance(value, Mapping) else {"type": type(value).__name__, "fields": encoded}
+    if isinstance(value, tuple):
+        return {"tuple": [_encoded(part, f"{name}.{place}", arrays) for place, part in enumerate(value)]}
+    if not is_concrete(value):
+        raise TypeError(f"expected a result outside jit, got a tracer in {name}")
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf" and array.dtype != jnp.bfloat16:
+        raise TypeError(f"expected numbers in {name}, got {type(value).__name__} of dtype {array.dtype}")
+    arrays[name] = array if array.dtype.kind in "biuf" else array.view(np.uint16)
+    return {"array": name, "dtype": array.dtype.name}
+
+
+def _decoded(encoded: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    if encoded is None or isinstance(encoded, (str, int)):
+        return encoded
+    match encoded:
+        case {"array": str(name), "dtype": str(dtype)}:
+            array = arrays[name]
+            return array.view(jnp.bfloat16) if dtype == "bfloat16" else array
+        case {"tuple": [*parts]}:
+            return tuple(_decoded(part, arrays) for part in parts)
+        case {"mapping": dict(parts)}:
+            return {key: _decoded(part, arrays) for key, part in parts.items()}
+        case {"type": str(kind), "fields": dict(parts)} if kind in _TYPES and set(parts) == set(_fields(_TYPES[kind])):
+            return _TYPES[kind](**{field: _decoded(part, arrays) for field, part in parts.items()})
+    raise _UnreadableError("holds what this version does not know")
+
+
+def _fields(kind: Any) -> list[str]:
+    return [field.name for field in fields(kind)] if is_dataclass(kind) else list(kind._fields)
+
+
+def _write(file: Any, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("header.json", json.dumps(header, indent=1))
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+        archive.comment = _MARK + b"0" * _HEX
+    digest = _digest(file)
+    file.seek(-_HEX, os.SEEK_END)
+    file.write(digest)
+    file.flush()
+
+
+def _digest(file: Any) -> bytes:
+    """SHA-256, in hexadecimal digits, of all but the last ones of a file."""
+    left = file.seek(0, os.SEEK_END) - _HEX
+    file.seek(0)
+    sha = hashlib.sha256()
+    while left > 0 and (block := file.read(min(left, _BLOCK))):
+        sha.update(block)
+        left -= len(block)
+    return sha.hexdigest().encode()
+
+
+def _read(file: Any) -> Any:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - _HEX - len(_MARK), 0))
+    end = file.read()
+    if not end.startswith(_MARK) or len(end) != _HEX + len(_MARK):
+        raise _UnreadableError("is none, or is cut off")
+    if _digest(file) != end[len(_MARK) :]:
+        raise _UnreadableError("was altered since: its digest does not match")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in archive.infolist()):
+                raise _UnreadableError("has members that are compressed or encrypted")
+            header = json.loads(archive.read("header.json"))
+            if header["version"] > _VERSION:
+                raise _UnreadableError(f"needs jaxlr {header['jaxlr']} or later (format {header['version']})")
+            names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+            arrays = {}
+            for name, member in names.items():
+                with archive.open(member) as stream:
+                    arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
+        return _decoded(header["content"], arrays)
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError, MemoryError, zipfile.BadZipFile) as error:
+        raise _UnreadableError(f"was not written by it, though it says so ({type(error).__name__})") from None

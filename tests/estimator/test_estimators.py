@@ -1,0 +1,187 @@
+"""The estimators beside scikit-learn's own: the same probabilities, attributes and choices, in pipelines and searches."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import jaxlr
+from jaxlr.estimator import LogisticRegressor, LogisticRegressorCV
+from tests.helpers import count_compilations, quick
+
+X, Y, NAMES, _ = jaxlr.datasets.low_birth_weight()
+X = np.asarray((X - X.mean(0)) / X.std(0))
+LABELS = np.where(Y == 1, "low", "normal")
+THREE = np.array(["a", "b", "c"])[(X[:, 1] > -0.3).astype(int) + ((X[:, 1] + X[:, 0]) > 0.7)]
+S = np.random.default_rng(0).integers(0, 4, len(Y)).astype(float)
+# saga stops at small steps, which are far from the minimum under strong penalties: hence the weak ones below.
+SAME = 1e-5
+GRID = {
+    "default": {},
+    "weak": {"C": 100.0},
+    "strong": {"C": 1e-3},
+    "no penalty": {"C": np.inf},
+    "no intercept": {"fit_intercept": False, "C": 0.3},
+    "balanced": {"class_weight": "balanced"},
+    "class weights": {"class_weight": {"low": 3.0, "normal": 0.5}},
+    "lasso": {"l1_ratio": 1.0, "C": 0.2},
+    "elastic net": {"l1_ratio": 0.4, "C": 0.5},
+}
+
+
+def peer(**options):
+    solver = "saga" if options.get("l1_ratio") else "newton-cholesky"
+    return LogisticRegression(**options, solver=solver, tol=1e-10, max_iter=100_000, random_state=0)
+
+
+@pytest.mark.parametrize("weights", [None, S], ids=["plain", "weighted"])
+@pytest.mark.parametrize("name", quick(GRID, "default", "balanced", "elastic net"))
+def test_probabilities_are_those_of_scikit_learn(name, weights):
+    ours = LogisticRegressor(**GRID[name]).fit(X, LABELS, weights)
+    theirs = peer(**GRID[name]).fit(X, LABELS, weights)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=SAME)
+    assert ours.predict(X).tolist() == theirs.predict(X).tolist()
+    assert ours.classes_.tolist() == theirs.classes_.tolist()
+    assert (ours.coef_.shape, ours.intercept_.shape) == (theirs.coef_.shape, theirs.intercept_.shape)
+    assert ours.converged_.all()
+    assert (ours.kkt_ <= 1e-10).all()
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_more_classes_are_each_against_the_rest(class_weight):
+    ours = LogisticRegressor(class_weight=class_weight).fit(X, THREE)
+    theirs = OneVsRestClassifier(peer(class_weight=class_weight)).fit(X, THREE)
+    np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), rtol=0, atol=SAME)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=SAME)
+    assert ours.predict(X).tolist() == theirs.predict(X).tolist()
+    assert ours.n_iter_.shape == ours.kkt_.shape == (3,)
+
+
+def test_the_weights_of_a_dictionary_are_those_of_the_classes_themselves():
+    by_class = {"a": 1.0, "b": 5.0, "c": 2.0}
+    ours = LogisticRegressor(class_weight=by_class).fit(X, THREE)
+    rows = LogisticRegressor().fit(X, THREE, np.array([by_class[label] for label in THREE]))
+    np.testing.assert_array_equal(ours.coef_, rows.coef_)
+
+
+CV = {
+    "accuracy": {},
+    "log loss": {"scoring": "neg_log_loss", "cv": 4},
+    "average": {"refit": False, "scoring": "neg_log_loss"},
+    "balanced": {"class_weight": "balanced", "scoring": "roc_auc"},
+    "elastic nets": {"l1_ratios": (0.0, 0.5, 1.0), "scoring": "neg_log_loss", "Cs": [0.3, 1.0, 3.0]},
+}
+
+
+@pytest.mark.parametrize("weights", [None, S], ids=["plain", "weighted"])
+@pytest.mark.parametrize("name", quick(CV, "log loss"))
+def test_cross_validation_is_that_of_scikit_learn(name, weights):
+    options = {"Cs": 5, "l1_ratios": (0.0,)} | CV[name]
+    saga = {"solver": "saga", "max_iter": 100_000} if "elastic" in name else {"solver": "newton-cholesky"}
+    ours = LogisticRegressorCV(**options).fit(X, LABELS, weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of defaults that are given here
+        theirs = LogisticRegressionCV(**{"scoring": "accuracy"} | options, **saga, tol=1e-9, use_legacy_attributes=False)
+        theirs.fit(X, LABELS, weights)
+    np.testing.assert_allclose(ours.scores_, theirs.scores_, rtol=0, atol=SAME)
+    np.testing.assert_allclose(ours.coefs_paths_, theirs.coefs_paths_, rtol=0, atol=10 * SAME)
+    assert (ours.C_, ours.l1_ratio_) == pytest.approx((theirs.C_, theirs.l1_ratio_))
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=SAME)
+    assert ours.n_iter_.shape == theirs.n_iter_.shape
+    assert ours.score(X, LABELS) == pytest.approx(theirs.score(X, LABELS), abs=SAME)
+
+
+def test_cross_validation_of_more_classes_is_that_of_its_folds():
+    folds = list(StratifiedKFold(3).split(X, THREE))
+    ours = LogisticRegressorCV(Cs=[0.1, 10.0], cv=folds).fit(X, THREE)
+    for k, (train, test) in enumerate(folds):
+        one = LogisticRegressor(C=0.1).fit(X[train], THREE[train])
+        coef = ours.coefs_paths_[k, 0, 0]
+        np.testing.assert_allclose(coef, np.column_stack([one.coef_, one.intercept_]), rtol=0, atol=1e-8)
+        assert ours.scores_[k, 0, 0] == one.score(X[test], THREE[test])
+
+
+def test_a_search_over_50_clones_compiles_once():
+    rows = np.arange(187)  # folds of 149 and 150 rows
+    search = GridSearchCV(LogisticRegressor(), {"C": np.logspace(-3, 3, 50)}, cv=5, refit=False)
+    LogisticRegressor(C=2.0).fit(X[rows[:150]], LABELS[rows[:150]])
+    assert count_compilations(lambda: search.fit(X[rows], LABELS[rows])) == 0
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_pipelines_clones_and_pickles_are_the_model():
+    model = make_pipeline(StandardScaler(), LogisticRegressor(C=0.5)).fit(X, LABELS)
+    again = clone(model).fit(X, LABELS)
+    for other in (again, pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
+    assert not hasattr(clone(model[-1]), "coef_")
+
+
+def test_tables_keep_the_names_and_other_columns_are_refused():
+    table = pd.DataFrame(X, columns=list(NAMES))
+    model = LogisticRegressor().fit(table, pd.Series(LABELS))
+    assert model.feature_names_in_.tolist() == list(NAMES)
+    assert model.predict(table).tolist() == model.predict(table.copy()).tolist()
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(table[list(NAMES)[::-1]])
+
+
+def test_probabilities_far_out_keep_their_digits():
+    model = LogisticRegressor(C=1e6).fit(np.array([[-1.0], [1.0]]), np.array([0, 1]))
+    far = model.predict_log_proba(np.array([[1e3]]))[0]
+    assert far[0] == pytest.approx(-1e3 * model.coef_[0, 0] - model.intercept_[0], rel=1e-15)
+    assert -1e-300 < far[1] <= 0
+
+
+def test_the_dtype_is_that_of_the_input():
+    for dtype in (np.float32, np.float64):
+        model = LogisticRegressor().fit(X.astype(dtype), Y)
+        assert model.coef_.dtype == model.predict_proba(X.astype(dtype)).dtype == dtype
+
+
+def test_what_does_not_converge_warns_and_cannot_be_chosen():
+    with pytest.warns(ConvergenceWarning, match=r"1 of 1 models ended SEPARATED: .*add a penalty"):
+        model = LogisticRegressor(C=np.inf).fit(np.array([[0.0], [1.0], [2.0], [3.0]]), [0, 0, 1, 1])
+    assert model.converged_.tolist() == [False]
+    with pytest.warns(ConvergenceWarning, match="raise max_iter"), pytest.raises(ValueError, match="found none"):
+        LogisticRegressorCV(max_iter=1, Cs=2).fit(X, Y)
+    separated = np.column_stack([X, np.where(Y == 1, 1.0, -1.0)])
+    with pytest.warns(ConvergenceWarning, match="5 of 10 models ended SEPARATED"):
+        cv = LogisticRegressorCV(Cs=[1.0, np.inf]).fit(separated, Y)
+    assert cv.C_ == 1
+    assert np.isnan(cv.scores_[:, 0, 1]).all()
+
+
+BAD = {
+    "C": ({"C": -1.0}, "expected C > 0"),
+    "l1_ratio": ({"l1_ratio": 1.5}, r"expected l1_ratio in \[0, 1\]"),
+    "multi_class": ({"multi_class": "multinomial"}, "softmax is yet to come"),
+    "max_iter": ({"max_iter": 0}, "expected max_steps"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_parameters_are_refused_in_words(name):
+    options, words = BAD[name]
+    with pytest.raises((TypeError, ValueError), match=words):
+        LogisticRegressor(**options).fit(X, Y)
+
+
+def test_bad_data_are_refused_in_words():
+    with pytest.raises(ValueError, match="got one class only: 1"):
+        LogisticRegressor().fit(X, np.ones(len(X), int))
+    with pytest.raises(ValueError, match="got none in class b"):
+        LogisticRegressor().fit(X, THREE, (THREE != "b").astype(float))
+    with pytest.raises(ValueError, match="NaN"):
+        LogisticRegressor().fit(np.full((4, 1), np.nan), [0, 1, 0, 1])
+    with pytest.raises(ValueError, match="Cs and l1_ratios"):
+        LogisticRegressorCV(Cs=[]).fit(X, Y)
