@@ -37,7 +37,8 @@ LAYERS = [
     {"fitting", "training"},
     {"fitting_bootstrap", "fitting_columns", "fitting_firth", "penalty_path"},
     {"selection", "association"},
-    {"io", "estimator", "plots.evidence", "plots.models", "plots.predictions", "plots.runs"},
+    {"io", "estimator.classifier", "plots.evidence", "plots.models", "plots.predictions", "plots.runs"},
+    {"estimator.cross_validated"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" and path.parent.name != "datasets")
@@ -69,12 +70,12 @@ def test_imports_run_one_way(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_optional_dependencies_are_not_imported_at_the_top(path):
-    allowed = {"matplotlib"} if path.parent.name == "plots" else set()  # jaxlr.plots itself is imported on first use
+    allowed = {"plots": {"matplotlib"}, "estimator": {"sklearn"}}.get(path.parent.name, set())  # imported on first use
     assert not {source.split(".")[0] for source, _ in imported(path)} & (OPTIONAL - allowed)
 
 
 def test_importing_the_package_imports_no_optional_dependency():
-    code = "import sys, jaxlr; assert not {'matplotlib', 'sklearn', 'pandas'} & set(sys.modules); jaxlr.plots.sigmoid_curve()"
+    code = "import sys, jaxlr; assert not {'matplotlib', 'sklearn', 'pandas'} & set(sys.modules); jaxlr.plots.sigmoid_curve(); jaxlr.estimator.LogisticRegressor()"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "MPLBACKEND": "Agg"})
 
 

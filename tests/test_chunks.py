@@ -16,7 +16,7 @@ import jaxlr
 from jaxlr import Params, Status, fit, planning, running
 from jaxlr.chunks import common_size
 from jaxlr.compilation import quick_options
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import count_compilations, quick, x64  # noqa: F401
 
 RNG = np.random.default_rng(0)
 M, N = 48, 3

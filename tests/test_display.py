@@ -1,0 +1,57 @@
+"""What a notebook shows: counts, advice, a map of the residuals, coefficients; nothing that the user wrote is markup."""
+
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import jax
+import numpy as np
+import pytest
+
+from jaxlr import Status, fit
+
+X = np.array([[0.0, 1], [1, 0], [2, 2], [3, 1]], np.float32)
+Y = np.array([0, 1, 0, 1])
+
+
+def parsed(fits):
+    return ElementTree.fromstring(fits._repr_html_().replace("&#9632;", "*"))
+
+
+def test_one_model_shows_its_coefficients_the_largest_first():
+    page = parsed(replace(fit(X, Y, l2=0.1), names=("<script>", "b")))
+    rows = [[cell.text for cell in row] for row in page.iter("tr")]
+    assert {rows[2][0], rows[3][0]} == {"<script>", "b"}
+    assert abs(float(rows[2][1])) >= abs(float(rows[3][1]))
+    assert "CONVERGED" in "".join(page.itertext())
+
+
+def test_only_the_largest_of_many_coefficients_are_listed():
+    wide = np.random.default_rng(0).normal(size=(30, 50)).astype(np.float32)
+    page = parsed(fit(wide, np.arange(30) % 2, l2=1.0))
+    assert len(list(page.iter("tr"))) == 22
+    assert "and 30 smaller ones" in "".join(page.itertext())
+
+
+@pytest.mark.parametrize(("shape", "cells"), [((3,), 3), ((2, 3), 6), ((2, 2, 3), 12), ((30, 400), 2400)])
+def test_a_batch_is_a_map_of_its_models_or_of_the_worst_in_each_cell(shape, cells):
+    one = fit(X, Y, l2=0.1)
+    batch = jax.tree.map(lambda leaf: np.broadcast_to(np.asarray(leaf), shape + leaf.shape).copy(), one)
+    batch.status[(-1,) * len(shape)] = Status.SEPARATED
+    page = parsed(batch)
+    titles = [title.text for title in page.iter("title")]
+    assert len(titles) == cells
+    assert sum("SEPARATED" in title for title in titles) == 1
+    assert titles[-1].startswith("SEPARATED")
+    assert Status.SEPARATED.advice in "".join(page.itertext())
+
+
+def test_a_traced_fit_says_so():
+    shown = []
+
+    def traced(X):
+        fits = fit(X, Y, l2=0.1)
+        shown.append(fits._repr_html_())
+        return fits.value
+
+    jax.jit(traced)(X)
+    assert shown == ["<pre>Fit(newton, traced)</pre>"]

@@ -1,0 +1,122 @@
+"""Tables in, with names that are kept and that errors say; tables and dictionaries out."""
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+import jaxlr
+from jaxlr import Problem, inference
+from tests.helpers import x64  # noqa: F401
+
+X, Y, NAMES, _ = jaxlr.datasets.low_birth_weight()
+TABLE = pd.DataFrame(X, columns=list(NAMES))
+SERIES = pd.Series(Y)
+L2 = np.logspace(0, -2, 8)
+
+
+@pytest.fixture(scope="module")
+def path():
+    return jaxlr.fit(TABLE, SERIES, l2=L2)
+
+
+def test_a_table_is_its_numbers_and_the_fit_knows_the_names(path):
+    bare = jaxlr.fit(X, Y, l2=L2)
+    assert path.names == tuple(NAMES)
+    assert bare.names is None
+    for one, other in zip(jax.tree.leaves(path), jax.tree.leaves(bare), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(jaxlr.logits(path.params, TABLE), jaxlr.logits(path.params, X))
+
+
+def test_columns_of_unlike_dtypes_are_floats():
+    mixed = pd.DataFrame({"a": X[:, 0], "b": X[:, 1] > 120, "c": pd.array(X[:, 4].astype(int), dtype="Int64")})
+    expected = jaxlr.fit(np.column_stack([X[:, 0], X[:, 1] > 120, X[:, 4]]), Y, l2=0.1)
+    labels = pd.Series(Y == 1, dtype="boolean")
+    np.testing.assert_array_equal(jaxlr.fit(mixed, labels, l2=0.1).params.coef, expected.params.coef)
+
+
+def test_names_reach_the_summary_the_figures_and_every_road_to_a_fit(path):
+    fit = jaxlr.fit(TABLE, SERIES)
+    assert inference.summary(fit, Problem(TABLE, SERIES)).names == ("(Intercept)", *NAMES)
+    legend = jaxlr.plots.coefficient_path(L2, path).get_legend()
+    assert legend is not None
+    assert {text.get_text() for text in legend.get_texts()} <= set(NAMES)
+    one = jaxlr.fit(TABLE[["age", "lwt"]], SERIES, l2=0.1)
+    assert jaxlr.plots.decision_boundary(one.params, TABLE[["age", "lwt"]], SERIES).get_ylabel() == "lwt"
+    cv = jaxlr.cross_validate(TABLE, SERIES, l2=L2, folds=3, key=jax.random.key(0))
+    assert cv.fits.names == cv.refit.names == tuple(NAMES)
+    assert jaxlr.fit_bootstrap(jax.random.key(0), TABLE, SERIES, 3, l2=0.1).names == tuple(NAMES)
+    assert jaxlr.fit_columns(X.T[:2], SERIES, covariates=TABLE[["smoke"]], l2=0.1).names == ("smoke", "column")
+    assert jax.jit(lambda l2: jaxlr.fit(TABLE, SERIES, l2=l2))(0.1).names == tuple(NAMES)
+
+
+def test_errors_name_the_column_and_the_row():
+    table = TABLE.copy()
+    table.loc[[17, 20, 30], "age"] = np.nan
+    with pytest.raises(ValueError, match="column 'age' has 3 missing values, first at row 17; drop or impute"):
+        jaxlr.fit(table, SERIES)
+    table.loc[3, "ui"] = np.inf
+    shuffled = table.iloc[::-1]
+    said = (
+        rf"column 'age' has 3 missing values, first at row {188 - 30} \(index 30\); column 'ui' has 1 missing or infinite value"
+    )
+    with pytest.raises(ValueError, match=said):
+        jaxlr.fit(shuffled, SERIES.iloc[::-1])
+    with pytest.raises(ValueError, match="column 0 has 3 missing values, first at row 17"):
+        jaxlr.fit(table.to_numpy(), SERIES)
+
+
+def test_columns_that_are_no_numbers_are_named():
+    table = TABLE.assign(sex="m", seen=pd.Timestamp("2020-01-01"), kind=pd.Categorical(["a"] * len(TABLE)))
+    with pytest.raises(TypeError, match=r"numeric columns in X, got 'sex' \(.*\), 'seen' .*, 'kind' \(category\); encode"):
+        jaxlr.fit(table, SERIES)
+
+
+def test_rows_in_another_order_are_refused():
+    with pytest.raises(ValueError, match=r"rows of X and y to have the same index .* pass y.to_numpy\(\)"):
+        jaxlr.fit(TABLE, SERIES.iloc[::-1])
+
+
+def test_a_path_is_a_table_with_a_row_for_each_model(path):
+    table = path.to_pandas(l2=L2)
+    assert table.shape == (8, 7 + len(NAMES))
+    assert table.index.name == "model"
+    assert (table.status == "CONVERGED").all()
+    np.testing.assert_array_equal(table.l2, L2)
+    np.testing.assert_array_equal(table.coef_smoke, path.params.coef[:, list(NAMES).index("smoke")])
+    assert jaxlr.fit(X[:, :1], Y).to_pandas().shape == (1, 7)
+    with pytest.raises(ValueError, match="broadcast"):
+        path.to_pandas(l2=L2[:3])
+
+
+def test_a_batch_is_indexed_by_its_axes():
+    fits = jaxlr.fit(X[:, :2], Y, l2=L2[:, None], sample_weight=np.ones((3, len(Y))))
+    table = fits.to_pandas(l2=L2[:, None])
+    assert table.index.names == ["model_0", "model_1"]
+    assert table.loc[(2, 1), "l2"] == L2[2]
+    assert table.loc[(2, 1), "coef_x0"] == fits.params.coef[2, 1, 0]
+
+
+def test_a_fit_is_a_dictionary_of_arrays(path):
+    found = path.to_dict()
+    assert set(found) == {"coef", "intercept", "value", "kkt", "gap", "status", "num_steps", "solver", "names"}
+    assert all(isinstance(found[name], np.ndarray) for name in found if name not in ("solver", "names"))
+
+
+def test_a_cross_validation_is_a_table_of_penalties():
+    cv = jaxlr.cross_validate(TABLE, SERIES, l2=L2, folds=3, key=jax.random.key(0), metrics=("roc_auc",))
+    table = cv.to_pandas()
+    assert table.columns.tolist() == [
+        "l1", "l2", "roc_auc", "roc_auc_se", "log_loss", "log_loss_se", "num_converged", "best", "one_se"
+    ]  # fmt: skip
+    assert table.best.to_numpy().nonzero()[0].tolist() == list(cv.best)
+    np.testing.assert_array_equal(table.l2, L2)
+    assert (table.num_converged == 3).all()
+    np.testing.assert_array_equal(cv.to_dict()["scores"]["log_loss"], cv.scores["log_loss"])
+    assert f"best: l1 0, l2 {L2[cv.best]:.3g}" in str(cv)
+
+
+def test_a_summary_is_a_table_of_terms():
+    table = inference.summary(jaxlr.fit(TABLE, SERIES), Problem(X, Y)).to_pandas()
+    assert table.index.tolist() == ["(Intercept)", *NAMES]

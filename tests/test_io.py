@@ -1,0 +1,149 @@
+"""What is saved comes back bit for bit; what was cut off, altered or never ours is refused in words."""
+
+import io
+import json
+import os
+import pickle
+import zipfile
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlr
+from jaxlr import Params
+from jaxlr.io import load, save
+from tests.helpers import x64  # noqa: F401
+
+X, Y, *_ = jaxlr.datasets.low_birth_weight()
+L2 = np.array([1.0, 0.1])
+RESULTS = {
+    "Fit": lambda: jaxlr.fit(X, Y, l2=L2),
+    "Params": lambda: Params(jnp.ones((2, 3), jnp.float32), jnp.zeros(2, jnp.float32)),
+    "half precision": lambda: Params(jnp.ones(3, jnp.bfloat16), jnp.zeros((), jnp.float16)),
+    "Scaler": lambda: jaxlr.preprocessing.fit_scaler(X),
+    "CrossValidation": lambda: jaxlr.cross_validate(X, Y, l2=L2, folds=3, key=jax.random.key(0)),
+    "nothing chosen": lambda: jaxlr.cross_validate(X, Y, l2=L2, folds=3, key=jax.random.key(0), refit=False),
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "result.npz"
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_result_comes_back_bit_for_bit(name, path):
+    result = RESULTS[name]()
+    save(path, result)
+    again = load(path)
+    assert jax.tree.structure(again) == jax.tree.structure(result)
+    for one, other in zip(jax.tree.leaves(again), jax.tree.leaves(result), strict=True):
+        assert isinstance(one, np.ndarray)
+        assert one.dtype == other.dtype
+        assert one.tobytes() == np.asarray(other).tobytes()
+
+
+def test_the_bits_do_not_depend_on_the_configuration_of_jax(path):
+    save(path, jaxlr.fit(X, Y))
+    with jax.enable_x64(False):
+        assert load(path).params.coef.dtype == np.float64
+
+
+def test_numpy_alone_reads_the_arrays(path):
+    fit = jaxlr.fit(X, Y)
+    save(path, fit)
+    with np.load(path, allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["params.coef"], fit.params.coef)
+
+
+def test_every_flipped_bit_and_every_cut_is_noticed(path):
+    save(path, Params(np.arange(3.0), np.array(1.0)))
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for at in rng.integers(0, len(whole), 300):
+        altered = bytearray(whole)
+        altered[at] ^= 1 << rng.integers(8)
+        for content in (altered, whole[:at]):
+            path.write_bytes(content)
+            with pytest.raises(ValueError, match=r"got .*result.npz, which (is none, or is cut off|was altered)"):
+                load(path)
+
+
+def sealed(members):
+    """An archive with the right digest, whatever is in it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+        archive.comment = jaxlr.io._MARK + b"0" * jaxlr.io._HEX
+    whole = buffer.getvalue()[: -jaxlr.io._HEX]
+    return whole + jaxlr.io.hashlib.sha256(whole).hexdigest().encode()
+
+
+class Bomb:
+    def __reduce__(self):
+        return os.abort, ()
+
+
+def pickled_array():
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.array([Bomb()], object), allow_pickle=True)
+    return buffer.getvalue()
+
+
+def header(content, version=1):
+    return json.dumps({"format": "jaxlr", "version": version, "jaxlr": "9.9", "content": content})
+
+
+FOREIGN = {
+    "empty": b"",
+    "text": b"coef,intercept\n1,2\n",
+    "pickle": pickle.dumps(Bomb()),
+    "no header": sealed({"a.npy": b"x"}),
+    "no JSON": sealed({"header.json": b"\xff"}),
+    "code": sealed({"header.json": header({"array": "a", "dtype": "float64"}), "a.npy": pickled_array()}),
+    "unknown type": sealed({"header.json": header({"type": "Popen", "fields": {"args": "true"}})}),
+    "missing field": sealed({"header.json": header({"type": "Params", "fields": {"coef": None}})}),
+    "missing array": sealed({"header.json": header({"array": "a", "dtype": "float64"})}),
+    "too deep": sealed({"header.json": '{"version": 1, "content": ' + '{"tuple": [' * 100_000}),
+    "a later version": sealed({"header.json": header(None, version=2)}),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_file_that_is_not_ours_is_refused_and_runs_nothing(name, path):
+    path.write_bytes(FOREIGN[name])
+    with pytest.raises(ValueError, match="expected a file by jaxlr.io.save, got"):
+        load(path)
+
+
+def test_a_later_version_is_named(path):
+    path.write_bytes(FOREIGN["a later version"])
+    with pytest.raises(ValueError, match="needs jaxlr 9.9 or later"):
+        load(path)
+
+
+def test_what_is_no_result_is_refused():
+    for value in ({"coef": 1}, np.ones(2), (np.ones(2), 1.0)):
+        with pytest.raises(TypeError, match="expected a Fit, Params, Scaler, CrossValidation, got"):
+            save("nowhere", value)
+    with pytest.raises(TypeError, match="expected numbers in coef"):
+        save("nowhere", Params(np.array(["a"]), 0.0))
+    with pytest.raises(TypeError, match="tracer"):
+        jax.jit(lambda coef: save("nowhere", Params(coef, coef)))(1.0)
+    assert not os.path.exists("nowhere")
+
+
+def test_an_older_file_stands_until_the_new_one_is_whole(path, monkeypatch):
+    save(path, Params(np.ones(1), np.array(0.0)))
+
+    def full(_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space left"):
+        save(path, Params(np.zeros(1), np.array(0.0)))
+    assert load(path).coef.tolist() == [1.0]
+    assert os.listdir(path.parent) == [path.name]
