@@ -58,10 +58,7 @@ def test_errors_name_the_column_and_the_row():
         jaxlr.fit(table, SERIES)
     table.loc[3, "ui"] = np.inf
     shuffled = table.iloc[::-1]
-    said = (
-        rf"column 'age' has 3 missing values, first at row {188 - 30} \(index 30\); column 'ui' has 1 missing or infinite value"
-    )
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=r"first at row 158 \(index 30\); column 'ui' has 1 missing or infinite value, first"):
         jaxlr.fit(shuffled, SERIES.iloc[::-1])
     with pytest.raises(ValueError, match="column 0 has 3 missing values, first at row 17"):
         jaxlr.fit(table.to_numpy(), SERIES)
@@ -108,7 +105,7 @@ def test_a_cross_validation_is_a_table_of_penalties():
     cv = jaxlr.cross_validate(TABLE, SERIES, l2=L2, folds=3, key=jax.random.key(0), metrics=("roc_auc",))
     table = cv.to_pandas()
     assert table.columns.tolist() == [
-        "l1", "l2", "roc_auc", "roc_auc_se", "log_loss", "log_loss_se", "num_converged", "best", "one_se"
+        "l1", "l2", "log_loss", "log_loss_se", "roc_auc", "roc_auc_se", "num_converged", "best", "one_se"
     ]  # fmt: skip
     assert table.best.to_numpy().nonzero()[0].tolist() == list(cv.best)
     np.testing.assert_array_equal(table.l2, L2)

@@ -115,13 +115,13 @@ FOREIGN = {
 @pytest.mark.parametrize("name", FOREIGN)
 def test_a_file_that_is_not_ours_is_refused_and_runs_nothing(name, path):
     path.write_bytes(FOREIGN[name])
-    with pytest.raises(ValueError, match="expected a file by jaxlr.io.save, got"):
+    with pytest.raises(ValueError, match=r"expected a file by jaxlr\.io\.save, got"):
         load(path)
 
 
 def test_a_later_version_is_named(path):
     path.write_bytes(FOREIGN["a later version"])
-    with pytest.raises(ValueError, match="needs jaxlr 9.9 or later"):
+    with pytest.raises(ValueError, match=r"needs jaxlr 9\.9 or later"):
         load(path)
 
 
