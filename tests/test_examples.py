@@ -52,6 +52,10 @@ SAYS = {
         "5000 models by firth, shape (5000,): 5000 converged",
         r"smoke +0\.93885 +0\.40211 +2\.3348 +0\.0196",
     ),
+    "11_scikit_learn": (
+        "scikit-learn: C = 0.8286, first call",
+        r"jaxlr: C = 0\.8286, .*\n.*\nlargest difference of probabilities: [1-9]e-0[6-9]\n.*converged: \[ True\]",
+    ),
     "07_many_devices": ("2 x models, 4 x rows: coefficients", r"process 1 of 2: coefficients \de-1[4-9] from one device"),
 }
 
@@ -78,6 +82,8 @@ PRINTS = {
     "lasso": "'mean_texture', 'mean_concave_points', 'radius_error', 'fractal_dimension_error'",
     "inference": "quasi SEPARATED",
     "grad": "held-out loss 0.5743, its slope in log l2 0.0149",
+    "estimators": "['malignant' 'malignant' 'malignant']",
+    "tables": "column 'age' has 1 missing value, first at row 17; drop or impute",
     "train": "1000 runs of 100 epochs",
 }
 

@@ -1,9 +1,22 @@
 """``python -m tests.benchmarks [A..K | rates | crossing | scale | devices]``: both sides of every ratio from one run."""
 
 import argparse
+import datetime
+import os
+import platform
 from functools import partial
+from importlib.metadata import version
 
 from tests.benchmarks import crossing, devices, engine, inference, lasso, learning_rates, scale, sweep
+
+
+def machine() -> str:
+    """When and on what: the line above every table."""
+    with open("/proc/cpuinfo") if os.path.exists("/proc/cpuinfo") else open(os.devnull) as info:
+        models = [line.split(":", 1)[1].strip() for line in info if line.startswith("model name")]
+    versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "numpy", "scikit-learn"))
+    return f"{datetime.date.today()}, {models[0] if models else platform.machine()}, {os.cpu_count()} cores; {versions}"
+
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
@@ -35,5 +48,6 @@ if __name__ == "__main__":
     }
     run |= {letter: partial(lasso.main, letter, arguments.reference_data or ".") for letter in "HI"}
     run |= {letter: partial(engine.main, letter, arguments.reference_data or ".") for letter in engine.WORKLOADS}
+    print(machine())
     for name in arguments.workload or [name for name in names if name not in ("C", "I") or arguments.reference_data]:
         run[name]()
