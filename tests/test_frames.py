@@ -36,7 +36,7 @@ def test_columns_of_unlike_dtypes_are_floats():
     np.testing.assert_array_equal(jaxlr.fit(mixed, labels, l2=0.1).params.coef, expected.params.coef)
 
 
-def test_names_reach_the_summary_the_figures_and_every_road_to_a_fit(path):
+def test_names_reach_the_summary_and_the_figures(path):
     fit = jaxlr.fit(TABLE, SERIES)
     assert inference.summary(fit, Problem(TABLE, SERIES)).names == ("(Intercept)", *NAMES)
     legend = jaxlr.plots.coefficient_path(L2, path).get_legend()
@@ -44,6 +44,10 @@ def test_names_reach_the_summary_the_figures_and_every_road_to_a_fit(path):
     assert {text.get_text() for text in legend.get_texts()} <= set(NAMES)
     one = jaxlr.fit(TABLE[["age", "lwt"]], SERIES, l2=0.1)
     assert jaxlr.plots.decision_boundary(one.params, TABLE[["age", "lwt"]], SERIES).get_ylabel() == "lwt"
+
+
+@pytest.mark.slow
+def test_every_road_to_a_fit_keeps_the_names():
     cv = jaxlr.cross_validate(TABLE, SERIES, l2=L2, folds=3, key=jax.random.key(0))
     assert cv.fits.names == cv.refit.names == tuple(NAMES)
     assert jaxlr.fit_bootstrap(jax.random.key(0), TABLE, SERIES, 3, l2=0.1).names == tuple(NAMES)

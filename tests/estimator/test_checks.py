@@ -1,10 +1,17 @@
 """scikit-learn's own checks of an estimator, every one of them."""
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from jaxlr.estimator import LogisticRegressor, LogisticRegressorCV
 
 
-@parametrize_with_checks([LogisticRegressor(), LogisticRegressorCV(Cs=3, cv=3)])
-def test_scikit_learn_checks(estimator, check):
+@parametrize_with_checks([LogisticRegressor()])
+def test_of_one_model(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([LogisticRegressorCV(Cs=3, cv=3)])
+def test_of_cross_validation(estimator, check):
     check(estimator)

@@ -82,7 +82,7 @@ CV = {
 }
 
 
-@pytest.mark.parametrize("weights", [None, S], ids=["plain", "weighted"])
+@pytest.mark.parametrize("weights", [S, pytest.param(None, marks=pytest.mark.slow)], ids=["weighted", "plain"])
 @pytest.mark.parametrize("name", quick(CV, "log loss"))
 def test_cross_validation_is_that_of_scikit_learn(name, weights):
     options = {"Cs": 5, "l1_ratios": (0.0,)} | CV[name]
@@ -100,6 +100,7 @@ def test_cross_validation_is_that_of_scikit_learn(name, weights):
     assert ours.score(X, LABELS) == pytest.approx(theirs.score(X, LABELS), abs=SAME)
 
 
+@pytest.mark.slow
 def test_cross_validation_of_more_classes_is_that_of_its_folds():
     folds = list(StratifiedKFold(3).split(X, THREE))
     ours = LogisticRegressorCV(Cs=[0.1, 10.0], cv=folds).fit(X, THREE)
