@@ -352,7 +352,7 @@ def test_a_traced_fit_still_has_a_text():
 
 
 BAD = {
-    "NaN in X": ({"X": np.where(np.arange(M)[:, None] == 7, np.nan, X)}, "finite X, got column 0 has 1 missing value, first at row 7"),
+    "NaN in X": ({"X": np.where(np.arange(M)[:, None] == 7, np.nan, X)}, "got column 0 has 1 missing value, first at row 7"),
     "inf in offset": ({"offset": np.full(M, np.inf)}, "expected finite offset"),
     "NaN in every member": ({"y": np.full((2, M), np.nan)}, "expected finite y"),
     "labels -1 and 1": ({"y": 2 * Y - 1}, r"expected labels 0/1 .*got values from -1.0 to 1.0; for labels -1/1 pass y > 0"),
