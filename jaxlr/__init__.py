@@ -57,3 +57,8 @@ def __getattr__(name: str) -> Any:
     if name in ("plots", "estimator"):
         return importlib.import_module(f"jaxlr.{name}")
     raise AttributeError(f"module 'jaxlr' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Also what is not imported yet, for completion."""
+    return sorted([name for name in globals() if name not in ("Any", "importlib")] + ["estimator", "plots"])

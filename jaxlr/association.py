@@ -16,13 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.checks import Data, is_concrete, real_array
+from jaxlr.checks import CORE_AXES, Data, is_concrete, real_array
 from jaxlr.compilation import program
 from jaxlr.designs import in_groups, products_fit
 from jaxlr.factors import inverse_root
 from jaxlr.fitting import fit
 from jaxlr.fitting_columns import fit_columns
 from jaxlr.fitting_firth import fit_firth
+from jaxlr.frames import check_aligned
 from jaxlr.inference.comparison import likelihood_ratio, score_test
 from jaxlr.inference.profile import profile_tests
 from jaxlr.inference.tails import Test, chi_square_test, log_normal_tails
@@ -106,6 +107,10 @@ def association_scan(
         raise TypeError("expected a call outside jit: what is fitted depends on the tests before")
     if not 0 < promising <= 1:
         raise ValueError(f"expected promising to be a p-value in (0, 1], got {promising!r}")
+    check_aligned(
+        {"columns": columns, "covariates": covariates, "y": y, "sample_weight": sample_weight, "offset": offset},
+        CORE_AXES | {"columns": "m", "covariates": "mn"},
+    )
     given = real_array("columns", columns)
     if given.ndim != 2 or given.shape[0] == 0:
         raise ValueError(f"expected columns (k, m), one test each, got shape {given.shape}")

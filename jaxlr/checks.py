@@ -16,7 +16,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.experimental import multihost_utils
 
-from jaxlr.frames import Data, check_same_rows, not_finite, numbers
+from jaxlr.frames import Data, check_aligned, not_finite, table_numbers
 
 CORE_AXES = {"X": "mn", "y": "m", "sample_weight": "m", "offset": "m", "penalty_factor": "n", "l1": "", "l2": ""}
 CORE_AXES |= {"coef": "n", "intercept": ""}
@@ -57,7 +57,7 @@ def checked(fields: Mapping[str, Data | None]) -> tuple[dict[str, Any], jnp.dtyp
     required = {"X", "y", "l1", "l2", "coef", "intercept"}
     if absent := [name for name in fields if name in required and fields[name] is None]:
         raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
-    check_same_rows(fields)
+    check_aligned(fields, CORE_AXES)
     given = {name: _at_hand(name, real_array(name, value)) for name, value in fields.items() if value is not None}
     dtype = _dtype_of_design(given["X"])
     batch = _check_shapes(given)
@@ -140,7 +140,7 @@ def real_array(name: str, value: Data) -> Any:
     """
     if hasattr(value, "toarray") or isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"expected {name} to be a dense array without mask, got {type(value).__name__}; make it one first")
-    raw = value if isinstance(value, jax.Array) else np.asarray(numbers(name, value))
+    raw = value if isinstance(value, jax.Array) else np.asarray(table_numbers(name, value))
     if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
         hint = "; encode the classes as 0 and 1" if name == "y" else "; convert it to float first"
         raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}{hint}")
@@ -225,7 +225,7 @@ def _check_shapes(given: Mapping[str, Data]) -> tuple[int, ...]:
             hint = ""
             if len(shape) > 1 and shape[-2] == length:
                 hint = "; batch axes lead: the axes look transposed, pass " + (
-                    f"{name}.T" if shape[-1] > 1 else f"{name}[:, 0]"
+                    f"{name}.T" if shape[-1] > 1 else f"np.ravel({name})"
                 )
             elif shapes["X"][1:] == shape[-1:] and length == m:
                 hint = "; the axes of X look transposed, pass X.T"

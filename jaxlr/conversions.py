@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxlr.checks import is_concrete
-from jaxlr.frames import Data, numbers
+from jaxlr.frames import Data, table_numbers
 from jaxlr.numerics import as_floating
 
 
@@ -81,7 +81,7 @@ def class_weight(y: Data, weights: str | Mapping[int, float]) -> Float[Array, "*
         >>> class_weight(np.array([0, 0, 0, 1]), {0: 1.0, 1: 3.0}).tolist()
         [1.0, 1.0, 1.0, 3.0]
     """
-    y = numbers("y", y)
+    y = table_numbers("y", y)
     if is_concrete(y) and not np.all(np.isin(np.asarray(y), (0, 1))):
         raise ValueError(f"expected labels 0/1, got {np.unique(np.asarray(y))[:5]}")
     if isinstance(weights, str):

@@ -1,7 +1,6 @@
-"""How a fit looks in a notebook: what became of the models, how far each converged, and the coefficients of a single one.
+"""How a fit looks in print and in a notebook: what became of the models, how far they converged, the coefficients of one.
 
-Plain HTML with inline styles and no script; whatever came from the user is escaped. Colours are readable on light and dark
-pages.
+The HTML has inline styles and no script; whatever came from the user is escaped. Colours are readable on light and dark pages.
 """
 
 import html
@@ -15,7 +14,68 @@ from jaxlr.status import Status
 _COLOURS = dict(zip(Status, ("#009e73", "#e69f00", "#cc79a7", "#d55e00", "#000000", "#7f7f7f", "#bdbdbd"), strict=True))
 _MOST_CELLS = (24, 100)  # of the map; larger batches show the worst model of each cell
 _MOST_TERMS = 20
+_LISTED = 5  # failed models named one by one
 _DECADES = (-16.0, -4.0)  # of the residuals, from the darkest to the palest green
+
+
+def headline(fit: Any) -> str:
+    """How many models there are, and how many converged.
+
+    Args:
+        fit: `jaxlr.Fit` of concrete arrays.
+
+    Returns:
+        Such as "3 models by newton, shape (3,): 2 converged".
+    """
+    status = np.asarray(fit.status)
+    shape = f", shape {status.shape}" if status.ndim else ""
+    models = "1 model" if status.size == 1 else f"{status.size} models"
+    return f"{models} by {fit.solver}{shape}: {np.sum(status == Status.CONVERGED)} converged"
+
+
+def failures(status: Any, kkt: Any) -> dict[Status, str]:
+    """What became of the models that did not converge, and what to do.
+
+    Args:
+        status: (...).
+        kkt: (...).
+
+    Returns:
+        A line by status.
+    """
+    status, kkt = np.asarray(status), np.asarray(kkt)
+    lines = {}
+    for cause in list(Status)[1:]:
+        members = np.argwhere(status == cause)
+        if not len(members):
+            continue
+        where = ""
+        if status.ndim:
+            named = ", ".join(str(tuple(map(int, member))) for member in members[:_LISTED])
+            where = f" at {named}{', ...' if len(members) > _LISTED else ''}"
+        residuals = kkt[status == cause]
+        worst = f" (worst kkt {np.nanmax(residuals):.1e})" if not np.isnan(residuals).all() else ""
+        lines[cause] = f"{len(members)} {cause.name}{where}{worst}: {cause.advice}"
+    return lines
+
+
+def evidence(fit: Any) -> list[str]:
+    """The worst residual and bound of the models that converged, and the steps of all.
+
+    Args:
+        fit: `jaxlr.Fit` of concrete arrays.
+
+    Returns:
+        Lines, none of an empty batch.
+    """
+    done = np.asarray(fit.status) == Status.CONVERGED
+    lines = []
+    if np.any(done):
+        gap = np.max(np.asarray(fit.gap)[done])
+        bound = f"worst duality gap {gap:.1e}" if np.isfinite(gap) else "no duality gap where something is not penalized"
+        lines.append(f"converged: worst kkt {np.max(np.asarray(fit.kkt)[done]):.1e}, {bound}")
+    steps = np.asarray(fit.num_steps)
+    return [*lines, f"steps: {steps.min()} to {steps.max()}"] if done.size else []
 
 
 def fit_as_html(fit: Any) -> str:
@@ -27,19 +87,13 @@ def fit_as_html(fit: Any) -> str:
     Returns:
         HTML.
     """
-    status, kkt, gap, steps = (np.asarray(field) for field in (fit.status, fit.kkt, fit.gap, fit.num_steps))
-    shape = f", shape {status.shape}" if status.ndim else ""
-    done = status == Status.CONVERGED
-    parts = [f"<b>{status.size:,} model{'s' if status.size > 1 else ''}</b> by {html.escape(fit.solver)}{shape}", _bar(status)]
-    parts += [
-        _row(f"{int(np.sum(status == cause)):,} {cause.name}", cause.advice, cause)
-        for cause in Status
-        if np.any(status == cause)
-    ]
-    if np.any(done):
-        evidence = f"worst kkt {np.max(kkt[done]):.1e}, worst duality gap {np.max(gap[done]):.1e}"
-        parts.append(f"<div>converged: {evidence}; {steps.min()} to {steps.max()} steps</div>")
-    parts.append(_map(status, kkt) if status.ndim else _terms(fit))
+    status = np.asarray(fit.status)
+    parts = [f"<b>{html.escape(headline(fit))}</b>", _bar(status)]
+    for cause, line in failures(status, fit.kkt).items():
+        parts.append(f'<div><span style="color:{_COLOURS[cause]}">&#9632;</span> {html.escape(line)}</div>')
+    parts += [f"<div>{html.escape(line)}</div>" for line in evidence(fit)]
+    if status.size:
+        parts.append(_map(status, np.asarray(fit.kkt)) if status.ndim else _terms(fit))
     return f'<div style="font-family:sans-serif;font-size:90%;max-width:46em;line-height:1.5">{"".join(parts)}</div>'
 
 
@@ -48,11 +102,6 @@ def _bar(status: np.ndarray) -> str:
     counts = [(cause, int(np.sum(status == cause))) for cause in Status]
     pieces = (f'<div style="flex:{count};background:{_COLOURS[cause]}"></div>' for cause, count in counts if count)
     return f'<div style="display:flex;height:8px;margin:4px 0">{"".join(pieces)}</div>'
-
-
-def _row(count: str, advice: str, cause: Status) -> str:
-    dot = f'<span style="color:{_COLOURS[cause]}">&#9632;</span>'
-    return f"<div>{dot} {count}: {html.escape(advice)}</div>"
 
 
 def _map(status: np.ndarray, kkt: np.ndarray) -> str:
@@ -69,12 +118,16 @@ def _map(status: np.ndarray, kkt: np.ndarray) -> str:
             residual, outcome = (part[top:bottom, left:right].ravel() for part in grid)
             worst = int(np.lexsort((residual, outcome != Status.CONVERGED))[-1])
             colour, name = _cell(float(residual[worst]), Status(int(outcome[worst])))
-            title = f"{name}, kkt {residual[worst]:.1e}"
+            first = tuple(map(int, np.unravel_index(top * grid[0].shape[1] + left, status.shape)))
+            model = f"{first}" if residual.size == 1 else f"the worst from {first} on"
+            title = f"{model}: {name}, kkt {residual[worst]:.1e}"
             cells.append(
                 f'<rect x="{j * width}" y="{10 * i}" width="{width}" height="10" fill="{colour}"><title>{title}</title></rect>'
             )
     size = f'width="{width * (len(edges[1]) - 1)}" height="{10 * (len(edges[0]) - 1)}"'
-    caption = "kkt residual of every model, from 1e-16 (dark) to 1e-4 (pale); other colours failed"
+    each = "each model" if status.size == len(cells) else "the worst model of each cell"
+    rows_are = "" if status.ndim < 3 else "; a row for every index but the last"
+    caption = f"kkt residual of {each}, from 1e-16 (dark) to 1e-4 (pale); other colours failed{rows_are}"
     return f'<svg {size} style="display:block;margin:6px 0">{"".join(cells)}</svg><div style="opacity:.7">{caption}</div>'
 
 

@@ -19,7 +19,7 @@ from jaxlr.checks import CORE_AXES, Data, checked, is_zero, real_array
 from jaxlr.compilation import program
 from jaxlr.designs import in_groups, products_fit
 from jaxlr.fitting import start_of, with_defaults
-from jaxlr.frames import column_names
+from jaxlr.frames import check_aligned, column_names
 from jaxlr.memory import models_side_by_side
 from jaxlr.model import Params
 from jaxlr.objective import Problem, row_weights
@@ -65,6 +65,10 @@ def fit_columns(
     """
     if unknown := {"init", "solver"} & set(options):
         raise TypeError(f"expected options of fit but {', '.join(sorted(unknown))}: the start is the fit of the covariates")
+    rows = {"columns": columns, "covariates": covariates, "y": y} | {
+        name: options.get(name) for name in ("sample_weight", "offset")
+    }
+    check_aligned(rows, CORE_AXES | {"columns": "m", "covariates": "mn"})
     given = real_array("columns", columns)
     if given.ndim != 2:
         raise ValueError(f"expected columns (k, m), one model each, got shape {given.shape}")

@@ -24,7 +24,7 @@ class HasArray(Protocol):
 Data = ArrayLike | Sequence[Any] | HasArray  # at the edge nested lists and tables are arrays too
 
 
-def column_names(value: object) -> tuple[str, ...] | None:
+def column_names(value: Any) -> tuple[str, ...] | None:
     """Names of the columns of a table.
 
     Args:
@@ -32,11 +32,20 @@ def column_names(value: object) -> tuple[str, ...] | None:
 
     Returns:
         One name a column; None for what is no table.
+
+    Raises:
+        ValueError: two columns have the same name.
     """
-    return tuple(map(str, getattr(value, "columns"))) if _is_table(value) else None  # noqa: B009
+    if not _is_table(value):
+        return None
+    names = tuple(map(str, value.columns))
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"expected columns with names of their own, got two named {twice!r}; rename one")
+    return names
 
 
-def numbers(name: str, value: Any) -> Any:
+def table_numbers(name: str, value: Any) -> Any:
     """The numbers of a table or a series, where NumPy alone would make objects of them; missing ones are NaN.
 
     Args:
@@ -59,8 +68,8 @@ def numbers(name: str, value: Any) -> Any:
     if table and (bad := [(c, d) for c, d, kind in zip(value.columns, dtypes, kinds, strict=True) if kind in set("OSUMmcV")]):
         listed = ", ".join(f"{str(column)!r} ({dtype})" for column, dtype in bad[:_LISTED])
         raise TypeError(
-            f"expected numeric columns in {name}, got {listed}{', ...' if len(bad) > _LISTED else ''}; encode categories as "
-            "numbers first, with pandas.get_dummies or the like"
+            f"expected numeric columns in {name}, got {listed}{', ...' if len(bad) > _LISTED else ''}; convert "
+            "numbers with pandas.to_numeric, encode categories with pandas.get_dummies or the like"
         )
     array = np.asarray(value)
     if array.dtype.kind == "O" and all(kind in set("biuf") for kind in kinds):  # columns that hold pandas.NA, or unlike dtypes
@@ -69,23 +78,37 @@ def numbers(name: str, value: Any) -> Any:
     return array
 
 
-def check_same_rows(fields: Mapping[str, Any]) -> None:
-    """Refuse a table and a series whose rows bear different labels.
+def check_aligned(fields: Mapping[str, Any], core_axes: Mapping[str, str]) -> None:
+    """Refuse tables and series whose rows, or columns, bear different labels.
 
     Args:
-        fields: by name; those without an `index` of their own do not count.
+        fields: by name; what has no labels of its own does not count.
+        core_axes: of every field, such as "mn" for X: rows are m, columns n.
 
     Raises:
-        ValueError: two indices differ.
+        ValueError: the labels of two fields differ.
     """
-    indices = {name: value.index for name, value in fields.items() if hasattr(getattr(value, "index", None), "equals")}
-    for name, index in indices.items():
-        first = next(iter(indices))
-        if not index.equals(indices[first]):
-            raise ValueError(
-                f"expected the rows of {first} and {name} to have the same index in the same order, got different ones; "
-                f"align them first, or pass {name}.to_numpy() to go by position"
-            )
+    for axis, called in (("m", "rows"), ("n", "columns")):
+        labels = {name: _labels(value, core_axes.get(name, ""), axis) for name, value in fields.items()}
+        labels = {name: label for name, label in labels.items() if label is not None}
+        for name, label in labels.items():
+            first = next(iter(labels))
+            if len(label) == len(labels[first]) and not label.equals(labels[first]):
+                raise ValueError(
+                    f"expected {first} and {name} with the same labels of the {called} in the same order, got different ones; "
+                    f"align them first, or pass {name}.to_numpy() to go by position"
+                )
+
+
+def _labels(value: Any, core: str, axis: str) -> Any:
+    """The index of a series, or that of a table's axis; None for what has none."""
+    if axis not in core or not hasattr(getattr(value, "index", None), "equals"):
+        return None
+    axes = [None, *core] if _is_table(value) and len(core) == 1 else list(core)
+    if axis == axes[0]:
+        # A series of columns counts by position unless it says otherwise.
+        return None if axis == "n" and not _is_table(value) and list(value.index) == list(range(len(value))) else value.index
+    return value.columns if _is_table(value) else None
 
 
 def not_finite(value: np.ndarray, table: Any) -> str:

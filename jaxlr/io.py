@@ -32,6 +32,18 @@ from jaxlr.selection import CrossValidation
 
 _VERSION = 1
 _TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Fit, Params, Scaler, CrossValidation)}
+_PARTS: dict[tuple[type, str], Any] = {  # what is no array
+    (Fit, "params"): Params,
+    (Fit, "solver"): str,
+    (Fit, "names"): tuple | None,
+    (CrossValidation, "fits"): Fit,
+    (CrossValidation, "scores"): dict,
+    (CrossValidation, "mean"): dict,
+    (CrossValidation, "standard_error"): dict,
+    (CrossValidation, "best"): tuple | None,
+    (CrossValidation, "one_se"): tuple | None,
+    (CrossValidation, "refit"): Fit | None,
+}
 _MARK, _HEX = b"jaxlr sha256 ", 64
 _BLOCK = 2**20
 
@@ -59,7 +71,7 @@ def save(path: str | os.PathLike[str], result: Any) -> None:
         >>> load(path).coef.tolist()
         [1.0, 2.0]
     """
-    if type(result).__name__ not in _TYPES or type(result) is not _TYPES[type(result).__name__]:
+    if type(result) not in _TYPES.values():
         raise TypeError(f"expected a {', '.join(_TYPES)}, got {type(result).__name__}")
     arrays: dict[str, np.ndarray] = {}
     content = _encoded(result, "", arrays)
@@ -68,6 +80,8 @@ def save(path: str | os.PathLike[str], result: Any) -> None:
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with open(unfinished, "xb+") as file:
+            if path.exists():
+                os.chmod(unfinished, path.stat().st_mode)
             _write(file, header, arrays)
             os.fsync(file.fileno())
         os.replace(unfinished, path)
@@ -109,7 +123,7 @@ def _encoded(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     """The value as JSON, its arrays put aside under names such as "params.coef"."""
     if value is None or isinstance(value, (str, int)):
         return value
-    if isinstance(value, Mapping) or type(value).__name__ in _TYPES:
+    if isinstance(value, Mapping) or type(value) in _TYPES.values():
         parts = value if isinstance(value, Mapping) else {field: getattr(value, field) for field in _fields(type(value))}
         encoded = {key: _encoded(part, f"{name}.{key}".removeprefix("."), arrays) for key, part in parts.items()}
         return {"mapping": encoded} if isinstance(value, Mapping) else {"type": type(value).__name__, "fields": encoded}
@@ -129,8 +143,9 @@ def _decoded(encoded: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         return encoded
     match encoded:
         case {"array": str(name), "dtype": str(dtype)}:
-            array = arrays[name]
-            return array.view(jnp.bfloat16) if dtype == "bfloat16" else array
+            array = arrays[name].view(jnp.bfloat16) if dtype == "bfloat16" else arrays[name]
+            if array.dtype.name == dtype and (array.dtype.kind in "biuf" or dtype == "bfloat16"):
+                return array
         case {"tuple": [*parts]}:
             return tuple(_decoded(part, arrays) for part in parts)
         case {"mapping": dict(parts)}:
@@ -181,6 +196,8 @@ def _read(file: Any) -> Any:
             if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in archive.infolist()):
                 raise _UnreadableError("has members that are compressed or encrypted")
             header = json.loads(archive.read("header.json"))
+            if header["format"] != "jaxlr" or not header["version"] >= 1:
+                raise _UnreadableError("is none")
             if header["version"] > _VERSION:
                 raise _UnreadableError(f"needs jaxlr {header['jaxlr']} or later (format {header['version']})")
             names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
@@ -188,6 +205,29 @@ def _read(file: Any) -> Any:
             for name, member in names.items():
                 with archive.open(member) as stream:
                     arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
-        return _decoded(header["content"], arrays)
-    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError, MemoryError, zipfile.BadZipFile) as error:
+        result = _decoded(header["content"], arrays)
+    except (
+        LookupError,
+        AttributeError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RecursionError,
+        MemoryError,
+        zipfile.BadZipFile,
+    ) as error:
         raise _UnreadableError(f"was not written by it, though it says so ({type(error).__name__})") from None
+    _check_fields(result)
+    return result
+
+
+def _check_fields(result: Any) -> None:
+    """A result of ours, with results of ours, arrays and text where they belong."""
+    if type(result) not in _TYPES.values():
+        raise _UnreadableError(f"holds no {', '.join(_TYPES)}")
+    for field in _fields(type(result)):
+        part = getattr(result, field)
+        if not isinstance(part, _PARTS.get((type(result), field), np.ndarray)):
+            raise _UnreadableError(f"holds a {type(part).__name__} as {field}")
+        if type(part) in _TYPES.values():
+            _check_fields(part)

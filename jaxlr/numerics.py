@@ -20,7 +20,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxlr.frames import Data, numbers
+from jaxlr.frames import Data, table_numbers
 
 
 def sigmoid(z: ArrayLike) -> Float[Array, "..."]:
@@ -142,7 +142,7 @@ def as_floating(x: Data) -> Float[Array, "..."]:
     Raises:
         TypeError: x is not real.
     """
-    x = jnp.asarray(numbers("x", x))
+    x = jnp.asarray(table_numbers("X", x))
     if jnp.issubdtype(x.dtype, jnp.floating):
         return x
     if jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == jnp.bool_:

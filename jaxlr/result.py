@@ -7,11 +7,9 @@ import jax
 import numpy as np
 
 from jaxlr.checks import is_concrete
-from jaxlr.display import fit_as_html
+from jaxlr.display import evidence, failures, fit_as_html, headline
 from jaxlr.frames import data_frame
 from jaxlr.status import SolverError, Status
-
-_LISTED = 5  # failed models named one by one in the text
 
 
 @jax.tree_util.register_dataclass
@@ -28,7 +26,8 @@ class Fit:
         status: int32 (...), see `jaxlr.Status`.
         num_steps: int32 (...), steps of the solver.
         solver: its name, static.
-        names: of the columns, one each, where X was a table; None otherwise; static.
+        names: of the columns, one each, where X was a table; None otherwise; static (fits of tables with other names have
+            another tree structure: ``dataclasses.replace(fit, names=None)`` makes them alike).
     """
 
     # Any: as a pytree it also holds in_axes, shapes and None.
@@ -49,17 +48,9 @@ class Fit:
     def __str__(self) -> str:
         if any(not is_concrete(leaf) for leaf in jax.tree.leaves(self)):
             return f"Fit({self.solver}, traced)"
-        status, kkt, steps = np.asarray(self.status), np.asarray(self.kkt), np.asarray(self.num_steps)
-        shape = f", shape {status.shape}" if status.ndim else ""
-        done = int(np.sum(status == Status.CONVERGED))
-        lines = [f"{status.size} model{'s' if status.size > 1 else ''} by {self.solver}{shape}: {done} converged"]
-        lines += _failures(status, kkt)
-        if done:
-            worst = np.max(np.where(status == Status.CONVERGED, kkt, -np.inf))
-            gap = np.max(np.where(status == Status.CONVERGED, np.asarray(self.gap), -np.inf))
-            lines.append(f"  converged: worst kkt {worst:.1e}, worst duality gap {gap:.1e}")
-        lines.append(f"  steps: {steps.min()} to {steps.max()}")
-        return "\n".join(lines)
+        return "\n".join(
+            [headline(self), *(f"  {line}" for line in [*failures(self.status, self.kkt).values(), *evidence(self)])]
+        )
 
     def _repr_html_(self) -> str:
         """What notebooks show."""
@@ -90,7 +81,7 @@ class Fit:
 
         Raises:
             ImportError: pandas is not installed.
-            ValueError: something does not broadcast to the batch shape.
+            ValueError: something does not broadcast to the batch shape, or has the name of another column.
 
         Example:
             >>> import numpy as np
@@ -103,6 +94,10 @@ class Fit:
         fields = self.to_dict()
         shape, coef = fields["status"].shape, fields["coef"]
         names = self.names or [f"x{column}" for column in range(coef.shape[-1])]
+        if taken := {"status", "num_steps", "value", "kkt", "gap", "intercept", *(f"coef_{name}" for name in names)} & set(
+            known
+        ):
+            raise ValueError(f"expected names that the table does not have, got {', '.join(sorted(taken))}")
         columns = {name: np.broadcast_to(np.asarray(value), shape) for name, value in known.items()}
         columns["status"] = np.vectorize(lambda code: Status(code).name, otypes=[object])(fields["status"])
         columns |= {name: fields[name] for name in ("num_steps", "value", "kkt", "gap", "intercept")}
@@ -124,25 +119,7 @@ def raise_on_failure(fit: Fit) -> None:
         >>> from jaxlr import fit
         >>> raise_on_failure(fit(np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1]), l2=0.1))
     """
-    status = np.asarray(fit.status)
-    failed = int(np.sum(status != Status.CONVERGED))
-    if failed:
-        causes = "\n".join(_failures(status, np.asarray(fit.kkt)))
-        raise SolverError(f"{failed} of {status.size} models did not converge:\n{causes}")
-
-
-def _failures(status: np.ndarray, kkt: np.ndarray) -> list[str]:
-    lines = []
-    for cause in list(Status)[1:]:
-        members = np.argwhere(status == cause)
-        if not len(members):
-            continue
-        where = ""
-        if status.ndim:
-            named = ", ".join(str(tuple(map(int, member))) for member in members[:_LISTED])
-            where = f" at {named}{', ...' if len(members) > _LISTED else ''}"
-        with np.errstate(invalid="ignore"):
-            residuals = kkt[status == cause]
-            worst = f" (worst kkt {np.nanmax(residuals):.1e})" if not np.isnan(residuals).all() else ""
-        lines.append(f"  {len(members)} {cause.name}{where}{worst}: {cause.advice}")
-    return lines
+    if causes := failures(fit.status, fit.kkt):
+        status = np.asarray(fit.status)
+        lines = "\n".join(f"  {line}" for line in causes.values())
+        raise SolverError(f"{np.sum(status != Status.CONVERGED)} of {status.size} models did not converge:\n{lines}")

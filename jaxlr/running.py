@@ -45,12 +45,8 @@ def run(
     Raises:
         MemoryError, KeyboardInterrupt: as `jaxlr.fit`.
     """
-    try:
+    with _naming(call):
         fits = _run(program, fields, shared, static, call, core_axes)
-    except KeyboardInterrupt as interrupt:
-        if hasattr(interrupt, "fit"):
-            interrupt.fit = replace(interrupt.fit, names=call.names)  # pyright: ignore[reportAttributeAccessIssue]
-        raise
     return replace(fits, names=call.names)
 
 
@@ -62,7 +58,7 @@ def _run(
     call: Call,
     core_axes: Mapping[str, str],
 ) -> Fit:
-    """`run`, but for the names."""
+    """As `run`, without the names."""
     traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((dict(fields), shared)))
     if traced or call.mesh is None:
         check_on_one_device(fields["X"])
@@ -82,7 +78,7 @@ def _run(
         lambda block: on_devices(brought(block, call.dtype) | same, shared),
         cut,
         core_rank,
-        functools.partial(_not_run, call._replace(names=None)),
+        functools.partial(_not_run, call),
         call.batch,
         chunk,
         call.progress,
@@ -113,7 +109,7 @@ def _with_more_room(
     settings, gathered = call.settings._replace(room=room), room if room < columns else 0
     start = {"coef": np.asarray(fits.params.coef), "intercept": np.asarray(fits.params.intercept)}
     more = call._replace(settings=settings, needs=call.needs._replace(hessian=room, gathered=gathered))
-    again = run_some(program, {**fields, **start}, shared, more, core_axes, at, fits)
+    again = _run_some(program, {**fields, **start}, shared, more, core_axes, at, fits)
     steps = np.array(again.num_steps)
     steps[tuple(at.T)] += np.asarray(fits.num_steps)[tuple(at.T)]
     return replace(again, num_steps=jax.device_put(steps))
@@ -126,7 +122,6 @@ def run_some(
     call: Call,
     core_axes: Mapping[str, str],
     at: np.ndarray,
-    fits: Fit | None = None,
 ) -> Fit:
     """Run a program over some members of a batch, outside jit.
 
@@ -137,15 +132,28 @@ def run_some(
         call: the checked call, with the whole batch.
         core_axes: likewise.
         at: indices of the members (N, axes of the batch).
-        fits: what the others are; None is NOT_RUN.
 
     Returns:
-        Fit (*batch,).
+        Fit (*batch,), the others NOT_RUN.
 
     Raises:
         MemoryError, KeyboardInterrupt: as `jaxlr.fit`.
     """
-    result = replace(_not_run(call) if fits is None else fits, names=call.names)
+    with _naming(call):
+        fits = _run_some(program, fields, shared, call, core_axes, at, _not_run(call))
+    return replace(fits, names=call.names)
+
+
+def _run_some(
+    program: Callable[..., Fit],
+    fields: Mapping[str, Any],
+    shared: Any,
+    call: Call,
+    core_axes: Mapping[str, str],
+    at: np.ndarray,
+    result: Fit,
+) -> Fit:
+    """As `run_some`, without the names; the others are as in the result."""
     if not len(at):
         return result
 
@@ -158,7 +166,7 @@ def run_some(
     few = call._replace(fields=fields, batch=(len(at),), has_path=False)
     interrupt = None
     try:
-        again = run(program, fields, shared, (call.settings,), few, core_axes)
+        again = _run(program, fields, shared, (call.settings,), few, core_axes)
     except KeyboardInterrupt as error:
         again, interrupt = getattr(error, "fit", _not_run(few)), error
     again = jax.tree.map(np.asarray, again)
@@ -178,7 +186,18 @@ def run_some(
 
 
 def _not_run(call: Call) -> Fit:
-    return replace(not_run(call.batch, call.needs.n, call.dtype, call.settings.solver), names=call.names)
+    return not_run(call.batch, call.needs.n, call.dtype, call.settings.solver)
+
+
+@contextlib.contextmanager
+def _naming(call: Call) -> Iterator[None]:
+    """What an interrupt carries bears the names of the columns too."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if hasattr(error, "fit"):
+            error.fit = replace(error.fit, names=call.names)  # pyright: ignore[reportAttributeAccessIssue]
+        raise
 
 
 @contextlib.contextmanager
@@ -199,5 +218,5 @@ def before(call: Call) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        error.fit = _not_run(call)  # pyright: ignore[reportAttributeAccessIssue]
+        error.fit = replace(_not_run(call), names=call.names)  # pyright: ignore[reportAttributeAccessIssue]
         raise

@@ -80,6 +80,10 @@ class CrossValidation:
                 lines.append(f"  {label}: l1 {self.l1[at]:.3g}, l2 {self.l2[at]:.3g} at {at}: {', '.join(scores)}")
         return "\n".join([*lines, str(self.fits)])
 
+    def _repr_html_(self) -> str:
+        """What notebooks show: the choice, and the card of the fits."""
+        return f"<pre>{str(self).removesuffix(str(self.fits)).rstrip()}</pre>{self.fits._repr_html_()}"
+
     def to_dict(self) -> dict[str, Any]:
         """Everything as dictionaries of NumPy arrays, strings and None.
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxlr import Status, fit
+from jaxlr import Status, cross_validate, fit
 
 X = np.array([[0.0, 1], [1, 0], [2, 2], [3, 1]], np.float32)
 Y = np.array([0, 1, 0, 1])
@@ -22,7 +22,7 @@ def test_one_model_shows_its_coefficients_the_largest_first():
     rows = [[cell.text for cell in row] for row in page.iter("tr")]
     assert {rows[2][0], rows[3][0]} == {"<script>", "b"}
     assert abs(float(rows[2][1])) >= abs(float(rows[3][1]))
-    assert "CONVERGED" in "".join(page.itertext())
+    assert "1 converged" in "".join(page.itertext())
 
 
 def test_only_the_largest_of_many_coefficients_are_listed():
@@ -41,8 +41,22 @@ def test_a_batch_is_a_map_of_its_models_or_of_the_worst_in_each_cell(shape, cell
     titles = [title.text for title in page.iter("title")]
     assert len(titles) == cells
     assert sum("SEPARATED" in title for title in titles) == 1
-    assert titles[-1].startswith("SEPARATED")
+    assert "SEPARATED" in titles[-1]
     assert Status.SEPARATED.advice in "".join(page.itertext())
+
+
+def test_an_empty_selection_is_no_models():
+    path = fit(X, Y, l2=np.array([0.1, 1.0]))
+    none = jax.tree.map(lambda leaf: np.asarray(leaf)[np.zeros(2, bool)], path)
+    assert str(none) == "0 models by newton, shape (0,): 0 converged"
+    assert "0 models" in "".join(parsed(none).itertext())
+
+
+def test_a_cross_validation_shows_its_choice_and_its_fits():
+    cv = cross_validate(X, Y, l2=np.array([0.1, 1.0]), folds=1.0 - np.eye(4)[[0, 3]])
+    shown = cv._repr_html_()
+    assert shown.startswith("<pre>2 folds x 2 penalties")
+    assert shown.endswith(cv.fits._repr_html_())
 
 
 def test_a_traced_fit_says_so():

@@ -366,7 +366,7 @@ BAD = {
     "negative l1": ({"l1": -0.1}, "expected l1 >= 0, got -0.1"),
     "l1 for a smooth solver": ({"l1": 0.1, "solver": "newton"}, 'for solver "newton"; use "proximal"'),
     "transposed y": ({"y": np.stack([Y, Y], 1)}, r"look transposed, pass y.T"),
-    "y as a column": ({"y": Y[:, None]}, r"pass y\[:, 0\]"),
+    "y as a column": ({"y": Y[:, None]}, r"pass np.ravel\(y\)"),
     "short y": ({"y": Y[:-1]}, r"expected y \(..., m\) with last axis 40 to match X \(40, 3\), got shape \(39,\)"),
     "X of rank 1": ({"X": X[:, 0]}, r"expected X with at least 2 axes, \(..., m, n\), got shape \(40,\)"),
     "no rows": ({"X": np.zeros((0, 3)), "y": np.zeros(0)}, "at least one row"),

@@ -70,12 +70,12 @@ def test_errors_name_the_column_and_the_row():
 
 def test_columns_that_are_no_numbers_are_named():
     table = TABLE.assign(sex="m", seen=pd.Timestamp("2020-01-01"), kind=pd.Categorical(["a"] * len(TABLE)))
-    with pytest.raises(TypeError, match=r"numeric columns in X, got 'sex' \(.*\), 'seen' .*, 'kind' \(category\); encode"):
+    with pytest.raises(TypeError, match=r"numeric columns in X, got 'sex' \(.*\), 'seen' .*, 'kind' \(category\); convert"):
         jaxlr.fit(table, SERIES)
 
 
 def test_rows_in_another_order_are_refused():
-    with pytest.raises(ValueError, match=r"rows of X and y to have the same index .* pass y.to_numpy\(\)"):
+    with pytest.raises(ValueError, match=r"X and y with the same labels of the rows .* pass y.to_numpy\(\)"):
         jaxlr.fit(TABLE, SERIES.iloc[::-1])
 
 
@@ -121,3 +121,39 @@ def test_a_cross_validation_is_a_table_of_penalties():
 def test_a_summary_is_a_table_of_terms():
     table = inference.summary(jaxlr.fit(TABLE, SERIES), Problem(X, Y)).to_pandas()
     assert table.index.tolist() == ["(Intercept)", *NAMES]
+
+
+def test_what_has_no_rows_is_not_aligned_with_them():
+    strengths, factors = pd.Series([0.1, 1.0]), pd.Series(np.arange(1.0, len(NAMES) + 1), index=list(NAMES))
+    got = jaxlr.fit(TABLE, SERIES, l2=strengths, penalty_factor=factors)
+    np.testing.assert_array_equal(got.params.coef, jaxlr.fit(X, Y, l2=strengths, penalty_factor=factors.to_numpy()).params.coef)
+    with pytest.raises(ValueError, match="X and penalty_factor with the same labels of the columns"):
+        jaxlr.fit(TABLE, SERIES, l2=0.1, penalty_factor=factors.iloc[::-1])
+
+
+def test_a_table_of_targets_has_a_row_for_each_and_the_labels_of_the_rows_of_x_as_columns():
+    targets = pd.DataFrame({"low": Y, "not low": 1 - Y})
+    with pytest.raises(ValueError, match=r"pass y\.T"):
+        jaxlr.fit(TABLE, targets, l2=0.1)
+    assert jaxlr.fit(TABLE, targets.T, l2=0.1).kkt.shape == (2,)
+    with pytest.raises(ValueError, match="X and y with the same labels of the rows"):
+        jaxlr.fit(TABLE, targets.T[targets.index[::-1]], l2=0.1)
+
+
+def test_every_entrance_checks_the_labels():
+    columns, backwards = TABLE[["age", "lwt"]].T, SERIES.iloc[::-1]
+    for call in (jaxlr.fit_columns, jaxlr.association_scan):
+        with pytest.raises(ValueError, match="columns and y with the same labels of the rows"):
+            call(columns, backwards)
+    with pytest.raises(ValueError, match="y and score with the same labels"):
+        jaxlr.metrics.roc_auc(SERIES, TABLE.age.iloc[::-1])
+
+
+def test_names_that_collide_are_refused():
+    with pytest.raises(ValueError, match="got two named 'age'"):
+        jaxlr.fit(TABLE.rename(columns={"lwt": "age"}), SERIES, l2=0.1)
+
+
+def test_known_values_cannot_hide_a_column(path):
+    with pytest.raises(ValueError, match="names that the table does not have, got kkt"):
+        path.to_pandas(kkt=1.0)

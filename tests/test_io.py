@@ -108,6 +108,12 @@ FOREIGN = {
     "missing field": sealed({"header.json": header({"type": "Params", "fields": {"coef": None}})}),
     "missing array": sealed({"header.json": header({"array": "a", "dtype": "float64"})}),
     "too deep": sealed({"header.json": '{"version": 1, "content": ' + '{"tuple": [' * 100_000}),
+    "text alone": sealed({"header.json": header("hello")}),
+    "a tuple": sealed({"header.json": header({"tuple": [1, 2]})}),
+    "text for an array": sealed({"header.json": header({"type": "Params", "fields": {"coef": "a", "intercept": "b"}})}),
+    "another format": sealed(
+        {"header.json": header(None).replace('"jaxlr"', '"other"', 1).replace('"format": "jaxlr"', '"format": 1')}
+    ),
     "a later version": sealed({"header.json": header(None, version=2)}),
 }
 
@@ -147,3 +153,14 @@ def test_an_older_file_stands_until_the_new_one_is_whole(path, monkeypatch):
         save(path, Params(np.zeros(1), np.array(0.0)))
     assert load(path).coef.tolist() == [1.0]
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_private_file_stays_private_and_a_link_leads_on(path):
+    save(path, Params(np.ones(1), np.array(0.0)))
+    path.chmod(0o600)
+    link = path.with_name("link.npz")
+    link.symlink_to(path)
+    save(link, Params(np.zeros(1), np.array(0.0)))
+    assert link.is_symlink()
+    assert load(path).coef.tolist() == [0.0]
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -9,7 +9,8 @@ input is computed in float64, whatever JAX's configuration. The extra "sklearn" 
 """
 
 import warnings
-from typing import Any
+from numbers import Integral
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -28,6 +29,22 @@ from jaxlr.status import Status
 _MOST_PADDED = 2**15  # rows, from which on compiling costs little beside the fit
 
 
+class Rows(NamedTuple):
+    """What is fitted.
+
+    Attributes:
+        X: (m, n), float32 or float64.
+        y: (m,), as it came.
+        labels: 0/1 (K, m), one row for each model.
+        weights: (..., 1 or K, m) >= 0.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+
+
 class LinearClassifier(ClassifierMixin, BaseEstimator):
     """What both estimators do before and after the fit."""
 
@@ -36,6 +53,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
     classes_: np.ndarray
     coef_: np.ndarray
     intercept_: np.ndarray
+    kkt_: np.ndarray
+    converged_: np.ndarray
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Logits.
@@ -49,7 +68,7 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             NotFittedError, ValueError: in scikit-learn's words.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "coef_")
         X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
         z = X @ self.coef_.T + self.intercept_
         return z[:, 0] if z.shape[1] == 1 else z
@@ -89,12 +108,10 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
         """
         return np.exp(self.predict_log_proba(X))
 
-    def prepare(self, X: Any, y: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The data, checked: X (m, n), y (m,), labels 0/1 of each model (K, m) and weights (1 or K, m); `classes_` is set."""
+    def _rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
+        """The data, checked; `classes_` is set."""
         if self.multi_class != "ovr":
-            raise ValueError(
-                f'expected multi_class "ovr", so far the only one (softmax is yet to come), got {self.multi_class!r}'
-            )
+            raise ValueError(f'expected multi_class "ovr", so far the only one (softmax is to come), got {self.multi_class!r}')
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
@@ -105,10 +122,19 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
         if empty := [c for i, c in enumerate(self.classes_) if not np.any(s[codes == i] > 0)]:
             raise ValueError(f"expected rows of positive sample_weight in every class, got none in class {empty[0]}")
         if self.class_weight == "balanced":
-            each = [compute_class_weight("balanced", classes=np.array([False, True]), y=row, sample_weight=s) for row in labels]
-            return X, y, labels, np.where(labels, *np.array(each).T[::-1, :, None]).astype(X.dtype) * s
-        of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        return X, y, labels, (of_class[codes] * s)[None, :].astype(X.dtype)
+            halves = [
+                compute_class_weight("balanced", classes=np.array([False, True]), y=row, sample_weight=s) for row in labels
+            ]
+            of_rest, of_class = np.array(halves).T[:, :, None]
+            factors = np.where(labels, of_class, of_rest)
+        else:
+            factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y)[codes][None, :]
+        return Rows(X, y, labels, (factors * s).astype(X.dtype))
+
+    def _keep(self, fits: Fit) -> None:
+        """The models that predict, and their evidence."""
+        self.coef_, self.intercept_ = fits.params
+        self.kkt_, self.converged_ = fits.kkt, fits.status == Status.CONVERGED
 
 
 class LogisticRegressor(LinearClassifier):
@@ -177,52 +203,51 @@ class LogisticRegressor(LinearClassifier):
         Warns:
             ConvergenceWarning: a model did not converge; it says why, and what to do.
         """
-        X, _, labels, weights = self.prepare(X, y, sample_weight)
-        fits = fit_labels(self, X, labels, weights, self.C, self.l1_ratio)
-        self.coef_, self.intercept_ = fits.params
-        self.n_iter_, self.kkt_, self.converged_ = fits.num_steps, fits.kkt, fits.status == Status.CONVERGED
+        fits = fit_rows(self, self._rows(X, y, sample_weight), self.C, self.l1_ratio)
+        self._keep(fits)
+        self.n_iter_ = fits.num_steps
         warn_about_failures(fits)
         return self
 
 
-def fit_labels(estimator: Any, X: np.ndarray, labels: np.ndarray, weights: np.ndarray, C: Any, l1_ratio: Any) -> Fit:
-    """Fit labels under weights and penalties, with the parameters of an estimator and in the dtype of X.
+def fit_rows(estimator: Any, rows: Rows, C: Any, l1_ratio: Any) -> Fit:
+    """Fit the labels under the weights and penalties, with the parameters of an estimator and in the dtype of X.
 
     Rows of weight 0 fill X up to one of few sizes, so that the folds of a search share one compilation.
 
     Args:
         estimator: one of this package.
-        X: (m, n).
-        labels: 0/1 (K, m).
-        weights: (..., K or 1, m) >= 0.
+        rows: labels (K, m), weights (..., K or 1, m).
         C: inverse strengths > 0.
         l1_ratio: shares of l1, in [0, 1]; they broadcast with C to the grid.
 
     Returns:
-        Fit (..., K, *grid).
+        Fit (..., K, *grid) of NumPy arrays.
 
     Raises:
-        TypeError, ValueError: C or l1_ratio is out of range, or as `jaxlr.fit`.
+        TypeError, ValueError: a parameter is out of range, or as `jaxlr.fit`.
     """
     C, l1_ratio = np.asarray(C, float), np.asarray(l1_ratio, float)
-    if not np.all(C > 0):
+    if not np.all(np.finfo(rows.X.dtype).tiny <= C):
         raise ValueError(f"expected C > 0, got {C}")
     if not np.all((l1_ratio >= 0) & (l1_ratio <= 1)):
         raise ValueError(f"expected l1_ratio in [0, 1], got {l1_ratio}")
-    m, grid = len(X), (1,) * np.broadcast(C, l1_ratio).ndim
-    strength = 1 / (C * weights.sum(axis=-1, dtype=float).reshape(weights.shape[:-1] + grid))
+    if not isinstance(estimator.max_iter, Integral) or estimator.max_iter < 1:
+        raise ValueError(f"expected max_iter to be an integer >= 1, got {estimator.max_iter!r}")
+    m, grid = len(rows.X), (1,) * np.broadcast(C, l1_ratio).ndim
+    strength = 1 / (C * rows.weights.sum(axis=-1, dtype=float).reshape(rows.weights.shape[:-1] + grid))
     fill = (0, common_size(m) - m if m < _MOST_PADDED else 0)
-    X, labels, weights = np.pad(X, (fill, (0, 0))), _padded(labels, fill, grid), _padded(weights, fill, grid)
+    plain = m >= _MOST_PADDED and np.all(rows.weights == 1)
     with jax.enable_x64(True):
         fits = fit(
-            X,
-            labels,
-            sample_weight=None if np.all(weights == 1) and m >= _MOST_PADDED else weights,
+            np.pad(rows.X, (fill, (0, 0))),
+            _padded(rows.labels, fill, grid),
+            sample_weight=None if plain else _padded(rows.weights, fill, grid),
             l1=strength * l1_ratio,
             l2=strength * (1 - l1_ratio),
             fit_intercept=estimator.fit_intercept,
             tol=estimator.tol,
-            max_steps=estimator.max_iter,
+            max_steps=int(estimator.max_iter),
         )
         return jax.tree.map(np.array, fits)
 

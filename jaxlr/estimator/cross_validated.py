@@ -4,14 +4,16 @@ The score of a penalty is its mean over the folds, and the best one wins, the sm
 `jaxlr.cross_validate` for standard errors and their rule.
 """
 
+import inspect
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import get_scorer
+from sklearn.metrics import get_scorer, make_scorer
 from sklearn.model_selection import check_cv
 
-from jaxlr.estimator.classifier import LinearClassifier, LogisticRegressor, fit_labels, warn_about_failures
+from jaxlr.estimator.classifier import LinearClassifier, LogisticRegressor, Rows, fit_rows, warn_about_failures
 from jaxlr.status import Status
 
 
@@ -76,58 +78,61 @@ class LogisticRegressorCV(LinearClassifier):
         self.max_iter = max_iter
         self.multi_class = multi_class
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "LogisticRegressorCV":
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> "LogisticRegressorCV":
         """Fit every fold and penalty, score the rows held out, choose, and fit all rows.
 
         Args:
             X: (m, n), an array or a DataFrame.
             y: (m,), labels of any kind.
             sample_weight: (m,) >= 0, in the fits and in the scores; None is 1.
+            groups: (m,), for a `cv` that splits by groups.
 
         Returns:
             The estimator.
 
         Raises:
-            TypeError, ValueError: as `LogisticRegressor.fit`; no model of some fold has a score.
+            TypeError, ValueError: as `LogisticRegressor.fit`; a fold trains on no row of some class; for every penalty some
+                model did not converge.
 
         Warns:
             ConvergenceWarning: some models did not converge; their penalties cannot be chosen.
         """
-        X, y, labels, weights = self.prepare(X, y, sample_weight)
+        rows = self._rows(X, y, sample_weight)
         self.Cs_ = np.logspace(-4, 4, self.Cs) if isinstance(self.Cs, Integral) else np.asarray(self.Cs, float)
         self.l1_ratios_ = np.asarray(self.l1_ratios, float)
-        if self.Cs_.ndim != 1 or self.l1_ratios_.ndim != 1 or not self.Cs_.size * self.l1_ratios_.size:
-            raise ValueError(f"expected Cs and l1_ratios with a value at least, got {self.Cs!r} and {self.l1_ratios!r}")
-        splitter: Any = check_cv(self.cv, y, classifier=True)
-        folds = list(splitter.split(X, y))
-        counts = np.stack([np.bincount(train, minlength=len(X)) for train, _ in folds]).astype(X.dtype)
-        fits = fit_labels(self, X, labels, counts[:, None, :] * weights, self.Cs_, self.l1_ratios_[:, None])
+        for name, values in (("Cs", self.Cs_), ("l1_ratios", self.l1_ratios_)):
+            if values.ndim != 1 or not values.size:
+                raise ValueError(f"expected {name} with at least one value, got {getattr(self, name)!r}")
+        splitter: Any = check_cv(self.cv, rows.y, classifier=True)
+        folds = list(splitter.split(rows.X, rows.y, groups))
+        fits = fit_rows(self, rows._replace(weights=_training_weights(folds, rows)), self.Cs_, self.l1_ratios_[:, None])
         warn_about_failures(fits)
-        converged = np.all(fits.status == Status.CONVERGED, axis=1)
         coefs, intercepts = (np.moveaxis(part, 1, 3) for part in fits.params)
         self.coefs_paths_ = np.concatenate([coefs, intercepts[..., None]], axis=-1) if self.fit_intercept else coefs
         self.n_iter_ = fits.num_steps.max(axis=1)
-        self.scores_ = np.full(converged.shape, np.nan)
-        for k, r, c in np.argwhere(converged):
-            self.coef_, self.intercept_ = coefs[k, r, c], intercepts[k, r, c]
-            self.scores_[k, r, c] = self._score(X, y, sample_weight, folds[k][1])
+        self.scores_ = np.full(self.n_iter_.shape, np.nan)
+        scorer = _scorer(self.scoring, self.classes_)
+        for k, r, c in np.argwhere(np.all(fits.status == Status.CONVERGED, axis=1)):
+            held_out = folds[k][1]
+            weight = {} if sample_weight is None else {"sample_weight": np.asarray(sample_weight)[held_out]}
+            judged = self._judged(coefs[k, r, c], intercepts[k, r, c])
+            self.scores_[k, r, c] = scorer(judged, rows.X[held_out], rows.y[held_out], **weight)
         mean = self.scores_.mean(axis=0).T  # in the order in which scikit-learn breaks ties: by C, then by share
         if np.isnan(mean).all():
-            raise ValueError("expected a penalty whose models converge in every fold, found none; raise max_iter or tol")
+            raise ValueError("expected a penalty whose models converge in every fold, found none; the warnings say why")
         if self.refit:
             c, r = np.unravel_index(np.nanargmax(mean), mean.shape)
             self.C_, self.l1_ratio_ = float(self.Cs_[c]), float(self.l1_ratios_[r])
-            final = fit_labels(self, X, labels, weights, self.C_, self.l1_ratio_)
-            warn_about_failures(final)
-            self.coef_, self.intercept_ = final.params
-            self.kkt_, self.converged_ = final.kkt, final.status == Status.CONVERGED
+            fits = fit_rows(self, rows, self.C_, self.l1_ratio_)
+            warn_about_failures(fits)
+            self._keep(fits)
             return self
         best = [np.unravel_index(np.nanargmax(fold), fold.shape) for fold in self.scores_.transpose(0, 2, 1)]
-        chosen = tuple(np.array([(k, r, c) for k, (c, r) in enumerate(best)]).T)
-        self.C_, self.l1_ratio_ = float(self.Cs_[chosen[2]].mean()), float(self.l1_ratios_[chosen[1]].mean())
-        self.coef_, self.intercept_ = coefs[chosen].mean(axis=0), intercepts[chosen].mean(axis=0)
-        self.kkt_ = np.moveaxis(fits.kkt, 1, 3)[chosen].max(axis=0)
-        self.converged_ = converged[chosen].all(keepdims=True)
+        k, r, c = np.array([(k, r, c) for k, (c, r) in enumerate(best)]).T
+        self.C_, self.l1_ratio_ = float(self.Cs_[c].mean()), float(self.l1_ratios_[r].mean())
+        self.coef_, self.intercept_ = coefs[k, r, c].mean(axis=0), intercepts[k, r, c].mean(axis=0)
+        self.kkt_ = np.moveaxis(fits.kkt, 1, 3)[k, r, c].max(axis=0)
+        self.converged_ = np.ones(self.kkt_.shape, bool)  # what did not converge has no score
         return self
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -144,9 +149,33 @@ class LogisticRegressorCV(LinearClassifier):
         scorer = get_scorer(self.scoring or "accuracy")
         return scorer(self, X, y, **({} if sample_weight is None else {"sample_weight": sample_weight}))
 
-    def _score(self, X: np.ndarray, y: np.ndarray, sample_weight: Any, rows: np.ndarray) -> float:
-        """Of the present coefficients on some rows."""
-        judged = LogisticRegressor()
-        judged.classes_, judged.coef_, judged.intercept_ = self.classes_, self.coef_, self.intercept_
-        weight = {} if sample_weight is None else {"sample_weight": np.asarray(sample_weight)[rows]}
-        return get_scorer(self.scoring or "accuracy")(judged, X[rows], y[rows], **weight)
+    def _judged(self, coef: np.ndarray, intercept: np.ndarray) -> LogisticRegressor:
+        """The model of a fold, for a scorer."""
+        model = LogisticRegressor(multi_class=self.multi_class)
+        model.classes_, model.coef_, model.intercept_ = self.classes_, coef, intercept
+        return model
+
+
+def _training_weights(folds: list[tuple[Any, Any]], rows: Rows) -> np.ndarray:
+    """How often a fold trains on each row, times the weights: (k, 1 or K, m)."""
+    m = len(rows.X)
+    counts = [np.bincount(np.arange(m)[train], minlength=m) for train, _ in folds]  # of indices or of a mask
+    if not counts:
+        raise ValueError("expected cv with at least one fold, got none")
+    for k, count in enumerate(counts):
+        present = rows.y[(count > 0) & (rows.weights.max(axis=0) > 0)]
+        if len(absent := np.setdiff1d(rows.y, present)):
+            raise ValueError(f"expected training rows of every class in every fold, got none of class {absent[0]} in fold {k}")
+    return np.stack(counts).astype(rows.X.dtype)[:, None, :] * rows.weights
+
+
+def _scorer(scoring: str | Callable | None, classes: np.ndarray) -> Callable:
+    """A scorer that knows all classes, also where the rows held out lack one."""
+    scorer: Any = get_scorer(scoring or "accuracy")
+    score = getattr(scorer, "_score_func", None)
+    known = {} if score is None else inspect.signature(score).parameters
+    if score is None or "labels" not in known:
+        return scorer
+    options = {"labels": classes} | ({"pos_label": classes[-1]} if "pos_label" in known and len(classes) == 2 else {})
+    options |= scorer._kwargs
+    return make_scorer(score, greater_is_better=scorer._sign == 1, response_method=scorer._response_method, **options)

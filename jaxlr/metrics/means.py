@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxlr.checks import check_count
+from jaxlr.frames import Data
 from jaxlr.metrics.rows import Rows, checked_rows, weighted_mean
 from jaxlr.numerics import logistic_loss
 
@@ -48,7 +48,7 @@ class Calibration(NamedTuple):
     weight: Any
 
 
-def accuracy(y: ArrayLike, predicted: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Float[Array, "..."]:
+def accuracy(y: Data, predicted: Data, *, sample_weight: Data | None = None) -> Float[Array, "..."]:
     """The share of rows, by weight, that are predicted right.
 
     Args:
@@ -72,7 +72,7 @@ def accuracy(y: ArrayLike, predicted: ArrayLike, *, sample_weight: ArrayLike | N
     return weighted_mean((rows.y == rows.predicted).astype(rows.y.dtype), rows.share)
 
 
-def log_loss(y: ArrayLike, logits: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Float[Array, "..."]:
+def log_loss(y: Data, logits: Data, *, sample_weight: Data | None = None) -> Float[Array, "..."]:
     """The mean logistic loss, from LOGITS (not probabilities), so that it is right however sure the model is.
 
     Args:
@@ -96,7 +96,7 @@ def log_loss(y: ArrayLike, logits: ArrayLike, *, sample_weight: ArrayLike | None
     return weighted_mean(logistic_loss(rows.predicted, rows.y), rows.share)
 
 
-def brier(y: ArrayLike, proba: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Float[Array, "..."]:
+def brier(y: Data, proba: Data, *, sample_weight: Data | None = None) -> Float[Array, "..."]:
     """The mean squared error of the probability of class 1 (Brier 1950, Monthly Weather Review 78; half his two-class sum).
 
     Args:
@@ -120,7 +120,7 @@ def brier(y: ArrayLike, proba: ArrayLike, *, sample_weight: ArrayLike | None = N
     return weighted_mean((rows.predicted - rows.y) ** 2, rows.share)
 
 
-def confusion(y: ArrayLike, predicted: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Confusion:
+def confusion(y: Data, predicted: Data, *, sample_weight: Data | None = None) -> Confusion:
     """How much weight each class has under each prediction.
 
     Args:
@@ -145,7 +145,7 @@ def confusion(y: ArrayLike, predicted: ArrayLike, *, sample_weight: ArrayLike | 
     return Confusion(*(jnp.sum(jnp.where(cell, rows.weight, 0), axis=-1) for cell in cells))
 
 
-def calibration(y: ArrayLike, proba: ArrayLike, *, sample_weight: ArrayLike | None = None, num_bins: int = 10) -> Calibration:
+def calibration(y: Data, proba: Data, *, sample_weight: Data | None = None, num_bins: int = 10) -> Calibration:
     """The reliability curve: how often y is 1 where the model says so with probability p.
 
     Bins are equal parts of [0, 1], each closed above (DeGroot & Fienberg 1983, The Statistician 32, section 3).

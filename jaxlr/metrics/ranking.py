@@ -9,9 +9,9 @@ score down; rows with tied scores repeat one point. Functions broadcast over bat
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from jaxlr.frames import Data
 from jaxlr.metrics.rows import checked_rows
 
 
@@ -44,7 +44,7 @@ class PrecisionRecall(NamedTuple):
     threshold: Any
 
 
-def roc_curve(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> RocCurve:
+def roc_curve(y: Data, score: Data, *, sample_weight: Data | None = None) -> RocCurve:
     """The ROC curve.
 
     Args:
@@ -71,7 +71,7 @@ def roc_curve(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None
     return RocCurve(false / false[..., -1:], true / true[..., -1:], threshold)
 
 
-def roc_auc(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Float[Array, "..."]:
+def roc_auc(y: Data, score: Data, *, sample_weight: Data | None = None) -> Float[Array, "..."]:
     """The area under the ROC curve: the chance that a 1 scores higher than a 0, ties counted half.
 
     Args:
@@ -99,7 +99,7 @@ def roc_auc(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None =
     return jnp.sum(jnp.diff(false) * (rate[..., 1:] + rate[..., :-1]), axis=-1) / 2 / false[..., -1]
 
 
-def precision_recall(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> PrecisionRecall:
+def precision_recall(y: Data, score: Data, *, sample_weight: Data | None = None) -> PrecisionRecall:
     """The precision-recall curve.
 
     Args:
@@ -128,7 +128,7 @@ def precision_recall(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike
     return PrecisionRecall(precision, true / true[..., -1:], threshold)
 
 
-def average_precision(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Float[Array, "..."]:
+def average_precision(y: Data, score: Data, *, sample_weight: Data | None = None) -> Float[Array, "..."]:
     """The area under the precision-recall curve as a step function: the mean precision over the ones.
 
     Args:
@@ -155,7 +155,7 @@ def average_precision(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLik
     return jnp.sum(jnp.diff(recall) * precision[..., 1:], axis=-1)
 
 
-def _caught(y: ArrayLike, score: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Array, Array, Array]:
+def _caught(y: Data, score: Data, sample_weight: Data | None) -> tuple[Array, Array, Array]:
     """Share of the ones and of the zeros at or above each threshold, and the thresholds: (..., m + 1) each."""
     rows = checked_rows(y, "score", score, sample_weight)
     return jnp.vectorize(_caught_by_one, signature="(m),(m),(m)->(k),(k),(k)")(rows.y, rows.predicted, rows.share)

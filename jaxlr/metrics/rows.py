@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxlr.checks import is_concrete, real_array, warn_about_float32
+from jaxlr.frames import Data, check_aligned
 from jaxlr.numerics import as_floating, exponent_of_largest, times_power_of_two
 
 
@@ -34,7 +34,7 @@ class Rows(NamedTuple):
     share: Array
 
 
-def checked_rows(y: ArrayLike, name: str, predicted: ArrayLike, sample_weight: ArrayLike | None) -> Rows:
+def checked_rows(y: Data, name: str, predicted: Data, sample_weight: Data | None) -> Rows:
     """Check the rows of a metric and broadcast them.
 
     Args:
@@ -51,6 +51,7 @@ def checked_rows(y: ArrayLike, name: str, predicted: ArrayLike, sample_weight: A
         ValueError: shapes do not fit or are empty, or a value is out of its range.
     """
     given = {"y": y, name: predicted} | ({} if sample_weight is None else {"sample_weight": sample_weight})
+    check_aligned(given, dict.fromkeys(given, "m"))
     given = {key: real_array(key, value) for key, value in given.items()}
     _check_shapes({key: np.shape(value) for key, value in given.items()})
     for key, value in given.items():

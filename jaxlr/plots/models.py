@@ -127,7 +127,7 @@ def coefficient_path(
     Args:
         strengths: (g,), > 0, in any order; drawn on a log axis.
         coef: (g, n), the coefficients at each, or the Fit (g,) of the path.
-        names: n names of the columns; None takes those of the Fit, and numbers them where there are none.
+        names: n names of the columns; None takes those of the Fit or table, and numbers them where there are none.
         chosen: by label, an index into strengths, marked by a vertical line; at most four.
         strength_name: of the horizontal axis.
         ax: where to draw; None makes a figure.
@@ -144,6 +144,7 @@ def coefficient_path(
     """
     if isinstance(coef, Fit):
         coef, names = coef.params.coef, coef.names if names is None else names
+    names = column_names(coef) if names is None else names
     strengths, coef = np.asarray(strengths), np.asarray(coef)
     if strengths.ndim != 1 or coef.shape[:1] != strengths.shape or coef.ndim != 2:
         raise ValueError(f"expected strengths (g,) and coef (g, n), got {strengths.shape} and {coef.shape}")

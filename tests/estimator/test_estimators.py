@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneOut, StratifiedKFold
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -165,8 +165,8 @@ def test_what_does_not_converge_warns_and_cannot_be_chosen():
 BAD = {
     "C": ({"C": -1.0}, "expected C > 0"),
     "l1_ratio": ({"l1_ratio": 1.5}, r"expected l1_ratio in \[0, 1\]"),
-    "multi_class": ({"multi_class": "multinomial"}, "softmax is yet to come"),
-    "max_iter": ({"max_iter": 0}, "expected max_steps"),
+    "multi_class": ({"multi_class": "multinomial"}, "softmax is to come"),
+    "max_iter": ({"max_iter": 0}, "expected max_iter"),
 }
 
 
@@ -184,5 +184,42 @@ def test_bad_data_are_refused_in_words():
         LogisticRegressor().fit(X, THREE, (THREE != "b").astype(float))
     with pytest.raises(ValueError, match="NaN"):
         LogisticRegressor().fit(np.full((4, 1), np.nan), [0, 1, 0, 1])
-    with pytest.raises(ValueError, match="Cs and l1_ratios"):
+    with pytest.raises(ValueError, match="expected Cs with at least one value"):
         LogisticRegressorCV(Cs=[]).fit(X, Y)
+
+
+def test_masks_and_negative_indices_are_rows():
+    first = np.arange(len(Y)) % 3 > 0
+    mask = LogisticRegressorCV(cv=[(first, ~first)], Cs=[1.0]).fit(X, LABELS)
+    rows = LogisticRegressorCV(cv=[(np.flatnonzero(first), np.flatnonzero(~first) - len(Y))], Cs=[1.0]).fit(X, LABELS)
+    np.testing.assert_array_equal(mask.coefs_paths_, rows.coefs_paths_)
+    np.testing.assert_array_equal(mask.scores_, rows.scores_)
+
+
+def test_folds_that_lack_a_class_are_scored_or_refused_by_name():
+    rows = np.r_[:15, len(Y) - 15 : len(Y)]
+    few = LogisticRegressorCV(cv=LeaveOneOut(), Cs=[1.0], scoring="neg_log_loss").fit(X[rows], LABELS[rows])
+    assert np.isfinite(few.scores_).all()
+    order = np.argsort(LABELS)
+    with pytest.raises(ValueError, match="got none of class low in fold 0"):
+        LogisticRegressorCV(cv=KFold(2)).fit(X[order], LABELS[order])
+    with pytest.raises(ValueError, match="at least one fold"):
+        LogisticRegressorCV(cv=[]).fit(X, LABELS)
+
+
+def test_groups_stay_together():
+    groups = np.arange(len(Y)) % 7
+    model = LogisticRegressorCV(cv=GroupKFold(3), Cs=[1.0]).fit(X, LABELS, groups=groups)
+    folds = list(GroupKFold(3).split(X, Y, groups))
+    np.testing.assert_array_equal(model.scores_, LogisticRegressorCV(cv=folds, Cs=[1.0]).fit(X, LABELS).scores_)
+
+
+def test_an_estimator_whose_fit_failed_does_not_predict():
+    def broken(*_):
+        raise RuntimeError("broken scorer")
+
+    model = LogisticRegressorCV(scoring=broken, Cs=2)
+    with pytest.raises(RuntimeError, match="broken scorer"):
+        model.fit(X, LABELS)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
