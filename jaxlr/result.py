@@ -18,7 +18,8 @@ class Fit:
     """One fitted model, or a batch; the batch axes lead every field.
 
     Attributes:
-        params: coef (..., n) and intercept (...), in the units of the data. A failed model keeps its last finite iterate
+        params: coef (..., n) and intercept (...), in the units of the data; of a multinomial model coef (..., K, n) and
+            intercept (..., K). A failed model keeps its last finite iterate
             and has NaN only where nothing finite was ever there.
         value: the objective J at params (...), in nats per unit of weight.
         kkt: KKT residual at params (...), see `jaxlr.kkt_residual`; this is what tol is compared with.
