@@ -26,21 +26,14 @@ without rho) and the cross entropy of that rest.
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Float
 
 from jaxlr.certificates import conjugacy, standard_units, violations
 from jaxlr.factors import cholesky, solve
 from jaxlr.objective import Problem, design, penalties, row_weights
-from jaxlr.softmax import SoftmaxParams, log_softmax
-from jaxlr.softmax_objective import (
-    class_logits,
-    class_proba,
-    class_residuals,
-    labels_of,
-    loss_of_rows,
-    row_losses,
-    softmax_gradient,
-)
+from jaxlr.softmax import SoftmaxParams, shifted
+from jaxlr.softmax_objective import class_logits, labels_of, loss_of_rows, softmax_gradient
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -119,23 +112,27 @@ def softmax_evidence(
     """
     X, w, (l1, l2) = design(problem), row_weights(problem), penalties(problem)
     coef = jnp.asarray(params.coef, X.dtype)
-    z, num_classes = class_logits(params, problem), coef.shape[0]
+    num_classes = coef.shape[0]
     is_label = labels_of(problem, num_classes)
-    primal, losses = class_residuals(z, is_label), row_losses(z, is_label)
-    e, theta, rho = _balance(z, is_label, w) if problem.fit_intercept else (0 * z, 0 * z[:, 0], 0 * z[:, 0])
-    q = class_proba(z)
-    moved = q * (e - (1 + e) * theta[:, None])  # of q, but what rho receives
-    tau = jnp.sum(q * (1 + e) * theta[:, None], axis=0)
-    dual = primal + moved + tau[None, :] * rho[:, None]
+    below, _, rest = shifted(class_logits(params, problem))
+    logs = below - jnp.log1p(rest)[None, :]
+    losses = -jnp.sum(jnp.where(is_label, logs, 0), axis=0)  # both terms of the sum are >= 0
+    q = jnp.exp(below) / (1 + rest)[None, :]
+    others = jnp.sum(jnp.where(is_label, 0, q), axis=0)
+    primal = jnp.where(is_label, -others[None, :], q)
+    d, theta, rho = _balance(q, primal, w) if problem.fit_intercept else (0 * q, 0 * q[:, 0], 0 * q[:, 0])
+    tau = jnp.sum(q * (1 + d) * theta[:, None], axis=0)
+    d = d - (1 + d) * theta[:, None]
+    dual = primal + q * d + tau[None, :] * rho[:, None]
 
     sides = jnp.dot(jnp.concatenate([w[None, :] * primal, w[None, :] * dual]), X, precision=_HIGHEST)
     slopes, a = sides[:num_classes], sides[num_classes:]
     intercept = jnp.sum(w[None, :] * primal, axis=1) if problem.fit_intercept else jnp.zeros_like(slopes[:, 0])
     kkt = kkt_of_class_gradient(SoftmaxParams(slopes + l2[None, :] * coef, intercept), coef, l1, units)
 
-    most = jnp.where((l1 > 0) & (l2 == 0), (1 - 4 * jnp.finfo(z.dtype).eps) * l1, jnp.inf)
+    most = jnp.where((l1 > 0) & (l2 == 0), (1 - 4 * jnp.finfo(q.dtype).eps) * l1, jnp.inf)
     sigma = jnp.min(most[None, :] / jnp.abs(a), initial=1)
-    divergence = _divergence(z, is_label, losses, e - (1 + e) * theta[:, None], tau, rho, sigma)
+    divergence = _divergence(q, logs, is_label, losses, d, tau, rho, sigma)
     tiled = (jnp.tile(strength, num_classes) for strength in (l1, l2))
     gap = jnp.sum(w * divergence) + jnp.sum(conjugacy(coef.ravel(), -sigma * a.ravel(), *tiled))
     unbounded = jnp.min(l1 + l2, initial=jnp.inf) == 0
@@ -144,42 +141,37 @@ def softmax_evidence(
     return loss_of_rows(losses, coef, problem), kkt, jnp.where(unbounded | jnp.isnan(gap), jnp.inf, gap)
 
 
-def _balance(z: Array, is_label: Bool[Array, "K m"], w: Array) -> tuple[Array, Array, Array]:
-    """What makes every class have its weight: q' = q (1 + e), e (K, m), then shares theta (K,) of it moved to rho (K,)."""
-    q, r = class_proba(z), class_residuals(z, is_label)
-    wq = w[None, :] * q
-    # The Newton matrix, sums of products of two classes; on constants, its null space, the identity.
+def _balance(q: Array, r: Array, w: Array) -> tuple[Array, Array, Array]:
+    """What makes every class have its weight: q' = q (1 + d), d (K, m), then shares theta (K,) of it moved to rho (K,)."""
+    wq, c = w[None, :] * q, jnp.sum(w[None, :] * r, axis=1)
+    # The Newton matrix is made of products of two classes; on constants, its null space, it is the identity.
     pairs = jnp.dot(wq, q.T, precision=_HIGHEST)
-    num_classes = z.shape[0]
-    off = jnp.where(jnp.eye(num_classes, dtype=bool), 0, pairs)
-    H = jnp.diag(jnp.sum(off, axis=1)) - off + jnp.mean(jnp.sum(off, axis=1)) / num_classes
-    L = cholesky(H)
-    newton = -solve(L, solve(L, jnp.sum(w[None, :] * r, axis=1)[:, None]), transposed=True)[:, 0]
+    off = jnp.where(np.eye(len(c), dtype=bool), 0, pairs)
+    L = cholesky(jnp.diag(jnp.sum(off, axis=1)) - off + jnp.sum(off) / len(c) ** 2)
+    newton = -solve(L, solve(L, c[:, None]), transposed=True)[:, 0]
     largest = jnp.max(jnp.abs(newton))
     b = jnp.where(largest > 0, newton * (jnp.log1p(largest) / largest), 0)  # safe from any start, Newton's near the root
-    b = jnp.where(jnp.all(jnp.isfinite(b)), b, 0)
-    logs = log_softmax(z, axis=0)
-    e = jnp.expm1(log_softmax(z + b[:, None], axis=0) - logs)
-    # As expm1(b - log sum q exp(b)), without the difference of large numbers where b is small.
+    b = jnp.where(jnp.all(jnp.isfinite(b)), b - jnp.max(b), 0)
+    # exp(b) / sum q exp(b) - 1, where neither a small b nor a large one costs digits.
     change = jnp.sum(q * jnp.expm1(b)[:, None], axis=0)
-    e = jnp.where(largest < 0.5, jnp.expm1(b[:, None] - jnp.log1p(change)[None, :]), e)
-    excess = jnp.sum(w[None, :] * (r + q * e), axis=1)
-    theta = jnp.clip(jnp.maximum(excess, 0) / jnp.sum(wq * (1 + e), axis=1), 0, 1)
-    theta = jnp.where(excess > 0, theta, 0)
+    total = jnp.where(largest < 0.5, 1 + change, jnp.sum(q * jnp.exp(b)[:, None], axis=0))
+    d = (jnp.expm1(b)[:, None] - change[None, :]) / total[None, :]
+    of_class, excess = jnp.sum(wq * (1 + d), axis=1), c + jnp.sum(wq * d, axis=1)
     missing = jnp.maximum(-excess, 0)
-    rho = missing / jnp.where(jnp.sum(missing) > 0, jnp.sum(missing), 1)
-    return e, jnp.where(jnp.sum(missing) > 0, theta, 0), rho
+    moves = (excess > 0) & (jnp.sum(missing) > 0)
+    theta = jnp.where(moves, jnp.minimum(excess / of_class, 1), 0)
+    return d, theta, missing / jnp.where(jnp.sum(missing) > 0, jnp.sum(missing), 1)
 
 
-def _divergence(z: Array, is_label: Array, losses: Array, d: Array, tau: Array, rho: Array, sigma: Array) -> Float[Array, " m"]:
-    """Upper bounds on KL(p_i || softmax(z_i))."""
-    logs = log_softmax(z, axis=0)
-    q = jnp.exp(logs)
+def _divergence(
+    q: Array, logs: Array, is_label: Array, losses: Array, d: Array, tau: Array, rho: Array, sigma: Array
+) -> Float[Array, " m"]:
+    """Upper bounds on KL(p_i || q_i), q = softmax(z)."""
     # e_label is q (1 + (1 - q) / q) at the label, and q (1 - 1) elsewhere.
     relative = sigma * d + (1 - sigma) * jnp.where(is_label, jnp.expm1(losses)[None, :], -1)
     chi_square = jnp.sum(jnp.where(relative == 0, 0, (q * relative) * relative), axis=0)
     entropies = jnp.where(q == 0, 0, -q * logs)  # of classes without probability nothing is left
     cross_entropy = (1 - sigma) * losses + sigma * jnp.sum(entropies * (1 + d), axis=0)
-    received = jnp.sum(jnp.where(rho[:, None] == 0, 0, -logs * rho[:, None]), axis=0)
+    received = -jnp.sum(jnp.where(rho[:, None] == 0, 0, logs * rho[:, None]), axis=0)
     moved = jnp.where(tau == 0, 0, sigma * tau * received)
     return moved + jnp.where(chi_square <= cross_entropy, chi_square, cross_entropy)

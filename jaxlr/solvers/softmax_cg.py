@@ -73,11 +73,10 @@ def solve(
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
 
     def direction(system: System, x: Array, here: Point, jitter: Array, running: Array) -> Direction:
-        p = class_proba(here.z).astype(dtype)
+        p = class_proba((here.z - jnp.max(here.z, axis=0)[None, :]).astype(dtype))
         w = system.w.astype(dtype)[None, :]
         damping = DAMPING * jnp.minimum(here.kkt, 1) ** 2
-        mean_curvature = jnp.sum(system.w * (1 - jnp.sum(class_proba(here.z) ** 2, axis=0)))
-        jitter = jitter * mean_curvature
+        jitter = jitter * jnp.sum(w * p * (1 - p)).astype(x.dtype)  # on the scale of the Hessian
         l2 = (system.l2 + (damping + jitter) * system.squares).astype(dtype)[None, :]
         free = system.free[None, :]
         largest = jnp.max(jnp.abs(here.g), initial=0)
