@@ -137,7 +137,7 @@ def softmax_evidence(
     gap = jnp.sum(w * divergence) + jnp.sum(conjugacy(coef.ravel(), -sigma * a.ravel(), *tiled))
     unbounded = jnp.min(l1 + l2, initial=jnp.inf) == 0
     if problem.fit_intercept:
-        unbounded |= jnp.min(jnp.sum(w[None, :] * is_label, axis=1)) == 0
+        unbounded |= jnp.min(jnp.sum(jnp.where(is_label, w[None, :], 0), axis=1)) == 0
     return loss_of_rows(losses, coef, problem), kkt, jnp.where(unbounded | jnp.isnan(gap), jnp.inf, gap)
 
 

@@ -104,7 +104,7 @@ def _certify(solution: SoftmaxSolution, working: Problem, shared: Shared, tol: A
 def _is_invalid(problem: Problem, tol: Array, num_classes: int) -> Bool[Array, ""]:
     """No weight, a class without weight where nothing keeps the estimate finite, or values that only tracers get past."""
     w, y, (l1, l2) = row_weights(problem), problem.y, penalties(problem)
-    lacking = jnp.min(jnp.sum(w[None, :] * labels_of(problem, num_classes), axis=1)) == 0
+    lacking = jnp.min(jnp.sum(jnp.where(labels_of(problem, num_classes), w[None, :], 0), axis=1)) == 0
     if not problem.fit_intercept:
         lacking &= ~(jnp.min(l1 + l2, initial=1) > 0)
     out_of_range = jnp.any((y < 0) | (y > num_classes - 1) | (y != jnp.floor(y)) & ~jnp.isnan(y))

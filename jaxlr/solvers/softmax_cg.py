@@ -90,7 +90,8 @@ def solve(
 
         y = preconditioned(r)
         size = jnp.sum(r * y)
-        enough = jnp.clip(here.kkt, 1e-3, 0.1).astype(dtype) ** 2 * size
+        # Neither more digits than the step can keep, nor than tol asks for.
+        enough = jnp.clip(jnp.maximum(here.kkt, polish * tol / (10 * here.kkt)), 1e-3, 0.1).astype(dtype) ** 2 * size
 
         def step(state: _State) -> _State:
             of_class = jnp.dot(Q, state.p)

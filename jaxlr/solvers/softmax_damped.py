@@ -79,7 +79,7 @@ def minimize(
     squares = jnp.append(location**2 + scale**2, 1)[:k]  # mean squares of the columns
     free = ~jnp.isinf(l1)
     penalized = jnp.bool_(True) if coercive else jnp.min((l1 + l2)[:n], initial=jnp.inf, where=free[:n]) > 0
-    of_class = jnp.sum(w[None, :] * is_label, axis=1)
+    of_class = jnp.sum(jnp.where(is_label, w[None, :], 0), axis=1)
     rarity = jnp.min(4 * of_class * (1 - of_class), initial=1, where=of_class > 0)
 
     def logits_of(params: Array) -> Array:
@@ -91,7 +91,7 @@ def minimize(
         whole = jnp.concatenate([init.coef, init.intercept[:, None]], axis=1)[:, :k]
         x = jnp.where(free[None, :], jnp.dot(Q.T, whole, precision=_HIGHEST), 0)
         if not coercive:  # as in the binary model: where a start far out hides a separation
-            centered = w[None, :] * (is_label - 1 / num_classes).astype(dtype)
+            centered = w[None, :] * (is_label.astype(dtype) - 1 / num_classes)
             margins = jnp.dot(Q.T, jnp.dot(centered, A, precision=_HIGHEST), precision=_HIGHEST)
             margins = jnp.where(free[None, :], margins, 0)
             far = _reach(logits_of(jnp.dot(Q, x, precision=_HIGHEST)), w) > -0.3 * np.log(eps)
