@@ -4,6 +4,7 @@ Models of one design differ in weights, labels, offsets and penalties; they are 
 they share. A path of penalties is followed in each lane.
 """
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -195,11 +196,10 @@ def _preconditioned(
 
     def lane(fields: dict[str, Any], l2: Array, start: Any) -> Any:
         def one(l2: Array, start: Any) -> Any:
+            mine = fields | {"l2": l2}
             if settings.num_classes:
-                working = softmax_problem(fields | {"l2": l2}, shared, settings)
-                return class_curvature_inputs(working, to_working(start, shared))
-            working = working_problem(fields | {"l2": l2}, shared, settings)
-            return mean_curvature_inputs(working, params_to_working(start, shared))
+                return class_curvature_inputs(softmax_problem(mine, shared, settings), to_working(start, shared))
+            return mean_curvature_inputs(working_problem(mine, shared, settings), params_to_working(start, shared))
 
         return jax.vmap(one)(l2, start) if l2.ndim else one(l2, start)
 
@@ -209,12 +209,9 @@ def _preconditioned(
     if not settings.num_classes:
         return precondition(shared, d, least)
 
-    def of_class(d: Array) -> tuple[Array, Array, Array]:
-        made = precondition(shared, d, least)
-        return made.inverse, made.diagonal, made.least
-
-    inverse, diagonal, least = jax.vmap(of_class)(d)
-    return shared._replace(inverse=inverse, diagonal=diagonal, least=least)
+    names = ("inverse", "diagonal", "least")
+    made = jax.vmap(lambda d: operator.attrgetter(*names)(precondition(shared, d, least)))(d)
+    return shared._replace(**dict(zip(names, made, strict=True)))
 
 
 def _zeros(batch: tuple[int, ...], n: int, dtype: Any, num_classes: int) -> Params | SoftmaxParams:

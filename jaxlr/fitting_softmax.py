@@ -1,7 +1,7 @@
 """Multinomial models, one or a batch of them: the checks, and the engine of `jaxlr.fit`.
 
-    minimize  sum_i w_i (logsumexp_k z_ik - z_i,label_i) + sum_j f_j (l1 sum_k |coef_kj| + l2 / 2 sum_k coef_kj^2)
-    z_ik = X_i . coef_k + intercept_k + offset_ik,        w = s / sum(s)
+minimize  sum_i w_i (logsumexp_k z_ik - z_i,label_i) + sum_j f_j (l1 sum_k |coef_kj| + l2 / 2 sum_k coef_kj^2)
+z_ik = X_i . coef_k + intercept_k + offset_ik,        w = s / sum(s)
 """
 
 from typing import Any
@@ -54,7 +54,7 @@ def fit_softmax(
     All that is said of `jaxlr.fit` holds here: axes in front of the core axes are batch axes and broadcast against each other
     (folds are weights, penalties a path); the classes are never a batch axis. No class is the base: every class has
     coefficients of its own, and whatever has no penalty, the intercepts too, sums to 0 over the classes; with l2 alone
-    everything does. For two classes this is `jaxlr.fit` with 2 l2, of which the coefficients are the difference of the two rows.
+    everything does. Two classes are the binary model: the difference of their rows is what `jaxlr.fit` finds with l2 / 2.
 
     The Fit is constant under differentiation.
 
@@ -137,9 +137,7 @@ def _prepare(given: dict[str, Any]) -> Call:
     if solver != "proximal" and not smooth:
         raise ValueError(f'expected l1 = 0, known outside jit, for solver "{solver}"; use "proximal" or "auto" with l1')
     max_steps = DEFAULT_MAX_STEPS if given["max_steps"] is None else int(given["max_steps"])
-    settings = Settings(
-        fit_intercept, standardize, max_steps, solver, coercive and not standardize, num_classes=num_classes
-    )
+    settings = Settings(fit_intercept, standardize, max_steps, solver, coercive and not standardize, num_classes=num_classes)
 
     axes = {name: len(SOFTMAX_AXES[name]) for name in fields}
     own = [int(np.prod(value.shape[value.ndim - axes[name] :])) for name, value in fields.items() if value.ndim > axes[name]]

@@ -9,9 +9,9 @@ For rows i = 1..m, columns j = 1..n and classes k = 1..K, with w_i = s_i / sum(s
 
 The data term is a weighted MEAN, the intercepts are never penalized, g and H are those of the smooth part of J (without the
 l1 term), and every class has its penalty: glmnet's ungrouped multinomial model (Friedman, Hastie & Tibshirani 2010, Journal
-of Statistical Software 33, section 4). A `jaxlr.Problem` holds the data, with integer labels for y and an offset (m, K); the number
-of classes is that of the parameters. Gradient and Hessian: Boehning 1992, Annals of the Institute of Statistical Mathematics
-44, section 2.
+of Statistical Software 33, section 4). A `jaxlr.Problem` holds the data, with integer labels for y and an offset (m, K); the
+number of classes is that of the parameters. Gradient and Hessian: Boehning 1992, Annals of the Institute of Statistical
+Mathematics 44, section 2.
 """
 
 import jax
@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxlr.objective import Problem, design, penalties, row_weights
-from jaxlr.softmax import SoftmaxParams, shifted
+from jaxlr.softmax import SoftmaxParams, log_softmax
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -124,7 +124,7 @@ def labels_of(problem: Problem, num_classes: int) -> Bool[Array, "K m"]:
 
 
 def row_losses(z: Float[Array, "K m"], is_label: Bool[Array, "K m"]) -> Float[Array, " m"]:
-    """logsumexp(z_i) - z_i,label_i, a sum of terms >= 0.
+    """logsumexp(z_i) - z_i,label_i, minus the log-probability of the label.
 
     Args:
         z: logits (K, m).
@@ -133,8 +133,7 @@ def row_losses(z: Float[Array, "K m"], is_label: Bool[Array, "K m"]) -> Float[Ar
     Returns:
         Losses >= 0 (m,).
     """
-    below, _, rest = shifted(z)
-    return jnp.log1p(rest) - jnp.sum(jnp.where(is_label, below, 0), axis=0)
+    return -jnp.sum(jnp.where(is_label, log_softmax(z, axis=0), 0), axis=0)
 
 
 def class_proba(z: Float[Array, "K m"]) -> Float[Array, "K m"]:

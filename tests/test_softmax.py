@@ -143,7 +143,9 @@ def test_saturated_rows_keep_their_digits():
         at = SoftmaxParams(np.array([[size], [-size], [-size]]), np.zeros(3))
         np.testing.assert_allclose(jaxlr.softmax_loss(at, problem), loss, rtol=4 * EPS)
     at = SoftmaxParams(np.array([[40.0], [-40], [-40]]), np.zeros(3))
-    np.testing.assert_allclose(jaxlr.softmax_gradient(at, problem).intercept, np.exp(-80.0) * np.array([-2, 1, 1]), rtol=8 * EPS)
+    np.testing.assert_allclose(
+        jaxlr.softmax_gradient(at, problem).intercept, np.exp(-80.0) * np.array([-2, 1, 1]), rtol=8 * EPS
+    )
 
 
 # Certificates

@@ -4,8 +4,8 @@
     P   = Q' diag_k( (A' diag(w p_k (1 - p_k)) A + l2)^-1 ) Q
 
 P takes every class for itself, one against all others, and is restricted to what sums to 0 over the classes: there it is
-nearly the inverse of H (a direction to 1e-2 takes 2 products on the digits with l2 = 0.1, 6 with 1e-4, where that in the basis of
-the contrasts takes 4 and 21). One block a class is made for all models, at their mean curvature where they start and their
+nearly the inverse of H (a direction to 1e-2 takes 2 products on the digits with l2 = 0.1, 6 with 1e-4, where blocks of the
+contrasts take 4 and 21). One block a class is made for all models, at their mean curvature where they start and their
 least penalties, as in `jaxlr.solvers.newton_cg`; a model whose penalties are far over the least has the diagonal for P.
 """
 
