@@ -25,8 +25,8 @@ def main() -> None:
     import jaxlr
 
     jax.config.update("jax_enable_x64", True)
-    X, labels = load_digits(return_X_y=True)
-    X, l2 = X / 16, np.logspace(0, -5, 20)
+    digits: Any = load_digits()
+    X, labels, l2 = digits.data / 16, digits.target, np.logspace(0, -5, 20)
     training = np.asarray(jaxlr.kfold(jax.random.key(0), len(X), FOLDS))
     print("L. softmax, digits 1,797 x 64, 10 classes, 5 folds x 20 l2")
     print(f"{'':34s}{'seconds':>9s}{'models':>8s}{'worst kkt':>11s}")
