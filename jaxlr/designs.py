@@ -204,11 +204,11 @@ def _preconditioned(
         return jax.vmap(one)(l2, start) if l2.ndim else one(l2, start)
 
     d, strength = jax.vmap(lane, in_axes=(axes, 0, 0))(fields, l2, start)
-    batch = tuple(range(l2.ndim))
-    d, least = jnp.mean(d, axis=batch), jnp.min(strength, axis=batch)
+    # The mean as a product: a sum would be computed again for every column of the weighted design.
+    d = jnp.dot(jnp.full(l2.size, 1 / l2.size, d.dtype), d.reshape(l2.size, -1)).reshape(d.shape[l2.ndim :])
+    least = jnp.min(strength, axis=tuple(range(l2.ndim)))
     if not settings.num_classes:
         return precondition(shared, d, least)
-
     names = ("inverse", "diagonal", "least")
     made = jax.vmap(lambda d: operator.attrgetter(*names)(precondition(shared, d, least)))(d)
     return shared._replace(**dict(zip(names, made, strict=True)))
