@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
@@ -164,10 +165,10 @@ def shifted(z: Float[Array, "K *rows"]) -> tuple[Float[Array, "K *rows"], Float[
         z - max z (K, ...), max z (...), and sum exp(z - max z) - 1 (...).
     """
     top = jnp.max(z, axis=0)
-    largest = z == top[None]
-    below = jnp.where(largest, 0, z - top[None])  # inf - inf is 0 here
-    others = jnp.sum(jnp.where(largest, 0, jnp.exp(below)), axis=0)
-    return below, top, others + (jnp.sum(largest.astype(z.dtype), axis=0) - 1)
+    # By its place: XLA may compute z twice, rounded differently, so that no logit equals the largest.
+    first = np.arange(z.shape[0]).reshape(-1, *(1,) * (z.ndim - 1)) == jnp.argmax(z, axis=0)[None]
+    below = jnp.where((first & ~jnp.isnan(z)) | (z == top[None]), 0, z - top[None])  # inf - inf is 0 here
+    return below, top, jnp.sum(jnp.where(first, 0, jnp.exp(below)), axis=0)
 
 
 @jax.custom_jvp

@@ -195,7 +195,7 @@ def test_a_permutation_of_the_classes_permutes_the_rows(problem, order):
     np.testing.assert_allclose(permuted.value, fit.value, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("l2", [0.0, 0.05])
+@pytest.mark.parametrize("l2", [0.0, pytest.param(0.05, marks=pytest.mark.slow)])
 def test_a_weight_is_a_number_of_rows_and_zero_sums_hold(l2):
     weights = RNG.integers(0, 3, 60)
     fit = jaxlr.fit_softmax(X, LABELS, 3, sample_weight=weights, l2=l2)
@@ -206,7 +206,9 @@ def test_a_weight_is_a_number_of_rows_and_zero_sums_hold(l2):
     np.testing.assert_allclose(np.sum(fit.params.intercept), 0, rtol=0, atol=16 * EPS * size)
 
 
-@pytest.mark.parametrize("options", [{"l2": 0.1}, {"l1": 0.02, "l2": 0.01}, {}])
+@pytest.mark.parametrize(
+    "options", [{"l1": 0.02, "l2": 0.01}, *(pytest.param(p, marks=pytest.mark.slow) for p in ({"l2": 0.1}, {}))]
+)
 def test_two_classes_are_the_binary_model(options):
     """z = z_1 - z_0 has both rows' penalty, l2 / 2 (c^2 / 4 + c^2 / 4): that of l2 / 2; the l1 of both is l1 |c| / 2 twice."""
     y = LABELS > 0
@@ -247,7 +249,7 @@ def test_l1_makes_exact_zeros_and_leaves_sums_of_zero_where_nothing_is_penalized
     assert float(jaxlr.softmax_kkt_residual(fit.params, Problem(X, LABELS, **options))) <= 2 * TOL
 
 
-@pytest.mark.parametrize("solver", ["newton", "newton_cg"])
+@pytest.mark.parametrize("solver", ["newton", pytest.param("newton_cg", marks=pytest.mark.slow)])
 def test_a_batch_is_its_members_one_by_one(solver):
     folds = np.asarray(jaxlr.kfold(jax.random.key(0), 60, 2))
     l2 = np.logspace(0, -2, 8)
