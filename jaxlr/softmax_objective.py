@@ -91,8 +91,7 @@ def softmax_hvp(params: SoftmaxParams, problem: Problem, v: SoftmaxParams) -> So
     coef = jnp.asarray(v.coef, X.dtype)
     p = class_proba(class_logits(params, problem))
     dz = _only_weighted(_linear(v, problem), problem)
-    bent = p * (dz - jnp.sum(p * dz, axis=0)[None, :])
-    return _back(row_weights(problem)[None, :] * bent, coef, problem)
+    return _back(row_weights(problem)[None, :] * bent_by(p, dz, most_probable(p)), coef, problem)
 
 
 def class_logits(params: SoftmaxParams, problem: Problem) -> Float[Array, "K m"]:
@@ -162,6 +161,34 @@ def class_residuals(z: Float[Array, "K m"], is_label: Bool[Array, "K m"]) -> Flo
     e = jnp.exp(z - jnp.max(z, axis=0)[None, :])
     others = jnp.sum(jnp.where(is_label, 0, e), axis=0)
     return jnp.where(is_label, -others[None, :], e) / jnp.sum(e, axis=0)[None, :]
+
+
+def most_probable(p: Float[Array, "K m"]) -> Bool[Array, "K m"]:
+    """Which class of each row is the most probable one, the first of several.
+
+    Args:
+        p: probabilities (K, m).
+
+    Returns:
+        (K, m), one class of each row.
+    """
+    return np.arange(p.shape[0])[:, None] == jnp.argmax(p, axis=0)[None, :]
+
+
+def bent_by(p: Float[Array, "K m"], dz: Float[Array, "K m"], top: Bool[Array, "K m"]) -> Float[Array, "K m"]:
+    """The change of the probabilities, p_k (dz_k - sum_l p_l dz_l): with dz relative to one class of each row, so that nothing
+    cancels where that one has nearly all probability.
+
+    Args:
+        p: probabilities (K, m).
+        dz: change of the logits (K, m).
+        top: from `most_probable`.
+
+    Returns:
+        (K, m).
+    """
+    dz = dz - jnp.sum(jnp.where(top, dz, 0), axis=0)[None, :]
+    return p * (dz - jnp.sum(p * dz, axis=0)[None, :])
 
 
 def loss_of_rows(losses: Float[Array, " m"], coef: Float[Array, "K n"], problem: Problem) -> Float[Array, ""]:

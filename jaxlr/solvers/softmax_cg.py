@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from jaxlr.objective import Problem, penalties, row_weights
 from jaxlr.softmax import SoftmaxParams
 from jaxlr.softmax_certificates import kkt_of_class_gradient
-from jaxlr.softmax_objective import class_logits, class_proba, contrasts
+from jaxlr.softmax_objective import bent_by, class_logits, class_proba, contrasts, most_probable
 from jaxlr.solvers.damped import DAMPING, Direction, Point, System
 from jaxlr.solvers.shared import Shared
 from jaxlr.solvers.softmax_damped import SoftmaxSolution, minimize
@@ -74,7 +74,7 @@ def solve(
 
     def direction(system: System, x: Array, here: Point, jitter: Array, running: Array) -> Direction:
         p = class_proba((here.z - jnp.max(here.z, axis=0)[None, :]).astype(dtype))
-        w = system.w.astype(dtype)[None, :]
+        w, top = system.w.astype(dtype)[None, :], most_probable(p)
         damping = DAMPING * jnp.minimum(here.kkt, 1) ** 2
         jitter = jitter * jnp.sum(w * p * (1 - p)).astype(x.dtype)  # on the scale of the Hessian
         l2 = (system.l2 + (damping + jitter) * system.squares).astype(dtype)[None, :]
@@ -96,7 +96,8 @@ def solve(
         def step(state: _State) -> _State:
             of_class = jnp.dot(Q, state.p)
             dz = jnp.dot(of_class, AT)
-            bent = w * p * (dz - jnp.sum(p * dz, axis=0)[None, :])
+            # Where the data may be separated, the curvature of saturated rows counts however small it is.
+            bent = w * (p * (dz - jnp.sum(p * dz, axis=0)[None, :]) if coercive else bent_by(p, dz, top))
             Hp = jnp.where(free, jnp.dot(Q.T, jnp.dot(bent, AT.T)) + l2 * state.p, 0)
             bend = jnp.sum(state.p * Hp)
             alpha = jnp.where(bend > 0, state.size / bend, 0)
