@@ -111,13 +111,14 @@ def solve(
         end = jax.lax.while_loop(lambda at: (at.size > enough) & (at.num_products < _MOST_PRODUCTS), step, start)
         d, left = (largest * vector.astype(x.dtype) for vector in (end.d, jnp.dot(Q, end.r)))
         hides = jnp.bool_(False)
-        if system.margins is not None:  # v . H^-1 v >= (v . v)^2 / v . H v
-            v = system.margins
-            dz = jnp.dot(jnp.dot(Q.astype(x.dtype), v, precision=_HIGHEST), shared.A.T, precision=_HIGHEST)
+        if system.margins is not None:  # v . H^-1 v >= (v . v)^2 / v . H v, for each class against all others
+            v = jnp.dot(Q.astype(x.dtype), jnp.where(system.l2[None, :] > 0, 0, system.margins), precision=_HIGHEST)
             q = class_proba(here.z)
-            spread = q * (dz - jnp.sum(q * dz, axis=0)[None, :]) ** 2
-            bend = jnp.sum(system.w[None, :] * spread) + jnp.sum(system.l2[None, :] * v * v)
-            hides = jnp.sum(v * v) ** 2 > system.hidden_from * bend
+            others = jnp.where(top, jnp.sum(jnp.where(top, 0, q), axis=0)[None, :], 1 - q)
+            squares = jnp.dot(v, shared.A.T, precision=_HIGHEST) ** 2
+            bend = jnp.sum(system.w[None, :] * q * others * squares, axis=1)
+            size = (1 - 1 / num_classes) * jnp.sum(v * v, axis=1)
+            hides = jnp.any(size**2 > system.hidden_from * bend)
         left = SoftmaxParams(left[:, :n], jnp.sum(left[:, n:], axis=1))
         return Direction(
             d=d,
