@@ -56,6 +56,7 @@ def main() -> None:
 
     def within(solver: str, strengths: np.ndarray, tols: tuple[float, ...]) -> tuple[float, float, float]:
         """Seconds of these models of the first fold, at the first tolerance that reaches our residual, and that residual."""
+        elapsed = tol = reached = np.nan
         for tol in tols:
             start = time.perf_counter()
             found = [one(solver, tol, 0, strength) for strength in strengths]
