@@ -19,6 +19,7 @@ from jaxlr.fitting import fit as fit
 from jaxlr.fitting_bootstrap import fit_bootstrap as fit_bootstrap
 from jaxlr.fitting_columns import fit_columns as fit_columns
 from jaxlr.fitting_firth import fit_firth as fit_firth
+from jaxlr.fitting_softmax import fit_softmax as fit_softmax
 from jaxlr.linear_separation import separating_direction as separating_direction
 from jaxlr.linear_separation import separation as separation
 from jaxlr.model import Params as Params
@@ -44,6 +45,17 @@ from jaxlr.result import Fit as Fit
 from jaxlr.result import raise_on_failure as raise_on_failure
 from jaxlr.selection import CrossValidation as CrossValidation
 from jaxlr.selection import cross_validate as cross_validate
+from jaxlr.softmax import SoftmaxParams as SoftmaxParams
+from jaxlr.softmax import log_softmax as log_softmax
+from jaxlr.softmax import logsumexp as logsumexp
+from jaxlr.softmax import softmax_logits as softmax_logits
+from jaxlr.softmax import softmax_predict as softmax_predict
+from jaxlr.softmax import softmax_predict_proba as softmax_predict_proba
+from jaxlr.softmax_certificates import softmax_duality_gap as softmax_duality_gap
+from jaxlr.softmax_certificates import softmax_kkt_residual as softmax_kkt_residual
+from jaxlr.softmax_objective import softmax_gradient as softmax_gradient
+from jaxlr.softmax_objective import softmax_hvp as softmax_hvp
+from jaxlr.softmax_objective import softmax_loss as softmax_loss
 from jaxlr.status import SolverError as SolverError
 from jaxlr.status import Status as Status
 from jaxlr.training import Training as Training

@@ -20,7 +20,7 @@ from jaxlr.solvers.certified import Settings
 from jaxlr.solvers.working_set import usual_room
 
 _SOLVERS = ("newton", "newton_cg", "proximal")
-_DEFAULT_MAX_STEPS = 200
+DEFAULT_MAX_STEPS = 200
 # Numbers in the products of all pairs of columns, up to which Hessians cost no more than the products that conjugate gradients
 # take instead (python -m tests.benchmarks crossing): for models that share a design, and for one alone.
 _PRODUCTS = 2**20
@@ -40,7 +40,7 @@ def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
     Raises:
         TypeError, ValueError: as `jaxlr.fit`.
     """
-    _check_switches(given)
+    check_switches(given, Params)
     init = given["init"]
     start = {} if init is None else {"coef": init.coef, "intercept": init.intercept}
     data = {name: given[name] for name in ("X", "y", "sample_weight", "offset", "l1", "l2", "penalty_factor")}
@@ -53,7 +53,7 @@ def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
         raise ValueError("expected a column or an intercept, got X without columns and fit_intercept=False")
     if given["mesh"] is not None:
         check_mesh(given["mesh"], X.shape[-2])
-    penalized, coercive = _penalized(given["l1"], given["l2"], given["penalty_factor"])
+    penalized, coercive = penalized_members(given["l1"], given["l2"], given["penalty_factor"])
     check_classes(fields["y"], fields.get("sample_weight"), fit_intercept, penalized)
 
     m, n = X.shape[-2:]
@@ -72,7 +72,7 @@ def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
     solver = chosen if given["solver"] == "auto" else given["solver"]
     if solver != "proximal" and not smooth:
         raise ValueError(f'expected l1 = 0, known outside jit, for solver "{solver}"; use "proximal" or "auto" with l1')
-    max_steps = _DEFAULT_MAX_STEPS if given["max_steps"] is None else int(given["max_steps"])
+    max_steps = DEFAULT_MAX_STEPS if given["max_steps"] is None else int(given["max_steps"])
     room = usual_room(m, n + fit_intercept, not is_zero(given["l2"])) if solver == "proximal" else 0
     settings = Settings(fit_intercept, standardize, max_steps, solver, coercive and not standardize, large, room)
 
@@ -94,7 +94,7 @@ def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
     return Call(
         fields=fields,
         dtype=dtype,
-        tol=_checked_tol(given["tol"], dtype),
+        tol=checked_tol(given["tol"], dtype),
         batch=batch,
         has_path=bool(batch) and is_path(last),
         settings=settings,
@@ -106,8 +106,16 @@ def prepare(given: dict[str, Any], models_per_problem: int = 1) -> Call:
     )
 
 
-def _check_switches(given: dict[str, Any]) -> None:
-    """What is static."""
+def check_switches(given: dict[str, Any], kind: type) -> None:
+    """Refuse static arguments that are not what they must be.
+
+    Args:
+        given: all arguments of a fit, by name.
+        kind: of the parameters.
+
+    Raises:
+        TypeError, ValueError: as `jaxlr.fit`.
+    """
     for name in ("fit_intercept", "standardize", "progress"):
         if not isinstance(given[name], (bool, np.bool_)):
             raise TypeError(f"expected {name} to be True or False, known outside jit, got {given[name]!r}")
@@ -119,12 +127,21 @@ def _check_switches(given: dict[str, Any]) -> None:
         raise ValueError(f"expected max_steps to be an integer from 1 to 2**31 - 1, got {max_steps!r}")
     if given["batch_size"] is not None:
         check_count("batch_size", given["batch_size"], 1)
-    if given["init"] is not None and not isinstance(given["init"], Params):
-        raise TypeError(f"expected init to be jaxlr.Params(coef, intercept), got {type(given['init']).__name__}")
+    if given["init"] is not None and not isinstance(given["init"], kind):
+        raise TypeError(f"expected init to be jaxlr.{kind.__name__}(coef, intercept), got {type(given['init']).__name__}")
 
 
-def _penalized(l1: Data, l2: Data, penalty_factor: Data | None) -> tuple[np.ndarray | None, bool]:
-    """Whether every column has a penalty: by member, None where that is not known; and in all members."""
+def penalized_members(l1: Data, l2: Data, penalty_factor: Data | None) -> tuple[np.ndarray | None, bool]:
+    """Whether every column has a penalty.
+
+    Args:
+        l1: strength of the absolute penalty (...).
+        l2: strength of the squared penalty (...).
+        penalty_factor: (..., n) or None.
+
+    Returns:
+        By member (...), None where that is not known yet; and whether in all members.
+    """
     if not (is_concrete(l1) and is_concrete(l2) and is_concrete(penalty_factor)):
         return None, False
     factor = np.ones(1) if penalty_factor is None else np.asarray(penalty_factor)
@@ -135,7 +152,19 @@ def _penalized(l1: Data, l2: Data, penalty_factor: Data | None) -> tuple[np.ndar
     return penalized, bool(np.all(penalized | failed))
 
 
-def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array:
+def checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array:
+    """The tolerance, by default that of the dtype.
+
+    Args:
+        tol: on the KKT residual, or None.
+        dtype: of the fit.
+
+    Returns:
+        A scalar of that dtype.
+
+    Raises:
+        ValueError: it is not one number > 0.
+    """
     if tol is None:
         tol = 1e-10 if dtype == jnp.float64 else 1e-5
     if is_concrete(tol) and not (np.ndim(tol) == 0 and np.asarray(tol).dtype.kind in "iuf" and np.asarray(tol) > 0):

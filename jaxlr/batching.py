@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxlr.checks import CORE_RANK
+from jaxlr.checks import CORE_RANK, SOFTMAX_AXES
 from jaxlr.compilation import program
 from jaxlr.designs import fit_design, fit_wide, is_wide, loop
 from jaxlr.large import fit_large
@@ -24,6 +24,7 @@ from jaxlr.result import Fit
 from jaxlr.solvers.certified import Settings
 
 _CORE_RANK = CORE_RANK | {"present": 1, "sd": 1}
+_SOFTMAX_RANK = _CORE_RANK | {name: len(axes) for name, axes in SOFTMAX_AXES.items()}
 _SHORTEST_PATH = 8
 _LARGE_DESIGN = 2**20  # bytes
 
@@ -46,7 +47,8 @@ def fit_batch(arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], sett
         alone = {name: value.reshape(value.shape[value.ndim - CORE_RANK[name] :]) for name, value in arrays.items()}
         return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape), fit_large(alone, tol, settings))
     fields = _rows_with_weight(arrays) | arrays | (_deviations(arrays) if settings.standardize else {})
-    fields = {name: _full_rank(value, _CORE_RANK[name], len(batch)) for name, value in fields.items()}
+    rank = _SOFTMAX_RANK if settings.num_classes else _CORE_RANK
+    fields = {name: _full_rank(value, rank[name], len(batch)) for name, value in fields.items()}
     axes = list(range(len(batch)))
     designs = [axis for axis in axes if fields["X"].shape[axis] > 1]
     path = [axis for axis in axes[-1:] if is_path({name: value.shape[axis] for name, value in fields.items()})]
@@ -65,7 +67,7 @@ def fit_batch(arrays: dict[str, Array], tol: Array, batch: tuple[int, ...], sett
 
     arranged = {name: arrange(name, value) for name, value in fields.items()}
     own = {name: has_lanes for name, (_, _, has_lanes) in arranged.items()}
-    wide = is_wide(arrays, settings.standardize)
+    wide = is_wide(arrays, settings.standardize) and not settings.num_classes
     fit_models = fit_wide if wide else fit_design
     mapped = functools.partial(fit_models, own=own, num_lanes=num_lanes, has_path=bool(path), tol=tol, settings=settings)
     across = loop if stay_in_cache(fields["X"]) else jax.vmap

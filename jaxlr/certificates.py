@@ -157,7 +157,7 @@ def _gap(coef: Array, z: Array, r: Array, a: Array, problem: Problem) -> Float[A
     # Columns without an l2 term need |a_j| <= l1_j, to the last digit.
     most = jnp.where((l1 > 0) & (l2 == 0), (1 - 4 * jnp.finfo(z.dtype).eps) * l1, jnp.inf)
     shrink = jnp.min(most / jnp.abs(a), initial=1)
-    gap = jnp.sum(w * _divergence(z, y, shrink * r)) + jnp.sum(_conjugacy(coef, -shrink * a, l1, l2))
+    gap = jnp.sum(w * _divergence(z, y, shrink * r)) + jnp.sum(conjugacy(coef, -shrink * a, l1, l2))
 
     unbounded = jnp.min(l1 + l2, initial=jnp.inf) == 0
     if problem.fit_intercept:
@@ -177,7 +177,7 @@ def _divergence(z: Array, y: Array, r: Array) -> Array:
     return jnp.minimum(chi_square, cross_entropy + 4 * jnp.finfo(z.dtype).eps * jnp.abs(r * z))
 
 
-def _conjugacy(c: Array, u: Array, l1: Array, l2: Array) -> Array:
+def conjugacy(c: Array, u: Array, l1: Array, l2: Array) -> Array:
     """pen(c) + pen*(u) - u c >= 0, with |u| = excess + min(|u|, l1) and completed to a square."""
     along = c * jnp.where(u < 0, -1, 1)  # c in the direction of u
     excess = jnp.where(l2 > 0, jnp.maximum(jnp.abs(u) - l1, 0), 0)

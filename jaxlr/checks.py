@@ -21,6 +21,7 @@ from jaxlr.frames import Data, check_aligned, not_finite, table_numbers
 CORE_AXES = {"X": "mn", "y": "m", "sample_weight": "m", "offset": "m", "penalty_factor": "n", "l1": "", "l2": ""}
 CORE_AXES |= {"coef": "n", "intercept": ""}
 CORE_RANK = {name: len(axes) for name, axes in CORE_AXES.items()}
+SOFTMAX_AXES = CORE_AXES | {"labels": "m", "offset": "cm", "coef": "cn", "intercept": "c"}  # c classes
 _NOT_NEGATIVE = ("sample_weight", "l1", "l2", "penalty_factor")
 
 
@@ -40,11 +41,14 @@ def checked_arrays(fields: Mapping[str, Data | None]) -> tuple[dict[str, jax.Arr
     return {name: jnp.asarray(value, dtype) for name, value in given.items()}, batch
 
 
-def checked(fields: Mapping[str, Data | None]) -> tuple[dict[str, Any], jnp.dtype, tuple[int, ...]]:
+def checked(
+    fields: Mapping[str, Data | None], core_axes: Mapping[str, str] = CORE_AXES
+) -> tuple[dict[str, Any], jnp.dtype, tuple[int, ...]]:
     """Check the fields of a fit, and leave them where and as they are.
 
     Args:
         fields: by name, each with its core axes last and batch axes in front; absent ones are None.
+        core_axes: of every field; a last axis named "m" or "n" has its length checked.
 
     Returns:
         The present fields as NumPy or JAX arrays, the dtype of X, to which they are to be brought, and the batch shape to
@@ -57,13 +61,13 @@ def checked(fields: Mapping[str, Data | None]) -> tuple[dict[str, Any], jnp.dtyp
     required = {"X", "y", "l1", "l2", "coef", "intercept"}
     if absent := [name for name in fields if name in required and fields[name] is None]:
         raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
-    check_aligned(fields, CORE_AXES)
+    check_aligned(fields, core_axes)
     given = {name: _at_hand(name, real_array(name, value)) for name, value in fields.items() if value is not None}
     dtype = _dtype_of_design(given["X"])
-    batch = _check_shapes(given)
+    batch = _check_shapes(given, core_axes)
     for name, value in given.items():
         if is_concrete(value) and not (name == "X" and _all_finite(value)):
-            _check_values(name, value, dtype, fields[name])
+            _check_values(name, value, dtype, len(core_axes[name]), fields[name])
     return given, dtype, batch
 
 
@@ -211,16 +215,16 @@ def _dtype_of_design(X: Any) -> jnp.dtype:
     return jax.dtypes.canonicalize_dtype(dtype)
 
 
-def _check_shapes(given: Mapping[str, Data]) -> tuple[int, ...]:
+def _check_shapes(given: Mapping[str, Data], core_axes: Mapping[str, str]) -> tuple[int, ...]:
     shapes = {name: np.shape(value) for name, value in given.items()}
     for name, shape in shapes.items():
-        if len(shape) < CORE_RANK[name]:
-            raise ValueError(f"expected {name} with at least {CORE_RANK[name]} axes, {_form(name)}, got shape {shape}")
+        if len(shape) < len(core_axes[name]):
+            raise ValueError(f"expected {name} with at least {len(core_axes[name])} axes, {_form(name)}, got shape {shape}")
     m, n = shapes["X"][-2:]
     if m == 0:
         raise ValueError(f"expected X with at least one row, got shape {shapes['X']}")
     for name, shape in shapes.items():
-        length = {"y": m, "sample_weight": m, "offset": m, "penalty_factor": n, "coef": n}.get(name)
+        length = {"m": m, "n": n}.get(core_axes[name][-1:]) if name != "X" else None
         if length is not None and shape[-1] != length:
             hint = ""
             if len(shape) > 1 and shape[-2] == length:
@@ -232,7 +236,7 @@ def _check_shapes(given: Mapping[str, Data]) -> tuple[int, ...]:
             raise ValueError(
                 f"expected {name} {_form(name)} with last axis {length} to match X {shapes['X']}, got shape {shape}{hint}"
             )
-    batches = {name: shape[: len(shape) - CORE_RANK[name]] for name, shape in shapes.items()}
+    batches = {name: shape[: len(shape) - len(core_axes[name])] for name, shape in shapes.items()}
     try:
         batch = np.broadcast_shapes(*batches.values())
     except ValueError:
@@ -252,14 +256,14 @@ def _all_finite(value: Any) -> bool:
         return bool(np.isfinite((jnp if isinstance(value, jax.Array) else np).sum(value, dtype=wide)))
 
 
-def _check_values(name: str, raw: Data, dtype: jnp.dtype, given: Any) -> None:
+def _check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given: Any) -> None:
     """Of a field that is as large as the memory allows no copy is made, and a spread design is not gathered."""
     spread = isinstance(raw, jax.Array) and len(raw.sharding.device_set) > 1 and name == "X"
     value: Any = raw if spread else np.asarray(raw)
     if not spread and value.dtype.itemsize < 4 and jnp.issubdtype(value.dtype, jnp.floating):
         value = value.astype(np.float32)  # 16-bit types lack NumPy's functions
     if not _all_finite(value):
-        core = tuple(range(-CORE_RANK[name], 0))
+        core = tuple(range(-core_rank, 0))
         with jax.ensure_compile_time_eval():
             finite = (jnp if spread else np).isfinite(value)
             none = not np.any(finite.all(axis=core))
@@ -290,6 +294,7 @@ def _form(name: str) -> str:
     return {
         "X": "(..., m, n)",
         "y": "(..., m)",
+        "labels": "(..., m)",
         "sample_weight": "(..., m)",
         "offset": "(..., m)",
         "penalty_factor": "(..., n)",

@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 
 from jaxlr.model import Params
 from jaxlr.result import Fit
+from jaxlr.softmax import SoftmaxParams
 from jaxlr.status import Status
 
 _EXACT = 16  # sizes up to this are left as they are
@@ -86,7 +87,7 @@ def fit_in_chunks(
         return jax.device_put(fits) if not interrupted else _raise_interrupt(jax.device_put(fits))
 
 
-def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str) -> Fit:
+def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str, num_classes: int = 0) -> Fit:
     """What is known before anything is fitted.
 
     Args:
@@ -94,6 +95,7 @@ def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str) -> Fit:
         n: columns.
         dtype: of the parameters.
         solver: its name.
+        num_classes: of the multinomial model, 0 for the binary one.
 
     Returns:
         Fit (*batch,) of NumPy arrays, with the status NOT_RUN and NaN everywhere.
@@ -102,8 +104,9 @@ def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str) -> Fit:
     def unknown(*core: int) -> np.ndarray:
         return np.full((*batch, *core), np.nan, dtype)
 
+    kind, classes = (SoftmaxParams, (num_classes,)) if num_classes else (Params, ())
     return Fit(
-        params=Params(unknown(n), unknown()),
+        params=kind(unknown(*classes, n), unknown(*classes)),
         value=unknown(),
         kkt=unknown(),
         gap=unknown(),

@@ -4,6 +4,7 @@ Models of one design differ in weights, labels, offsets and penalties; they are 
 they share. A path of penalties is followed in each lane.
 """
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,11 +16,14 @@ from jaxtyping import Array
 from jaxlr.model import Params
 from jaxlr.objective import Problem, row_weights
 from jaxlr.result import Fit
+from jaxlr.softmax import SoftmaxParams
 from jaxlr.solvers.certified import Settings, certify, fit_one, working_problem
 from jaxlr.solvers.implicit import differentiable
 from jaxlr.solvers.newton_cg import mean_curvature_inputs, precondition
 from jaxlr.solvers.path import follow
 from jaxlr.solvers.shared import Shared, params_to_working, share, units_of, units_of_lanes
+from jaxlr.solvers.softmax_certified import fit_softmax_one, softmax_problem, to_working
+from jaxlr.solvers.softmax_cg import class_curvature_inputs
 from jaxlr.status import Status
 
 _PRODUCTS_BYTES = 2**30  # products of columns stand up to this size
@@ -48,21 +52,23 @@ def fit_design(
     shared = prepare_design(X, fields.pop("present", None), settings, num_models)
     start = None
     if "coef" in fields:
-        start = Params(fields.pop("coef"), fields.pop("intercept"))
+        kind = SoftmaxParams if settings.num_classes else Params
+        start = kind(fields.pop("coef"), fields.pop("intercept"))
         start = start._replace(intercept=start.intercept if settings.fit_intercept else jnp.zeros_like(start.intercept))
     fields, own = _with_units(fields, own, shared, settings.fit_intercept)
     axes = {name: 0 if own[name] else None for name in fields}
 
     # Without the products, dense models that share a design would each copy it: they run one after the other.
+    fit_model = fit_softmax_one if settings.num_classes else fit_one
     across = loop if dense and shared.products is None and shared.low is None and num_lanes > 1 else jax.vmap
 
-    def fit_lanes(strengths: dict[str, Array], start: Params | None) -> Fit:
+    def fit_lanes(strengths: dict[str, Array], start: Any) -> Fit:
         """Strengths and start (L, S) or (L,) to Fit of that shape."""
         prepared = shared if dense else _preconditioned(shared, fields, axes, strengths["l2"], start, settings)
 
-        def lane(fields: dict[str, Any], strengths: dict[str, Array], start: Params | None) -> Fit:
-            def one(strengths: dict[str, Array], start: Params | None) -> Fit:
-                return fit_one(fields | strengths, start, prepared, tol, settings)
+        def lane(fields: dict[str, Any], strengths: dict[str, Array], start: Any) -> Fit:
+            def one(strengths: dict[str, Array], start: Any) -> Fit:
+                return fit_model(fields | strengths, start, prepared, tol, settings)
 
             models = strengths["l2"].size
             if models > 1:
@@ -76,11 +82,11 @@ def fit_design(
 
     if start is not None:
         coef, intercept = (_with_lanes(start[i], own[name], num_lanes) for i, name in enumerate(("coef", "intercept")))
-        start = Params(coef, intercept)
+        start = type(start)(coef, intercept)
     if not has_path:
         return fit_lanes(strengths, start)
     if start is None:
-        start = Params(jnp.zeros((num_lanes, X.shape[1]), X.dtype), jnp.zeros(num_lanes, X.dtype))
+        start = _zeros((num_lanes,), X.shape[1], X.dtype, settings.num_classes)
     return follow(fit_lanes, strengths, start, in_segments=settings.solver == "newton")
 
 
@@ -182,23 +188,36 @@ def prepare_design(X: Array, present: Array | None, settings: Settings, num_mode
 
 
 def _preconditioned(
-    shared: Shared, fields: dict[str, Any], axes: dict[str, int | None], l2: Array, start: Params | None, settings: Settings
+    shared: Shared, fields: dict[str, Any], axes: dict[str, int | None], l2: Array, start: Any, settings: Settings
 ) -> Shared:
     """Shared with the preconditioner made at the mean curvature of all models, where they start, and their least penalty."""
     if start is None:
-        n = shared.unit.shape[0]
-        start = Params(jnp.zeros((*l2.shape, n), l2.dtype), jnp.zeros(l2.shape, l2.dtype))
+        start = _zeros(l2.shape, shared.unit.shape[0], l2.dtype, settings.num_classes)
 
-    def lane(fields: dict[str, Any], l2: Array, start: Params) -> Any:
-        def one(l2: Array, start: Params) -> Any:
-            working = working_problem(fields | {"l2": l2}, shared, settings)
-            return mean_curvature_inputs(working, params_to_working(start, shared))
+    def lane(fields: dict[str, Any], l2: Array, start: Any) -> Any:
+        def one(l2: Array, start: Any) -> Any:
+            mine = fields | {"l2": l2}
+            if settings.num_classes:
+                return class_curvature_inputs(softmax_problem(mine, shared, settings), to_working(start, shared))
+            return mean_curvature_inputs(working_problem(mine, shared, settings), params_to_working(start, shared))
 
         return jax.vmap(one)(l2, start) if l2.ndim else one(l2, start)
 
     d, strength = jax.vmap(lane, in_axes=(axes, 0, 0))(fields, l2, start)
-    batch = tuple(range(l2.ndim))
-    return precondition(shared, jnp.mean(d, axis=batch), jnp.min(strength, axis=batch))
+    # The mean as a product: a sum would be computed again for every column of the weighted design.
+    d = jnp.dot(jnp.full(l2.size, 1 / l2.size, d.dtype), d.reshape(l2.size, -1)).reshape(d.shape[l2.ndim :])
+    least = jnp.min(strength, axis=tuple(range(l2.ndim)))
+    if not settings.num_classes:
+        return precondition(shared, d, least)
+    names = ("inverse", "diagonal", "least")
+    made = jax.vmap(lambda d: operator.attrgetter(*names)(precondition(shared, d, least)))(d)
+    return shared._replace(**dict(zip(names, made, strict=True)))
+
+
+def _zeros(batch: tuple[int, ...], n: int, dtype: Any, num_classes: int) -> Params | SoftmaxParams:
+    core = (num_classes,) * (num_classes > 0)
+    kind = SoftmaxParams if num_classes else Params
+    return kind(jnp.zeros((*batch, *core, n), dtype), jnp.zeros((*batch, *core), dtype))
 
 
 def _with_units(

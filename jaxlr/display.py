@@ -4,7 +4,6 @@ The HTML has inline styles and no script; whatever came from the user is escaped
 """
 
 import html
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -141,11 +140,16 @@ def _cell(residual: float, outcome: Status) -> tuple[str, str]:
 
 def _terms(fit: Any) -> str:
     """The coefficients of one model, the largest first, each with a bar."""
-    coef = np.asarray(fit.params.coef)
-    names: Sequence[str] = fit.names or [f"x{column}" for column in range(len(coef))]
+    coef, intercepts = np.asarray(fit.params.coef), np.ravel(fit.params.intercept)
+    names = [f"x{column}" for column in range(coef.shape[-1])] if fit.names is None else fit.names
+    of_class = [f" [{k}]" for k in range(len(coef))] if coef.ndim > 1 else [""]
+    names, coef = [f"{name}{k}" for k in of_class for name in names], coef.ravel()
     order = np.argsort(-np.abs(np.nan_to_num(coef)), kind="stable")[:_MOST_TERMS]
     largest = float(np.max(np.abs(coef), initial=0, where=np.isfinite(coef))) or 1.0
-    lines = [f"<tr><td>(intercept)</td><td style='text-align:right'>{float(fit.params.intercept):.5g}</td><td></td></tr>"]
+    lines = [
+        f"<tr><td>(intercept){k}</td><td style='text-align:right'>{float(intercept):.5g}</td><td></td></tr>"
+        for k, intercept in zip(of_class, intercepts, strict=True)
+    ]
     for j in order:
         length = 0 if not np.isfinite(coef[j]) else abs(float(coef[j])) / largest * 100
         side = "left:50%" if coef[j] > 0 else "right:50%"

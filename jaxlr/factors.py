@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+_ROWS = 16  # of the blocks that are inverted a row at a time
+
 
 def cholesky(H: Float[Array, "k k"]) -> Float[Array, "k k"]:
     """Factor a matrix.
@@ -59,7 +61,9 @@ def solve(L: Float[Array, "k k"], b: Float[Array, "k r"], transposed: bool = Fal
 
 
 def inverse(L: Float[Array, "k k"]) -> Float[Array, "k k"]:
-    """Invert a triangular factor, a row at a time.
+    """Invert a triangular factor: small blocks of its diagonal a row at a time, all at once, then pairs of them.
+
+    [A 0; B C] has the inverse [A^-1 0; -C^-1 B A^-1, C^-1].
 
     Args:
         L: lower triangular.
@@ -68,12 +72,36 @@ def inverse(L: Float[Array, "k k"]) -> Float[Array, "k k"]:
         L^-1, lower triangular.
     """
     k = L.shape[0]
-    unit = jnp.eye(k, dtype=L.dtype)
+    num_blocks = 1
+    while num_blocks * _ROWS < k:
+        num_blocks *= 2
+    size = -(-k // num_blocks)
+    filled = num_blocks * size - k
+    L = jnp.where(np.pad(np.zeros((k, k), bool), (0, filled), constant_values=True), 0, jnp.pad(L, (0, filled)))
+    L = jnp.where(np.diag(np.arange(k + filled) >= k), 1, L)
+
+    def below(size: int, left: int) -> Array:
+        """Blocks of this size: those of the diagonal, or of every second the one to its left."""
+        at = np.arange(left, (k + filled) // size, 1 + left)
+        blocks = L.reshape((k + filled) // size, size, (k + filled) // size, size)
+        return blocks[at, :, at - left, :]
+
+    diagonal = below(size, 0)
+    unit = jnp.eye(size, dtype=L.dtype)
 
     def row(i: Array, x: Array) -> Array:
-        return x.at[i].set((unit[i] - jnp.dot(L[i], x, precision="highest")) / L[i, i])
+        left = jax.lax.dynamic_index_in_dim(diagonal, i, 1, keepdims=False)
+        mine = jax.lax.dynamic_index_in_dim(left, i, 1)
+        new = (unit[i][None, :] - jnp.einsum("bj,bji->bi", left, x, precision="highest")) / mine
+        return jax.lax.dynamic_update_index_in_dim(x, new, i, 1)
 
-    return jax.lax.fori_loop(0, k, row, jnp.zeros_like(L))
+    x = jax.lax.fori_loop(0, size, row, jnp.zeros_like(diagonal))
+    while len(x) > 1:
+        A, C = x[::2], x[1::2]
+        B = -jnp.matmul(C, jnp.matmul(below(A.shape[1], 1), A, precision="highest"), precision="highest")
+        upper = jnp.concatenate([A, jnp.zeros_like(A)], axis=2)
+        x = jnp.concatenate([upper, jnp.concatenate([B, C], axis=2)], axis=1)
+    return x[0, :k, :k]
 
 
 def _share_a_pool() -> bool:

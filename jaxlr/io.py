@@ -29,11 +29,12 @@ from jaxlr.model import Params
 from jaxlr.preprocessing import Scaler
 from jaxlr.result import Fit
 from jaxlr.selection import CrossValidation
+from jaxlr.softmax import SoftmaxParams
 
 _VERSION = 1
-_TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Fit, Params, Scaler, CrossValidation)}
+_TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Fit, Params, SoftmaxParams, Scaler, CrossValidation)}
 _PARTS: dict[tuple[type, str], Any] = {  # what is no array
-    (Fit, "params"): Params,
+    (Fit, "params"): Params | SoftmaxParams,
     (Fit, "solver"): str,
     (Fit, "names"): tuple | None,
     (CrossValidation, "fits"): Fit,
@@ -57,7 +58,7 @@ def save(path: str | os.PathLike[str], result: Any) -> None:
 
     Args:
         path: of the file; its name is taken as it is.
-        result: a Fit, Params, Scaler or CrossValidation, outside jit.
+        result: a Fit, Params, SoftmaxParams, Scaler or CrossValidation, outside jit.
 
     Raises:
         TypeError: the result is something else, or holds what is neither array nor text.
@@ -97,7 +98,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         path: of the file.
 
     Returns:
-        The Fit, Params, Scaler or CrossValidation, its arrays NumPy's: the same bits, whether JAX computes in float64 or not.
+        The result, its arrays NumPy's: the same bits, whether JAX computes in float64 or not.
 
     Raises:
         ValueError: the file is not by `save`, is cut off or altered, or comes from a later version.

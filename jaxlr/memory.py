@@ -3,8 +3,10 @@
 The estimate counts numbers, for m rows, k columns with the intercept, D designs and L models side by side:
 
     D (6 m k + 3 m k (k + 1) / 2)           working columns, twice where n > m; for few columns the products of their pairs
-    L (24 m + 4 k^2 + 32 k + 3 m W)         logits, residuals, weights; Hessian and factor; states; W gathered columns
-    3 (k + 8)                               results of every model, on their way out
+    L (24 m C + 4 k^2 + 32 k C + 3 m W)     logits, residuals, weights; Hessian and factor; states; W gathered columns
+    3 (k C + 8)                             results of every model, on their way out
+
+with C the classes of a multinomial model, else 1,
 
 and the fields of the chunk twice, as they came and as they are; on a CPU also what the compiler takes. A benchmark holds it
 against the peak of a process (``python -m tests.benchmarks scale``).
@@ -37,6 +39,7 @@ class Needs(NamedTuple):
         products: whether the products of all pairs of columns stand.
         designs: how many designs stand at once: 0 is one that all models share, None is one for each.
         itemsize: bytes of a number.
+        num_classes: of the multinomial model, 1 for the binary one.
     """
 
     m: int
@@ -48,6 +51,7 @@ class Needs(NamedTuple):
     products: bool
     designs: int | None
     itemsize: int
+    num_classes: int = 1
 
 
 def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
@@ -61,14 +65,15 @@ def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
     Returns:
         Bytes.
     """
-    m, k = needs.m, needs.n + 1
+    m, k, C = needs.m, needs.n + 1, needs.num_classes
     design = (6 if needs.n <= m else 12) * m * k + 4 * needs.preconditioner**2
-    design += 3 * m * needs.hessian * (needs.hessian + 1) // 2 if needs.products else 0
-    model = 24 * m + 32 * k + 4 * needs.hessian**2 + 3 * m * needs.gathered
+    paired = min(needs.hessian, k)
+    design += 3 * m * paired * (paired + 1) // 2 if needs.products else 0
+    model = 24 * m * C + 32 * k * C + 4 * needs.hessian**2 + 3 * m * needs.gathered
     came_in = needs.own + (m * needs.n if needs.designs != 0 else 0)
     designs = max(needs.designs, 1) if needs.designs is not None else side_by_side
     models = 1 if needs.designs == 1 else side_by_side
-    numbers = designs * design + models * model + 2 * side_by_side * came_in + 3 * num_results * (k + 8)
+    numbers = designs * design + models * model + 2 * side_by_side * came_in + 3 * num_results * (k * C + 8)
     return needs.itemsize * numbers + (_COMPILER if jax.default_backend() == "cpu" else 0)
 
 
@@ -100,7 +105,7 @@ def models_that_fit(needs: Needs, num_models: int, num_results: int, asked: int 
     Raises:
         MemoryError: what was asked for, or a single model, needs more than the device has free.
     """
-    numbers = needs.m * max(needs.n if needs.designs != 0 else 1, 1)
+    numbers = needs.m * max(needs.n if needs.designs != 0 else 1, needs.num_classes)
     size = min(num_models, asked or models_side_by_side(numbers))
     if bytes_needed(needs, size, num_results) < _NEVER_MISSED:
         return size

@@ -18,7 +18,8 @@ class Fit:
     """One fitted model, or a batch; the batch axes lead every field.
 
     Attributes:
-        params: coef (..., n) and intercept (...), in the units of the data. A failed model keeps its last finite iterate
+        params: coef (..., n) and intercept (...), in the units of the data; of a multinomial model coef (..., K, n) and
+            intercept (..., K). A failed model keeps its last finite iterate
             and has NaN only where nothing finite was ever there.
         value: the objective J at params (...), in nats per unit of weight.
         kkt: KKT residual at params (...), see `jaxlr.kkt_residual`; this is what tol is compared with.
@@ -77,7 +78,8 @@ class Fit:
 
         Returns:
             pandas.DataFrame, indexed by the axes of the batch: what is known, "status" (names), "num_steps", "value", "kkt",
-            "gap", "intercept", and a column "coef_NAME" for each column of X.
+            "gap", "intercept", and a column "coef_NAME" for each column of X; of multinomial models "intercept_CLASS" and
+            "coef_CLASS_NAME".
 
         Raises:
             ImportError: pandas is not installed.
@@ -93,15 +95,16 @@ class Fit:
         """
         fields = self.to_dict()
         shape, coef = fields["status"].shape, fields["coef"]
-        names = self.names or [f"x{column}" for column in range(coef.shape[-1])]
-        if taken := {"status", "num_steps", "value", "kkt", "gap", "intercept", *(f"coef_{name}" for name in names)} & set(
-            known
-        ):
+        names = [f"x{column}" for column in range(coef.shape[-1])] if self.names is None else self.names
+        of_class = [""] if coef.ndim == len(shape) + 1 else [f"_{k}" for k in range(coef.shape[-2])]
+        parameters = [f"intercept{k}" for k in of_class] + [f"coef{k}_{name}" for k in of_class for name in names]
+        if taken := {"status", "num_steps", "value", "kkt", "gap", *parameters} & set(known):
             raise ValueError(f"expected names that the table does not have, got {', '.join(sorted(taken))}")
         columns = {name: np.broadcast_to(np.asarray(value), shape) for name, value in known.items()}
         columns["status"] = np.vectorize(lambda code: Status(code).name, otypes=[object])(fields["status"])
-        columns |= {name: fields[name] for name in ("num_steps", "value", "kkt", "gap", "intercept")}
-        columns |= {f"coef_{name}": coef[..., column] for column, name in enumerate(names)}
+        columns |= {name: fields[name] for name in ("num_steps", "value", "kkt", "gap")}
+        values = np.concatenate([fields["intercept"].reshape(*shape, -1), coef.reshape(*shape, -1)], axis=-1)
+        columns |= {name: values[..., column] for column, name in enumerate(parameters)}
         return data_frame(columns, shape, "model")
 
 

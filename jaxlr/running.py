@@ -186,7 +186,7 @@ def _run_some(
 
 
 def _not_run(call: Call) -> Fit:
-    return not_run(call.batch, call.needs.n, call.dtype, call.settings.solver)
+    return not_run(call.batch, call.needs.n, call.dtype, call.settings.solver, call.settings.num_classes)
 
 
 @contextlib.contextmanager

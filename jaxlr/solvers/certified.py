@@ -34,6 +34,7 @@ class Settings(NamedTuple):
         coercive: whether every column is known to have a penalty, so that nothing can be separated.
         large: whether the one model starts from the fit of some rows, and X is used as it lies in memory.
         room: columns that "proximal" solves for at once, the intercept counted; 0 for the others.
+        num_classes: of the multinomial model, 0 for the binary one.
     """
 
     fit_intercept: bool
@@ -43,6 +44,7 @@ class Settings(NamedTuple):
     coercive: bool
     large: bool = False
     room: int = 0
+    num_classes: int = 0
 
 
 def fit_one(fields: dict[str, Any], start: Params | None, shared: Shared, tol: Float[Array, ""], settings: Settings) -> Fit:

@@ -76,6 +76,22 @@ class System(NamedTuple):
     hidden_from: Array
 
 
+class Point(NamedTuple):
+    """What is known at some parameters.
+
+    Attributes:
+        z: logits of the rows.
+        g: gradient of the smooth part of J, 0 where a coefficient may not move.
+        kkt: KKT residual.
+        finite: whether all of it is.
+    """
+
+    z: Array
+    g: Array
+    kkt: Array
+    finite: Array
+
+
 class Direction(NamedTuple):
     """A descent direction, Newton's or nearly.
 
@@ -158,19 +174,63 @@ def minimize(
             hidden_from = jnp.where(saturated & ~penalized, max(eps**-0.6, 1.5e5) / rarity, jnp.inf)
     system = System(w, l1, l2, squares, free, penalized, margins, jnp.asarray(hidden_from, A.dtype))
 
-    def step(state: _State) -> _State:
-        x = state.origin + state.step
+    def at(x: Array) -> Point:
         z = problem_logits(Params(x[:n], x[n:].sum()), problem)
         g = jnp.where(free, times_transposed(A, w * residual(z, y)) + l2 * x, 0)
+        kkt = kkt_of_gradient(Params(g[:n], g[n:].sum()), x[:n], l1[:n], shared.units)
+        return Point(z, g, kkt, jnp.isfinite(kkt) & jnp.isfinite(jnp.sum(w * z)))
+
+    def search(x: Array, here: Point, jitter: Array, running: Array) -> Direction:
+        return direction(system, x, here.g, here.z, here.kkt, jitter, running)
+
+    def reach_of(dz: Array) -> Array:
+        return jnp.max(jnp.where(w > 0, jnp.abs(dz), 0))
+
+    x, status, num_steps = descend(x, at, search, reach_of, system, rarity, tol, max_steps, polish)
+    return Solution(Params(x[:n], x[n:].sum()), status, num_steps)
+
+
+def descend(
+    x: Array,
+    at: Callable[[Array], Point],
+    search: Callable[[Array, Point, Array, Array], Direction],
+    reach_of: Callable[[Array], Array],
+    system: System,
+    rarity: Array,
+    tol: Float[Array, ""],
+    max_steps: int,
+    polish: float | Float[Array, ""],
+) -> tuple[Array, Int[Array, ""], Int[Array, ""]]:
+    """The loop of `minimize`, for any loss that is quasi-self-concordant in what `reach_of` measures.
+
+    Args:
+        x: start, of the shape of the gradient.
+        at: from parameters to what is known there.
+        search: (x, Point, jitter, running) to a Direction; what it is where not running does not count.
+        reach_of: from the change of the logits to R.
+        system: of which `l1`, `free` and `penalized` are read, of a shape that broadcasts against x.
+        rarity: of the rarest class, in (0, 1]: the scale of gradient and curvature at the minimum.
+        tol: on the KKT residual.
+        max_steps: limit of Newton steps.
+        polish: as in `minimize`.
+
+    Returns:
+        Parameters, status and number of steps.
+    """
+    l1, free, penalized, eps = system.l1, system.free, system.penalized, jnp.finfo(x.dtype).eps
+
+    def step(state: _State) -> _State:
+        x = state.origin + state.step
+        here = at(x)
+        g, kkt, finite = here.g, here.kkt, here.finite
         bend = jnp.where(x != 0, jnp.sign(x) * state.step, -jnp.abs(state.step))  # of |x|, on the near side of a 0
         slope = jnp.sum(g * state.step) + jnp.sum(jnp.where(free, l1, 0) * bend)
         passed = (state.move > _proved(state.reach)) & ~(slope <= 0)
-        kkt = kkt_of_gradient(Params(g[:n], g[n:].sum()), x[:n], l1[:n], shared.units)
-        found = direction(system, x, g, z, kkt, state.jitter, state.status == _RUNNING)
+        found = search(x, here, state.jitter, state.status == _RUNNING)
         decrement, hidden = found.decrement, found.hides
         factored = jnp.isfinite(decrement)
         d = jnp.where(factored, found.d, 0)
-        reach = jnp.where(factored, jnp.max(jnp.where(w > 0, jnp.abs(found.dz), 0)), jnp.inf)
+        reach = jnp.where(factored, reach_of(found.dz), jnp.inf)
 
         num_steps = state.num_steps + 1
         last = num_steps >= max_steps
@@ -188,7 +248,6 @@ def minimize(
         telling = factored & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~penalized)))
         steep = flat & factored & ~penalized & ((reach > 0.1) | hidden)
         steep_steps = jnp.where(steep, state.steep_steps + 1, 0)
-        finite = jnp.isfinite(kkt) & jnp.isfinite(jnp.sum(w * z))
         verdict = jnp.where(exhausted, Status.STALLED, _RUNNING)
         verdict = jnp.where(steep_steps > _PATIENCE, Status.SEPARATED, verdict)
         verdict = jnp.where(converged, Status.CONVERGED, verdict)
@@ -219,8 +278,7 @@ def minimize(
     zero, none = jnp.zeros_like(tol), jnp.int32(0)
     start = _State(x, 0 * x, zero, zero, zero + jnp.inf, zero + eps**0.75, none, jnp.int32(_RUNNING), none)
     end = jax.lax.while_loop(lambda state: state.status == _RUNNING, step, start)
-    x = end.origin + end.step
-    return Solution(Params(x[:n], x[n:].sum()), end.status, end.num_steps)
+    return end.origin + end.step, end.status, end.num_steps
 
 
 def _proved(reach: Array) -> Array:

@@ -15,13 +15,13 @@ Extrapolation along a regularization path: Park & Hastie 2007, Journal of the Ro
 import functools
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.model import Params
 from jaxlr.result import Fit
 from jaxlr.status import Status
 
@@ -32,17 +32,17 @@ _STEADY = 20.0  # sum of the sizes of the weights; equal steps give 4 + 6 + 4 + 
 
 
 def follow(
-    fit_lanes: Callable[[dict[str, Float[Array, "L S"]], Params], Fit],
+    fit_lanes: Callable[[dict[str, Float[Array, "L S"]], Any], Fit],
     strengths: dict[str, Float[Array, "L P"]],
-    start: Params,
+    start: Any,
     in_segments: bool,
 ) -> Fit:
     """Fit a path in every lane.
 
     Args:
-        fit_lanes: fits S models in each lane: strengths (L, S) and starts, coef (L, S, n), intercept (L, S), to a Fit (L, S).
+        fit_lanes: fits S models in each lane: strengths (L, S) and starts, parameters (L, S, ...), to a Fit (L, S).
         strengths: "l2", and "l1" where there is one, by lane, in any order (L, P), or (L, 1) where it stays the same.
-        start: of the first points, coef (L, n), intercept (L,).
+        start: of the first points, a pytree of parameters (L, ...), such as coef (L, n) and intercept (L,).
         in_segments: static; whether a path may be cut, or penalties of one strength belong together.
 
     Returns:
@@ -64,35 +64,49 @@ def follow(
     def point(history: Array, at: tuple[Array, dict[str, Array]]) -> tuple[Array, Fit]:
         t, strengths = at
         x = extrapolate(t, history[..., -1], history[..., :-1])
-        packed = _pack(fit_lanes(strengths, Params(x[..., :-1], x[..., -1])))
+        packed = _pack(fit_lanes(strengths, _as_params(x, start)))
         rows = jax.lax.stop_gradient(packed.value)
         newest = jnp.concatenate([rows[..., :-5], t[..., None]], axis=-1)
         healthy = rows[..., -2] == Status.CONVERGED
         return jnp.where(healthy[None, ..., None], jnp.concatenate([newest[None], history[:-1]]), history), packed
 
     never = jnp.full((num_lanes, 1), jnp.nan, along.dtype)
-    history = jax.lax.stop_gradient(jnp.concatenate([start.coef, start.intercept[:, None], never], axis=-1))
+    history = jax.lax.stop_gradient(jnp.concatenate([_as_rows(start, 1), never], axis=-1))
     known = 1 if "l1" in strengths else _POINTS
     history = jnp.broadcast_to(history[:, None, :], (known, num_lanes, num_segments, history.shape[-1]))
     points = (jnp.log(in_order(along)), {name: in_order(strength) for name, strength in strengths.items()})
     _, packed = jax.lax.scan(point, history, points)
     place = jnp.argsort(order, axis=-1)
     rows = packed.value[place % length, np.arange(num_lanes)[:, None], place // length]
-    return _unpack(replace(packed, value=rows))
+    return _unpack(replace(packed, value=rows), start)
+
+
+def _as_rows(params: Any, lead: int) -> Array:
+    """Parameters with so many leading axes as rows."""
+    return jnp.concatenate([leaf.reshape(*leaf.shape[:lead], -1) for leaf in jax.tree.leaves(params)], axis=-1)
+
+
+def _as_params(rows: Array, like: Any) -> Any:
+    """Rows as parameters again, of the shapes behind the first axis of these."""
+    leaves, structure = jax.tree.flatten(like)
+    ends = np.cumsum([int(np.prod(leaf.shape[1:], dtype=int)) for leaf in leaves])
+    parts = jnp.split(rows, ends[:-1], axis=-1)
+    shaped = [part.reshape(*part.shape[:-1], *leaf.shape[1:]) for part, leaf in zip(parts, leaves, strict=True)]
+    return jax.tree.unflatten(structure, shaped)
 
 
 def _pack(fit: Fit) -> Fit:
     """All numbers of a model as one row, in the place of its value: they are stored and sorted in one go."""
-    numbers = (fit.params.intercept, fit.value, fit.kkt, fit.gap, fit.status, fit.num_steps)
-    rows = [fit.params.coef, *(number.astype(fit.value.dtype)[..., None] for number in numbers)]
+    numbers = (fit.value, fit.kkt, fit.gap, fit.status, fit.num_steps)
+    rows = [_as_rows(fit.params, fit.value.ndim), *(number.astype(fit.value.dtype)[..., None] for number in numbers)]
     return replace(fit, params=None, value=jnp.concatenate(rows, -1), kkt=None, gap=None, status=None, num_steps=None)
 
 
-def _unpack(fit: Fit) -> Fit:
-    intercept, value, kkt, gap, status, num_steps = (fit.value[..., i] for i in range(-6, 0))
+def _unpack(fit: Fit, like: Any) -> Fit:
+    value, kkt, gap, status, num_steps = (fit.value[..., i] for i in range(-5, 0))
     return replace(
         fit,
-        params=Params(fit.value[..., :-6], intercept),
+        params=_as_params(fit.value[..., :-5], like),
         value=value,
         kkt=kkt,
         gap=gap,

@@ -25,9 +25,9 @@ from jaxlr.solvers import quadratic
 from jaxlr.solvers.damped import DAMPING, Direction, Solution, System, minimize
 from jaxlr.solvers.shared import Shared, hessian_of
 
-_POLISH = 1e-5  # as for `newton`
-_ENOUGH = 0.218  # h(1) - 1/2
-_SHORTER = 0.69  # times a step that falls too little, and 1/2 - q / (d' H d) is over h(1)
+POLISH = 1e-5  # as for `newton`
+ENOUGH = 0.218  # h(1) - 1/2
+SHORTER = 0.69  # times a step that falls too little, and 1/2 - q / (d' H d) is over h(1)
 
 
 def solve(
@@ -58,7 +58,7 @@ def solve(
         start, slope, penalty, units = x / s, s * g, s * l1, s * scale
         # Where something is not penalized a step is always taken to be seen: under separation it stays long.
         least = jnp.where(system.penalized, jnp.inf, kkt / 100)
-        enough = jnp.maximum(jnp.minimum(kkt, 1e-2) * kkt, jnp.minimum(_POLISH / 4 * tol, least))
+        enough = jnp.maximum(jnp.minimum(kkt, 1e-2) * kkt, jnp.minimum(POLISH / 4 * tol, least))
         v = quadratic.minimize(H, slope - jnp.dot(H, start, precision="highest"), start, penalty, units, enough)
 
         change = v - start
@@ -66,7 +66,7 @@ def solve(
         curved = jnp.sum(change * bent)
         grown = jnp.where(free, penalty, 0) * (jnp.abs(v) - jnp.abs(start))
         fall = -jnp.sum(slope * change) - curved / 2 - jnp.sum(grown)
-        d = jnp.where(v == 0, -x, s * change) * jnp.where(fall >= _ENOUGH * curved, 1, _SHORTER)
+        d = jnp.where(v == 0, -x, s * change) * jnp.where(fall >= ENOUGH * curved, 1, SHORTER)
         hides = jnp.bool_(False)
         if system.margins is not None:  # v . H^-1 v >= (v . v)^2 / v . H v, along what has no penalty
             along = jnp.where(l1 > 0, 0, system.margins)
@@ -82,5 +82,5 @@ def solve(
         )
 
     # Who asks for few digits gets them in few steps.
-    polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, _POLISH).astype(tol.dtype)
+    polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, POLISH).astype(tol.dtype)
     return minimize(problem, init, tol, max_steps, shared, direction, polish, coercive)
