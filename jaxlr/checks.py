@@ -219,7 +219,7 @@ def _check_shapes(given: Mapping[str, Data], core_axes: Mapping[str, str]) -> tu
     shapes = {name: np.shape(value) for name, value in given.items()}
     for name, shape in shapes.items():
         if len(shape) < len(core_axes[name]):
-            raise ValueError(f"expected {name} with at least {len(core_axes[name])} axes, {_form(name)}, got shape {shape}")
+            raise ValueError(f"expected {name} with at least {len(core_axes[name])} axes, {_form(core_axes[name])}, got shape {shape}")
     m, n = shapes["X"][-2:]
     if m == 0:
         raise ValueError(f"expected X with at least one row, got shape {shapes['X']}")
@@ -234,7 +234,7 @@ def _check_shapes(given: Mapping[str, Data], core_axes: Mapping[str, str]) -> tu
             elif shapes["X"][1:] == shape[-1:] and length == m:
                 hint = "; the axes of X look transposed, pass X.T"
             raise ValueError(
-                f"expected {name} {_form(name)} with last axis {length} to match X {shapes['X']}, got shape {shape}{hint}"
+                f"expected {name} {_form(core_axes[name])} with last axis {length} to match X {shapes['X']}, got shape {shape}{hint}"
             )
     batches = {name: shape[: len(shape) - len(core_axes[name])] for name, shape in shapes.items()}
     try:
@@ -290,13 +290,5 @@ def _check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given:
             )
 
 
-def _form(name: str) -> str:
-    return {
-        "X": "(..., m, n)",
-        "y": "(..., m)",
-        "labels": "(..., m)",
-        "sample_weight": "(..., m)",
-        "offset": "(..., m)",
-        "penalty_factor": "(..., n)",
-        "coef": "(..., n)",
-    }.get(name, "(...)")
+def _form(axes: str) -> str:
+    return f"({', '.join(['...', *axes])})"

@@ -133,7 +133,7 @@ def test_a_later_version_is_named(path):
 
 def test_what_is_no_result_is_refused():
     for value in ({"coef": 1}, np.ones(2), (np.ones(2), 1.0)):
-        with pytest.raises(TypeError, match="expected a Fit, Params, Scaler, CrossValidation, got"):
+        with pytest.raises(TypeError, match="expected a Fit, Params, SoftmaxParams, Scaler, CrossValidation, got"):
             save("nowhere", value)
     with pytest.raises(TypeError, match="expected numbers in coef"):
         save("nowhere", Params(np.array(["a"]), 0.0))
