@@ -15,6 +15,7 @@ from jaxlr.certificates import kkt_residual as kkt_residual
 from jaxlr.conversions import class_weight as class_weight
 from jaxlr.conversions import elastic_net as elastic_net
 from jaxlr.conversions import l2_from_C as l2_from_C
+from jaxlr.cross_validation import CrossValidation as CrossValidation
 from jaxlr.fitting import fit as fit
 from jaxlr.fitting_bootstrap import fit_bootstrap as fit_bootstrap
 from jaxlr.fitting_columns import fit_columns as fit_columns
@@ -43,7 +44,6 @@ from jaxlr.resampling import kfold as kfold
 from jaxlr.resampling import stratified_kfold as stratified_kfold
 from jaxlr.result import Fit as Fit
 from jaxlr.result import raise_on_failure as raise_on_failure
-from jaxlr.selection import CrossValidation as CrossValidation
 from jaxlr.selection import cross_validate as cross_validate
 from jaxlr.softmax import SoftmaxParams as SoftmaxParams
 from jaxlr.softmax import log_softmax as log_softmax

@@ -25,11 +25,14 @@ SOFTMAX_AXES = CORE_AXES | {"labels": "m", "offset": "cm", "coef": "cn", "interc
 _NOT_NEGATIVE = ("sample_weight", "l1", "l2", "penalty_factor")
 
 
-def checked_arrays(fields: Mapping[str, Data | None]) -> tuple[dict[str, jax.Array], tuple[int, ...]]:
+def checked_arrays(
+    fields: Mapping[str, Data | None], core_axes: Mapping[str, str] = CORE_AXES
+) -> tuple[dict[str, jax.Array], tuple[int, ...]]:
     """Check the fields of a fit and bring them to one dtype, on the device.
 
     Args:
         fields: by name, each with its core axes last and batch axes in front; absent ones are None.
+        core_axes: as in `checked`.
 
     Returns:
         The present fields as arrays of X's dtype, and the batch shape to which they all broadcast.
@@ -37,7 +40,7 @@ def checked_arrays(fields: Mapping[str, Data | None]) -> tuple[dict[str, jax.Arr
     Raises:
         TypeError, ValueError: as `checked`.
     """
-    given, dtype, batch = checked(fields)
+    given, dtype, batch = checked(fields, core_axes)
     return {name: jnp.asarray(value, dtype) for name, value in given.items()}, batch
 
 
@@ -217,9 +220,10 @@ def _dtype_of_design(X: Any) -> jnp.dtype:
 
 def _check_shapes(given: Mapping[str, Data], core_axes: Mapping[str, str]) -> tuple[int, ...]:
     shapes = {name: np.shape(value) for name, value in given.items()}
+    forms = {name: f"({', '.join(['...', *core_axes[name]])})" for name in given}
     for name, shape in shapes.items():
         if len(shape) < len(core_axes[name]):
-            raise ValueError(f"expected {name} with at least {len(core_axes[name])} axes, {_form(core_axes[name])}, got shape {shape}")
+            raise ValueError(f"expected {name} with at least {len(core_axes[name])} axes, {forms[name]}, got shape {shape}")
     m, n = shapes["X"][-2:]
     if m == 0:
         raise ValueError(f"expected X with at least one row, got shape {shapes['X']}")
@@ -234,7 +238,7 @@ def _check_shapes(given: Mapping[str, Data], core_axes: Mapping[str, str]) -> tu
             elif shapes["X"][1:] == shape[-1:] and length == m:
                 hint = "; the axes of X look transposed, pass X.T"
             raise ValueError(
-                f"expected {name} {_form(core_axes[name])} with last axis {length} to match X {shapes['X']}, got shape {shape}{hint}"
+                f"expected {name} {forms[name]} with last axis {length} to match X {shapes['X']}, got shape {shape}{hint}"
             )
     batches = {name: shape[: len(shape) - len(core_axes[name])] for name, shape in shapes.items()}
     try:
@@ -288,7 +292,3 @@ def _check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given:
             raise ValueError(
                 f"expected labels 0/1 (or soft labels in [0, 1]), got values from {least} to {most}; for labels -1/1 pass y > 0"
             )
-
-
-def _form(axes: str) -> str:
-    return f"({', '.join(['...', *axes])})"

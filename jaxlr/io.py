@@ -25,10 +25,10 @@ import numpy as np
 
 import jaxlr
 from jaxlr.checks import is_concrete
+from jaxlr.cross_validation import CrossValidation
 from jaxlr.model import Params
 from jaxlr.preprocessing import Scaler
 from jaxlr.result import Fit
-from jaxlr.selection import CrossValidation
 from jaxlr.softmax import SoftmaxParams
 
 _VERSION = 1

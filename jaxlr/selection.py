@@ -10,7 +10,6 @@ Tibshirani & Friedman, The Elements of Statistical Learning, 2009, section 7.10.
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -19,13 +18,16 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxlr import metrics as metric_functions
-from jaxlr.checks import Data, checked_arrays
+from jaxlr.checks import CORE_AXES, SOFTMAX_AXES, Data, checked_arrays
+from jaxlr.cross_validation import CrossValidation
 from jaxlr.fitting import fit
-from jaxlr.frames import data_frame
-from jaxlr.model import Params, logits
+from jaxlr.fitting_softmax import fit_softmax
+from jaxlr.metrics.rows import weighted_mean
+from jaxlr.model import logits
 from jaxlr.numerics import sigmoid
 from jaxlr.resampling import stratified_kfold
 from jaxlr.result import Fit
+from jaxlr.softmax import log_softmax, softmax_logits
 from jaxlr.status import Status
 
 
@@ -43,85 +45,22 @@ _METRICS: dict[str, tuple[Callable, int]] = {
 }
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, kw_only=True)
-class CrossValidation:
-    """Scores of every fold and penalty, and the choice.
+def _of_label(rows: Array, labels: Array) -> Array:
+    """The entry (m,) of each row (m, K) that is of its label."""
+    return jnp.take_along_axis(rows, labels.astype(jnp.int32)[:, None], axis=-1)[:, 0]
 
-    Attributes:
-        fits: Fit of shape (k, *grid).
-        scores: by metric, (k, *grid), on the held-out rows; NaN for a model that did not converge.
-        mean: by metric, (*grid); NaN where a fold is.
-        standard_error: by metric, (*grid).
-        best: index of the best mean of the selecting metric, a tuple into the grid; None where no mean is a number.
-        one_se: index of the strongest penalty within one standard error of the best; None likewise.
-        refit: Fit on all rows at the chosen penalty; None when refit=False or nothing could be chosen.
-        l1: strengths (*grid).
-        l2: strengths (*grid).
-    """
 
-    # Any: as a pytree it also holds in_axes, shapes and None.
-    fits: Any
-    scores: Any
-    mean: Any
-    standard_error: Any
-    best: Any = field(metadata={"static": True})
-    one_se: Any = field(metadata={"static": True})
-    refit: Any
-    l1: Any
-    l2: Any
+def _class_brier(labels: Array, z: Array, s: Array) -> Array:
+    proba = jnp.exp(log_softmax(z))
+    return weighted_mean(jnp.sum(proba**2, axis=-1) - 2 * _of_label(proba, labels) + 1, s)
 
-    def __str__(self) -> str:
-        count, *grid = np.shape(self.fits.status)
-        lines = [f"{count} folds x {int(np.prod(grid, dtype=int))} penalties, grid {tuple(grid)}"]
-        for label, at in (("best", self.best), ("one standard error", self.one_se)):
-            if at is not None:
-                scores = [f"{name} {mean[at]:.4g} +- {self.standard_error[name][at]:.2g}" for name, mean in self.mean.items()]
-                lines.append(f"  {label}: l1 {self.l1[at]:.3g}, l2 {self.l2[at]:.3g} at {at}: {', '.join(scores)}")
-        return "\n".join([*lines, str(self.fits)])
 
-    def _repr_html_(self) -> str:
-        """What notebooks show: the choice, and the card of the fits."""
-        return f"<pre>{str(self).removesuffix(str(self.fits)).rstrip()}</pre>{self.fits._repr_html_()}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as dictionaries of NumPy arrays, strings and None.
-
-        Returns:
-            The fields by name; "scores", "mean" and "standard_error" by metric, and fits as `Fit.to_dict` gives them.
-        """
-        by_metric = {"scores": self.scores, "mean": self.mean, "standard_error": self.standard_error}
-        arrays = jax.tree.map(np.asarray, by_metric | {"l1": self.l1, "l2": self.l2})
-        refit = None if self.refit is None else self.refit.to_dict()
-        return arrays | {"best": self.best, "one_se": self.one_se, "fits": self.fits.to_dict(), "refit": refit}
-
-    def to_pandas(self) -> Any:
-        """A table with a row for each penalty.
-
-        Returns:
-            pandas.DataFrame: "l1", "l2", by metric the mean and its standard error ("log_loss", "log_loss_se"), how many folds
-            converged, and whether it is the "best" or the "one_se" choice.
-
-        Raises:
-            ImportError: pandas is not installed.
-
-        Example:
-            >>> import jax, numpy as np
-            >>> X, y = np.arange(12.0, dtype=np.float32)[:, None], np.arange(12) % 2
-            >>> cv = cross_validate(X, y, l2=np.array([1.0, 0.1]), folds=3, key=jax.random.key(0))
-            >>> list(cv.to_pandas().columns)
-            ['l1', 'l2', 'log_loss', 'log_loss_se', 'num_converged', 'best', 'one_se']
-        """
-        grid = np.shape(self.l2)
-        columns = {"l1": self.l1, "l2": self.l2}
-        for name in self.mean:
-            columns |= {name: self.mean[name], f"{name}_se": self.standard_error[name]}
-        columns["num_converged"] = np.sum(np.asarray(self.fits.converged), axis=0)
-        for name, at in (("best", self.best), ("one_se", self.one_se)):
-            columns[name] = np.zeros(grid, bool)
-            if at is not None:
-                columns[name][at] = True
-        return data_frame(columns, grid, "penalty")
+# Of multinomial models, for logits (m, K). The Brier score sums over the classes (Brier 1950, Monthly Weather Review 78).
+_CLASS_METRICS: dict[str, tuple[Callable, int]] = {
+    "log_loss": (lambda labels, z, s: weighted_mean(-_of_label(log_softmax(z), labels), s), -1),
+    "accuracy": (lambda labels, z, s: weighted_mean((jnp.argmax(z, axis=-1).astype(labels.dtype) == labels).astype(z.dtype), s), 1),
+    "brier": (_class_brier, -1),
+}
 
 
 def cross_validate(
@@ -138,24 +77,27 @@ def cross_validate(
     refit: bool = True,
     sample_weight: Data | None = None,
     offset: Data | None = None,
+    num_classes: int | None = None,
     **options: Any,
 ) -> CrossValidation:
     """Fit every penalty on every fold in one call, score the held-out rows, choose, and refit on all rows.
 
     Args:
         X: design (m, n).
-        y: labels (m,), 0/1.
+        y: labels (m,), 0/1; with num_classes integers 0..num_classes - 1.
         l1: strengths of the absolute penalty.
         l2: strengths of the squared penalty; l1 and l2 broadcast to the grid: l1 (a, 1) and l2 (b,) to (a, b), and
             `jaxlr.glmnet_path` to one path.
         folds: number of stratified folds (needs a key), or training weights (k, m): rows of weight 0 are held out.
         key: a key of `jax.random`, for an integer `folds`.
         metrics: names to score: "log_loss", "brier", "accuracy" (threshold 1/2), "roc_auc", "average_precision".
+            Of more classes "log_loss", "accuracy" (the most probable class) and "brier" (summed over the classes).
         select: the metric that chooses; it is scored even if `metrics` does not name it.
         rule: "best", or "one_se" for the strongest penalty, l1 + l2, within one standard error of the best.
         refit: whether to fit the chosen penalty on all rows.
         sample_weight: (m,) >= 0; counts in training and in the scores. None is 1.
-        offset: (m,); None is 0.
+        offset: (m,), with num_classes (m, K); None is 0.
+        num_classes: K >= 2 for multinomial models, by `jaxlr.fit_softmax`; None is the binary model.
         **options: further arguments of `jaxlr.fit`: penalty_factor, fit_intercept, standardize, init, solver, tol,
             max_steps.
 
@@ -180,36 +122,38 @@ def cross_validate(
     """
     if isinstance(metrics, str):
         raise TypeError(f'expected metrics as a tuple of names, got the string "{metrics}"; write ("{metrics}",)')
-    names = tuple(dict.fromkeys([*metrics, select]))
-    if unknown := [name for name in names if name not in _METRICS]:
-        raise ValueError(f"expected metrics among {', '.join(_METRICS)}, got {', '.join(map(repr, unknown))}")
+    names, known = tuple(dict.fromkeys([*metrics, select])), _METRICS if num_classes is None else _CLASS_METRICS
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"expected metrics among {', '.join(known)}, got {', '.join(map(repr, unknown))}")
     if rule not in ("best", "one_se"):
         raise ValueError(f'expected rule "best" or "one_se", got {rule!r}')
-    fields = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset}
-    fields |= {"penalty_factor": options.get("penalty_factor")}
-    _, batch = checked_arrays(fields)
+    fields = {"X": X, "y" if num_classes is None else "labels": y, "sample_weight": sample_weight}
+    fields |= {"penalty_factor": options.get("penalty_factor")} | ({"offset": offset} if num_classes is None else {})
+    arrays, batch = checked_arrays(fields, SOFTMAX_AXES if num_classes else CORE_AXES)
     if batch:
         raise ValueError(
             f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}; the grid is that of l1 and l2"
         )
-    if not np.all(np.isin(np.asarray(y), (0, 1))):
-        raise ValueError("expected labels 0/1 for the scores, got soft labels; round them, or score the fits yourself")
+    if num_classes is None and not np.all(np.isin(np.asarray(y), (0, 1))):
+        raise ValueError("expected labels 0/1 for the scores, got soft labels or more classes; round them, or give num_classes")
+    fit_models = fit if num_classes is None else functools.partial(fit_softmax, num_classes=num_classes)
     training = _training_weights(folds, key, y, np.shape(X)[0])
     grid = np.broadcast_shapes(np.shape(l1), np.shape(l2))
     s = np.ones(np.shape(X)[0]) if sample_weight is None else np.asarray(sample_weight)
 
     per_fold = np.expand_dims(training * s, tuple(range(1, 1 + len(grid))))
-    fits = fit(X, y, sample_weight=per_fold, offset=offset, l1=l1, l2=l2, **options)
+    fits = fit_models(X, y, sample_weight=per_fold, offset=offset, l1=l1, l2=l2, **options)
     held_out = (training == 0) * s
     dtype = fits.kkt.dtype
-    scores = _score(fits, *(jnp.asarray(a, dtype) for a in (X, y, held_out)), _maybe(offset, dtype), names)
+    labels = arrays["y" if num_classes is None else "labels"]
+    scores = _score(fits, arrays["X"], labels, jnp.asarray(held_out, dtype), _maybe(offset, dtype), names, num_classes is None)
     mean = {name: jnp.mean(score, axis=0) for name, score in scores.items()}
     count = training.shape[0]
     error = {name: jnp.std(score, axis=0, ddof=1) / count**0.5 for name, score in scores.items() if count > 1}
     error |= {name: jnp.full_like(mean[name], jnp.nan) for name in names if count == 1}
 
     strength = np.broadcast_to(np.asarray(l1) + np.asarray(l2), grid)
-    best, one_se = _choose(np.asarray(mean[select] * _METRICS[select][1]), np.asarray(error[select]), strength)
+    best, one_se = _choose(np.asarray(mean[select] * known[select][1]), np.asarray(error[select]), strength)
     chosen = None
     if dropped := int(np.sum(np.isnan(np.asarray(mean[select])))):
         outcome = "nothing is chosen" if best is None else "the choice is among the others"
@@ -220,7 +164,7 @@ def cross_validate(
     if best is not None and refit:
         at = best if rule == "best" else one_se
         chosen_l1, chosen_l2 = (np.broadcast_to(np.asarray(strengths), grid)[at] for strengths in (l1, l2))
-        chosen = fit(X, y, sample_weight=sample_weight, offset=offset, l1=chosen_l1, l2=chosen_l2, **options)
+        chosen = fit_models(X, y, sample_weight=sample_weight, offset=offset, l1=chosen_l1, l2=chosen_l2, **options)
     l1, l2 = (np.broadcast_to(np.asarray(strengths, dtype), grid) for strengths in (l1, l2))
     return CrossValidation(
         fits=fits, scores=scores, mean=mean, standard_error=error, best=best, one_se=one_se, refit=chosen, l1=l1, l2=l2
@@ -252,13 +196,16 @@ def _maybe(value: Data | None, dtype: jnp.dtype) -> Array | None:
     return None if value is None else jnp.asarray(value, dtype)
 
 
-@functools.partial(jax.jit, static_argnames="names")
-def _score(fits: Fit, X: Array, y: Array, held_out: Array, offset: Array | None, names: tuple[str, ...]) -> dict[str, Array]:
+@functools.partial(jax.jit, static_argnames=("names", "binary"))
+def _score(
+    fits: Fit, X: Array, y: Array, held_out: Array, offset: Array | None, names: tuple[str, ...], binary: bool
+) -> dict[str, Array]:
     """By metric, the score of every model (k, *grid) on its held-out rows (k, m)."""
+    metrics, logits_of = (_METRICS, logits) if binary else (_CLASS_METRICS, softmax_logits)
 
-    def of_one(params: Params, status: Array, s: Array) -> dict[str, Array]:
-        z = logits(params, X, offset)
-        return {name: jnp.where(status == Status.CONVERGED, _METRICS[name][0](y, z, s), jnp.nan) for name in names}
+    def of_one(params: Any, status: Array, s: Array) -> dict[str, Array]:
+        z = logits_of(params, X, offset)
+        return {name: jnp.where(status == Status.CONVERGED, metrics[name][0](y, z, s), jnp.nan) for name in names}
 
     scored = of_one
     for _ in range(fits.status.ndim - 1):

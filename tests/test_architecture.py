@@ -20,7 +20,7 @@ LAYERS = [
     {"metrics.means", "preprocessing", "resampling", "conversions", "linear_separation", "inference.tails", "plots.style"},
     {"metrics.ranking", "objective"},
     {"certificates", "softmax_objective"},
-    {"solvers.shared", "result", "softmax_certificates"},
+    {"solvers.shared", "result", "cross_validation", "softmax_certificates"},
     {"solvers.damped", "solvers.quadratic"},
     {"solvers.softmax_damped"},
     {
@@ -129,7 +129,7 @@ CONTRACT = {
     "progress",
     "l1_max": "problem", "l2_from_C": "C weight_sum", "elastic_net": "alpha l1_ratio",
     "kfold": "key m num_folds", "stratified_kfold": "key y num_folds", "bootstrap": "key m num_samples",
-    "cross_validate": "X y l1 l2 folds key metrics select rule refit sample_weight offset options",
+    "cross_validate": "X y l1 l2 folds key metrics select rule refit sample_weight offset num_classes options",
     "train": "X y optimizer batch_size num_epochs key init l2 sample_weight offset fit_intercept",
 }  # fmt: skip
 

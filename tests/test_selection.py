@@ -180,3 +180,32 @@ def test_options_reach_the_fits():
 def test_bad_input_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         cross_validate(**({"X": X, "y": Y, "l2": L2, "folds": FOLDS} | changes))
+
+
+# --- more than two classes --------------------------------------------------------------------------------------------------
+
+LABELS = (np.asarray(X)[:, 0] > -0.4).astype(int) + (np.asarray(X)[:, 0] + np.asarray(X)[:, 1] > 0.5)
+
+
+def test_multinomial_models_are_scored_on_the_rows_held_out():
+    cv = cross_validate(X, LABELS, num_classes=3, l2=L2, folds=FOLDS, metrics=("accuracy", "brier"))
+    for k in (0, len(FOLDS) - 1):
+        one = jaxlr.fit_softmax(X, LABELS, 3, sample_weight=FOLDS[k], l2=L2[-1])
+        out = np.asarray(FOLDS[k]) == 0
+        proba = np.asarray(jaxlr.softmax_predict_proba(one.params, np.asarray(X)[out]))
+        truth = np.eye(3)[LABELS[out]]
+        expected = {
+            "log_loss": -np.log(proba[truth == 1]).mean(),
+            "accuracy": (proba.argmax(1) == LABELS[out]).mean(),
+            "brier": ((proba - truth) ** 2).sum(1).mean(),
+        }
+        for name, value in expected.items():
+            assert float(cv.scores[name][k, -1]) == pytest.approx(value, rel=1e-6)  # both converged to tol
+    assert cv.refit.params.coef.shape == (3, np.shape(X)[1])
+
+
+def test_metrics_and_labels_of_more_classes_are_checked():
+    with pytest.raises(ValueError, match="expected metrics among log_loss, accuracy, brier, got 'roc_auc'"):
+        cross_validate(X, LABELS, num_classes=3, l2=L2, folds=FOLDS, metrics=("roc_auc",))
+    with pytest.raises(ValueError, match="or give num_classes"):
+        cross_validate(X, LABELS / 2, l2=L2, folds=FOLDS)

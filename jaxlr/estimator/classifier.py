@@ -4,11 +4,13 @@ scikit-learn minimizes C sum_i s_i l(z_i, y_i) + (1 - r) / 2 |coef|^2 + r |coef|
 
     l1 = r / (C sum(s))        l2 = (1 - r) / (C sum(s))
 
-More than two classes are fitted one against the rest, in one program: `fit(X, one_hot)`, the classes a batch axis. float64
-input is computed in float64, whatever JAX's configuration. The extra "sklearn" installs what this file needs.
+More than two classes are one multinomial model (`jaxlr.fit_softmax`), or on request each is fitted against the rest, in one
+program: `fit(X, one_hot)`, the classes a batch axis. float64 input is computed in float64, whatever JAX's configuration. The
+extra "sklearn" installs what this file needs.
 """
 
 import warnings
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -23,7 +25,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from jaxlr.chunks import common_size
 from jaxlr.fitting import fit
+from jaxlr.fitting_softmax import fit_softmax
 from jaxlr.result import Fit
+from jaxlr.softmax import SoftmaxParams
 from jaxlr.status import Status
 
 _MOST_PADDED = 2**15  # rows, from which on compiling costs little beside the fit
@@ -35,8 +39,8 @@ class Rows(NamedTuple):
     Attributes:
         X: (m, n), float32 or float64.
         y: (m,), as it came.
-        labels: 0/1 (K, m), one row for each model.
-        weights: (..., 1 or K, m) >= 0.
+        labels: of one multinomial model the number of each row's class (m,); else 0/1 (M, m), a row for each of M models.
+        weights: (..., 1 or M, m) >= 0.
     """
 
     X: np.ndarray
@@ -92,10 +96,12 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
             X: (m, n).
 
         Returns:
-            (m, K), in the order of `classes_`; with K > 2 those of each class against the rest, scaled to sum to 1.
+            (m, K), in the order of `classes_`; with "ovr" those of each class against the rest, scaled to sum to 1.
         """
         z = self.decision_function(X)
-        return log_expit(np.stack([-z, z], axis=1)) if z.ndim == 1 else log_softmax(log_expit(z), axis=1)
+        if z.ndim == 1:
+            return log_expit(np.stack([-z, z], axis=1))
+        return log_softmax(z if self.multi_class == "multinomial" else log_expit(z), axis=1)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities.
@@ -104,31 +110,34 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
             X: (m, n).
 
         Returns:
-            (m, K), in the order of `classes_`; with K > 2 those of each class against the rest, scaled to sum to 1.
+            (m, K), in the order of `classes_`; with "ovr" those of each class against the rest, scaled to sum to 1.
         """
         return np.exp(self.predict_log_proba(X))
 
     def _rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
         """The data, checked; `classes_` is set."""
-        if self.multi_class != "ovr":
-            raise ValueError(f'expected multi_class "ovr", so far the only one (softmax is to come), got {self.multi_class!r}')
+        if self.multi_class not in ("multinomial", "ovr"):
+            raise ValueError(f'expected multi_class "multinomial" or "ovr", got {self.multi_class!r}')
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"expected at least 2 classes in y, got one class only: {self.classes_[0]}")
-        labels = (codes == np.arange(len(self.classes_))[:, None])[int(len(self.classes_) == 2) :]
+        binary = len(self.classes_) == 2
+        one_model = self.multi_class == "multinomial" and not binary
+        labels = codes if one_model else (codes == np.arange(len(self.classes_))[:, None])[int(binary) :]
         s = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         if empty := [c for i, c in enumerate(self.classes_) if not np.any(s[codes == i] > 0)]:
             raise ValueError(f"expected rows of positive sample_weight in every class, got none in class {empty[0]}")
-        if self.class_weight == "balanced":
+        if self.class_weight == "balanced" and not one_model:
             halves = [
                 compute_class_weight("balanced", classes=np.array([False, True]), y=row, sample_weight=s) for row in labels
             ]
             of_rest, of_class = np.array(halves).T[:, :, None]
             factors = np.where(labels, of_class, of_rest)
         else:
-            factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y)[codes][None, :]
+            balance = {"sample_weight": s} if self.class_weight == "balanced" else {}
+            factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y, **balance)[codes][None, :]
         return Rows(X, y, labels, (factors * s).astype(X.dtype))
 
     def _keep(self, fits: Fit) -> None:
@@ -147,15 +156,16 @@ class LogisticRegressor(LinearClassifier):
         class_weight: None, "balanced", or weights by class.
         tol: on the KKT residual of the mean loss (see `jaxlr.kkt_residual`); None is 1e-10 in float64 and 1e-5 in float32.
         max_iter: limit of Newton steps.
-        multi_class: "ovr": each class against the rest.
+        multi_class: what more than two classes are: "multinomial", one model with the softmax, or "ovr", each class against the
+            rest.
 
     Attributes:
         coef_: (1, n), or (K, n) with K > 2 classes.
         intercept_: (1,) or (K,).
         classes_: (K,), sorted.
-        n_iter_: (1,) or (K,), steps.
-        converged_: (1,) or (K,), bool.
-        kkt_: (1,) or (K,), the residual that each model ended with.
+        n_iter_: (1,), or (K,) with "ovr": steps.
+        converged_: likewise, bool.
+        kkt_: likewise, the residual that each model ended with.
         n_features_in_, feature_names_in_: as everywhere in scikit-learn.
 
     Example:
@@ -163,7 +173,7 @@ class LogisticRegressor(LinearClassifier):
         >>> X, y = load_iris(return_X_y=True)
         >>> model = LogisticRegressor(C=10).fit(X, y)
         >>> round(model.score(X, y), 2), model.converged_.tolist()
-        (0.97, [True, True, True])
+        (0.97, [True])
     """
 
     def __init__(
@@ -175,7 +185,7 @@ class LogisticRegressor(LinearClassifier):
         class_weight: Any = None,
         tol: Any = None,
         max_iter: Any = 200,
-        multi_class: Any = "ovr",
+        multi_class: Any = "multinomial",
     ) -> None:
         # scikit-learn: whatever comes is stored, and checked in fit
         self.C = C
@@ -217,12 +227,13 @@ def fit_rows(estimator: Any, rows: Rows, C: Any, l1_ratio: Any) -> Fit:
 
     Args:
         estimator: one of this package.
-        rows: labels (K, m), weights (..., K or 1, m).
+        rows: with weights (..., 1 or M, m).
         C: inverse strengths > 0.
         l1_ratio: shares of l1, in [0, 1]; they broadcast with C to the grid.
 
     Returns:
-        Fit (..., K, *grid) of NumPy arrays.
+        Fit (..., M, *grid) of NumPy arrays, M being 1 for a multinomial model. Its params are coef (..., K or 1, *grid, n) and
+        intercept (..., K or 1, *grid).
 
     Raises:
         TypeError, ValueError: a parameter is out of range, or as `jaxlr.fit`.
@@ -234,22 +245,23 @@ def fit_rows(estimator: Any, rows: Rows, C: Any, l1_ratio: Any) -> Fit:
         raise ValueError(f"expected l1_ratio in [0, 1], got {l1_ratio}")
     if not isinstance(estimator.max_iter, Integral) or estimator.max_iter < 1:
         raise ValueError(f"expected max_iter to be an integer >= 1, got {estimator.max_iter!r}")
-    m, grid = len(rows.X), (1,) * np.broadcast(C, l1_ratio).ndim
-    strength = 1 / (C * rows.weights.sum(axis=-1, dtype=float).reshape(rows.weights.shape[:-1] + grid))
+    m, grid, weights = len(rows.X), (1,) * np.broadcast(C, l1_ratio).ndim, rows.weights
+    one_model = rows.labels.ndim == 1
+    weights = weights[..., 0, :] if one_model else weights
+    strength = 1 / (C * weights.sum(axis=-1, dtype=float).reshape(weights.shape[:-1] + grid))
     fill = (0, common_size(m) - m if m < _MOST_PADDED else 0)
-    plain = m >= _MOST_PADDED and np.all(rows.weights == 1)
+    X, labels = np.pad(rows.X, (fill, (0, 0))), _padded(rows.labels, fill, () if one_model else grid)
+    plain = m >= _MOST_PADDED and np.all(weights == 1)
+    options = {"sample_weight": None if plain else _padded(weights, fill, grid), "fit_intercept": estimator.fit_intercept}
+    options |= {"l1": strength * l1_ratio, "l2": strength * (1 - l1_ratio), "tol": estimator.tol}
     with jax.enable_x64(True):
-        fits = fit(
-            np.pad(rows.X, (fill, (0, 0))),
-            _padded(rows.labels, fill, grid),
-            sample_weight=None if plain else _padded(rows.weights, fill, grid),
-            l1=strength * l1_ratio,
-            l2=strength * (1 - l1_ratio),
-            fit_intercept=estimator.fit_intercept,
-            tol=estimator.tol,
-            max_steps=int(estimator.max_iter),
-        )
-        return jax.tree.map(np.array, fits)
+        if not one_model:
+            return jax.tree.map(np.array, fit(X, labels, max_steps=int(estimator.max_iter), **options))
+        fits = fit_softmax(X, labels, len(estimator.classes_), max_steps=int(estimator.max_iter), **options)
+        fits = jax.tree.map(np.array, fits)
+    at, (coef, intercept) = weights.ndim - 1, fits.params
+    params = SoftmaxParams(np.moveaxis(coef, -2, at), np.moveaxis(intercept, -1, at))
+    return replace(jax.tree.map(lambda leaf: np.expand_dims(leaf, at), fits), params=params)
 
 
 def _padded(rows: np.ndarray, fill: tuple[int, int], grid: tuple[int, ...]) -> np.ndarray:

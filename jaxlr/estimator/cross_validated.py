@@ -65,7 +65,7 @@ class LogisticRegressorCV(LinearClassifier):
         class_weight: Any = None,
         tol: Any = None,
         max_iter: Any = 200,
-        multi_class: Any = "ovr",
+        multi_class: Any = "multinomial",
     ) -> None:
         self.Cs = Cs
         self.l1_ratios = l1_ratios

@@ -12,9 +12,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.font_manager import FontProperties
 
 from jaxlr.checks import Data
+from jaxlr.cross_validation import CrossValidation
 from jaxlr.plots.style import BLUE, CYCLE, VERMILION, axes, check_logarithmic, finish, lone_points
 from jaxlr.result import Fit
-from jaxlr.selection import CrossValidation
 from jaxlr.status import Status
 
 _MARKERS = dict(zip(list(Status)[1:], "sD^xP*", strict=True))  # by status, for models that failed

@@ -56,9 +56,34 @@ def test_probabilities_are_those_of_scikit_learn(name, weights):
     assert (ours.kkt_ <= 1e-10).all()
 
 
+MULTINOMIAL = {"plain": {}, "weak": {"C": 30.0}, "balanced": {"class_weight": "balanced"}, "lasso": {"l1_ratio": 1.0}}
+
+
+@pytest.mark.parametrize("weights", [S, pytest.param(None, marks=pytest.mark.slow)], ids=["weighted", "plain"])
+@pytest.mark.parametrize("name", quick(MULTINOMIAL, "balanced"))
+def test_more_classes_are_the_multinomial_model_of_scikit_learn(name, weights):
+    ours = LogisticRegressor(**MULTINOMIAL[name]).fit(X, THREE, weights)
+    theirs = peer(**MULTINOMIAL[name]).fit(X, THREE, weights)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=SAME)
+    assert (ours.coef_.shape, ours.intercept_.shape) == (theirs.coef_.shape, theirs.intercept_.shape)
+    assert ours.n_iter_.shape == ours.kkt_.shape == (1,)
+    assert ours.converged_.all()
+
+
+@pytest.mark.slow
+def test_cross_validation_of_the_multinomial_model_is_that_of_scikit_learn():
+    options = {"Cs": [0.1, 1.0, 10.0], "l1_ratios": (0.0,), "scoring": "neg_log_loss", "cv": 4}
+    ours = LogisticRegressorCV(**options).fit(X, THREE)
+    theirs = LogisticRegressionCV(**options, solver="newton-cholesky", tol=1e-9, use_legacy_attributes=False).fit(X, THREE)
+    np.testing.assert_allclose(ours.scores_, theirs.scores_, rtol=0, atol=SAME)
+    np.testing.assert_allclose(ours.coefs_paths_, theirs.coefs_paths_, rtol=0, atol=10 * SAME)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=SAME)
+    assert ours.n_iter_.shape == theirs.n_iter_.shape
+
+
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
-def test_more_classes_are_each_against_the_rest(class_weight):
-    ours = LogisticRegressor(class_weight=class_weight).fit(X, THREE)
+def test_each_class_against_the_rest_on_request(class_weight):
+    ours = LogisticRegressor(class_weight=class_weight, multi_class="ovr").fit(X, THREE)
     theirs = OneVsRestClassifier(peer(class_weight=class_weight)).fit(X, THREE)
     np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), rtol=0, atol=SAME)
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=SAME)
@@ -103,9 +128,9 @@ def test_cross_validation_is_that_of_scikit_learn(name, weights):
 @pytest.mark.slow
 def test_cross_validation_of_more_classes_is_that_of_its_folds():
     folds = list(StratifiedKFold(3).split(X, THREE))
-    ours = LogisticRegressorCV(Cs=[0.1, 10.0], cv=folds).fit(X, THREE)
+    ours = LogisticRegressorCV(Cs=[0.1, 10.0], cv=folds, multi_class="ovr").fit(X, THREE)
     for k, (train, test) in enumerate(folds):
-        one = LogisticRegressor(C=0.1).fit(X[train], THREE[train])
+        one = LogisticRegressor(C=0.1, multi_class="ovr").fit(X[train], THREE[train])
         coef = ours.coefs_paths_[k, 0, 0]
         np.testing.assert_allclose(coef, np.column_stack([one.coef_, one.intercept_]), rtol=0, atol=1e-8)
         assert ours.scores_[k, 0, 0] == one.score(X[test], THREE[test])
@@ -165,7 +190,7 @@ def test_what_does_not_converge_warns_and_cannot_be_chosen():
 BAD = {
     "C": ({"C": -1.0}, "expected C > 0"),
     "l1_ratio": ({"l1_ratio": 1.5}, r"expected l1_ratio in \[0, 1\]"),
-    "multi_class": ({"multi_class": "multinomial"}, "softmax is to come"),
+    "multi_class": ({"multi_class": "auto"}, 'expected multi_class "multinomial" or "ovr"'),
     "max_iter": ({"max_iter": 0}, "expected max_iter"),
 }
 
