@@ -50,6 +50,11 @@ def _of_label(rows: Array, labels: Array) -> Array:
     return jnp.take_along_axis(rows, labels.astype(jnp.int32)[:, None], axis=-1)[:, 0]
 
 
+def _class_accuracy(labels: Array, z: Array, s: Array) -> Array:
+    right = jnp.argmax(z, axis=-1).astype(labels.dtype) == labels
+    return weighted_mean(right.astype(z.dtype), s)
+
+
 def _class_brier(labels: Array, z: Array, s: Array) -> Array:
     proba = jnp.exp(log_softmax(z))
     return weighted_mean(jnp.sum(proba**2, axis=-1) - 2 * _of_label(proba, labels) + 1, s)
@@ -58,7 +63,7 @@ def _class_brier(labels: Array, z: Array, s: Array) -> Array:
 # Of multinomial models, for logits (m, K). The Brier score sums over the classes (Brier 1950, Monthly Weather Review 78).
 _CLASS_METRICS: dict[str, tuple[Callable, int]] = {
     "log_loss": (lambda labels, z, s: weighted_mean(-_of_label(log_softmax(z), labels), s), -1),
-    "accuracy": (lambda labels, z, s: weighted_mean((jnp.argmax(z, axis=-1).astype(labels.dtype) == labels).astype(z.dtype), s), 1),
+    "accuracy": (_class_accuracy, 1),
     "brier": (_class_brier, -1),
 }
 

@@ -41,7 +41,7 @@ LAYERS = [
     {"planning"},
     {"running", "inference.models"},
     {"inference.wald", "inference.goodness", "inference.comparison"},
-    {"inference.profile", "inference.resampled"},
+    {"inference.profile", "inference.resampled", "inference.multinomial"},
     {"inference.summary"},
     {"arguments"},
     {"fitting", "training"},

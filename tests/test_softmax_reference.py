@@ -68,7 +68,8 @@ def test_an_estimate_without_a_penalty(estimate):
         assert int(fit.status) == Status.SEPARATED
         return
     columns = next(found["cols"] for found in entry["estimates"] if "cols" in found)
-    fit, _, labels, weights = unpenalized(folder, entry["file"], tuple(columns[1:]))
+    fit, X, labels, weights = unpenalized(folder, entry["file"], tuple(columns[1:]))
+    problem = Problem(X, labels, weights)
     assert bool(fit.converged)
     total = len(labels) if weights is None else weights.sum()
     whole = np.column_stack([fit.params.intercept, fit.params.coef])
@@ -85,6 +86,14 @@ def test_an_estimate_without_a_penalty(estimate):
         if expected["origin"] == "published":
             assert np.mean(np.abs(against_first - coefficients) <= 0.0051) > 0.5
         np.testing.assert_allclose(against_first, coefficients, rtol=0, atol=digits)
+    errors = jaxlr.inference.softmax_wald(fit, problem).standard_error
+    errors = np.column_stack([errors.intercept, errors.coef])[1:]
+    if "equation_1_std_errors" in expected:  # ten decimals, the last one off by one
+        for column, value in expected["equation_1_std_errors"].items():
+            np.testing.assert_allclose(errors[0, columns.index(column)], value, rtol=0, atol=2e-10)
+    elif "std_errors" in expected:  # nnet's and VGAM's are of estimates that are off by the bound
+        rtol = 0.03 if expected["origin"] == "published" else 1e-9 if certified else bound
+        np.testing.assert_allclose(errors, expected["std_errors"], rtol=rtol, atol=0)
     if "loglik" in expected:
         np.testing.assert_allclose(-fit.value * total, expected["loglik"], rtol=1e-12 if certified else 1e-9)
 

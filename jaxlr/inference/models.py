@@ -13,13 +13,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.certificates import kkt_residual
-from jaxlr.checks import CORE_RANK, checked_arrays, is_concrete, is_zero
+from jaxlr.checks import CORE_AXES, SOFTMAX_AXES, checked_arrays, is_concrete, is_zero
 from jaxlr.compilation import program
 from jaxlr.designs import in_groups
 from jaxlr.memory import models_side_by_side
 from jaxlr.model import Params
 from jaxlr.objective import Problem
 from jaxlr.result import Fit
+from jaxlr.softmax import SoftmaxParams
+from jaxlr.softmax_certificates import softmax_kkt_residual
 from jaxlr.solvers.shared import Shared, share
 from jaxlr.status import Status
 
@@ -28,7 +30,13 @@ _DATA = ("X", "y", "sample_weight", "offset", "l2", "penalty_factor")
 
 
 def over_models(
-    function: Callable[..., Any], fit: Fit, problem: Problem, *, penalized: bool = False, options: tuple = ()
+    function: Callable[..., Any],
+    fit: Fit,
+    problem: Problem,
+    *,
+    penalized: bool = False,
+    multinomial: bool = False,
+    options: tuple = (),
 ) -> Any:
     """Apply a function of one model to every model of a fit.
 
@@ -37,15 +45,19 @@ def over_models(
         fit: its batch shape in front.
         problem: the data of the fit, each field with the batch axes that it had there.
         penalized: whether an l2 penalty is no obstacle.
+        multinomial: whether the function is one of multinomial models.
         options: static.
 
     Returns:
         What the function gives, the batch shape in front; NaN for models that are not CONVERGED.
 
     Raises:
-        ValueError: a penalty that the function knows no distribution for; shapes that do not fit.
+        ValueError: a penalty that the function knows no distribution for; a model of the other kind; shapes that do not fit.
     """
     name = function.__name__.strip("_").replace("_", " ")
+    if isinstance(fit.params, SoftmaxParams) != multinomial:
+        kinds = ("fit_softmax", "fit; for multinomial models there is softmax_wald")
+        raise ValueError(f"expected a Fit by jaxlr.{kinds[not multinomial]}, got {type(fit.params).__name__} for its {name}")
     if not is_zero(problem.l1):
         raise ValueError(
             f"expected a fit without l1 (known outside jit) for its {name}, for its distribution is not known; "
@@ -59,12 +71,17 @@ def over_models(
     fields = {name: getattr(problem, name) for name in _DATA} | {"coef": fit.params.coef, "intercept": fit.params.intercept}
     if is_zero(problem.l2):
         fields |= {"l2": 0.0, "penalty_factor": None}
-    arrays, batch = checked_arrays(fields)
+    if multinomial:
+        fields["labels"] = fields.pop("y")
+        if fields["offset"] is not None:
+            fields["offset"] = jnp.swapaxes(jnp.asarray(fields["offset"]), -1, -2)
+    arrays, batch = checked_arrays(fields, SOFTMAX_AXES if multinomial else CORE_AXES)
     if batch != np.shape(fit.status):
         raise ValueError(f"expected a problem of the batch {np.shape(fit.status)} of the fit, got one of {batch}")
     intercept = bool(problem.fit_intercept)
     if fit.solver != "firth" and is_concrete(fit.status) and all(map(is_concrete, arrays.values())):
-        _check_pair(np.asarray(_mapped(arrays, fit.status, kkt_residual, batch, intercept, ())), fit)
+        residual = softmax_kkt_residual if multinomial else kkt_residual
+        _check_pair(np.asarray(_mapped(arrays, fit.status, residual, batch, intercept, ())), fit)
     return _mapped(arrays, fit.status, function, batch, intercept, options)
 
 
@@ -83,7 +100,8 @@ def _mapped(
     arrays: dict[str, Array], status: Array, function: Callable, batch: tuple[int, ...], fit_intercept: bool, options: tuple
 ) -> Any:
     """A group of models at a time; a field without an axis is never copied along it."""
-    shapes = {name: value.shape[: value.ndim - CORE_RANK[name]] for name, value in arrays.items()}
+    core_axes = SOFTMAX_AXES if "labels" in arrays else CORE_AXES
+    shapes = {name: value.shape[: value.ndim - len(core_axes[name])] for name, value in arrays.items()}
 
     def one(member: tuple[Array, ...]) -> Any:
         def own(name: str, value: Array) -> Array:
@@ -92,7 +110,10 @@ def _mapped(
             return value[tuple(place if size > 1 else 0 for place, size in zip(places, lead, strict=True))]
 
         mine = {name: own(name, value) for name, value in arrays.items()}
-        params = Params(mine.pop("coef"), mine.pop("intercept"))
+        params: Any = Params(mine.pop("coef"), mine.pop("intercept"))
+        if "labels" in mine:
+            params, mine["y"] = SoftmaxParams(*params), mine.pop("labels")
+            mine |= {"offset": mine["offset"].T} if "offset" in mine else {}
         found = function(params, Problem(**mine, fit_intercept=fit_intercept), *options)
         converged = status[member] == Status.CONVERGED
         return jax.tree.map(lambda leaf: jnp.where(converged, leaf, jnp.nan), found)
