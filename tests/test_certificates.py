@@ -443,6 +443,7 @@ def _hard_problems() -> dict:
 HARD = _hard_problems()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HARD)
 @each_intercept
 @pytest.mark.parametrize("dtype", quick([np.float64, np.float32], np.float64))

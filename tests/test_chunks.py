@@ -217,6 +217,7 @@ def test_large_designs_run_side_by_side_in_threads_and_are_the_same_models(two_a
     assert_same(got[0], jax.tree.map(lambda *leaves: jnp.stack(leaves), *one_by_one))
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_chunks_side_by_side_keeps_both(two_at_once, monkeypatch):
     begun = []
 

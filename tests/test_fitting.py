@@ -33,6 +33,7 @@ def single(l2, **options):
     return fit(X, Y, l2=l2, **options)
 
 
+@pytest.mark.slow
 def test_a_batch_equals_the_loop_over_its_models():
     batch = fit(X, Y, sample_weight=FOLDS[:, None], l2=L2)
     assert batch.kkt.shape == (3, 4)

@@ -66,6 +66,7 @@ def test_certificates_are_those_of_the_whole_design():
         assert 0 <= float(fit.gap[j]) <= TOL
 
 
+@pytest.mark.slow
 def test_a_bad_column_is_the_status_of_its_model_alone():
     columns = G.copy()
     columns[1] = Y  # separates

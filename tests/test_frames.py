@@ -105,6 +105,7 @@ def test_a_fit_is_a_dictionary_of_arrays(path):
     assert all(isinstance(found[name], np.ndarray) for name in found if name not in ("solver", "names"))
 
 
+@pytest.mark.slow
 def test_a_cross_validation_is_a_table_of_penalties():
     cv = jaxlr.cross_validate(TABLE, SERIES, l2=L2, folds=3, key=jax.random.key(0), metrics=("roc_auc",))
     table = cv.to_pandas()

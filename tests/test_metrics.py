@@ -102,6 +102,7 @@ METRICS = {  # what each predicts
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METRICS)
 def test_under_jit_and_vmap_every_metric_is_itself(name):
     metric, predicted = getattr(metrics, name), np.stack([METRICS[name], METRICS[name][::-1]])

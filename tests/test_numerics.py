@@ -217,6 +217,7 @@ def test_first_derivatives_of_float64_are_right_to_the_bar(case):
     assert_within_ulp(_derivative(case.function)(z), exact, case.first_bar, at=z, tail=tail)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SECOND)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_second_derivatives_are_right_to_the_bar(name, dtype):
@@ -514,6 +515,7 @@ def test_log_sigmoid_is_minus_the_loss_of_label_one(dtype):
 # --- Types and shapes ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @each_dtype
 @each_function
 def test_the_dtype_of_the_logit_is_kept_whatever_the_label_is(dtype, name):
@@ -525,6 +527,7 @@ def test_the_dtype_of_the_logit_is_kept_whatever_the_label_is(dtype, name):
             assert f(z, *label).dtype == z.dtype
 
 
+@pytest.mark.slow
 @each_function
 @pytest.mark.parametrize("z", [np.array([0, 1, 3], np.int32), np.array([0, 1, 3], np.uint8), np.array([False, True]), 2, True])
 def test_integers_and_booleans_are_the_same_numbers_in_the_default_float(name, z):

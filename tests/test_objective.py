@@ -363,6 +363,7 @@ def test_labels_of_any_type_are_the_same_numbers(kind):
     assert_tree_close(everything(params, Problem(X, y.astype(kind), l2=0.1)), expected, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("f", [*FUNCTIONS, lambda params, problem: hvp(params, problem, params)])
 def test_the_design_decides_the_dtype_of_every_result(f, dtype):

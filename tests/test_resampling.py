@@ -12,6 +12,7 @@ KEY = jax.random.key(7)
 SIZES = st.sampled_from([(2, 2), (7, 2), (7, 7), (10, 3), (23, 5)])
 
 
+@pytest.mark.slow
 @given(SIZES, st.integers(0, 2**31 - 1))
 def test_every_row_is_held_out_by_exactly_one_fold(size, seed):
     m, k = size

@@ -129,6 +129,7 @@ def test_a_penalty_that_is_out_of_the_choice_is_said_to_be():
     assert got.best == (1,)
 
 
+@pytest.mark.slow
 def test_a_grid_of_l1_and_l2_chooses_a_pair_and_the_strongest_within_one_standard_error():
     l1, l2 = np.array([0.1, 0.01, 1e-3])[:, None], np.array([0.1, 1e-3])
     got = cross_validate(X, Y, l1=l1, l2=l2, folds=FOLDS, rule="one_se")

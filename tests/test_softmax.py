@@ -151,6 +151,7 @@ def test_saturated_rows_keep_their_digits():
 # Certificates
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(params(), problems())
 def test_the_gap_bounds_what_is_left_to_gain_and_vanishes_with_the_residual(at, problem):
@@ -219,6 +220,7 @@ def test_two_classes_are_the_binary_model(options):
     np.testing.assert_allclose(fit.value, binary.value, rtol=8 * EPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -249,6 +251,7 @@ def test_l1_makes_exact_zeros_and_leaves_sums_of_zero_where_nothing_is_penalized
     assert float(jaxlr.softmax_kkt_residual(fit.params, Problem(X, LABELS, **options))) <= 2 * TOL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["newton", pytest.param("newton_cg", marks=pytest.mark.slow)])
 def test_a_batch_is_its_members_one_by_one(solver):
     folds = np.asarray(jaxlr.kfold(jax.random.key(0), 60, 2))

@@ -143,6 +143,7 @@ def test_lbfgs_reaches_the_minimum_that_fit_certifies():
     assert float(run.losses[-1]) - float(best.value) <= 8 * EPS
 
 
+@pytest.mark.slow
 def test_one_program_maps_over_rates_keys_starts_penalties_weights_and_targets():
     def one(rate, key, start, l2, weight, y):
         return train(X, y, optax.sgd(rate), batch_size=20, num_epochs=3, key=key, init=start, l2=l2, sample_weight=weight)

@@ -173,7 +173,7 @@ class LogisticRegressor(LinearClassifier):
         >>> X, y = load_iris(return_X_y=True)
         >>> model = LogisticRegressor(C=10).fit(X, y)
         >>> round(model.score(X, y), 2), model.converged_.tolist()
-        (0.97, [True])
+        (0.98, [True])
     """
 
     def __init__(

@@ -6,6 +6,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from jaxlr.estimator import LogisticRegressor, LogisticRegressorCV
 
 
+@pytest.mark.slow
 @parametrize_with_checks([LogisticRegressor()])
 def test_of_one_model(estimator, check):
     check(estimator)

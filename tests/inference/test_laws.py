@@ -55,6 +55,7 @@ def test_covariances_are_those_of_the_formula_for_every_member_of_a_batch(kind):
         np.testing.assert_allclose(found[i], expected[kind], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_weight_is_so_many_rows():
     fits, problem = weighted()
     rows = np.repeat(np.arange(M), S[0].astype(int))

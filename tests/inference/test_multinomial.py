@@ -25,6 +25,7 @@ def test_two_classes_have_the_errors_of_the_binary_model():
         np.testing.assert_allclose(got.intercept[1], expected.intercept, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_errors_are_those_of_the_inverse_hessian(fit_intercept):
     design = X - [0.0, 50.0]
@@ -57,6 +58,7 @@ def test_every_base_is_another_view_of_the_same_differences():
     assert np.isfinite(none.standard_error.coef).all()
 
 
+@pytest.mark.slow
 def test_a_batch_has_the_errors_of_its_members_and_nan_where_one_failed():
     weights = np.stack([S, np.where(LABELS == 2, 0, S), np.ones(80)])
     batch = fit_softmax(X, LABELS, 3, sample_weight=weights)

@@ -240,6 +240,7 @@ def _with_verdicts(fit_intercept: bool) -> tuple[np.ndarray, np.ndarray, np.ndar
     return X, y, np.array([_separates(rows, labels, fit_intercept) for rows, labels in zip(X, y, strict=True)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "fit_intercept"),
     [(np.float64, True), (np.float32, True), pytest.param(np.float64, False, marks=pytest.mark.slow)],

@@ -26,6 +26,7 @@ def path():
     return jaxlr.fit(X, Y[:, None], l2=GRID)
 
 
+@pytest.mark.slow
 def test_a_path_is_the_models_one_by_one(path):
     assert bool(path.converged.all())
     # vmap does not see the path: every model starts cold.

@@ -113,6 +113,7 @@ def test_without_l1_it_is_newton():
     assert found.solver == "proximal"
 
 
+@pytest.mark.slow
 def test_a_column_without_a_penalty_stays_in_and_is_the_null_model_at_a_large_strength():
     factor = np.where(np.arange(N) == 1, 0.0, 1.0)
     found = fit(X, Y, l1=np.array([100.0, 0.01]), penalty_factor=factor)
@@ -211,6 +212,7 @@ LAWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", quick(LAWS, "a repeated column shares its coefficient"))
 def test_the_laws_of_the_core_hold(law):
     def one(X, y=Y, merge=False, **fields):
