@@ -33,11 +33,11 @@ def main(out: Path) -> None:
     left, right = figure.subfigures(1, 2, width_ratios=(1, 2))
     jaxlr.plots.cv_curve(cv, l2, strength_name="l2 (scale of the mean loss)", ax=left.subplots())
     limit = np.abs(coef).max()
-    image = None
-    for k, ax in enumerate(right.subplots(2, 5).flat):
+    panels = right.subplots(2, 5)
+    for k, ax in enumerate(panels.flat):
         image = ax.imshow(coef[k].reshape(8, 8), cmap="PuOr", vmin=-limit, vmax=limit)
         ax.set(title=str(k), xticks=[], yticks=[])
-    right.colorbar(image, label="coefficient (log-odds per full pixel)", shrink=0.8)
+    right.colorbar(image, ax=panels, label="coefficient (log-odds per full pixel)")
     right.suptitle("what speaks for a digit, and what against it")
     out.mkdir(parents=True, exist_ok=True)
     plt.savefig(out / "12_softmax.png", dpi=110)
