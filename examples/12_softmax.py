@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import jax
 import matplotlib.pyplot as plt
@@ -30,14 +31,15 @@ def main(out: Path) -> None:
     print(f"  with the penalty: {fit.params.coef[1].round(2).tolist()}, gap {fit.gap[1]:.0e}")
 
     figure = plt.figure(figsize=(16, 4.4), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 2))
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1, 2))
+    left, right = halves
     jaxlr.plots.cv_curve(cv, l2, strength_name="l2 (scale of the mean loss)", ax=left.subplots())
     limit = np.abs(coef).max()
     panels = right.subplots(2, 5)
+    images = [ax.imshow(coef[k].reshape(8, 8), cmap="PuOr", vmin=-limit, vmax=limit) for k, ax in enumerate(panels.flat)]
     for k, ax in enumerate(panels.flat):
-        image = ax.imshow(coef[k].reshape(8, 8), cmap="PuOr", vmin=-limit, vmax=limit)
         ax.set(title=str(k), xticks=[], yticks=[])
-    right.colorbar(image, ax=panels, label="coefficient (log-odds per full pixel)")
+    right.colorbar(images[0], ax=panels, label="coefficient (log-odds per full pixel)")
     right.suptitle("what speaks for a digit, and what against it")
     out.mkdir(parents=True, exist_ok=True)
     plt.savefig(out / "12_softmax.png", dpi=110)

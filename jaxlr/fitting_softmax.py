@@ -17,6 +17,7 @@ from jaxlr.batching import fit_batch, is_path, stay_in_cache
 from jaxlr.checks import SOFTMAX_AXES, Data, check_count, checked, is_concrete, is_zero
 from jaxlr.designs import products_fit
 from jaxlr.devices import check_mesh
+from jaxlr.frames import column_names
 from jaxlr.memory import Needs
 from jaxlr.result import Fit
 from jaxlr.running import Call, run
@@ -167,6 +168,7 @@ def _prepare(given: dict[str, Any]) -> Call:
         batch_size=None if given["batch_size"] is None else int(given["batch_size"]),
         mesh=given["mesh"],
         progress=bool(given["progress"]),
+        names=column_names(given["X"]),
     )
 
 

@@ -10,6 +10,7 @@ c being a class, or a class less the base: the parametrization of most tables, i
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxlr.checks import check_count
 from jaxlr.factors import inverse_root
 from jaxlr.inference.models import over_models, working
 from jaxlr.inference.tails import log_normal_tails, normal_quantile
@@ -53,9 +54,10 @@ def softmax_wald(fit: Fit, problem: Problem, *, base: int | None = 0, level: flo
     """
     reach = normal_quantile(level)
     coef, intercept = (jnp.asarray(part) for part in fit.params)
-    num_classes = coef.shape[-2]
-    if base is not None and not 0 <= base < num_classes:
-        raise ValueError(f"expected base None or a class from 0 to {num_classes - 1}, got {base!r}")
+    if base is not None:
+        check_count("base", base, 0)
+    if isinstance(fit.params, SoftmaxParams) and base is not None and base >= coef.shape[-2]:
+        raise ValueError(f"expected base None or a class from 0 to {coef.shape[-2] - 1}, got {base!r}")
     errors = over_models(_errors, fit, problem, multinomial=True, options=(base,))
     estimate = jnp.concatenate([coef, intercept[..., None]], axis=-1)
     estimate = estimate if base is None else estimate - estimate[..., base : base + 1, :]

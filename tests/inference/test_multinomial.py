@@ -84,6 +84,8 @@ def test_what_has_no_such_errors_is_refused():
     with pytest.raises(ValueError, match=r"expected a Fit by jaxlr\.fit; for multinomial models there is softmax_wald"):
         inference.standard_errors(fit_softmax(X, LABELS, 3), Problem(X, LABELS))
     with pytest.raises(ValueError, match=r"expected a Fit by jaxlr\.fit_softmax"):
-        softmax_wald(jax.tree.map(lambda a: a[..., None], fit(X, LABELS > 0)), Problem(X, LABELS > 0))
+        softmax_wald(fit(X, LABELS > 0), Problem(X, LABELS > 0))
+    with pytest.raises(ValueError, match="expected base to be an integer >= 0, got True"):
+        softmax_wald(fit_softmax(X, LABELS, 3), Problem(X, LABELS), base=True)
     with pytest.raises(ValueError, match="expected base None or a class from 0 to 2, got 3"):
         softmax_wald(fit_softmax(X, LABELS, 3), Problem(X, LABELS), base=3)
