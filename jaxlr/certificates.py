@@ -178,7 +178,17 @@ def _divergence(z: Array, y: Array, r: Array) -> Array:
 
 
 def conjugacy(c: Array, u: Array, l1: Array, l2: Array) -> Array:
-    """pen(c) + pen*(u) - u c >= 0, with |u| = excess + min(|u|, l1) and completed to a square."""
+    """How far c and u are from conjugate: pen(c) + pen*(u) - u c, with |u| = excess + min(|u|, l1), completed to a square.
+
+    Args:
+        c: coefficients (k,).
+        u: slopes of the dual (k,).
+        l1: strengths >= 0 (k,).
+        l2: strengths >= 0 (k,).
+
+    Returns:
+        (k,), >= 0: what each column adds to the gap, in nats per unit of weight.
+    """
     along = c * jnp.where(u < 0, -1, 1)  # c in the direction of u
     excess = jnp.where(l2 > 0, jnp.maximum(jnp.abs(u) - l1, 0), 0)
     square = (l2 * along - excess) / jnp.sqrt(2 * jnp.where(l2 > 0, l2, 1))

@@ -12,17 +12,13 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
-from jaxlr.arguments import DEFAULT_MAX_STEPS, check_switches, checked_tol, penalized_members
-from jaxlr.batching import fit_batch, is_path, stay_in_cache
-from jaxlr.checks import SOFTMAX_AXES, Data, check_count, checked, is_concrete, is_zero
+from jaxlr.arguments import checked_call, checked_fields, checked_start, chosen_settings
+from jaxlr.batching import fit_batch
+from jaxlr.checks import SOFTMAX_AXES, Data, check_count, is_concrete
 from jaxlr.designs import products_fit
-from jaxlr.devices import check_mesh
-from jaxlr.frames import column_names
-from jaxlr.memory import Needs
 from jaxlr.result import Fit
 from jaxlr.running import Call, run
 from jaxlr.softmax import SoftmaxParams
-from jaxlr.solvers.certified import Settings
 
 # Parameters up to which factoring a Hessian costs no more than the products that conjugate gradients take instead, where
 # models share a design (python -m tests.benchmarks L).
@@ -108,67 +104,33 @@ def fit_softmax(
 def _prepare(given: dict[str, Any]) -> Call:
     """Check the arguments, and choose the solver by shapes."""
     check_count("num_classes", given["num_classes"], 2)
-    check_switches(given, SoftmaxParams)
-    num_classes, init = int(given["num_classes"]), given["init"]
-    start = {} if init is None else {"coef": init.coef, "intercept": init.intercept}
+    start, num_classes = checked_start(given, SoftmaxParams), int(given["num_classes"])
     data = {name: given[name] for name in ("X", "labels", "sample_weight", "offset", "l1", "l2", "penalty_factor")} | start
     data["offset"] = _checked_classes(data, num_classes)
-    fields, dtype, batch = checked(data, SOFTMAX_AXES)
-    smooth = is_zero(given["l1"])
-    if smooth:
-        del fields["l1"]
-    X, fit_intercept, standardize = fields["X"], bool(given["fit_intercept"]), bool(given["standardize"])
-    if X.shape[-1] == 0 and not fit_intercept:
-        raise ValueError("expected a column or an intercept, got X without columns and fit_intercept=False")
-    if given["mesh"] is not None:
-        check_mesh(given["mesh"], X.shape[-2])
-    penalized, coercive = penalized_members(given["l1"], given["l2"], given["penalty_factor"])
-    _check_labels(fields["labels"], fields.get("sample_weight"), num_classes, fit_intercept, penalized)
+    checked = checked_fields(given, data, SOFTMAX_AXES)
+    fields, X, fit_intercept = checked.fields, checked.fields["X"], bool(given["fit_intercept"])
+    _check_labels(fields["labels"], fields.get("sample_weight"), num_classes, fit_intercept, checked.penalized)
     fields["y"] = fields.pop("labels")
 
     m, n = X.shape[-2:]
     k = n + fit_intercept
-    designs, num_models = (int(np.prod(shape, dtype=int)) for shape in (X.shape[:-2], batch))
-    num_parameters = (num_classes - smooth) * k
-    products = products_fit(m, k, designs, dtype.itemsize)
-    alone = num_models == designs and not coercive and num_parameters <= _DENSE_ALONE
-    chosen = "newton" if alone or (num_parameters <= _DENSE and (products or num_models == designs)) else "newton_cg"
-    chosen = chosen if smooth else "proximal"
-    solver = chosen if given["solver"] == "auto" else given["solver"]
-    if solver != "proximal" and not smooth:
-        raise ValueError(f'expected l1 = 0, known outside jit, for solver "{solver}"; use "proximal" or "auto" with l1')
-    max_steps = DEFAULT_MAX_STEPS if given["max_steps"] is None else int(given["max_steps"])
-    settings = Settings(fit_intercept, standardize, max_steps, solver, coercive and not standardize, num_classes=num_classes)
-
-    axes = {name: len(SOFTMAX_AXES[name]) for name in fields}
-    own = [int(np.prod(value.shape[value.ndim - axes[name] :])) for name, value in fields.items() if value.ndim > axes[name]]
-    own = sum(own) - (m * n if X.ndim > 2 else 0)
-    dense = solver != "newton_cg"
-    needs = Needs(
-        m=m,
-        n=n,
-        own=own,
+    designs, num_models = (int(np.prod(shape, dtype=int)) for shape in (X.shape[:-2], checked.batch))
+    num_parameters = (num_classes - ("l1" not in fields)) * k
+    products = products_fit(m, k, designs, checked.dtype.itemsize)
+    alone = num_models == designs and not checked.coercive and num_parameters <= _DENSE_ALONE
+    dense = alone or (num_parameters <= _DENSE and (products or num_models == designs))
+    settings = chosen_settings(given, checked, dense)._replace(num_classes=num_classes)
+    dense = settings.solver != "newton_cg"
+    return checked_call(
+        given,
+        checked,
+        settings,
+        SOFTMAX_AXES,
         hessian=num_parameters if dense else 0,
         gathered=num_classes * (num_classes + 1) // 2 if dense else 0,  # a row for each pair of classes
         preconditioner=0 if dense else int(np.ceil(k * np.sqrt(num_classes))),  # a block for each class
         products=dense and products and num_models > designs,
-        designs=0 if designs == 1 else 1 if stay_in_cache(X) else None,
-        itemsize=dtype.itemsize,
         num_classes=num_classes,
-    )
-    last = {name: (1, *value.shape[: value.ndim - axes[name]])[-1] for name, value in fields.items()}
-    return Call(
-        fields=fields,
-        dtype=dtype,
-        tol=checked_tol(given["tol"], dtype),
-        batch=batch,
-        has_path=bool(batch) and is_path(last),
-        settings=settings,
-        needs=needs,
-        batch_size=None if given["batch_size"] is None else int(given["batch_size"]),
-        mesh=given["mesh"],
-        progress=bool(given["progress"]),
-        names=column_names(given["X"]),
     )
 
 

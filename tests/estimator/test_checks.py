@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of an estimator, every one of them."""
+"""scikit-learn's own checks of an estimator, every one of them: a check raises where the estimator fails it."""
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
