@@ -24,12 +24,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxlr
-from jaxlr.checks import is_concrete
-from jaxlr.cross_validation import CrossValidation
-from jaxlr.model import Params
+from jaxlr.inputs.checks import is_concrete
+from jaxlr.model.multinomial import SoftmaxParams
+from jaxlr.model.params import Params
 from jaxlr.preprocessing import Scaler
-from jaxlr.result import Fit
-from jaxlr.softmax import SoftmaxParams
+from jaxlr.results.fit import Fit
+from jaxlr.selection.scores import CrossValidation
 
 _VERSION = 1
 _TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Fit, Params, SoftmaxParams, Scaler, CrossValidation)}

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.checks import Data, checked_arrays, is_concrete
-from jaxlr.model import Params
-from jaxlr.numerics import as_floating, exponent_of_largest, times_power_of_two
+from jaxlr.inputs.checks import Data, checked_arrays, is_concrete
+from jaxlr.model.logistic import as_floating, exponent_of_largest, times_power_of_two
+from jaxlr.model.params import Params
 
 
 class Scaler(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 import jaxlr
-from jaxlr import devices
+from jaxlr.engine import devices
 from tests.test_chunks import COLUMNS, FOLDS, L2, TARGETS, X, Y, models
 
 ROWS = PartitionSpec("rows")

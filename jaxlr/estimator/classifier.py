@@ -23,12 +23,12 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from jaxlr.chunks import common_size
-from jaxlr.fitting import fit
-from jaxlr.fitting_softmax import fit_softmax
-from jaxlr.result import Fit
-from jaxlr.softmax import SoftmaxParams
-from jaxlr.status import Status
+from jaxlr.engine.chunks import common_size
+from jaxlr.fitting.fit import fit
+from jaxlr.fitting.softmax import fit_softmax
+from jaxlr.model.multinomial import SoftmaxParams
+from jaxlr.results.fit import Fit
+from jaxlr.results.status import Status
 
 _MOST_PADDED = 2**15  # rows, from which on compiling costs little beside the fit
 

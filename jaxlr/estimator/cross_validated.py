@@ -14,7 +14,7 @@ from sklearn.metrics import get_scorer, make_scorer
 from sklearn.model_selection import check_cv
 
 from jaxlr.estimator.classifier import LinearClassifier, LogisticRegressor, Rows, fit_rows, warn_about_failures
-from jaxlr.status import Status
+from jaxlr.results.status import Status
 
 
 class LogisticRegressorCV(LinearClassifier):

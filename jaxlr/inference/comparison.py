@@ -13,19 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.checks import Data, is_zero, real_array
-from jaxlr.compilation import program
-from jaxlr.designs import in_groups
-from jaxlr.factors import inverse_root
-from jaxlr.inference.models import over_models, working
+from jaxlr.batching.compilation import program
+from jaxlr.batching.lanes import in_groups
+from jaxlr.engine.memory import models_side_by_side
+from jaxlr.inference.over_models import over_models, working
 from jaxlr.inference.tails import Test, chi_square_test
-from jaxlr.memory import models_side_by_side
-from jaxlr.model import Params
-from jaxlr.numerics import curvature, residual
-from jaxlr.objective import Problem, problem_logits, row_weights, weight_sum
-from jaxlr.result import Fit
-from jaxlr.solvers.shared import hessian_of
-from jaxlr.status import Status
+from jaxlr.inputs.checks import Data, is_zero, real_array
+from jaxlr.linalg.cholesky import inverse_root
+from jaxlr.model.logistic import curvature, residual
+from jaxlr.model.objective import Problem, problem_logits, row_weights, weight_sum
+from jaxlr.model.params import Params
+from jaxlr.results.fit import Fit
+from jaxlr.results.status import Status
+from jaxlr.solvers.working import hessian_of
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 

@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxlr.inference.models import over_models
-from jaxlr.model import Params
-from jaxlr.numerics import curvature, logistic_loss, residual
-from jaxlr.objective import Problem, problem_logits, row_weights, weight_sum
-from jaxlr.result import Fit
+from jaxlr.inference.over_models import over_models
+from jaxlr.model.logistic import curvature, logistic_loss, residual
+from jaxlr.model.objective import Problem, problem_logits, row_weights, weight_sum
+from jaxlr.model.params import Params
+from jaxlr.results.fit import Fit
 
 
 class Goodness(NamedTuple):

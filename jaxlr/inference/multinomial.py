@@ -10,15 +10,15 @@ c being a class, or a class less the base: the parametrization of most tables, i
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.checks import check_count
-from jaxlr.factors import inverse_root
-from jaxlr.inference.models import over_models, working
+from jaxlr.inference.over_models import over_models, working
 from jaxlr.inference.tails import log_normal_tails, normal_quantile
 from jaxlr.inference.wald import Wald
-from jaxlr.objective import Problem, row_weights, weight_sum
-from jaxlr.result import Fit
-from jaxlr.softmax import SoftmaxParams
-from jaxlr.softmax_objective import class_logits, class_proba, contrasts
+from jaxlr.inputs.checks import check_count
+from jaxlr.linalg.cholesky import inverse_root
+from jaxlr.model.multinomial import SoftmaxParams
+from jaxlr.model.objective import Problem, row_weights, weight_sum
+from jaxlr.model.softmax_objective import class_logits, class_proba, contrasts
+from jaxlr.results.fit import Fit
 from jaxlr.solvers.softmax_newton import class_hessian
 
 

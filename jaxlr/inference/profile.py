@@ -22,18 +22,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.factors import cholesky, in_own_units
-from jaxlr.inference.models import both, over_models, working
+from jaxlr.inference.over_models import both, over_models, working
 from jaxlr.inference.tails import Test, chi_square_test, normal_quantile
 from jaxlr.inference.wald import Intervals
-from jaxlr.matrices import times, times_transposed
-from jaxlr.model import Params
-from jaxlr.numerics import curvature, logistic_loss, residual
-from jaxlr.objective import Problem, problem_logits, row_weights, weight_sum
-from jaxlr.result import Fit
+from jaxlr.linalg.cholesky import cholesky, in_own_units
+from jaxlr.linalg.operators import times, times_transposed
+from jaxlr.model.logistic import curvature, logistic_loss, residual
+from jaxlr.model.objective import Problem, problem_logits, row_weights, weight_sum
+from jaxlr.model.params import Params
+from jaxlr.results.fit import Fit
 from jaxlr.solvers import firth
 from jaxlr.solvers.firth import Point
-from jaxlr.solvers.shared import Shared, hessian_of, params_to_working
+from jaxlr.solvers.working import Shared, hessian_of, params_to_working
 
 _MOST_STEPS = 1000
 

@@ -12,11 +12,11 @@ import warnings
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlr.inference.models import both, joined
+from jaxlr.inference.over_models import both, joined
 from jaxlr.inference.tails import normal_quantile
 from jaxlr.inference.wald import Intervals
-from jaxlr.result import Fit
-from jaxlr.status import Status
+from jaxlr.results.fit import Fit
+from jaxlr.results.status import Status
 
 _METHODS = ("percentile", "basic")
 

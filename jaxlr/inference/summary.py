@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from jaxlr.frames import data_frame
 from jaxlr.inference.goodness import Goodness, goodness_of_fit
 from jaxlr.inference.profile import profile_intervals, profile_tests
 from jaxlr.inference.wald import wald
-from jaxlr.objective import Problem
-from jaxlr.result import Fit
-from jaxlr.status import Status
+from jaxlr.inputs.tables import data_frame
+from jaxlr.model.objective import Problem
+from jaxlr.results.fit import Fit
+from jaxlr.results.status import Status
 
 _COLUMNS = ("estimate", "standard_error", "z", "p_value", "lower", "upper")
 _HEADINGS = {"estimate": "Estimate", "standard_error": "Std. Error", "z": "z value", "p_value": "Pr(>|z|)", "lower": "lower",

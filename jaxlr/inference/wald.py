@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.factors import inverse_root
-from jaxlr.inference.models import both, joined, over_models, working
+from jaxlr.inference.over_models import both, joined, over_models, working
 from jaxlr.inference.tails import log_normal_tails, normal_quantile
-from jaxlr.model import Params
-from jaxlr.numerics import curvature, residual
-from jaxlr.objective import Problem, penalties, problem_logits, row_weights, weight_sum
-from jaxlr.result import Fit
-from jaxlr.solvers.shared import hessian_of
+from jaxlr.linalg.cholesky import inverse_root
+from jaxlr.model.logistic import curvature, residual
+from jaxlr.model.objective import Problem, penalties, problem_logits, row_weights, weight_sum
+from jaxlr.model.params import Params
+from jaxlr.results.fit import Fit
+from jaxlr.solvers.working import hessian_of
 
 _KINDS = ("model", "HC0", "HC1")
 

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.checks import check_count
-from jaxlr.frames import Data
+from jaxlr.inputs.checks import check_count
+from jaxlr.inputs.tables import Data
 from jaxlr.metrics.rows import Rows, checked_rows, weighted_mean
-from jaxlr.numerics import logistic_loss
+from jaxlr.model.logistic import logistic_loss
 
 
 class Confusion(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.frames import Data
+from jaxlr.inputs.tables import Data
 from jaxlr.metrics.rows import checked_rows
 
 

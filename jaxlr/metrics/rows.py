@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.checks import is_concrete, real_array, warn_about_float32
-from jaxlr.frames import Data, check_aligned
-from jaxlr.numerics import as_floating, exponent_of_largest, times_power_of_two
+from jaxlr.inputs.checks import is_concrete, real_array, warn_about_float32
+from jaxlr.inputs.tables import Data, check_aligned
+from jaxlr.model.logistic import as_floating, exponent_of_largest, times_power_of_two
 
 
 class Rows(NamedTuple):

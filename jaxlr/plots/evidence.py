@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxlr.checks import Data
 from jaxlr.inference.wald import Intervals, Wald
+from jaxlr.inputs.checks import Data
 from jaxlr.plots.style import CYCLE, GREY, axes, finish
 
 _SHADE = 0.18

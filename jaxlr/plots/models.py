@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxlr.checks import Data, real_array
-from jaxlr.frames import column_names
-from jaxlr.model import Params, logits
-from jaxlr.numerics import as_floating, sigmoid
+from jaxlr.inputs.checks import Data, real_array
+from jaxlr.inputs.tables import column_names
+from jaxlr.model.logistic import as_floating, sigmoid
+from jaxlr.model.params import Params, logits
 from jaxlr.plots.style import CLASS_COLOURS, CLASS_MARKERS, CYCLE, GREY, axes, check_logarithmic, finish, lone_points
-from jaxlr.result import Fit
+from jaxlr.results.fit import Fit
 
 _CONTOURS = (0.1, 0.25, 0.5, 0.75, 0.9)
 _CHOSEN = ("--", ":", "-.", "-")

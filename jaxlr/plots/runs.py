@@ -11,11 +11,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.font_manager import FontProperties
 
-from jaxlr.checks import Data
-from jaxlr.cross_validation import CrossValidation
+from jaxlr.inputs.checks import Data
 from jaxlr.plots.style import BLUE, CYCLE, VERMILION, axes, check_logarithmic, finish, lone_points
-from jaxlr.result import Fit
-from jaxlr.status import Status
+from jaxlr.results.fit import Fit
+from jaxlr.results.status import Status
+from jaxlr.selection.scores import CrossValidation
 
 _MARKERS = dict(zip(list(Status)[1:], "sD^xP*", strict=True))  # by status, for models that failed
 

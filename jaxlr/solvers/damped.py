@@ -22,13 +22,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxlr.certificates import kkt_of_gradient
-from jaxlr.matrices import times, times_transposed
-from jaxlr.model import Params
-from jaxlr.numerics import residual
-from jaxlr.objective import Problem, penalties, problem_logits, row_weights
-from jaxlr.solvers.shared import Shared
-from jaxlr.status import Status
+from jaxlr.linalg.operators import times, times_transposed
+from jaxlr.model.certificates import kkt_of_gradient
+from jaxlr.model.logistic import residual
+from jaxlr.model.objective import Problem, penalties, problem_logits, row_weights
+from jaxlr.model.params import Params
+from jaxlr.results.status import Status
+from jaxlr.solvers.working import Shared
 
 _RUNNING = -1
 # Damping 1e-5 min(kkt, 1)^2 of the columns' mean squares leads out of saturation, where the Hessian has underflowed (starts at

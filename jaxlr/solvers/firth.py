@@ -20,15 +20,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.certificates import kkt_of_gradient
-from jaxlr.factors import cholesky, in_own_units, inverse
-from jaxlr.factors import solve as solve_lower
-from jaxlr.matrices import times, times_transposed
-from jaxlr.model import Params
-from jaxlr.objective import Problem, problem_logits, row_weights, weight_sum
+from jaxlr.linalg.cholesky import cholesky, in_own_units, inverse
+from jaxlr.linalg.cholesky import solve as solve_lower
+from jaxlr.linalg.operators import times, times_transposed
+from jaxlr.model.certificates import kkt_of_gradient
+from jaxlr.model.objective import Problem, problem_logits, row_weights, weight_sum
+from jaxlr.model.params import Params
+from jaxlr.results.status import Status
 from jaxlr.solvers.damped import Solution
-from jaxlr.solvers.shared import Shared, hessian_of
-from jaxlr.status import Status
+from jaxlr.solvers.working import Shared, hessian_of
 
 _RUNNING = -1
 _LONGEST = 5.0  # change of a logit in one step

@@ -12,7 +12,7 @@ x(t) has g(x(t); t) = 0, and so, with dg and dJ the derivatives of g and J in t 
 
 The first is the implicit function theorem (Krantz & Parks, The Implicit Function Theorem, 2002, chapter 3; Blondel et al.
 2022, Efficient and modular implicit differentiation, section 2.1), the second the envelope theorem. Origin and units of the
-working columns (see `jaxlr.solvers.shared`) are constants here: the coefficients on X do not depend on them.
+working columns (see `jaxlr.solvers.working`) are constants here: the coefficients on X do not depend on them.
 """
 
 import functools
@@ -25,16 +25,16 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
-from jaxlr.factors import cholesky, in_own_units
-from jaxlr.factors import solve as solve_lower
-from jaxlr.matrices import Standardized, first_columns, times, times_transposed
-from jaxlr.model import Params
-from jaxlr.numerics import curvature, logistic_loss, residual
-from jaxlr.objective import Problem, row_weights
-from jaxlr.result import Fit
+from jaxlr.linalg.cholesky import cholesky, in_own_units
+from jaxlr.linalg.cholesky import solve as solve_lower
+from jaxlr.linalg.operators import Standardized, first_columns, times, times_transposed
+from jaxlr.model.logistic import curvature, logistic_loss, residual
+from jaxlr.model.objective import Problem, row_weights
+from jaxlr.model.params import Params
+from jaxlr.results.fit import Fit
+from jaxlr.results.status import Status
 from jaxlr.solvers.newton_cg import STIFF, preconditioner
-from jaxlr.solvers.shared import Shared, from_working, hessian_of, params_to_working
-from jaxlr.status import Status
+from jaxlr.solvers.working import Shared, from_working, hessian_of, params_to_working
 
 # Where a model did not converge, what its derivatives are computed from: finite, and with no derivative of 0.
 _STAND_IN = {"y": 0.5, "sample_weight": 1, "offset": 0, "l1": 1, "l2": 1, "penalty_factor": 1}
@@ -45,9 +45,9 @@ def differentiable(fit: Fit, fields: dict[str, Any], shared: Shared, in_span: bo
 
     Args:
         fit: of one model, computed from whatever has no derivatives.
-        fields: as in `jaxlr.solvers.certified.fit_one`, with their derivatives.
+        fields: as in `jaxlr.solvers.solve.fit_one`, with their derivatives.
         shared: the prepared design; `rows` has the derivatives of X.
-        in_span: static; whether the model was fitted in the span of its rows, see `jaxlr.designs.fit_wide`.
+        in_span: static; whether the model was fitted in the span of its rows, see `jaxlr.batching.lanes.fit_wide`.
 
     Returns:
         The same Fit. The derivatives of a model that is not CONVERGED are NaN.

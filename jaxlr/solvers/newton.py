@@ -6,14 +6,14 @@ H = A' diag(w c) A + diag(l2)        H d = -g        lambda^2 = -g . d
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.factors import cholesky, in_own_units
-from jaxlr.factors import solve as solve_lower
-from jaxlr.matrices import times
-from jaxlr.model import Params
-from jaxlr.numerics import curvature
-from jaxlr.objective import Problem
+from jaxlr.linalg.cholesky import cholesky, in_own_units
+from jaxlr.linalg.cholesky import solve as solve_lower
+from jaxlr.linalg.operators import times
+from jaxlr.model.logistic import curvature
+from jaxlr.model.objective import Problem
+from jaxlr.model.params import Params
 from jaxlr.solvers.damped import DAMPING, Direction, Solution, System, minimize
-from jaxlr.solvers.shared import Shared, hessian_of
+from jaxlr.solvers.working import Shared, hessian_of
 
 _POLISH = 1e-5  # steps square the error: a few more digits cost next to nothing
 
@@ -43,7 +43,7 @@ def solve(
         H = hessian_of(shared, system.w * curvature(z))
         H, s = in_own_units(H, system.l2 + damping, system.free, jitter)
         L = cholesky(H)
-        # In one call: two that do not wait for each other could wait for the same threads, for ever (see jaxlr.factors).
+        # In one call: two that do not wait for each other could wait for the same threads, for ever (see jaxlr.linalg.cholesky).
         sides = [-s * g] if system.margins is None else [-s * g, s * system.margins]
         halves = solve_lower(L, jnp.stack(sides, axis=1))
         half, scaled = halves[:, 0], solve_lower(L, halves[:, :1], transposed=True)[:, 0]

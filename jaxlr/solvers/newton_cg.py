@@ -18,14 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.certificates import kkt_of_gradient
-from jaxlr.factors import cholesky, inverse
-from jaxlr.matrices import times, times_transposed
-from jaxlr.model import Params
-from jaxlr.numerics import curvature
-from jaxlr.objective import Problem, penalties, problem_logits, row_weights
+from jaxlr.linalg.cholesky import cholesky, inverse
+from jaxlr.linalg.operators import times, times_transposed
+from jaxlr.model.certificates import kkt_of_gradient
+from jaxlr.model.logistic import curvature
+from jaxlr.model.objective import Problem, penalties, problem_logits, row_weights
+from jaxlr.model.params import Params
 from jaxlr.solvers.damped import DAMPING, Direction, Solution, System, minimize
-from jaxlr.solvers.shared import Shared
+from jaxlr.solvers.working import Shared
 
 STIFF = 1e10  # penalty over the mean square of the column
 _LEAF = 80  # columns of a block
@@ -185,7 +185,7 @@ def precondition(shared: Shared, d: Float[Array, " m"], l2: Float[Array, " n"]) 
 
 
 def _inverse_factor(H: Float[Array, "k k"], leaf: int) -> Float[Array, "k k"]:
-    """L^-1 where H = L L', in matrix products of all but small blocks (see `jaxlr.factors`).
+    """L^-1 where H = L L', in matrix products of all but small blocks (see `jaxlr.linalg.cholesky`).
 
     [A B'; B C] has the inverse factor [A_ 0; -C_ W A_, C_], where A_ is that of A, W = B A_' and C_ that of C - W W'.
     """

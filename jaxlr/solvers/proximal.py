@@ -15,15 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.certificates import violations
-from jaxlr.factors import in_own_units
-from jaxlr.matrices import times
-from jaxlr.model import Params
-from jaxlr.numerics import curvature
-from jaxlr.objective import Problem
+from jaxlr.linalg.cholesky import in_own_units
+from jaxlr.linalg.operators import times
+from jaxlr.model.certificates import violations
+from jaxlr.model.logistic import curvature
+from jaxlr.model.objective import Problem
+from jaxlr.model.params import Params
 from jaxlr.solvers import quadratic
 from jaxlr.solvers.damped import DAMPING, Direction, Solution, System, minimize
-from jaxlr.solvers.shared import Shared, hessian_of
+from jaxlr.solvers.working import Shared, hessian_of
 
 POLISH = 1e-5  # as for `newton`
 ENOUGH = 0.218  # h(1) - 1/2

@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxlr.certificates import violations
-from jaxlr.factors import cholesky, solve
+from jaxlr.linalg.cholesky import cholesky, solve
+from jaxlr.model.certificates import violations
 
 _MOST_PASSES = 64  # what is left then is for the next quadratic
 _EXPONENTS = np.linspace(1, 0, 8)  # lengths from the first sign change to the whole step

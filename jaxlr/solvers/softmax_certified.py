@@ -1,4 +1,4 @@
-"""Solve one multinomial problem, and certify the parameters that are handed back: as `jaxlr.solvers.certified`, for classes."""
+"""Solve one multinomial problem, and certify the parameters that are handed back: as `jaxlr.solvers.solve`, for classes."""
 
 from typing import Any
 
@@ -6,16 +6,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxlr.objective import Problem, penalties, row_weights
-from jaxlr.result import Fit
-from jaxlr.softmax import SoftmaxParams
-from jaxlr.softmax_certificates import softmax_evidence
-from jaxlr.softmax_objective import labels_of
+from jaxlr.model.multinomial import SoftmaxParams
+from jaxlr.model.objective import Problem, penalties, row_weights
+from jaxlr.model.softmax_certificates import softmax_evidence
+from jaxlr.model.softmax_objective import labels_of
+from jaxlr.results.fit import Fit
+from jaxlr.results.status import Status
 from jaxlr.solvers import softmax_cg, softmax_newton, softmax_proximal
-from jaxlr.solvers.certified import Settings, working_problem
-from jaxlr.solvers.shared import Shared
 from jaxlr.solvers.softmax_damped import SoftmaxSolution
-from jaxlr.status import Status
+from jaxlr.solvers.solve import Settings, working_problem
+from jaxlr.solvers.working import Shared
 
 _HIGHEST = "highest"
 SOLVERS = {"newton": softmax_newton.solve, "newton_cg": softmax_cg.solve, "proximal": softmax_proximal.solve}
@@ -27,7 +27,7 @@ def fit_softmax_one(
     """Fit one multinomial problem.
 
     Args:
-        fields: as in `jaxlr.solvers.certified.fit_one`, y the labels, offset with the classes in front (K, m).
+        fields: as in `jaxlr.solvers.solve.fit_one`, y the labels, offset with the classes in front (K, m).
         start: coef (K, n), intercept (K,), on X; None is 0.
         shared: prepared from X.
         tol: on the KKT residual.

@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.objective import Problem, penalties, row_weights
-from jaxlr.softmax import SoftmaxParams
-from jaxlr.softmax_certificates import kkt_of_class_gradient
-from jaxlr.softmax_objective import bent_by, class_logits, class_proba, contrasts, most_probable
+from jaxlr.model.multinomial import SoftmaxParams
+from jaxlr.model.objective import Problem, penalties, row_weights
+from jaxlr.model.softmax_certificates import kkt_of_class_gradient
+from jaxlr.model.softmax_objective import bent_by, class_logits, class_proba, contrasts, most_probable
 from jaxlr.solvers.damped import DAMPING, Direction, Point, System
-from jaxlr.solvers.shared import Shared
 from jaxlr.solvers.softmax_damped import SoftmaxSolution, minimize
+from jaxlr.solvers.working import Shared
 
 _HIGHEST = "highest"
 _MOST_PRODUCTS = 200  # in one direction; float32 has lost all conjugacy by then

@@ -17,12 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxlr.objective import Problem, penalties, row_weights
-from jaxlr.softmax import SoftmaxParams
-from jaxlr.softmax_certificates import kkt_of_class_gradient
-from jaxlr.softmax_objective import class_residuals, labels_of
+from jaxlr.model.multinomial import SoftmaxParams
+from jaxlr.model.objective import Problem, penalties, row_weights
+from jaxlr.model.softmax_certificates import kkt_of_class_gradient
+from jaxlr.model.softmax_objective import class_residuals, labels_of
 from jaxlr.solvers.damped import Direction, Point, System, descend
-from jaxlr.solvers.shared import Shared
+from jaxlr.solvers.working import Shared
 
 _HIGHEST = "highest"
 

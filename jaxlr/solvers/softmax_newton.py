@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.factors import cholesky, in_own_units
-from jaxlr.factors import solve as solve_lower
-from jaxlr.objective import Problem
-from jaxlr.softmax import SoftmaxParams
-from jaxlr.softmax_objective import class_proba, contrasts
+from jaxlr.linalg.cholesky import cholesky, in_own_units
+from jaxlr.linalg.cholesky import solve as solve_lower
+from jaxlr.model.multinomial import SoftmaxParams
+from jaxlr.model.objective import Problem
+from jaxlr.model.softmax_objective import class_proba, contrasts
 from jaxlr.solvers.damped import DAMPING, Direction, Point, System
-from jaxlr.solvers.shared import Shared
 from jaxlr.solvers.softmax_damped import SoftmaxSolution, minimize
+from jaxlr.solvers.working import Shared
 
 _HIGHEST = "highest"
 _POLISH = 1e-5  # as for `newton`

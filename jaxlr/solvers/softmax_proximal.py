@@ -11,17 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.certificates import violations
-from jaxlr.factors import in_own_units
-from jaxlr.objective import Problem
-from jaxlr.softmax import SoftmaxParams
-from jaxlr.softmax_objective import class_proba
+from jaxlr.linalg.cholesky import in_own_units
+from jaxlr.model.certificates import violations
+from jaxlr.model.multinomial import SoftmaxParams
+from jaxlr.model.objective import Problem
+from jaxlr.model.softmax_objective import class_proba
 from jaxlr.solvers import quadratic
 from jaxlr.solvers.damped import DAMPING, Direction, Point, System
 from jaxlr.solvers.proximal import ENOUGH, POLISH, SHORTER
-from jaxlr.solvers.shared import Shared
 from jaxlr.solvers.softmax_damped import SoftmaxSolution, minimize
 from jaxlr.solvers.softmax_newton import class_hessian
+from jaxlr.solvers.working import Shared
 
 _HIGHEST = "highest"
 

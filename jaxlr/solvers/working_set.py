@@ -3,7 +3,7 @@
 A round takes the coefficients that are not 0 and, as far as there is room, the columns outside that violate their optimality
 conditions most,
 
-    slack_j = |u_j| - l1_j,     in the notation of `jaxlr.certificates`; a coefficient 0 is optimal where slack_j <= 0
+    slack_j = |u_j| - l1_j,     in the notation of `jaxlr.model.certificates`; a coefficient 0 is optimal where slack_j <= 0
 
 solves the problem on these with the others as they are, and looks at the gradient of all columns: the model is CONVERGED when
 none of them is over the tolerance, so that no column is left out unchecked. On a path most models take one round. Where more
@@ -19,15 +19,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxlr.certificates import kkt_of_gradient
-from jaxlr.matrices import times_transposed
-from jaxlr.model import Params
-from jaxlr.numerics import residual
-from jaxlr.objective import Problem, penalties, problem_logits, row_weights
+from jaxlr.linalg.operators import times_transposed
+from jaxlr.model.certificates import kkt_of_gradient
+from jaxlr.model.logistic import residual
+from jaxlr.model.objective import Problem, penalties, problem_logits, row_weights
+from jaxlr.model.params import Params
+from jaxlr.results.status import Status
 from jaxlr.solvers import proximal
 from jaxlr.solvers.damped import Solution
-from jaxlr.solvers.shared import Shared
-from jaxlr.status import Status
+from jaxlr.solvers.working import Shared
 
 _RUNNING = -1
 

@@ -81,7 +81,7 @@ def resample_weights(data: Data, i: int) -> np.ndarray:
     """Row i of `jaxlr.bootstrap`."""
     import jax
 
-    from jaxlr.resampling import resample
+    from jaxlr.weights import resample
 
     return np.asarray(resample(jax.random.key(0), jax.numpy.int32(i), len(data["y"])))
 

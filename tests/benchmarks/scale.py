@@ -41,9 +41,9 @@ def measure(kind: str, k: int) -> None:
     import jax
 
     import jaxlr
-    from jaxlr.arguments import prepare
-    from jaxlr.fitting import with_defaults
-    from jaxlr.planning import memory_bound
+    from jaxlr.engine.arguments import prepare
+    from jaxlr.engine.plan import memory_bound
+    from jaxlr.fitting.fit import with_defaults
 
     jax.config.update("jax_enable_x64", True)
     X, y = data(kind, k)

@@ -13,9 +13,9 @@ from scipy.optimize import linprog
 
 import jaxlr
 from jaxlr import Params, Problem, Status
-from jaxlr.certificates import standard_units
+from jaxlr.model.certificates import standard_units
 from jaxlr.solvers import newton
-from jaxlr.solvers.shared import from_working, share, to_working
+from jaxlr.solvers.working import from_working, share, to_working
 from tests.helpers import quick, tolerance, x64  # noqa: F401
 
 TOL = {np.float64: 1e-10, np.float32: 1e-5}  # of fit

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import jaxlr
-from jaxlr import Problem, running
+from jaxlr import Problem
+from jaxlr.engine import run as running
 from jaxlr.solvers.working_set import usual_room
 from tests.helpers import x64  # noqa: F401
 

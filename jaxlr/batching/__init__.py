@@ -1,0 +1,1 @@
+"""Traced code: from batch axes to lanes, and programs of them."""

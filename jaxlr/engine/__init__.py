@@ -1,0 +1,1 @@
+"""Host code: arguments, plans, memory, chunks and devices."""

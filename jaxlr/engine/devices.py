@@ -1,0 +1,208 @@
+"""Many devices: models spread over one axis of a mesh, rows over the axis named "rows".
+
+Models need nothing of each other, so each device runs the program on its own (`jax.shard_map`) and waits for nobody. Rows
+are sums in every product with the data; XLA adds them up over the devices that hold them (`jax.sharding.NamedSharding`), and
+a design that comes in sharded by rows is never gathered. Every process of a job that `jax.distributed` joined makes the same
+call, and gets the whole answer.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from jaxlr.batching.compilation import quick_options
+from jaxlr.results.fit import Fit
+
+_ROWS = "rows"
+_LARGE_COPY = 2**24  # bytes
+
+
+def check_mesh(mesh: object, m: int) -> None:
+    """Refuse what models and rows cannot be spread over.
+
+    Args:
+        mesh: the argument.
+        m: rows.
+
+    Raises:
+        TypeError: it is not a mesh.
+        ValueError: it has more than one axis beside "rows", or the rows cannot be dealt out evenly.
+    """
+    if not isinstance(mesh, Mesh):
+        raise TypeError(f'expected mesh to be a jax.sharding.Mesh, as of jax.make_mesh((8,), ("models",)), got {mesh!r}')
+    if len(set(mesh.axis_names) - {_ROWS}) > 1:
+        raise ValueError(f'expected one axis for the models and perhaps one named "rows", got axes {mesh.axis_names}')
+    if m % mesh.shape.get(_ROWS, 1):
+        raise ValueError(
+            f"expected a multiple of {mesh.shape[_ROWS]} rows for the mesh axis {_ROWS!r}, got {m}; add rows of weight 0"
+        )
+
+
+def check_on_one_device(X: Any) -> None:
+    """Refuse a design of explicit sharding where a call is one program, which leaves no sums over devices to XLA.
+
+    Args:
+        X: the design, NumPy or JAX, also traced.
+
+    Raises:
+        ValueError: its rows or columns are dealt out.
+    """
+    spec = getattr(getattr(jax.typeof(X), "sharding", None), "spec", ())
+    if any(name is not None for name in spec):
+        raise ValueError(
+            f"expected X on one device, or mesh= outside jit and differentiation, got X dealt out by {spec}; "
+            f"pass mesh=, or jax.device_put(X, jax.devices()[0])"
+        )
+
+
+def sizes(mesh: Mesh | None) -> tuple[int, int, int]:
+    """How many devices there are.
+
+    Args:
+        mesh: as `check_mesh` accepts it; None is one device.
+
+    Returns:
+        Devices that models are spread over, that rows are spread over, and those of this process.
+    """
+    if mesh is None:
+        return 1, 1, 1
+    return mesh.shape.get(_models(mesh), 1), mesh.shape.get(_ROWS, 1), len(mesh.local_devices)
+
+
+def place(fields: Mapping[str, Any], mesh: Mesh, core_axes: Mapping[str, str], chunk: tuple[int, ...]) -> dict[str, Array]:
+    """Put the fields of a chunk on the devices that need them; what lies there already stays.
+
+    Args:
+        fields: by name, NumPy or JAX arrays.
+        mesh: as `check_mesh` accepts it.
+        core_axes: of every field, such as "mn", behind its batch axes; m is dealt out.
+        chunk: shape of the batch; its longest axis is spread, a multiple of the devices.
+
+    Returns:
+        Arrays on the mesh.
+    """
+    mesh = _automatic(mesh)
+    specs = {name: _spec(value, core_axes[name], mesh, chunk) for name, value in fields.items()}
+    return {name: _place(value, NamedSharding(mesh, specs[name])) for name, value in fields.items()}
+
+
+def on_mesh(
+    program: Callable[..., Fit], mesh: Mesh, core_axes: Mapping[str, str], chunk: tuple[int, ...], static: tuple
+) -> Callable[..., Fit]:
+    """A program of a chunk, on all devices of a mesh.
+
+    Args:
+        program: (fields, shared, chunk, *static) to a Fit (*chunk,).
+        mesh: as `check_mesh` accepts it.
+        core_axes: of every field, as in `place`.
+        chunk: shape of the batch, as in `place`.
+        static: hashable.
+
+    Returns:
+        (fields, shared) to a Fit (*chunk,) that every process holds whole.
+    """
+
+    def run(fields: Mapping[str, Any], shared: Any) -> Fit:
+        placed = place(fields, mesh, core_axes, chunk)
+        everywhere = jax.tree.map(lambda leaf: _place(leaf, NamedSharding(_automatic(mesh), PartitionSpec())), shared)
+        by_models = sorted((name, _spec(value, core_axes[name], mesh, chunk, rows=None)) for name, value in placed.items())
+        spread = _spread(program, _automatic(mesh), tuple(by_models), chunk, static)
+        return jax.device_put(jax.tree.map(_whole, spread(placed, everywhere)))
+
+    return run
+
+
+@functools.lru_cache(maxsize=64)
+def _spread(program: Callable[..., Fit], mesh: Mesh, specs: tuple, chunk: tuple[int, ...], static: tuple) -> Callable[..., Fit]:
+    models, axis = _models(mesh), _spread_axis(mesh, chunk)
+    own = tuple(size // mesh.shape[models] if i == axis else size for i, size in enumerate(chunk))
+
+    def on_device(fields: dict[str, Array], shared: Any) -> Fit:
+        return program(fields, shared, own, *static)
+
+    if axis is not None:
+        on_device = jax.shard_map(
+            on_device,
+            mesh=mesh,
+            in_specs=(dict(specs), PartitionSpec()),
+            out_specs=PartitionSpec(*[None] * axis, models),
+            axis_names={models},
+            check_vma=False,
+        )
+    return jax.jit(on_device, compiler_options=quick_options())
+
+
+def _automatic(mesh: Mesh) -> Mesh:
+    """The mesh whose axes XLA may use as it needs."""
+    return Mesh(mesh.devices, mesh.axis_names)
+
+
+def _models(mesh: Mesh) -> str | None:
+    """The axis that models are spread over."""
+    return next((name for name in mesh.axis_names if name != _ROWS), None)
+
+
+def _spread_axis(mesh: Mesh, chunk: tuple[int, ...]) -> int | None:
+    """The axis of the batch that models are spread along."""
+    return int(np.argmax(chunk)) if chunk and _models(mesh) else None
+
+
+def _spec(value: Any, core: str, mesh: Mesh, chunk: tuple[int, ...], rows: str | None = _ROWS) -> PartitionSpec:
+    """Which axis of a field lies along which axis of the mesh."""
+    rows = rows if rows in mesh.axis_names else None
+    names: list[str | None] = [None] * (value.ndim - len(core)) + [rows if axis == "m" else None for axis in core]
+    spread = _spread_axis(mesh, chunk)
+    if spread is not None and (axis := value.ndim - len(core) - len(chunk) + spread) >= 0 and value.shape[axis] > 1:
+        names[axis] = _models(mesh)
+    return PartitionSpec(*names)
+
+
+def _place(value: Any, sharding: NamedSharding) -> Array:
+    """Every process puts its part of what it holds; what lies on several processes moves between devices."""
+    if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(_place(jax.random.key_data(value), sharding), impl=jax.random.key_impl(value))
+    on_host = not isinstance(value, jax.Array) or (value.is_fully_addressable and not sharding.is_fully_addressable)
+    if not on_host:
+        return jax.device_put(value, sharding)
+    host = np.asarray(value)
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+
+def _whole(leaf: Array) -> np.ndarray:
+    return np.asarray(leaf if leaf.is_fully_addressable else multihost_utils.process_allgather(leaf, tiled=True))
+
+
+def brought(fields: Mapping[str, Any], dtype: jnp.dtype) -> dict[str, Any]:
+    """The fields in one dtype; NumPy arrays stay so, for a program takes them over where they lie.
+
+    Args:
+        fields: by name; "number" stays int32.
+        dtype: floating.
+
+    Returns:
+        NumPy or JAX arrays by name.
+    """
+    dtypes = {name: dtype if name != "number" else np.dtype(np.int32) for name in fields}
+    return {
+        name: jnp.asarray(value, dtypes[name]) if isinstance(value, jax.Array) else _aligned(np.asarray(value, dtypes[name]))
+        for name, value in fields.items()
+    }
+
+
+def _aligned(value: np.ndarray) -> np.ndarray:
+    """On a CPU JAX uses the memory of NumPy as it is, where it begins at a multiple of 64 bytes; else it copies, more slowly
+    than NumPy."""
+    if value.nbytes < _LARGE_COPY or value.ctypes.data % 64 == 0 or jax.default_backend() != "cpu":
+        return value
+    memory = np.empty(value.size + 64 // value.itemsize, value.dtype)
+    start = -memory.ctypes.data % 64 // value.itemsize
+    aligned = memory[start : start + value.size].reshape(value.shape)
+    np.copyto(aligned, value)
+    return aligned

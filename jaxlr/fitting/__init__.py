@@ -1,0 +1,1 @@
+"""The front doors: fit and its kin."""

@@ -1,0 +1,133 @@
+"""The front door: one model or a batch of them, by broadcasting.
+
+    minimize  sum_i s_i l(z_i, y_i) / sum_i s_i + sum_j f_j (l1 |coef_j| + l2 / 2 coef_j^2)
+    z_i = X_i . coef + intercept + offset_i,        l(z, y) = log(1 + exp(z)) - y z
+
+`jaxlr.engine.arguments` checks what comes in and chooses the solver, `jaxlr.engine.run` cuts a large batch into chunks, and
+`jaxlr.batching.program` fits a chunk in one compiled program.
+"""
+
+import inspect
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+from jax.typing import ArrayLike
+
+from jaxlr.batching.program import fit_batch
+from jaxlr.engine.arguments import prepare
+from jaxlr.engine.run import run
+from jaxlr.inputs.checks import Data, is_concrete
+from jaxlr.model.params import Params
+from jaxlr.results.fit import Fit
+
+
+def fit(
+    X: Data,
+    y: Data,
+    *,
+    sample_weight: Data | None = None,
+    offset: Data | None = None,
+    l1: Data = 0.0,
+    l2: Data = 0.0,
+    penalty_factor: Data | None = None,
+    fit_intercept: bool = True,
+    standardize: bool = False,
+    init: Params | None = None,
+    solver: str = "auto",
+    tol: ArrayLike | None = None,
+    max_steps: int | None = None,
+    batch_size: int | None = None,
+    mesh: Mesh | None = None,
+    progress: bool = False,
+) -> Fit:
+    """Fit logistic regressions; every model comes back with the evidence that it converged.
+
+    Axes in front of the core axes are batch axes, and those of all fields broadcast against each other: l2 (100,) gives
+    100 models, with sample_weight (10, 1, m) beside it 10 x 100. Works under jit and vmap; broadcasting is the fast road.
+
+    Works under differentiation, forward and reverse, once and twice: params and value have the derivatives of the minimum in
+    X, y, sample_weight, offset, l1, l2 and penalty_factor, by the implicit function theorem (one solve with the Hessian at the
+    minimum, whatever the solver did; with l1 on its support, which a small change leaves as it is except where a coefficient
+    is just about to enter or leave). kkt and gap have the derivative 0, and so does everything in init and tol. A model
+    that is not CONVERGED has no minimum that moves: its derivatives are NaN, and those of its neighbours do not notice.
+
+    Args:
+        X: design (..., m, n); its floating dtype (32 or 64 bits) is that of everything else, other dtypes become the
+            default float.
+        y: labels (..., m), 0/1 of any dtype, or soft labels in [0, 1].
+        sample_weight: (..., m) >= 0; None is 1. A weight k means the row k times, 0 that it is not there.
+        offset: (..., m), added to the logits; None is 0.
+        l1: strength of the absolute penalty (...), on the scale of the mean loss; the zeros that it makes are exact. An l1 that
+            is 0 everywhere and known outside jit is the smooth program. `jaxlr.l1_max` is where all coefficients are 0.
+        l2: strength of the squared penalty (...), on the scale of the mean loss; scikit-learn's C is 1 / (l2 sum(s)).
+        penalty_factor: (..., n) >= 0, multiplies the strengths by column; None is 1. The intercept is never penalized.
+        fit_intercept: static. Without it the intercepts are 0.
+        standardize: static. True measures each penalty in standard deviations of its column under the model's own
+            weights, as glmnet does (a constant column gets coefficient 0); coefficients stay on the original scale.
+        init: start, coef (..., n) and intercept (...); None is 0. The answer does not depend on it beyond tol.
+        solver: static: "newton" factors Hessians, "newton_cg" takes conjugate gradients for many columns, "proximal" is for l1,
+            "auto" chooses by shapes; the Fit says which.
+        tol: on the KKT residual, > 0; None is 1e-10 in float64 and 1e-5 in float32.
+        max_steps: static, from 1 to 2**31 - 1; None is 200.
+        batch_size: static, models at a time; None is as many as are worth their memory, and fit into what the device has
+            free. The answer does not depend on it beyond tol.
+        mesh: static, devices to spread the models over; an axis named "rows" spreads the rows of X. None is one device. Under
+            jit and differentiation the call is one program of one device, without chunks, mesh and bar.
+        progress: static; True shows a bar on stderr, with the models done and failed.
+
+    Returns:
+        Fit, its fields with the batch shape in front.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: shapes do not fit, labels outside [0, 1], a negative weight or penalty; or NaN, one class, no weight
+            in the whole call. In some members of a batch only, these are the status NONFINITE or INVALID of the members.
+        MemoryError: a chunk needs more than the device has free; nothing was allocated.
+        KeyboardInterrupt: between chunks; its attribute `fit` is the Fit so far, NOT_RUN where models were not reached.
+
+    Example:
+        >>> import numpy as np
+        >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
+        >>> fit(X, y, l2=np.array([0.1, 1.0])).converged.tolist()
+        [True, True]
+
+    References:
+        Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2009), eqs. 4.20 to 4.26 (Newton), 4.31 for the
+        l1 penalty, and 18.11 for l2; the certificates are in `jaxlr.kkt_residual` and `jaxlr.duality_gap`.
+    """
+    call = prepare(locals())
+    return run(fit_batch, call.fields, call.tol, (call.settings,), call)
+
+
+def start_of(**arguments: Any) -> Params:
+    """Where other fits may start: the parameters of a fit, constant under differentiation.
+
+    Args:
+        **arguments: of `fit`, by name.
+
+    Returns:
+        Params.
+
+    Raises:
+        TypeError, ValueError: as `fit`.
+    """
+    constant = jax.tree.map(lambda leaf: leaf if is_concrete(leaf) else jax.lax.stop_gradient(leaf), arguments)
+    return fit(**constant | {"batch_size": None, "progress": False}).params
+
+
+def with_defaults(**arguments: Any) -> dict[str, Any]:
+    """The arguments of a call of `fit`, those that were left out with their defaults.
+
+    Args:
+        **arguments: of `fit`, by name.
+
+    Returns:
+        All of them.
+
+    Raises:
+        TypeError: `fit` has no such argument.
+    """
+    bound = inspect.signature(fit).bind(**arguments)
+    bound.apply_defaults()
+    return bound.arguments

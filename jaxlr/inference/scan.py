@@ -1,0 +1,186 @@
+"""A complete association scan: one column after the other beside the same covariates, each with its tests.
+
+    1. score tests of all columns, from the fit of the covariates alone
+    2. fits of the promising columns (by default all), with Wald's and the likelihood-ratio test
+    3. Firth's estimates, with their likelihood-ratio test, for the columns that separate the classes
+
+as association studies do it (Chang et al. 2015, GigaScience 4, on PLINK; Mbatchou et al. 2021, Nature Genetics 53, on
+REGENIE's fallback to Firth).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlr.batching.compilation import program
+from jaxlr.batching.lanes import in_groups, products_fit
+from jaxlr.engine.memory import models_side_by_side
+from jaxlr.fitting.columns import fit_columns
+from jaxlr.fitting.firth import fit_firth
+from jaxlr.fitting.fit import fit
+from jaxlr.inference.comparison import likelihood_ratio, score_test
+from jaxlr.inference.profile import profile_tests
+from jaxlr.inference.tails import Test, chi_square_test, log_normal_tails
+from jaxlr.inputs.checks import CORE_AXES, Data, is_concrete, real_array
+from jaxlr.inputs.tables import check_aligned
+from jaxlr.linalg.cholesky import inverse_root
+from jaxlr.linalg.operators import times
+from jaxlr.model.logistic import curvature
+from jaxlr.model.objective import Problem, row_weights, weight_sum
+from jaxlr.model.params import Params
+from jaxlr.results.fit import Fit, raise_on_failure
+from jaxlr.results.status import Status
+from jaxlr.solvers.working import hessian_of, params_to_working, share, share_own
+
+
+@dataclass(frozen=True)
+class Scan:
+    """An association scan of k columns; NaN where a test was not made.
+
+    Attributes:
+        score: score tests of all columns.
+        estimate: coefficient of each column (k,), by maximum likelihood, where that separates by Firth's.
+        standard_error: (k,), of the information at the estimate.
+        wald: tests z^2 of the estimates.
+        likelihood_ratio: tests against the covariates alone; for Firth's estimates of the penalized likelihood.
+        status: int32 (k,), of the fit by maximum likelihood; NOT_RUN where the column was not promising.
+        firth: (k,), whether the estimate is Firth's.
+        null: the Fit of the covariates alone.
+    """
+
+    score: Test
+    estimate: Any
+    standard_error: Any
+    wald: Test
+    likelihood_ratio: Test
+    status: Any
+    firth: Any
+    null: Fit
+
+
+def association_scan(
+    columns: Data,
+    y: Data,
+    *,
+    covariates: Data | None = None,
+    sample_weight: Data | None = None,
+    offset: Data | None = None,
+    promising: float = 1.0,
+    batch_size: int | None = None,
+    progress: bool = False,
+) -> Scan:
+    """Test every column for association with y, beside covariates and an intercept.
+
+    Args:
+        columns: (k, m), one test each, such as genotypes 0, 1, 2; the floating dtype is that of everything else.
+        y: labels (m,), 0/1.
+        covariates: (m, c), in every model; None is none.
+        sample_weight: (m,) >= 0.
+        offset: (m,), such as a prediction from the rest of a genome.
+        promising: columns whose score test has a p-value up to this are fitted; 1 is all.
+        batch_size: models at a time, as in `jaxlr.fit`.
+        progress: whether to show a bar.
+
+    Returns:
+        Scan. A column that is constant, or a combination of covariates, has NaN for all its tests.
+
+    Raises:
+        TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit_columns`; promising is not in (0, 1]; inside jit.
+        SolverError: the covariates alone have no estimate.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> genotypes, y = rng.binomial(2, 0.3, size=(20, 200)), rng.integers(0, 2, 200)
+        >>> scan = association_scan(genotypes, y)
+        >>> scan.score.p_value.shape, bool(np.all(scan.status == 0))
+        ((20,), True)
+
+    References:
+        Balding 2006, Nature Reviews Genetics 7, box 3; Heinze & Schemper 2002, Statistics in Medicine 21.
+    """
+    if not all(is_concrete(value) for value in (columns, y, covariates, sample_weight, offset)):
+        raise TypeError("expected a call outside jit: what is fitted depends on the tests before")
+    if not 0 < promising <= 1:
+        raise ValueError(f"expected promising to be a p-value in (0, 1], got {promising!r}")
+    check_aligned(
+        {"columns": columns, "covariates": covariates, "y": y, "sample_weight": sample_weight, "offset": offset},
+        CORE_AXES | {"columns": "m", "covariates": "mn"},
+    )
+    given = real_array("columns", columns)
+    if given.ndim != 2 or given.shape[0] == 0:
+        raise ValueError(f"expected columns (k, m), one test each, got shape {given.shape}")
+    k, m = given.shape
+    labels = real_array("y", y)
+    if labels.shape != (m,):
+        hint = "; the axes look transposed, pass columns.T" if labels.shape == (k,) else ""
+        raise ValueError(f"expected y ({m},) to match columns {given.shape}, got shape {labels.shape}{hint}")
+    if covariates is not None and np.ndim(covariates) != 2:
+        raise ValueError(f"expected covariates (m, c), got shape {np.shape(covariates)}; one is covariates[:, None]")
+    floating = jnp.issubdtype(given.dtype, jnp.floating) and given.dtype.itemsize >= 4
+    given = given if floating else np.asarray(given, jnp.zeros(0).dtype)
+    dtype = jnp.asarray(given[:0]).dtype
+    common = jnp.asarray(np.zeros((m, 0)) if covariates is None else real_array("covariates", covariates), dtype)
+    rows: dict[str, Any] = {
+        name: None if value is None else real_array(name, value)
+        for name, value in (("sample_weight", sample_weight), ("offset", offset))
+    }
+    problem, null = Problem(common, labels, **rows), fit(common, labels, **rows)
+    raise_on_failure(null)
+    score = score_test(null, problem, given)
+
+    chosen = ~(np.asarray(score.p_value) > promising) if promising < 1 else np.ones(k, bool)
+    status = np.full(k, Status.NOT_RUN, np.int32)
+    estimate, error, ratio = (np.full(k, np.nan, dtype) for _ in range(3))
+    if np.any(chosen):
+        own = given if np.all(chosen) else np.asarray(given)[chosen]
+        fits = fit_columns(own, labels, covariates=common, batch_size=batch_size, progress=progress, **rows)
+        status[chosen] = fits.status
+        estimate[chosen], error[chosen] = _own(fits, own, problem)
+        ratio[chosen] = likelihood_ratio(fits, null, problem, df=1).statistic
+    firth = status == Status.SEPARATED
+    if np.any(firth):
+        own = np.asarray(given)[firth]
+        designs = np.concatenate([np.broadcast_to(common, (len(own), *common.shape)), own[:, :, None]], axis=2)
+        fits = fit_firth(designs, labels, batch_size=batch_size, **rows)
+        estimate[firth], error[firth] = _own(fits, own, problem)
+        ratio[firth] = profile_tests(fits, Problem(designs, labels, **rows)).statistic.coef[:, -1]
+        firth[firth] = fits.converged
+    estimate, ratio = (np.where(np.isnan(error), np.nan, value) for value in (estimate, ratio))
+    log_p = log_normal_tails(estimate / error)
+    wald = Test((estimate / error) ** 2, 1, jnp.exp(log_p), log_p)
+    return Scan(score, estimate, error, wald, chi_square_test(jnp.asarray(ratio), 1), status, firth, null)
+
+
+def _own(fits: Fit, columns: Any, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Estimates and standard errors of the own columns, NaN where a model is not CONVERGED."""
+    found = np.asarray(fits.converged)
+    errors = _own_errors(jnp.asarray(columns, problem.X.dtype), fits.params, problem)
+    return np.where(found, fits.params.coef[:, -1], np.nan), np.where(found, errors, np.nan)
+
+
+@program()
+def _own_errors(columns: Float[Array, "k m"], params: Params, problem: Problem) -> Float[Array, " k"]:
+    """Standard error of the own column's coefficient in every model: a corner of the inverse information.
+
+    What the covariates give is one matrix product for all models of a group, as in `jaxlr.fitting.columns`.
+    """
+    common = problem.X
+    m, c = common.shape
+    with_products = products_fit(m, c + 1, 1, common.dtype.itemsize)
+    shared = share(common, None, True, with_products)
+    w, total = row_weights(problem), weight_sum(problem)
+
+    def one(member: tuple[Array, Params]) -> Array:
+        own, mine = member
+        design = share_own(shared, own, None, True)
+        inside = params_to_working(Params(jnp.roll(mine.coef, 1), mine.intercept), design)
+        z = times(design.A, jnp.append(inside.coef, inside.intercept)) + (0 if problem.offset is None else problem.offset)
+        root = inverse_root(total * hessian_of(design, w * curvature(z)))
+        return jnp.sqrt(jnp.sum(root[:, 0] ** 2)) / design.unit[0]
+
+    return in_groups(jax.vmap(one), (columns, params), models_side_by_side(m if with_products else m * (c + 1)))

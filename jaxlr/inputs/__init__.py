@@ -1,0 +1,1 @@
+"""What comes in: checks in words, and tables."""

@@ -1,0 +1,294 @@
+"""Checks at the edge: what came in is refused in words, before anything is computed.
+
+Types, shapes and batch axes are checked always; values on every argument that is concrete, also inside someone's jit or
+vmap (with NumPy on the raw argument, since jax.numpy would trace there). What only some members of a batch have (NaN, one
+class, no weight) is not refused: it becomes the status of those members.
+"""
+
+import functools
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.experimental import multihost_utils
+
+from jaxlr.inputs.tables import Data, check_aligned, not_finite, table_numbers
+
+CORE_AXES = {"X": "mn", "y": "m", "sample_weight": "m", "offset": "m", "penalty_factor": "n", "l1": "", "l2": ""}
+CORE_AXES |= {"coef": "n", "intercept": ""}
+CORE_RANK = {name: len(axes) for name, axes in CORE_AXES.items()}
+SOFTMAX_AXES = CORE_AXES | {"labels": "m", "offset": "cm", "coef": "cn", "intercept": "c"}  # c classes
+_NOT_NEGATIVE = ("sample_weight", "l1", "l2", "penalty_factor")
+
+
+def checked_arrays(
+    fields: Mapping[str, Data | None], core_axes: Mapping[str, str] = CORE_AXES
+) -> tuple[dict[str, jax.Array], tuple[int, ...]]:
+    """Check the fields of a fit and bring them to one dtype, on the device.
+
+    Args:
+        fields: by name, each with its core axes last and batch axes in front; absent ones are None.
+        core_axes: as in `checked`.
+
+    Returns:
+        The present fields as arrays of X's dtype, and the batch shape to which they all broadcast.
+
+    Raises:
+        TypeError, ValueError: as `checked`.
+    """
+    given, dtype, batch = checked(fields, core_axes)
+    return {name: jnp.asarray(value, dtype) for name, value in given.items()}, batch
+
+
+def checked(
+    fields: Mapping[str, Data | None], core_axes: Mapping[str, str] = CORE_AXES
+) -> tuple[dict[str, Any], jnp.dtype, tuple[int, ...]]:
+    """Check the fields of a fit, and leave them where and as they are.
+
+    Args:
+        fields: by name, each with its core axes last and batch axes in front; absent ones are None.
+        core_axes: of every field; a last axis named "m" or "n" has its length checked.
+
+    Returns:
+        The present fields as NumPy or JAX arrays, the dtype of X, to which they are to be brought, and the batch shape to
+        which they all broadcast.
+
+    Raises:
+        TypeError: something is not a real array.
+        ValueError: shapes or batch axes do not fit together, data are empty, or a value is out of its range.
+    """
+    required = {"X", "y", "l1", "l2", "coef", "intercept"}
+    if absent := [name for name in fields if name in required and fields[name] is None]:
+        raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
+    check_aligned(fields, core_axes)
+    given = {name: _at_hand(name, real_array(name, value)) for name, value in fields.items() if value is not None}
+    dtype = _dtype_of_design(given["X"])
+    batch = _check_shapes(given, core_axes)
+    for name, value in given.items():
+        if is_concrete(value) and not (name == "X" and _all_finite(value)):
+            _check_values(name, value, dtype, len(core_axes[name]), fields[name])
+    return given, dtype, batch
+
+
+def is_concrete(value: object) -> bool:
+    """Whether the value is known now (not a tracer).
+
+    Args:
+        value: any argument.
+
+    Returns:
+        True for NumPy arrays, scalars and computed JAX arrays.
+    """
+    return not isinstance(value, Tracer)
+
+
+def is_zero(value: Data) -> bool:
+    """Whether a strength is known to be 0 everywhere.
+
+    Args:
+        value: numbers.
+
+    Returns:
+        False for a tracer.
+    """
+    return is_concrete(value) and not np.any(np.asarray(value))
+
+
+def check_classes(y: Data, sample_weight: Data | None, fit_intercept: bool, penalized: Data | None) -> None:
+    """Refuse data without weight or with one class only, where every member of the call has that.
+
+    Args:
+        y: labels (..., m).
+        sample_weight: (..., m) or None.
+        fit_intercept: with an intercept, one class has no finite estimate whatever the penalty.
+        penalized: whether every column has a penalty (...); None when not known yet.
+
+    Raises:
+        ValueError: every member lacks weight, or every member has one class only.
+    """
+    if not (is_concrete(y) and is_concrete(sample_weight)):
+        return
+    y = np.asarray(y)
+    s = np.ones(np.shape(y)[-1:]) if sample_weight is None else np.asarray(sample_weight)
+    first = [a[(0,) * (a.ndim - 1)] for a in (y, s)]
+    if all(np.any((first[1] > 0) & has) for has in (first[0] > 0, first[0] < 1)):
+        return
+    if not np.any(s != 0):
+        raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")
+    ones, zeros = (np.einsum("...m,...m->...", s > 0, has) for has in (y > 0, y < 1))  # of booleans: any row
+    if fit_intercept:
+        penalized = False
+    if penalized is None:
+        return
+    if np.all(~(ones & zeros) & ~np.asarray(penalized)):
+        value = int(np.all(ones))
+        raise ValueError(
+            f"expected both classes among the rows of positive weight, got only y = {value}; no finite estimate exists "
+            "(an intercept or an unpenalized column would go to infinity)"
+        )
+
+
+def real_array(name: str, value: Data) -> Any:
+    """The argument as it is, if it is a real array already, else as a NumPy array.
+
+    Args:
+        name: of the argument, for the message.
+        value: what came in.
+
+    Returns:
+        A JAX or NumPy array.
+
+    Raises:
+        TypeError: it is sparse, masked, or of a dtype that is not real.
+    """
+    if hasattr(value, "toarray") or isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"expected {name} to be a dense array without mask, got {type(value).__name__}; make it one first")
+    raw = value if isinstance(value, jax.Array) else np.asarray(table_numbers(name, value))
+    if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
+        hint = "; encode the classes as 0 and 1" if name == "y" else "; convert it to float first"
+        raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}{hint}")
+    return raw
+
+
+def _at_hand(name: str, value: Any) -> Any:
+    """Of arrays that lie on several processes only a design stays there."""
+    if name == "X" or not isinstance(value, jax.Array) or not is_concrete(value) or value.is_fully_addressable:
+        return value
+    return multihost_utils.process_allgather(value, tiled=True)
+
+
+def check_key(key: object) -> None:
+    """Refuse what is not one key of `jax.random`, typed or of the old kind.
+
+    Args:
+        key: the argument.
+
+    Raises:
+        TypeError: it is something else.
+        ValueError: there are several keys.
+    """
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if not isinstance(key, jax.Array) or not (typed or key.dtype == jnp.uint32):
+        raise TypeError(f"expected a key of jax.random, such as jax.random.key(0), got {key!r}")
+    if key.ndim != (0 if typed else 1):
+        raise ValueError(f"expected one key, got keys of shape {key.shape}; map over them with vmap")
+
+
+def check_count(name: str, count: object, least: int) -> None:
+    """Refuse what is not an integer known outside jit, or is too small.
+
+    Args:
+        name: of the argument, for the message.
+        count: the argument.
+        least: the smallest that makes sense.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < least:
+        raise ValueError(f"expected {name} to be an integer >= {least}, got {count!r}")
+
+
+@functools.cache
+def warn_about_float32(name: str) -> None:
+    """Warn, once for each name, that float64 is about to be rounded.
+
+    Args:
+        name: of the argument that is float64 where JAX computes in float32.
+
+    Warns:
+        UserWarning: always, the first time.
+    """
+    warnings.warn(
+        f'{name} is float64 but JAX computes in float32; to compute in float64: jax.config.update("jax_enable_x64", True)',
+        stacklevel=5,
+    )
+
+
+def _dtype_of_design(X: Any) -> jnp.dtype:
+    dtype = np.dtype(X.dtype)
+    if not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize < 4:
+        return jnp.result_type(float)
+    if jax.dtypes.canonicalize_dtype(dtype) != dtype:
+        warn_about_float32("X")
+    return jax.dtypes.canonicalize_dtype(dtype)
+
+
+def _check_shapes(given: Mapping[str, Data], core_axes: Mapping[str, str]) -> tuple[int, ...]:
+    shapes = {name: np.shape(value) for name, value in given.items()}
+    forms = {name: f"({', '.join(['...', *core_axes[name]])})" for name in given}
+    for name, shape in shapes.items():
+        if len(shape) < len(core_axes[name]):
+            raise ValueError(f"expected {name} with at least {len(core_axes[name])} axes, {forms[name]}, got shape {shape}")
+    m, n = shapes["X"][-2:]
+    if m == 0:
+        raise ValueError(f"expected X with at least one row, got shape {shapes['X']}")
+    for name, shape in shapes.items():
+        length = {"m": m, "n": n}.get(core_axes[name][-1:]) if name != "X" else None
+        if length is not None and shape[-1] != length:
+            hint = ""
+            if len(shape) > 1 and shape[-2] == length:
+                hint = "; batch axes lead: the axes look transposed, pass " + (
+                    f"{name}.T" if shape[-1] > 1 else f"np.ravel({name})"
+                )
+            elif shapes["X"][1:] == shape[-1:] and length == m:
+                hint = "; the axes of X look transposed, pass X.T"
+            raise ValueError(
+                f"expected {name} {forms[name]} with last axis {length} to match X {shapes['X']}, got shape {shape}{hint}"
+            )
+    batches = {name: shape[: len(shape) - len(core_axes[name])] for name, shape in shapes.items()}
+    try:
+        batch = np.broadcast_shapes(*batches.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {axes}" for name, axes in batches.items() if axes)
+        raise ValueError(f"expected batch axes that broadcast against each other, got {listed}") from None
+    if 0 in batch:
+        raise ValueError(f"expected at least one model, got batch shape {batch}")
+    return batch
+
+
+def _all_finite(value: Any) -> bool:
+    """A sum that is finite proves it in one pass, wherever the numbers lie; one that is not proves nothing."""
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        return True
+    wide = value.dtype if value.dtype.itemsize > 2 else np.dtype(np.float32)
+    with jax.ensure_compile_time_eval(), np.errstate(invalid="ignore", over="ignore"):
+        return bool(np.isfinite((jnp if isinstance(value, jax.Array) else np).sum(value, dtype=wide)))
+
+
+def _check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given: Any) -> None:
+    """Of a field that is as large as the memory allows no copy is made, and a spread design is not gathered."""
+    spread = isinstance(raw, jax.Array) and len(raw.sharding.device_set) > 1 and name == "X"
+    value: Any = raw if spread else np.asarray(raw)
+    if not spread and value.dtype.itemsize < 4 and jnp.issubdtype(value.dtype, jnp.floating):
+        value = value.astype(np.float32)  # 16-bit types lack NumPy's functions
+    if not _all_finite(value):
+        core = tuple(range(-core_rank, 0))
+        with jax.ensure_compile_time_eval():
+            finite = (jnp if spread else np).isfinite(value)
+            none = not np.any(finite.all(axis=core))
+        if none:
+            if spread:
+                got = "NaN or infinity"
+            elif name == "X" and value.ndim == 2:
+                got = not_finite(value, given)
+            else:
+                first = tuple(map(int, np.argwhere(~finite)[0]))
+                got = f"{value[first]}{f' first at index {first}' if first else ''}"
+            raise ValueError(f"expected finite {name}, got {got}; drop or impute missing values before the fit")
+    if name in _NOT_NEGATIVE:
+        if np.any(value < 0):
+            raise ValueError(f"expected {name} >= 0, got {np.nanmin(value)}")
+        if np.any((value > 0) & (value < jnp.finfo(dtype).tiny)):
+            smallest = np.min(value, where=value > 0, initial=np.inf)
+            raise ValueError(f"expected {name} that {dtype} can hold, 0 or >= {jnp.finfo(dtype).tiny:.1e}, got {smallest}")
+    if name == "y":
+        least, most = (extreme.reduce(value, axis=None) for extreme in (np.fmin, np.fmax))  # of the numbers
+        if least < 0 or most > 1:
+            raise ValueError(
+                f"expected labels 0/1 (or soft labels in [0, 1]), got values from {least} to {most}; for labels -1/1 pass y > 0"
+            )

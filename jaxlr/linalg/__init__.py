@@ -1,0 +1,1 @@
+"""Designs, factors and moments."""

@@ -1,0 +1,1 @@
+"""What a fit hands back, how it ended, and how it looks."""

@@ -1,0 +1,1 @@
+"""Choosing penalties: cross-validation and strengths."""

@@ -1,0 +1,229 @@
+"""Cross-validation over penalties: every fold and every penalty is one model of one batch.
+
+    score[fold, penalty] = metric on the rows that the fold holds out
+    mean = average over folds        standard_error = sd over folds (1 / (k - 1)) / sqrt(k)
+
+The one-standard-error rule takes the strongest penalty whose mean is within one standard error of the best (Hastie,
+Tibshirani & Friedman, The Elements of Statistical Learning, 2009, section 7.10.1).
+"""
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxlr import metrics as metric_functions
+from jaxlr.fitting.fit import fit
+from jaxlr.fitting.softmax import fit_softmax
+from jaxlr.inputs.checks import CORE_AXES, SOFTMAX_AXES, Data, checked_arrays
+from jaxlr.metrics.rows import weighted_mean
+from jaxlr.model.logistic import sigmoid
+from jaxlr.model.multinomial import log_softmax, softmax_logits
+from jaxlr.model.params import logits
+from jaxlr.results.fit import Fit
+from jaxlr.results.status import Status
+from jaxlr.selection.scores import CrossValidation
+from jaxlr.weights import stratified_kfold
+
+
+def _accuracy(y: Array, z: Array, sample_weight: Array) -> Array:
+    return metric_functions.accuracy(y, (z >= 0).astype(jnp.int32), sample_weight=sample_weight)
+
+
+# By name: the score of logits, and 1 where more is better or -1 where less is.
+_METRICS: dict[str, tuple[Callable, int]] = {
+    "log_loss": (lambda y, z, s: metric_functions.log_loss(y, z, sample_weight=s), -1),
+    "accuracy": (_accuracy, 1),
+    "brier": (lambda y, z, s: metric_functions.brier(y, sigmoid(z), sample_weight=s), -1),
+    "roc_auc": (lambda y, z, s: metric_functions.roc_auc(y, z, sample_weight=s), 1),
+    "average_precision": (lambda y, z, s: metric_functions.average_precision(y, z, sample_weight=s), 1),
+}
+
+
+def _of_label(rows: Array, labels: Array) -> Array:
+    """The entry (m,) of each row (m, K) that is of its label."""
+    return jnp.take_along_axis(rows, labels.astype(jnp.int32)[:, None], axis=-1)[:, 0]
+
+
+def _class_accuracy(labels: Array, z: Array, s: Array) -> Array:
+    right = jnp.argmax(z, axis=-1).astype(labels.dtype) == labels
+    return weighted_mean(right.astype(z.dtype), s)
+
+
+def _class_brier(labels: Array, z: Array, s: Array) -> Array:
+    proba = jnp.exp(log_softmax(z))
+    return weighted_mean(jnp.sum(proba**2, axis=-1) - 2 * _of_label(proba, labels) + 1, s)
+
+
+# Of multinomial models, for logits (m, K). The Brier score sums over the classes (Brier 1950, Monthly Weather Review 78).
+_CLASS_METRICS: dict[str, tuple[Callable, int]] = {
+    "log_loss": (lambda labels, z, s: weighted_mean(-_of_label(log_softmax(z), labels), s), -1),
+    "accuracy": (_class_accuracy, 1),
+    "brier": (_class_brier, -1),
+}
+
+
+def cross_validate(
+    X: Data,
+    y: Data,
+    *,
+    l1: Data = 0.0,
+    l2: Data = 0.0,
+    folds: int | Data = 10,
+    key: Array | None = None,
+    metrics: Sequence[str] = ("log_loss",),
+    select: str = "log_loss",
+    rule: str = "best",
+    refit: bool = True,
+    sample_weight: Data | None = None,
+    offset: Data | None = None,
+    num_classes: int | None = None,
+    **options: Any,
+) -> CrossValidation:
+    """Fit every penalty on every fold in one call, score the held-out rows, choose, and refit on all rows.
+
+    Args:
+        X: design (m, n).
+        y: labels (m,), 0/1; with num_classes integers 0..num_classes - 1.
+        l1: strengths of the absolute penalty.
+        l2: strengths of the squared penalty; l1 and l2 broadcast to the grid: l1 (a, 1) and l2 (b,) to (a, b), and
+            `jaxlr.glmnet_path` to one path.
+        folds: number of stratified folds (needs a key), or training weights (k, m): rows of weight 0 are held out.
+        key: a key of `jax.random`, for an integer `folds`.
+        metrics: names to score: "log_loss", "brier", "accuracy" (threshold 1/2), "roc_auc", "average_precision".
+            Of more classes "log_loss", "accuracy" (the most probable class) and "brier" (summed over the classes).
+        select: the metric that chooses; it is scored even if `metrics` does not name it.
+        rule: "best", or "one_se" for the strongest penalty, l1 + l2, within one standard error of the best.
+        refit: whether to fit the chosen penalty on all rows.
+        sample_weight: (m,) >= 0; counts in training and in the scores. None is 1.
+        offset: (m,), with num_classes (m, K); None is 0.
+        num_classes: K >= 2 for multinomial models, by `jaxlr.fit_softmax`; None is the binary model.
+        **options: further arguments of `jaxlr.fit`: penalty_factor, fit_intercept, standardize, init, solver, tol,
+            max_steps.
+
+    Returns:
+        CrossValidation. A model that did not converge scores NaN, and its penalty cannot be chosen.
+
+    Raises:
+        TypeError, ValueError: as `jaxlr.fit`; an integer `folds` without key; unknown metric or rule; a fold that holds
+            out nothing.
+
+    Warns:
+        UserWarning: a penalty has no score in some fold, and so cannot be chosen.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from jaxlr.datasets import breast_cancer
+        >>> X, y, *_ = breast_cancer()
+        >>> X = ((X - X.mean(0)) / X.std(0)).astype(np.float32)
+        >>> cv = cross_validate(X, y, l2=np.array([1.0, 1e-2]), folds=5, key=jax.random.key(0))
+        >>> cv.best, cv.fits.converged.shape
+        ((1,), (5, 2))
+    """
+    if isinstance(metrics, str):
+        raise TypeError(f'expected metrics as a tuple of names, got the string "{metrics}"; write ("{metrics}",)')
+    names, known = tuple(dict.fromkeys([*metrics, select])), _METRICS if num_classes is None else _CLASS_METRICS
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"expected metrics among {', '.join(known)}, got {', '.join(map(repr, unknown))}")
+    if rule not in ("best", "one_se"):
+        raise ValueError(f'expected rule "best" or "one_se", got {rule!r}')
+    fields = {"X": X, "y" if num_classes is None else "labels": y, "sample_weight": sample_weight}
+    fields |= {"penalty_factor": options.get("penalty_factor")} | ({"offset": offset} if num_classes is None else {})
+    arrays, batch = checked_arrays(fields, SOFTMAX_AXES if num_classes else CORE_AXES)
+    if batch:
+        raise ValueError(
+            f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}; the grid is that of l1 and l2"
+        )
+    if num_classes is None and not np.all(np.isin(np.asarray(y), (0, 1))):
+        raise ValueError("expected labels 0/1 for the scores, got soft labels or more classes; round them, or give num_classes")
+    fit_models = fit if num_classes is None else functools.partial(fit_softmax, num_classes=num_classes)
+    training = _training_weights(folds, key, y, np.shape(X)[0])
+    grid = np.broadcast_shapes(np.shape(l1), np.shape(l2))
+    s = np.ones(np.shape(X)[0]) if sample_weight is None else np.asarray(sample_weight)
+
+    per_fold = np.expand_dims(training * s, tuple(range(1, 1 + len(grid))))
+    fits = fit_models(X, y, sample_weight=per_fold, offset=offset, l1=l1, l2=l2, **options)
+    held_out = (training == 0) * s
+    dtype = fits.kkt.dtype
+    labels = arrays["y" if num_classes is None else "labels"]
+    scores = _score(fits, arrays["X"], labels, jnp.asarray(held_out, dtype), _maybe(offset, dtype), names, num_classes is None)
+    mean = {name: jnp.mean(score, axis=0) for name, score in scores.items()}
+    count = training.shape[0]
+    error = {name: jnp.std(score, axis=0, ddof=1) / count**0.5 for name, score in scores.items() if count > 1}
+    error |= {name: jnp.full_like(mean[name], jnp.nan) for name in names if count == 1}
+
+    strength = np.broadcast_to(np.asarray(l1) + np.asarray(l2), grid)
+    best, one_se = _choose(np.asarray(mean[select] * known[select][1]), np.asarray(error[select]), strength)
+    chosen = None
+    if dropped := int(np.sum(np.isnan(np.asarray(mean[select])))):
+        outcome = "nothing is chosen" if best is None else "the choice is among the others"
+        warnings.warn(
+            f"{dropped} of {strength.size} penalties lack a {select} in some fold: {outcome}; look at print(cv.fits)",
+            stacklevel=2,
+        )
+    if best is not None and refit:
+        at = best if rule == "best" else one_se
+        chosen_l1, chosen_l2 = (np.broadcast_to(np.asarray(strengths), grid)[at] for strengths in (l1, l2))
+        chosen = fit_models(X, y, sample_weight=sample_weight, offset=offset, l1=chosen_l1, l2=chosen_l2, **options)
+    l1, l2 = (np.broadcast_to(np.asarray(strengths, dtype), grid) for strengths in (l1, l2))
+    return CrossValidation(
+        fits=fits, scores=scores, mean=mean, standard_error=error, best=best, one_se=one_se, refit=chosen, l1=l1, l2=l2
+    )
+
+
+def _training_weights(folds: int | Data, key: Array | None, y: Data, m: int) -> np.ndarray:
+    if isinstance(folds, (int, np.integer)):
+        if key is None:
+            raise ValueError(f"expected a key for folds={folds}; pass key=jax.random.key(...), or weights (k, m) as folds")
+        if not isinstance(key, jax.Array):
+            raise TypeError(f"expected a key of jax.random, such as jax.random.key(0), got {key!r}")
+        return np.asarray(stratified_kfold(key, np.asarray(y), int(folds)))
+    try:
+        training: np.ndarray = np.asarray(folds, float)
+    except (TypeError, ValueError):
+        training = np.empty(0)
+    if training.ndim != 2 or training.shape[1] != m:
+        form = f"weights (k, {m}), 0 where a row is held out"
+        raise ValueError(f"expected folds to be an integer or {form}, got {type(folds).__name__} of shape {training.shape}")
+    if not np.all(np.isfinite(training) & (training >= 0)):
+        raise ValueError("expected finite training weights >= 0 in folds")
+    if np.any(np.all(training != 0, axis=1)):
+        raise ValueError("expected every fold to hold out rows (weight 0), got one without; bootstrap counts may lack them")
+    return training
+
+
+def _maybe(value: Data | None, dtype: jnp.dtype) -> Array | None:
+    return None if value is None else jnp.asarray(value, dtype)
+
+
+@functools.partial(jax.jit, static_argnames=("names", "binary"))
+def _score(
+    fits: Fit, X: Array, y: Array, held_out: Array, offset: Array | None, names: tuple[str, ...], binary: bool
+) -> dict[str, Array]:
+    """By metric, the score of every model (k, *grid) on its held-out rows (k, m)."""
+    metrics, logits_of = (_METRICS, logits) if binary else (_CLASS_METRICS, softmax_logits)
+
+    def of_one(params: Any, status: Array, s: Array) -> dict[str, Array]:
+        z = logits_of(params, X, offset)
+        return {name: jnp.where(status == Status.CONVERGED, metrics[name][0](y, z, s), jnp.nan) for name in names}
+
+    scored = of_one
+    for _ in range(fits.status.ndim - 1):
+        scored = jax.vmap(scored, in_axes=(0, 0, None))
+    return jax.vmap(scored)(fits.params, fits.status, held_out)
+
+
+def _choose(
+    goodness: np.ndarray, error: np.ndarray, strength: np.ndarray
+) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+    if np.all(np.isnan(goodness)):
+        return None, None
+    best = np.unravel_index(np.nanargmax(goodness), goodness.shape)
+    close = goodness >= goodness[best] - np.nan_to_num(error[best])  # NaN is not close
+    one_se = np.unravel_index(np.argmax(np.where(close, strength, -np.inf)), strength.shape)
+    return tuple(map(int, best)), tuple(map(int, one_se))

@@ -1,0 +1,150 @@
+"""Where paths of absolute penalties begin, and the path that glmnet takes.
+
+With g the gradient of the loss where every penalized coefficient is 0 and the others are fitted (the null model),
+
+    l1_max = max_j |g_j| / f_j            over the penalized columns, f = penalty_factor
+
+is the least l1 for which they all stay 0 (Friedman, Hastie & Tibshirani 2010, Journal of Statistical Software 33, section 2.5).
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from jaxlr.fitting.fit import fit
+from jaxlr.inputs.checks import Data, check_count, checked_arrays, is_concrete
+from jaxlr.linalg.operators import times_transposed
+from jaxlr.model.logistic import residual
+from jaxlr.model.objective import Problem, design, problem_logits, row_weights
+from jaxlr.model.params import Params
+from jaxlr.preprocessing import column_moments
+from jaxlr.selection.conversions import elastic_net
+
+_LEAST_SHARE = 1e-3  # of l1 in a strength that is to hold anything at 0: glmnet's constant
+
+
+def l1_max(problem: Problem) -> Float[Array, ""]:
+    """The least l1 for which every penalized coefficient is exactly 0.
+
+    Args:
+        problem: one problem, for a fit without standardize; its l1 and l2 do not count, and its penalty_factor is known
+            outside jit. Factors of 0 leave columns in the null model.
+
+    Returns:
+        Scalar of X's dtype, on the scale of the mean loss, rounded up by a bound on the rounding of g; 0 where no column is
+        penalized, NaN where the null model has no estimate.
+
+    Raises:
+        TypeError, ValueError: as `jaxlr.fit`; penalty_factor is a tracer.
+
+    Example:
+        >>> import numpy as np
+        >>> problem = Problem(np.array([[-1.0], [1.0]], np.float32), np.array([0, 1]))
+        >>> round(float(l1_max(problem)), 6)
+        0.5
+    """
+    X, factor = design(problem), problem.penalty_factor
+    if not is_concrete(factor):
+        raise ValueError("expected penalty_factor known outside jit: it says which columns the null model has")
+    given = {name: getattr(problem, name) for name in ("y", "sample_weight", "offset", "penalty_factor")}
+    if batch := checked_arrays({"X": X, **given})[1]:
+        raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}; map with jax.vmap")
+    factor = np.ones(X.shape[1]) if factor is None else np.asarray(factor, float)
+    free = np.flatnonzero(factor == 0)
+    null, exists = Params(jnp.zeros(X.shape[1], X.dtype), jnp.zeros((), X.dtype)), True
+    if len(free) or problem.fit_intercept:
+        given = {"sample_weight": problem.sample_weight, "offset": problem.offset, "fit_intercept": problem.fit_intercept}
+        found = fit(X[:, free], problem.y, **given)
+        null, exists = Params(null.coef.at[free].set(found.params.coef), found.params.intercept), found.converged
+    w = row_weights(problem)
+    wr = w * residual(problem_logits(null, problem), problem.y)
+    centered = X - column_moments(X, w)[0][None, :] if problem.fit_intercept else X
+    rounding = 4 * jnp.finfo(X.dtype).eps * times_transposed(jnp.abs(centered), jnp.abs(wr))
+    slopes = jnp.abs(times_transposed(centered, wr)) + rounding
+    most = jnp.max(jnp.where(factor > 0, slopes / jnp.asarray(np.where(factor > 0, factor, 1), X.dtype), 0), initial=0)
+    return jnp.where(exists, most, jnp.nan)
+
+
+def glmnet_path(
+    X: Data,
+    y: Data,
+    *,
+    alpha: ArrayLike = 1.0,
+    num_strengths: int = 100,
+    ratio: float | None = None,
+    penalty_factor: Data | None = None,
+    sample_weight: Data | None = None,
+    offset: Data | None = None,
+    standardize: bool = True,
+    fit_intercept: bool = True,
+) -> dict[str, Any]:
+    """The strengths that glmnet would take for these data, as arguments of `fit` and `cross_validate`.
+
+    lambda falls in equal steps of its logarithm from the least one that holds all coefficients at 0 to a share of it;
+    l1 = alpha lambda, l2 = (1 - alpha) lambda. glmnet scales penalty factors so that they sum to n, and so are those that
+    come back; `fit` takes factors as they are.
+
+    Args:
+        X: design (m, n).
+        y: labels (m,).
+        alpha: share of l1, in [0, 1]; for the first lambda no less than 0.001 of it counts.
+        num_strengths: how many, >= 1.
+        ratio: the last lambda over the first, in (0, 1); None is 0.01 for more columns than rows, else 0.0001.
+        penalty_factor: (n,) >= 0, not all 0; None is 1.
+        sample_weight: (m,) >= 0; None is 1.
+        offset: (m,); None is 0.
+        standardize: as it will be given to `fit`, whose default is False, and glmnet's True.
+        fit_intercept: as it will be given to `fit`.
+
+    Returns:
+        {"l1": (num_strengths,), "l2": (num_strengths,)}, with "penalty_factor" (n,) if that was given.
+
+    Raises:
+        TypeError, ValueError: as `jaxlr.fit`; alpha, ratio or num_strengths out of its range; no column is penalized;
+            inside jit.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxlr.datasets import low_birth_weight
+        >>> X, y, *_ = low_birth_weight()
+        >>> path = glmnet_path(X, y)  # for fit(X, y, standardize=True, **path)
+        >>> path["l1"].shape, round(float(path["l1"][0]), 6)
+        ((100,), 0.090863)
+
+    References:
+        Friedman, Hastie & Tibshirani 2010, Journal of Statistical Software 33, section 2.5; R's glmnet 4.1.
+    """
+    given = {"X": X, "y": y, "penalty_factor": penalty_factor, "sample_weight": sample_weight, "offset": offset}
+    if not all(is_concrete(value) for value in given.values()):
+        raise TypeError("expected a call outside jit: which columns count depends on the data")
+    fields, batch = checked_arrays(given)
+    if batch:
+        raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}")
+    check_count("num_strengths", num_strengths, 1)
+    (m, n), factor = fields["X"].shape, fields.get("penalty_factor", jnp.ones(fields["X"].shape[1], fields["X"].dtype))
+    ratio = (0.01 if m < n else 1e-4) if ratio is None else ratio
+    if not (np.ndim(alpha) == 0 and np.asarray(alpha).dtype.kind in "iuf" and 0 <= np.asarray(alpha) <= 1):
+        raise ValueError(f"expected alpha to be one number in [0, 1], got {alpha!r}; one path for each share of l1")
+    if not (isinstance(ratio, (float, np.floating)) and 0 < ratio < 1):
+        raise ValueError(f"expected ratio to be one number in (0, 1), got {ratio!r}")
+    if not jnp.any(factor > 0):
+        raise ValueError("expected a penalized column, got penalty_factor that is 0 everywhere; fit without l1 and l2")
+    factor = factor * (n / jnp.sum(factor))
+    X, s, offset = fields["X"], fields.get("sample_weight"), fields.get("offset")
+    unit = jnp.ones(n, X.dtype)
+    if standardize:
+        unit = column_moments(X, row_weights(Problem(X, None, sample_weight=s)))[1]
+    varies = unit > 0
+    if not jnp.any(varies & (factor > 0)):
+        raise ValueError("expected a penalized column that is not constant, got none; no strength holds anything at 0")
+    data = Problem(X[:, varies], fields["y"], s, offset, penalty_factor=(factor * unit)[varies], fit_intercept=fit_intercept)
+    first = l1_max(data)
+    if jnp.isnan(first):
+        raise ValueError("expected a null model with an estimate: its columns, those of penalty_factor 0, separate the classes")
+    first = first / jnp.maximum(jnp.asarray(alpha, X.dtype), _LEAST_SHARE)
+    strengths = first * ratio ** (jnp.arange(num_strengths, dtype=X.dtype) / max(num_strengths - 1, 1))
+    l1, l2 = elastic_net(strengths, alpha)
+    return {"l1": l1, "l2": l2} | ({} if penalty_factor is None else {"penalty_factor": factor})

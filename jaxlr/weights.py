@@ -1,0 +1,116 @@
+"""Folds and bootstraps as rows of weights over one shared X, so that every resample has the same shape.
+
+A row of `kfold` or `stratified_kfold` has 1 where a row of data trains and 0 where it is held out; a row of `bootstrap`
+counts how often each row of data was drawn. All are of the default float.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from jaxlr.model.logistic import as_floating
+
+
+def kfold(key: Array, m: int, num_folds: int) -> Float[Array, "k m"]:
+    """Random folds whose sizes differ by at most one row.
+
+    Args:
+        key: a key of `jax.random`.
+        m: number of rows.
+        num_folds: k, from 2 to m.
+
+    Returns:
+        Training weights (k, m): each column has one 0.
+
+    Raises:
+        ValueError: num_folds is not in 2..m.
+
+    Example:
+        >>> import jax
+        >>> kfold(jax.random.key(0), 6, 3).sum(axis=1).tolist()
+        [4.0, 4.0, 4.0]
+    """
+    _check_num_folds(num_folds, m)
+    return _training_weights(jax.random.permutation(key, m), num_folds)
+
+
+def stratified_kfold(key: Array, y: ArrayLike, num_folds: int) -> Float[Array, "k m"]:
+    """Random folds in which each class is spread as evenly as it can be: its counts differ by at most one row.
+
+    Args:
+        key: a key of `jax.random`.
+        y: labels (m,), 0/1.
+        num_folds: k, from 2 to m.
+
+    Returns:
+        Training weights (k, m): each column has one 0.
+
+    Raises:
+        ValueError: num_folds is not in 2..m, or y is not (m,).
+
+    Example:
+        >>> import jax, numpy as np
+        >>> y = np.array([0, 0, 0, 0, 1, 1])
+        >>> (np.asarray(stratified_kfold(jax.random.key(0), y, 2)) @ y).tolist()
+        [1.0, 1.0]
+    """
+    y = as_floating(y)
+    if y.ndim != 1:
+        raise ValueError(f"expected y (m,), got shape {y.shape}")
+    _check_num_folds(num_folds, y.shape[0])
+    shuffled = jax.random.permutation(key, y.shape[0])
+    return _training_weights(shuffled[jnp.argsort(y[shuffled], stable=True)], num_folds)
+
+
+def bootstrap(key: Array, m: int, num_samples: int) -> Float[Array, "k m"]:
+    """Bootstrap resamples (Efron 1979, Annals of Statistics 7): m draws with replacement, as counts.
+
+    Args:
+        key: a key of `jax.random`; row i depends on it only through ``jax.random.fold_in(key, i)``.
+        m: number of rows, >= 1.
+        num_samples: k, >= 1.
+
+    Returns:
+        Multinomial counts (k, m), each row summing to m.
+
+    Raises:
+        ValueError: m or num_samples is less than 1.
+
+    Example:
+        >>> import jax
+        >>> bootstrap(jax.random.key(0), 5, 2).sum(axis=1).tolist()
+        [5.0, 5.0]
+    """
+    for name, value in (("m", m), ("num_samples", num_samples)):
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"expected {name} to be an integer >= 1, got {value!r}")
+
+    return jax.vmap(lambda i: resample(key, i, m))(jnp.arange(num_samples))
+
+
+def resample(key: Array, i: Int[Array, ""], m: int) -> Float[Array, " m"]:
+    """Resample i of `bootstrap`.
+
+    Args:
+        key: a key of `jax.random`.
+        i: its number.
+        m: static, number of rows.
+
+    Returns:
+        Counts (m,).
+    """
+    drawn = jax.random.randint(jax.random.fold_in(key, i), (m,), 0, m)
+    return jnp.zeros(m, jnp.result_type(float)).at[drawn].add(1)
+
+
+def _training_weights(order: Array, num_folds: int) -> Array:
+    """Deal the rows, in this order, to the folds like cards."""
+    fold_of_row = jnp.zeros_like(order).at[order].set(jnp.arange(order.shape[0], dtype=order.dtype) % num_folds)
+    return (fold_of_row[None, :] != jnp.arange(num_folds, dtype=order.dtype)[:, None]).astype(jnp.result_type(float))
+
+
+def _check_num_folds(num_folds: int, m: int) -> None:
+    if not isinstance(num_folds, (int, np.integer)) or not 2 <= num_folds <= m:
+        raise ValueError(f"expected num_folds to be an integer from 2 to the number of rows, {m}, got {num_folds!r}")
