@@ -26,7 +26,6 @@ from jaxlr.model.logistic import log_sigmoid as log_sigmoid
 from jaxlr.model.logistic import logistic_loss as logistic_loss
 from jaxlr.model.logistic import residual as residual
 from jaxlr.model.logistic import sigmoid as sigmoid
-from jaxlr.model.multinomial import SoftmaxParams as SoftmaxParams
 from jaxlr.model.multinomial import log_softmax as log_softmax
 from jaxlr.model.multinomial import logsumexp as logsumexp
 from jaxlr.model.multinomial import softmax_logits as softmax_logits
@@ -38,6 +37,7 @@ from jaxlr.model.objective import hessian as hessian
 from jaxlr.model.objective import hvp as hvp
 from jaxlr.model.objective import loss as loss
 from jaxlr.model.params import Params as Params
+from jaxlr.model.params import SoftmaxParams as SoftmaxParams
 from jaxlr.model.params import logits as logits
 from jaxlr.model.params import predict as predict
 from jaxlr.model.params import predict_proba as predict_proba
@@ -50,14 +50,14 @@ from jaxlr.results.fit import Fit as Fit
 from jaxlr.results.fit import raise_on_failure as raise_on_failure
 from jaxlr.results.status import SolverError as SolverError
 from jaxlr.results.status import Status as Status
-from jaxlr.selection.conversions import class_weight as class_weight
-from jaxlr.selection.conversions import elastic_net as elastic_net
-from jaxlr.selection.conversions import l2_from_C as l2_from_C
 from jaxlr.selection.cross_validate import cross_validate as cross_validate
 from jaxlr.selection.scores import CrossValidation as CrossValidation
+from jaxlr.selection.strengths import elastic_net as elastic_net
 from jaxlr.selection.strengths import glmnet_path as glmnet_path
 from jaxlr.selection.strengths import l1_max as l1_max
+from jaxlr.selection.strengths import l2_from_C as l2_from_C
 from jaxlr.weights import bootstrap as bootstrap
+from jaxlr.weights import class_weight as class_weight
 from jaxlr.weights import kfold as kfold
 from jaxlr.weights import stratified_kfold as stratified_kfold
 

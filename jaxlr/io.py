@@ -25,8 +25,7 @@ import numpy as np
 
 import jaxlr
 from jaxlr.inputs.checks import is_concrete
-from jaxlr.model.multinomial import SoftmaxParams
-from jaxlr.model.params import Params
+from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.preprocessing import Scaler
 from jaxlr.results.fit import Fit
 from jaxlr.selection.scores import CrossValidation

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.inputs.checks import Data, checked_arrays, is_concrete
-from jaxlr.model.logistic import as_floating, exponent_of_largest, times_power_of_two
+from jaxlr.inputs.tables import as_floating
+from jaxlr.linalg.moments import column_moments, exponent_of_largest, times_power_of_two
 from jaxlr.model.params import Params
 
 
@@ -119,27 +120,6 @@ def unscale_params(params: Params, scaler: Scaler) -> Params:
     coef = coef / jnp.broadcast_to(scale, coef.shape)
     shift = jnp.einsum("...n,n->...", coef, mean, precision="highest")
     return Params(coef, intercept.astype(coef.dtype) - shift)
-
-
-def column_moments(X: Float[Array, "m n"], w: Float[Array, " m"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """Mean and standard deviation of the columns under weights that sum to 1.
-
-    Args:
-        X: design (m, n).
-        w: weights (m,) that sum to 1.
-
-    Returns:
-        mean (n,) and sd (n,); sd is exactly 0 for a column that is constant over the rows of positive weight.
-    """
-    present = (w > 0)[:, None]
-    X = jnp.where(present, X, 0)
-    k = exponent_of_largest(X, axis=0)
-    X = times_power_of_two(X, -k)  # in [-1, 1]: differences and their squares neither overflow nor vanish
-    lowest = jnp.min(X, axis=0, initial=jnp.inf, where=present)
-    above = jnp.where(present, X - lowest[None, :], 0)  # exactly 0 in a constant column
-    mean = jnp.dot(w, above, precision="highest")
-    variance = jnp.sum(w[:, None] * (above - mean[None, :]) ** 2, axis=0)
-    return times_power_of_two(lowest + mean, k[0]), times_power_of_two(jnp.sqrt(variance), k[0])
 
 
 def _checked(scaler: Scaler, n: int, dtype: jnp.dtype) -> tuple[Float[Array, " n"], Float[Array, " n"]]:

@@ -1,8 +1,10 @@
-"""Folds and bootstraps as rows of weights over one shared X, so that every resample has the same shape.
+"""Rows of weights over one shared X: folds, bootstraps and classes, so that every resample has the same shape.
 
 A row of `kfold` or `stratified_kfold` has 1 where a row of data trains and 0 where it is held out; a row of `bootstrap`
 counts how often each row of data was drawn. All are of the default float.
 """
+
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxlr.model.logistic import as_floating
+from jaxlr.inputs.checks import is_concrete
+from jaxlr.inputs.tables import Data, as_floating, table_numbers
 
 
 def kfold(key: Array, m: int, num_folds: int) -> Float[Array, "k m"]:
@@ -114,3 +117,42 @@ def _training_weights(order: Array, num_folds: int) -> Array:
 def _check_num_folds(num_folds: int, m: int) -> None:
     if not isinstance(num_folds, (int, np.integer)) or not 2 <= num_folds <= m:
         raise ValueError(f"expected num_folds to be an integer from 2 to the number of rows, {m}, got {num_folds!r}")
+
+
+def class_weight(y: Data, weights: str | Mapping[int, float]) -> Float[Array, "*batch m"]:
+    """Sample weights from weights of the classes.
+
+    Args:
+        y: labels (..., m), 0/1.
+        weights: {0: a, 1: b}, or "balanced": m / (2 m_c) for a class of m_c rows (King & Zeng 2001, Political Analysis 9,
+            section 4.2), so that both classes weigh the same and the weights sum to m.
+
+    Returns:
+        sample_weight (..., m), the default float.
+
+    Raises:
+        ValueError: weights is neither, or labels are not 0/1; with "balanced", one class has no row.
+
+    Example:
+        >>> import numpy as np
+        >>> class_weight(np.array([0, 0, 0, 1]), {0: 1.0, 1: 3.0}).tolist()
+        [1.0, 1.0, 1.0, 3.0]
+    """
+    y = table_numbers("y", y)
+    if is_concrete(y) and not np.all(np.isin(np.asarray(y), (0, 1))):
+        raise ValueError(f"expected labels 0/1, got {np.unique(np.asarray(y))[:5]}")
+    if isinstance(weights, str):
+        if weights != "balanced":
+            raise ValueError(f'expected "balanced" or {{0: a, 1: b}}, got {weights!r}')
+        ones = np.asarray(y).mean(-1) if is_concrete(y) else 0.5
+        if np.any((ones == 0) | (ones == 1)):
+            raise ValueError('expected both classes in y for "balanced", got one class')
+        y = jnp.asarray(y).astype(jnp.result_type(float))
+        share_of_ones = jnp.mean(y, axis=-1, keepdims=True)
+        weight_0, weight_1 = 0.5 / (1 - share_of_ones), 0.5 / share_of_ones
+    else:
+        if set(weights) != {0, 1} or not all(np.isfinite(w) and w >= 0 for w in weights.values()):
+            raise ValueError(f"expected finite weights >= 0 for the classes 0 and 1, got {dict(weights)}")
+        y = jnp.asarray(y).astype(jnp.result_type(float))
+        weight_0, weight_1 = weights[0], weights[1]
+    return jnp.where(y == 1, weight_1, weight_0)

@@ -72,13 +72,13 @@ def test_a_file_is_one_idea_of_at_most_300_lines(path):
     assert ast.get_docstring(ast.parse(text))
 
 
-def test_vmap_lives_at_the_front_door_and_in_scoring_only():
-    users = {path.stem for path in FILES if "jax.vmap" in path.read_text().replace("``", "").replace("`jax.vmap`", "")}
-    examples = {"objective", "training", "preprocessing"}  # docstrings and messages that name jax.vmap
-    examples |= {"certificates"}  # two vectors in one product
-    examples |= {"penalty_path"}
-    examples |= {"association", "models", "profile"}  # of inference, over models and parameters
-    assert users - examples <= {"batching", "designs", "selection", "resampling", "fitting_bootstrap", "fitting_columns"}
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.parent.name in ("linalg", "model", "solvers")], ids=lambda path: path.stem
+)
+def test_models_and_solvers_are_written_for_one_problem(path):
+    """`vmap`, sharding and callbacks belong to the rooms above."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
+    assert not {ast.unparse(node) for node in calls} & {"jax.vmap", "jax.shard_map", "jax.pure_callback", "jax.debug.callback"}
 
 
 @pytest.mark.parametrize("name", PUBLIC)

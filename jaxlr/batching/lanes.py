@@ -14,9 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxlr.batching.path import follow
-from jaxlr.model.multinomial import SoftmaxParams
 from jaxlr.model.objective import Problem, row_weights
-from jaxlr.model.params import Params
+from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers.implicit import differentiable

@@ -20,8 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm.auto import tqdm
 
-from jaxlr.model.multinomial import SoftmaxParams
-from jaxlr.model.params import Params
+from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 

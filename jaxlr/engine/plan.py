@@ -103,8 +103,8 @@ def memory_bound(call: Call) -> int:
 
 def chunks_at_once(call: Call) -> int:
     """How many chunks run side by side: as many as there are cores where designs come one after the other, which keeps one core
-    busy. But not where LAPACK waits for XLA's threads (see `jaxlr.linalg.cholesky`): in batches of factors, and in the QR of designs
-    with more columns than rows.
+    busy. But not where LAPACK waits for XLA's threads (see `jaxlr.linalg.cholesky`): in batches of factors, and in the QR of
+    designs with more columns than rows.
 
     Args:
         call: the checked call.

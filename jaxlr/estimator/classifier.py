@@ -26,7 +26,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from jaxlr.engine.chunks import common_size
 from jaxlr.fitting.fit import fit
 from jaxlr.fitting.softmax import fit_softmax
-from jaxlr.model.multinomial import SoftmaxParams
+from jaxlr.model.params import SoftmaxParams
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 

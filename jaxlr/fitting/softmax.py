@@ -17,7 +17,7 @@ from jaxlr.batching.program import fit_batch
 from jaxlr.engine.arguments import checked_call, checked_fields, checked_start, chosen_settings
 from jaxlr.engine.run import Call, run
 from jaxlr.inputs.checks import SOFTMAX_AXES, Data, check_count, is_concrete
-from jaxlr.model.multinomial import SoftmaxParams
+from jaxlr.model.params import SoftmaxParams
 from jaxlr.results.fit import Fit
 
 # Parameters up to which factoring a Hessian costs no more than the products that conjugate gradients take instead, where

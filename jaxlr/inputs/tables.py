@@ -4,12 +4,13 @@ A table is whatever has `columns` and `to_numpy`, as the data frames of pandas a
 table is asked for.
 """
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
 _LISTED = 5  # columns named one by one in a message
 
@@ -134,31 +135,25 @@ def not_finite(value: np.ndarray, table: Any) -> str:
     return "; ".join(found[:_LISTED]) + (f"; and {len(found) - _LISTED} more columns" if len(found) > _LISTED else "")
 
 
-def data_frame(columns: Mapping[str, np.ndarray], shape: tuple[int, ...], level: str, last: Sequence[str] | None = None) -> Any:
-    """A pandas DataFrame of arrays that share their leading axes.
-
-    Args:
-        columns: by name, each of the shape, and of one more axis where `last` is given.
-        shape: of the batch; () is one row.
-        level: name of the index: "model", numbered by axis where there are several.
-        last: labels of the last axis, which becomes the innermost level, "term".
-
-    Returns:
-        DataFrame, a row for each member.
-
-    Raises:
-        ImportError: pandas is not installed.
-    """
-    pd = importlib.import_module("pandas")
-    levels: list[Any] = [range(size) for size in shape] + ([] if last is None else [last])
-    labels = [f"{level}_{axis}" if len(shape) > 1 else level for axis in range(len(shape))] + ["term"] * (last is not None)
-    index = None
-    if len(levels) == 1:
-        index = pd.Index(levels[0], name=labels[0])
-    elif levels:
-        index = pd.MultiIndex.from_product(levels, names=labels)
-    return pd.DataFrame({name: np.asarray(column).reshape(-1) for name, column in columns.items()}, index=index)
-
-
 def _is_table(value: object) -> bool:
     return hasattr(value, "columns") and hasattr(value, "to_numpy")
+
+
+def as_floating(x: Data) -> Float[Array, "..."]:
+    """x as a JAX array of floating dtype: floats keep theirs, integers and booleans take the default float.
+
+    Args:
+        x: any real array or scalar.
+
+    Returns:
+        Floating array of x's shape.
+
+    Raises:
+        TypeError: x is not real.
+    """
+    x = jnp.asarray(table_numbers("X", x))
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        return x
+    if jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == jnp.bool_:
+        return x.astype(jnp.result_type(float))
+    raise TypeError(f"expected a real array, got dtype {x.dtype}")

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.inputs.checks import is_concrete, real_array, warn_about_float32
-from jaxlr.inputs.tables import Data, check_aligned
-from jaxlr.model.logistic import as_floating, exponent_of_largest, times_power_of_two
+from jaxlr.inputs.tables import Data, as_floating, check_aligned
+from jaxlr.linalg.moments import exponent_of_largest, times_power_of_two
 
 
 class Rows(NamedTuple):

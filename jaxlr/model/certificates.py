@@ -19,11 +19,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxlr.linalg.moments import column_moments
 from jaxlr.linalg.operators import times_transposed
 from jaxlr.model.logistic import curvature, logistic_loss, residual
 from jaxlr.model.objective import Problem, design, dtype_of, gradient, loss_at, penalties, problem_logits, row_weights
 from jaxlr.model.params import Params
-from jaxlr.preprocessing import column_moments
 
 
 def kkt_residual(params: Params, problem: Problem) -> Float[Array, ""]:

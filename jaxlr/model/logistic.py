@@ -18,9 +18,9 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
-from jaxlr.inputs.tables import Data, table_numbers
+from jaxlr.inputs.tables import as_floating
 
 
 def sigmoid(z: ArrayLike) -> Float[Array, "..."]:
@@ -128,63 +128,6 @@ def curvature(z: ArrayLike) -> Float[Array, "..."]:
     """
     z, dtype = _widen(z)
     return _curvature(z).astype(dtype)
-
-
-def as_floating(x: Data) -> Float[Array, "..."]:
-    """x as a JAX array of floating dtype: floats keep theirs, integers and booleans take the default float.
-
-    Args:
-        x: any real array or scalar.
-
-    Returns:
-        Floating array of x's shape.
-
-    Raises:
-        TypeError: x is not real.
-    """
-    x = jnp.asarray(table_numbers("X", x))
-    if jnp.issubdtype(x.dtype, jnp.floating):
-        return x
-    if jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == jnp.bool_:
-        return x.astype(jnp.result_type(float))
-    raise TypeError(f"expected a real array, got dtype {x.dtype}")
-
-
-def exponent_of_largest(x: Float[Array, "..."], axis: int) -> Int[Array, "..."]:
-    """The k with max |x| = f 2^k, 1/2 <= f < 1: what to hand to `times_power_of_two` as -k, so that no sum overflows.
-
-    Args:
-        x: floating array.
-        axis: along which the largest is taken.
-
-    Returns:
-        int32, x's shape with 1 for the axis; 0 where all are 0.
-
-    Example:
-        >>> exponent_of_largest(jnp.array([3.0, -4.0]), axis=0).tolist()
-        [3]
-    """
-    return jax.lax.stop_gradient(jnp.frexp(jnp.max(jnp.abs(x), axis=axis, keepdims=True))[1])
-
-
-def times_power_of_two(x: Float[Array, "..."], k: Int[Array, "..."]) -> Float[Array, "..."]:
-    """x 2^k, exact where the result is a normal number.
-
-    Args:
-        x: floating array.
-        k: int32, of x's rank.
-
-    Returns:
-        Array of the broadcast shape, x's dtype.
-
-    Example:
-        >>> times_power_of_two(jnp.array([3.0]), jnp.array([-2])).tolist()
-        [0.75]
-    """
-    half = k // 2  # 2^k may overflow, or be a subnormal that is flushed to 0, where x 2^k does neither
-    for part in (half, k - half):
-        x = x * jnp.ldexp(jnp.ones((), x.dtype), part)
-    return x
 
 
 def _widen(z: ArrayLike) -> tuple[Array, jnp.dtype]:

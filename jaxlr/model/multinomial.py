@@ -12,28 +12,14 @@ add only terms of one sign behind z_t, so nothing cancels (shifted sums with the
 2021, IMA Journal of Numerical Analysis 41, Accurately computing the log-sum-exp and softmax functions).
 """
 
-from typing import Any, NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxlr.model.logistic import as_floating
-
-
-class SoftmaxParams(NamedTuple):
-    """Parameters of one multinomial model of K classes, or of a batch.
-
-    Attributes:
-        coef: coefficients (..., K, n).
-        intercept: intercepts (..., K); zeros for a model without.
-    """
-
-    # Any: as a pytree it also holds in_axes, shapes and None.
-    coef: Any
-    intercept: Any
+from jaxlr.inputs.tables import as_floating
+from jaxlr.model.params import SoftmaxParams
 
 
 def softmax_logits(params: SoftmaxParams, X: ArrayLike, offset: ArrayLike | None = None) -> Float[Array, "*batch m K"]:

@@ -18,8 +18,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxlr.inputs.tables import as_floating
 from jaxlr.linalg.operators import Bordered, Standardized, times, times_transposed
-from jaxlr.model.logistic import as_floating, curvature, logistic_loss, residual
+from jaxlr.model.logistic import curvature, logistic_loss, residual
 from jaxlr.model.params import Params
 
 _HIGHEST = jax.lax.Precision.HIGHEST

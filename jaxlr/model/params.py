@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxlr.inputs.tables import Data
-from jaxlr.model.logistic import as_floating, sigmoid
+from jaxlr.inputs.tables import Data, as_floating
+from jaxlr.model.logistic import sigmoid
 
 
 class Params(NamedTuple):
@@ -108,3 +108,16 @@ def predict(params: Params, X: Data, *, threshold: ArrayLike = 0.5, offset: Data
     proba = predict_proba(params, X, offset)
     classes = (proba >= jnp.asarray(threshold, proba.dtype)).astype(jnp.int32)
     return jnp.where(jnp.isnan(proba), -1, classes)
+
+
+class SoftmaxParams(NamedTuple):
+    """Parameters of one multinomial model of K classes, or of a batch.
+
+    Attributes:
+        coef: coefficients (..., K, n).
+        intercept: intercepts (..., K); zeros for a model without.
+    """
+
+    # Any: as a pytree it also holds in_axes, shapes and None.
+    coef: Any
+    intercept: Any

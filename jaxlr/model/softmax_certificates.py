@@ -12,7 +12,7 @@ a_k = X' (w r_k) with r_i = p_i - e_label_i, Fenchel's inequality gives J(params
 
     gap = sum_i w_i KL(p_i || softmax(z_i)) + sum_kj [ pen_j(coef_kj) + pen_j*(-a_kj) + a_kj coef_kj ]
 
-a sum of terms >= 0 (pen and pen* are those of `jaxlr.model.certificates`). The p are found without iteration: q' = softmax(z + b), b
+a sum of terms >= 0 (pen, pen* as in `jaxlr.model.certificates`). The p are found without iteration: q' = softmax(z + b), b
 one Newton step of the intercepts; what is left, c_k = sum_i w_i q'_ik - (weight of class k), is moved from the classes that
 have too much to those that have too little,
 
@@ -31,8 +31,9 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.cholesky import cholesky, solve
 from jaxlr.model.certificates import conjugacy, standard_units, violations
-from jaxlr.model.multinomial import SoftmaxParams, shifted
+from jaxlr.model.multinomial import shifted
 from jaxlr.model.objective import Problem, design, penalties, row_weights
+from jaxlr.model.params import SoftmaxParams
 from jaxlr.model.softmax_objective import class_logits, labels_of, loss_of_rows, softmax_gradient
 
 _HIGHEST = jax.lax.Precision.HIGHEST

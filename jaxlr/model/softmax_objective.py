@@ -19,8 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlr.model.multinomial import SoftmaxParams, log_softmax
+from jaxlr.model.multinomial import log_softmax
 from jaxlr.model.objective import Problem, design, penalties, row_weights
+from jaxlr.model.params import SoftmaxParams
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 

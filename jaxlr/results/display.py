@@ -4,6 +4,8 @@ The HTML has inline styles and no script; whatever came from the user is escaped
 """
 
 import html
+import importlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -163,3 +165,29 @@ def _terms(fit: Any) -> str:
     more = f"<div>and {len(coef) - len(order):,} smaller ones</div>" if len(coef) > len(order) else ""
     head = "<tr><th style='text-align:left'>column</th><th>coefficient</th><th></th></tr>"
     return f"<table>{head}{''.join(lines)}</table>{more}"
+
+
+def data_frame(columns: Mapping[str, np.ndarray], shape: tuple[int, ...], level: str, last: Sequence[str] | None = None) -> Any:
+    """A pandas DataFrame of arrays that share their leading axes.
+
+    Args:
+        columns: by name, each of the shape, and of one more axis where `last` is given.
+        shape: of the batch; () is one row.
+        level: name of the index: "model", numbered by axis where there are several.
+        last: labels of the last axis, which becomes the innermost level, "term".
+
+    Returns:
+        DataFrame, a row for each member.
+
+    Raises:
+        ImportError: pandas is not installed.
+    """
+    pd = importlib.import_module("pandas")
+    levels: list[Any] = [range(size) for size in shape] + ([] if last is None else [last])
+    labels = [f"{level}_{axis}" if len(shape) > 1 else level for axis in range(len(shape))] + ["term"] * (last is not None)
+    index = None
+    if len(levels) == 1:
+        index = pd.Index(levels[0], name=labels[0])
+    elif levels:
+        index = pd.MultiIndex.from_product(levels, names=labels)
+    return pd.DataFrame({name: np.asarray(column).reshape(-1) for name, column in columns.items()}, index=index)

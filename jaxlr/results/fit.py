@@ -7,8 +7,7 @@ import jax
 import numpy as np
 
 from jaxlr.inputs.checks import is_concrete
-from jaxlr.inputs.tables import data_frame
-from jaxlr.results.display import evidence, failures, fit_as_html, headline
+from jaxlr.results.display import data_frame, evidence, failures, fit_as_html, headline
 from jaxlr.results.status import SolverError, Status
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxlr.inputs.tables import data_frame
+from jaxlr.results.display import data_frame
 
 
 @jax.tree_util.register_dataclass

@@ -1,4 +1,4 @@
-"""Where paths of absolute penalties begin, and the path that glmnet takes.
+"""Strengths of penalties: where paths begin, the path that glmnet takes, and strengths as other systems state them.
 
 With g the gradient of the loss where every penalized coefficient is 0 and the others are fitted (the null model),
 
@@ -16,12 +16,12 @@ from jaxtyping import Array, Float
 
 from jaxlr.fitting.fit import fit
 from jaxlr.inputs.checks import Data, check_count, checked_arrays, is_concrete
+from jaxlr.inputs.tables import as_floating
+from jaxlr.linalg.moments import column_moments
 from jaxlr.linalg.operators import times_transposed
 from jaxlr.model.logistic import residual
 from jaxlr.model.objective import Problem, design, problem_logits, row_weights
 from jaxlr.model.params import Params
-from jaxlr.preprocessing import column_moments
-from jaxlr.selection.conversions import elastic_net
 
 _LEAST_SHARE = 1e-3  # of l1 in a strength that is to hold anything at 0: glmnet's constant
 
@@ -148,3 +148,53 @@ def glmnet_path(
     strengths = first * ratio ** (jnp.arange(num_strengths, dtype=X.dtype) / max(num_strengths - 1, 1))
     l1, l2 = elastic_net(strengths, alpha)
     return {"l1": l1, "l2": l2} | ({} if penalty_factor is None else {"penalty_factor": factor})
+
+
+def l2_from_C(C: ArrayLike, weight_sum: ArrayLike) -> Float[Array, "..."]:
+    """scikit-learn's C, on the scale of the summed loss, as l2 on the scale of the mean loss: 1 / (C weight_sum).
+
+    Args:
+        C: inverse strength > 0 (...).
+        weight_sum: sum of the sample weights; the number of rows where there are none.
+
+    Returns:
+        l2 (...).
+
+    Raises:
+        ValueError: C or weight_sum is not > 0.
+
+    Example:
+        >>> float(l2_from_C(0.5, 4))
+        0.5
+    """
+    for name, value in (("C", C), ("weight_sum", weight_sum)):
+        if is_concrete(value) and not np.all(np.asarray(value) > 0):
+            raise ValueError(f"expected {name} > 0, got {value}")
+    return 1 / (as_floating(C) * as_floating(weight_sum))
+
+
+def elastic_net(alpha: ArrayLike, l1_ratio: ArrayLike) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """A strength and a mix as the two strengths: l1 = alpha l1_ratio, l2 = alpha (1 - l1_ratio).
+
+    glmnet's (lambda, alpha) are (alpha, l1_ratio) here (Friedman, Hastie & Tibshirani 2010, J. Stat. Software 33, eq. 2).
+
+    Args:
+        alpha: strength >= 0 (...).
+        l1_ratio: share of l1, in [0, 1] (...).
+
+    Returns:
+        l1 and l2 (...).
+
+    Raises:
+        ValueError: alpha is negative or l1_ratio outside [0, 1].
+
+    Example:
+        >>> [float(strength) for strength in elastic_net(2.0, 0.25)]
+        [0.5, 1.5]
+    """
+    if is_concrete(alpha) and not np.all(np.asarray(alpha) >= 0):
+        raise ValueError(f"expected alpha >= 0, got {alpha}")
+    if is_concrete(l1_ratio) and not np.all((np.asarray(l1_ratio) >= 0) & (np.asarray(l1_ratio) <= 1)):
+        raise ValueError(f"expected l1_ratio in [0, 1], got {l1_ratio}")
+    alpha, l1_ratio = as_floating(alpha), as_floating(l1_ratio)
+    return alpha * l1_ratio, alpha * (1 - l1_ratio)

@@ -43,7 +43,7 @@ def solve(
         H = hessian_of(shared, system.w * curvature(z))
         H, s = in_own_units(H, system.l2 + damping, system.free, jitter)
         L = cholesky(H)
-        # In one call: two that do not wait for each other could wait for the same threads, for ever (see jaxlr.linalg.cholesky).
+        # In one call: two that do not wait for each other could wait for the same threads (see jaxlr.linalg.cholesky).
         sides = [-s * g] if system.margins is None else [-s * g, s * system.margins]
         halves = solve_lower(L, jnp.stack(sides, axis=1))
         half, scaled = halves[:, 0], solve_lower(L, halves[:, :1], transposed=True)[:, 0]

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxlr.model.multinomial import SoftmaxParams
 from jaxlr.model.objective import Problem, penalties, row_weights
+from jaxlr.model.params import SoftmaxParams
 from jaxlr.model.softmax_certificates import softmax_evidence
 from jaxlr.model.softmax_objective import labels_of
 from jaxlr.results.fit import Fit

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.model.multinomial import SoftmaxParams
 from jaxlr.model.objective import Problem, penalties, row_weights
+from jaxlr.model.params import SoftmaxParams
 from jaxlr.model.softmax_certificates import kkt_of_class_gradient
 from jaxlr.model.softmax_objective import bent_by, class_logits, class_proba, contrasts, most_probable
 from jaxlr.solvers.damped import DAMPING, Direction, Point, System

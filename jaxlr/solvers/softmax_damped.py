@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxlr.model.multinomial import SoftmaxParams
 from jaxlr.model.objective import Problem, penalties, row_weights
+from jaxlr.model.params import SoftmaxParams
 from jaxlr.model.softmax_certificates import kkt_of_class_gradient
 from jaxlr.model.softmax_objective import class_residuals, labels_of
 from jaxlr.solvers.damped import Direction, Point, System, descend

@@ -13,8 +13,8 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.cholesky import cholesky, in_own_units
 from jaxlr.linalg.cholesky import solve as solve_lower
-from jaxlr.model.multinomial import SoftmaxParams
 from jaxlr.model.objective import Problem
+from jaxlr.model.params import SoftmaxParams
 from jaxlr.model.softmax_objective import class_proba, contrasts
 from jaxlr.solvers.damped import DAMPING, Direction, Point, System
 from jaxlr.solvers.softmax_damped import SoftmaxSolution, minimize

@@ -13,8 +13,8 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.cholesky import in_own_units
 from jaxlr.model.certificates import violations
-from jaxlr.model.multinomial import SoftmaxParams
 from jaxlr.model.objective import Problem
+from jaxlr.model.params import SoftmaxParams
 from jaxlr.model.softmax_objective import class_proba
 from jaxlr.solvers import quadratic
 from jaxlr.solvers.damped import DAMPING, Direction, Point, System

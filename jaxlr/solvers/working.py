@@ -20,11 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxlr.inputs.tables import as_floating
+from jaxlr.linalg.moments import column_moments
 from jaxlr.linalg.operators import Bordered, Standardized, first_columns, times_transposed
-from jaxlr.model.logistic import as_floating
 from jaxlr.model.objective import Problem, penalties
 from jaxlr.model.params import Params
-from jaxlr.preprocessing import column_moments
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 _FAR = 1e9  # units

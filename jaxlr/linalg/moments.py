@@ -1,0 +1,66 @@
+"""Moments of columns that neither overflow nor lose a constant column: sums of numbers brought to [-1, 1] by powers of two.
+
+mean_j = sum_i w_i X_ij        sd_j^2 = sum_i w_i (X_ij - mean_j)^2        w sums to 1
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+
+def column_moments(X: Float[Array, "m n"], w: Float[Array, " m"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """Mean and standard deviation of the columns under weights that sum to 1.
+
+    Args:
+        X: design (m, n).
+        w: weights (m,) that sum to 1.
+
+    Returns:
+        mean (n,) and sd (n,); sd is exactly 0 for a column that is constant over the rows of positive weight.
+    """
+    present = (w > 0)[:, None]
+    X = jnp.where(present, X, 0)
+    k = exponent_of_largest(X, axis=0)
+    X = times_power_of_two(X, -k)  # in [-1, 1]: differences and their squares neither overflow nor vanish
+    lowest = jnp.min(X, axis=0, initial=jnp.inf, where=present)
+    above = jnp.where(present, X - lowest[None, :], 0)  # exactly 0 in a constant column
+    mean = jnp.dot(w, above, precision="highest")
+    variance = jnp.sum(w[:, None] * (above - mean[None, :]) ** 2, axis=0)
+    return times_power_of_two(lowest + mean, k[0]), times_power_of_two(jnp.sqrt(variance), k[0])
+
+
+def exponent_of_largest(x: Float[Array, "..."], axis: int) -> Int[Array, "..."]:
+    """The k with max |x| = f 2^k, 1/2 <= f < 1: what to hand to `times_power_of_two` as -k, so that no sum overflows.
+
+    Args:
+        x: floating array.
+        axis: along which the largest is taken.
+
+    Returns:
+        int32, x's shape with 1 for the axis; 0 where all are 0.
+
+    Example:
+        >>> exponent_of_largest(jnp.array([3.0, -4.0]), axis=0).tolist()
+        [3]
+    """
+    return jax.lax.stop_gradient(jnp.frexp(jnp.max(jnp.abs(x), axis=axis, keepdims=True))[1])
+
+
+def times_power_of_two(x: Float[Array, "..."], k: Int[Array, "..."]) -> Float[Array, "..."]:
+    """x 2^k, exact where the result is a normal number.
+
+    Args:
+        x: floating array.
+        k: int32, of x's rank.
+
+    Returns:
+        Array of the broadcast shape, x's dtype.
+
+    Example:
+        >>> times_power_of_two(jnp.array([3.0]), jnp.array([-2])).tolist()
+        [0.75]
+    """
+    half = k // 2  # 2^k may overflow, or be a subnormal that is flushed to 0, where x 2^k does neither
+    for part in (half, k - half):
+        x = x * jnp.ldexp(jnp.ones((), x.dtype), part)
+    return x
