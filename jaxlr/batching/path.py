@@ -14,8 +14,7 @@ Extrapolation along a regularization path: Park & Hastie 2007, Journal of the Ro
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,9 +30,33 @@ _POINTS = 4  # a cubic
 _STEADY = 20.0  # sum of the sizes of the weights; equal steps give 4 + 6 + 4 + 1
 
 
+class Strengths(NamedTuple):
+    """Of the penalties.
+
+    Attributes:
+        l1: (...), None for a smooth objective.
+        l2: (...).
+    """
+
+    l1: Any
+    l2: Any
+
+
+class _Known(NamedTuple):
+    """The last solutions of a path, the latest first.
+
+    Attributes:
+        rows: parameters (p, L, S, parameters).
+        t: logarithms of their strengths (p, L, S), NaN where there was none.
+    """
+
+    rows: Array
+    t: Array
+
+
 def follow(
-    fit_lanes: Callable[[dict[str, Float[Array, "L S"]], Any], Fit],
-    strengths: dict[str, Float[Array, "L P"]],
+    fit_lanes: Callable[[Strengths, Any], Fit],
+    strengths: Strengths,
     start: Any,
     in_segments: bool,
 ) -> Fit:
@@ -41,15 +64,15 @@ def follow(
 
     Args:
         fit_lanes: fits S models in each lane: strengths (L, S) and starts, parameters (L, S, ...), to a Fit (L, S).
-        strengths: "l2", and "l1" where there is one, by lane, in any order (L, P), or (L, 1) where it stays the same.
-        start: of the first points, a pytree of parameters (L, ...), such as coef (L, n) and intercept (L,).
+        strengths: by lane, in any order (L, P), or (L, 1) where one stays the same.
+        start: of the first points, parameters (L, ...).
         in_segments: static; whether a path may be cut, or penalties of one strength belong together.
 
     Returns:
         Fit (L, P), in the order of the strengths.
     """
-    num_lanes, num_points = np.broadcast_shapes(*(strength.shape for strength in strengths.values()))
-    along = [jax.lax.stop_gradient(strength) for strength in strengths.values() if strength.shape[1] > 1]
+    num_lanes, num_points = np.broadcast_shapes(*(strength.shape for strength in jax.tree.leaves(strengths)))
+    along = [jax.lax.stop_gradient(strength) for strength in jax.tree.leaves(strengths) if strength.shape[1] > 1]
     along = functools.reduce(jnp.add, along)  # where both vary
     num_segments = max(1, min(num_points // _SHORTEST, -(-_LANES // num_lanes))) if in_segments else 1
     length = -(-num_points // num_segments)
@@ -61,24 +84,26 @@ def follow(
         ordered = jnp.pad(ordered, ((0, 0), (0, num_segments * length - num_points)), mode="edge")
         return jnp.moveaxis(ordered.reshape(num_lanes, num_segments, length), -1, 0)
 
-    def point(history: Array, at: tuple[Array, dict[str, Array]]) -> tuple[Array, Fit]:
+    def point(known: _Known, at: tuple[Array, Strengths]) -> tuple[_Known, Fit]:
         t, strengths = at
-        x = extrapolate(t, history[..., -1], history[..., :-1])
-        packed = _pack(fit_lanes(strengths, _as_params(x, start)))
-        rows = jax.lax.stop_gradient(packed.value)
-        newest = jnp.concatenate([rows[..., :-5], t[..., None]], axis=-1)
-        healthy = rows[..., -2] == Status.CONVERGED
-        return jnp.where(healthy[None, ..., None], jnp.concatenate([newest[None], history[:-1]]), history), packed
+        fits = fit_lanes(strengths, _as_params(extrapolate(t, known.t, known.rows), start))
+        latest = _Known(jax.lax.stop_gradient(_as_rows(fits.params, 2)), t)
+        healthy = fits.status == Status.CONVERGED
 
-    never = jnp.full((num_lanes, 1), jnp.nan, along.dtype)
-    history = jax.lax.stop_gradient(jnp.concatenate([_as_rows(start, 1), never], axis=-1))
-    known = 1 if "l1" in strengths else _POINTS
-    history = jnp.broadcast_to(history[:, None, :], (known, num_lanes, num_segments, history.shape[-1]))
-    points = (jnp.log(in_order(along)), {name: in_order(strength) for name, strength in strengths.items()})
-    _, packed = jax.lax.scan(point, history, points)
+        def pushed(new: Array, old: Array) -> Array:
+            here = healthy.reshape(1, *healthy.shape, *(1,) * (new.ndim - healthy.ndim))
+            return jnp.where(here, jnp.concatenate([new[None], old[:-1]]), old)
+
+        return jax.tree.map(pushed, latest, known), fits
+
+    num_known = 1 if strengths.l1 is not None else _POINTS
+    shape = (num_known, num_lanes, num_segments)
+    rows = jax.lax.stop_gradient(_as_rows(start, 1))
+    never = _Known(jnp.broadcast_to(rows[:, None, :], (*shape, rows.shape[-1])), jnp.full(shape, jnp.nan, along.dtype))
+    _, fits = jax.lax.scan(point, never, (jnp.log(in_order(along)), jax.tree.map(in_order, strengths)))
     place = jnp.argsort(order, axis=-1)
-    rows = packed.value[place % length, np.arange(num_lanes)[:, None], place // length]
-    return _unpack(replace(packed, value=rows), start)
+    at = (place % length, np.arange(num_lanes)[:, None], place // length)
+    return jax.tree.map(lambda leaf: leaf[at], fits)
 
 
 def _as_rows(params: Any, lead: int) -> Array:
@@ -93,26 +118,6 @@ def _as_params(rows: Array, like: Any) -> Any:
     parts = jnp.split(rows, ends[:-1], axis=-1)
     shaped = [part.reshape(*part.shape[:-1], *leaf.shape[1:]) for part, leaf in zip(parts, leaves, strict=True)]
     return jax.tree.unflatten(structure, shaped)
-
-
-def _pack(fit: Fit) -> Fit:
-    """All numbers of a model as one row, in the place of its value: they are stored and sorted in one go."""
-    numbers = (fit.value, fit.kkt, fit.gap, fit.status, fit.num_steps)
-    rows = [_as_rows(fit.params, fit.value.ndim), *(number.astype(fit.value.dtype)[..., None] for number in numbers)]
-    return replace(fit, params=None, value=jnp.concatenate(rows, -1), kkt=None, gap=None, status=None, num_steps=None)
-
-
-def _unpack(fit: Fit, like: Any) -> Fit:
-    value, kkt, gap, status, num_steps = (fit.value[..., i] for i in range(-5, 0))
-    return replace(
-        fit,
-        params=_as_params(fit.value[..., :-5], like),
-        value=value,
-        kkt=kkt,
-        gap=gap,
-        status=status.astype(jnp.int32),
-        num_steps=num_steps.astype(jnp.int32),
-    )
 
 
 def extrapolate(

@@ -19,7 +19,7 @@ from jaxlr.batching.lanes import fit_design, fit_wide, is_wide, loop
 from jaxlr.batching.large import fit_large
 from jaxlr.inputs.checks import CORE_RANK, SOFTMAX_AXES
 from jaxlr.linalg.moments import column_moments
-from jaxlr.model.objective import Problem, row_weights
+from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.solvers.solve import Settings
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxlr.inputs.checks import check_count, check_key, is_concrete
 from jaxlr.model.logistic import sigmoid
-from jaxlr.model.params import Params, logits
+from jaxlr.model.predict import Params, logits
 
 
 def two_moons(key: Array, m: int = 100, *, noise: ArrayLike = 0.24) -> tuple[Float[Array, "m 2"], Int[Array, " m"]]:

@@ -23,7 +23,7 @@ from jaxlr.fitting.fit import start_of, with_defaults
 from jaxlr.inputs.checks import CORE_AXES, Data, checked, is_zero, real_array
 from jaxlr.inputs.tables import check_aligned, column_names
 from jaxlr.linalg.moments import column_moments
-from jaxlr.model.objective import Problem, row_weights
+from jaxlr.model.problem import Problem, row_weights
 from jaxlr.model.params import Params
 from jaxlr.results.fit import Fit
 from jaxlr.solvers.solve import Settings, fit_one

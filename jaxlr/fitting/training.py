@@ -19,7 +19,8 @@ import optax
 from jaxtyping import Array
 
 from jaxlr.inputs.checks import Data, check_classes, check_count, check_key, checked_arrays
-from jaxlr.model.objective import Problem, gradient, loss
+from jaxlr.model.problem import Problem
+from jaxlr.model.objective import gradient, loss
 from jaxlr.model.params import Params
 from jaxlr.results.status import Status
 

@@ -21,7 +21,7 @@ from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.inputs.checks import Data, is_zero, real_array
 from jaxlr.linalg.cholesky import inverse_root
 from jaxlr.model.logistic import curvature, residual
-from jaxlr.model.objective import Problem, problem_logits, row_weights, weight_sum
+from jaxlr.model.problem import Problem, problem_logits, row_weights, weight_sum
 from jaxlr.model.params import Params
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status

@@ -15,7 +15,7 @@ from jaxtyping import Array
 
 from jaxlr.inference.over_models import over_models
 from jaxlr.model.logistic import curvature, logistic_loss, residual
-from jaxlr.model.objective import Problem, problem_logits, row_weights, weight_sum
+from jaxlr.model.problem import Problem, problem_logits, row_weights, weight_sum
 from jaxlr.model.params import Params
 from jaxlr.results.fit import Fit
 

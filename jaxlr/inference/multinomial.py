@@ -15,7 +15,7 @@ from jaxlr.inference.tails import log_normal_tails, normal_quantile
 from jaxlr.inference.wald import Wald
 from jaxlr.inputs.checks import check_count
 from jaxlr.linalg.cholesky import inverse_root
-from jaxlr.model.objective import Problem, row_weights, weight_sum
+from jaxlr.model.problem import Problem, row_weights, weight_sum
 from jaxlr.model.params import SoftmaxParams
 from jaxlr.model.softmax_objective import class_logits, class_proba, contrasts
 from jaxlr.results.fit import Fit

@@ -17,7 +17,7 @@ from jaxlr.batching.lanes import in_groups
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.inputs.checks import CORE_AXES, SOFTMAX_AXES, checked_arrays, is_concrete, is_zero
 from jaxlr.model.certificates import kkt_residual
-from jaxlr.model.objective import Problem
+from jaxlr.model.problem import Problem
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.softmax_certificates import softmax_kkt_residual
 from jaxlr.results.fit import Fit

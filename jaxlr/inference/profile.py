@@ -28,7 +28,7 @@ from jaxlr.inference.wald import Intervals
 from jaxlr.linalg.cholesky import cholesky, in_own_units
 from jaxlr.linalg.operators import times, times_transposed
 from jaxlr.model.logistic import curvature, logistic_loss, residual
-from jaxlr.model.objective import Problem, problem_logits, row_weights, weight_sum
+from jaxlr.model.problem import Problem, problem_logits, row_weights, weight_sum
 from jaxlr.model.params import Params
 from jaxlr.results.fit import Fit
 from jaxlr.solvers import firth

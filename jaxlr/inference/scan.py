@@ -30,7 +30,7 @@ from jaxlr.inputs.tables import check_aligned
 from jaxlr.linalg.cholesky import inverse_root
 from jaxlr.linalg.operators import times
 from jaxlr.model.logistic import curvature
-from jaxlr.model.objective import Problem, row_weights, weight_sum
+from jaxlr.model.problem import Problem, row_weights, weight_sum
 from jaxlr.model.params import Params
 from jaxlr.results.fit import Fit, raise_on_failure
 from jaxlr.results.status import Status

@@ -9,7 +9,7 @@ import numpy as np
 from jaxlr.inference.goodness import Goodness, goodness_of_fit
 from jaxlr.inference.profile import profile_intervals, profile_tests
 from jaxlr.inference.wald import wald
-from jaxlr.model.objective import Problem
+from jaxlr.model.problem import Problem
 from jaxlr.results.display import data_frame
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status

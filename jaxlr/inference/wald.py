@@ -17,7 +17,8 @@ from jaxlr.inference.over_models import both, joined, over_models, working
 from jaxlr.inference.tails import log_normal_tails, normal_quantile
 from jaxlr.linalg.cholesky import inverse_root
 from jaxlr.model.logistic import curvature, residual
-from jaxlr.model.objective import Problem, penalties, problem_logits, row_weights, weight_sum
+from jaxlr.model.problem import Problem, problem_logits, row_weights, weight_sum
+from jaxlr.model.objective import penalties
 from jaxlr.model.params import Params
 from jaxlr.results.fit import Fit
 from jaxlr.solvers.working import hessian_of

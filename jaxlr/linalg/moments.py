@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxlr.linalg.dot import dot
+
 
 def column_moments(X: Float[Array, "m n"], w: Float[Array, " m"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """Mean and standard deviation of the columns under weights that sum to 1.
@@ -24,7 +26,7 @@ def column_moments(X: Float[Array, "m n"], w: Float[Array, " m"]) -> tuple[Float
     X = times_power_of_two(X, -k)  # in [-1, 1]: differences and their squares neither overflow nor vanish
     lowest = jnp.min(X, axis=0, initial=jnp.inf, where=present)
     above = jnp.where(present, X - lowest[None, :], 0)  # exactly 0 in a constant column
-    mean = jnp.dot(w, above, precision="highest")
+    mean = dot(w, above)
     variance = jnp.sum(w[:, None] * (above - mean[None, :]) ** 2, axis=0)
     return times_power_of_two(lowest + mean, k[0]), times_power_of_two(jnp.sqrt(variance), k[0])
 
@@ -64,3 +66,21 @@ def times_power_of_two(x: Float[Array, "..."], k: Int[Array, "..."]) -> Float[Ar
     for part in (half, k - half):
         x = x * jnp.ldexp(jnp.ones((), x.dtype), part)
     return x
+
+
+def moments_of_lanes(A: Float[Array, "m n"], w: Float[Array, "L m"]) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
+    """`column_moments` under many rows of weights: two matrix products wherever their digits are enough.
+
+    Args:
+        A: columns near the origin, in units of about their deviation (m, n).
+        w: weights, each row summing to 1 (L, m).
+
+    Returns:
+        means (L, n) and deviations (L, n), these to a relative 1e-4 at least, enough for the unit of a residual.
+    """
+    squares, mean = dot(w, A * A), dot(w, A)
+    variance = squares - mean**2
+    few_digits = (variance < 1e4 * jnp.finfo(A.dtype).eps * squares) & (squares > 0)
+    sd = jnp.sqrt(jnp.maximum(variance, 0))
+    each = lambda: jax.lax.map(lambda w: column_moments(A, w), w)  # noqa: E731
+    return jax.lax.cond(jnp.any(few_digits), each, lambda: (mean, sd))

@@ -1,20 +1,96 @@
-"""Designs that are never formed: products with them need no copy of the data.
+"""Designs: matrices (m, k) that solvers and certificates know by a few products only.
 
-    [own common]                         one column of a model's own beside a block that many models share
-    [(X - center) / unit, 1]             standardized columns, of X as it lies in memory
+    Dense            an array, perhaps with the products of its pairs of columns
+    Transposed       an array (k, m) in a dtype of its own: for directions, and for columns that are gathered
+    Bordered         [own common]: one column of a model's own beside a block that many models share
+    Standardized     [(X - center) / unit, 1], of X as it lies in memory
 
-Under `jax.vmap` over the own columns alone, everything that touches the shared block is one matrix product for all models.
-Functions of this file take ordinary arrays too.
+A new kind of design is a pytree here with `times`, `transposed_times`, and, where its solver forms Hessians, `gram`. Vectors
+may have an axis of classes in front: (k,) or (K, k), (m,) or (K, m). Under `vmap` over vectors alone, everything that touches
+the matrix is one matrix product for all models.
 """
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-_HIGHEST = jax.lax.Precision.HIGHEST
+from jaxlr.linalg.dot import aligned, dot
+from jaxlr.linalg.moments import column_moments, moments_of_lanes
+
 _BLOCKS = 512
+
+
+class Dense(NamedTuple):
+    """An array.
+
+    Attributes:
+        array: (m, k).
+        products: of the pairs of columns i <= j (m, k (k + 1) / 2), so that the Hessians of all models are one matrix product;
+            None where they would not fit in memory.
+    """
+
+    array: Any
+    products: Any = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.array.shape
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """That of the numbers."""
+        return self.array.dtype
+
+    def times(self, v: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
+        """A v."""
+        return dot(v, self.array.T)
+
+    def transposed_times(self, r: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
+        """A' r."""
+        return dot(r, self.array)
+
+    def gram(self, d: Float[Array, "*P m"]) -> Float[Array, "*P k k"]:
+        """A' diag(d) A, for every row of d."""
+        if self.products is not None:
+            return dot(d, self.products)[..., triangle(self.shape[1])]
+        if d.ndim > 1:
+            return jax.lax.map(self.gram, d)
+        return dot(self.array.T * d[None, :], self.array)
+
+    def first_columns(self, n: int) -> "Dense":
+        """The first n columns."""
+        return Dense(self.array[:, :n])
+
+    def moments(self, w: Float[Array, "*L m"]) -> tuple[Float[Array, "*L k"], Float[Array, "*L k"]]:
+        """Mean and standard deviation of the columns under weights that sum to 1, or under many rows of weights."""
+        return (column_moments if w.ndim == 1 else moments_of_lanes)(self.array, w)
+
+
+class Transposed(NamedTuple):
+    """An array by its columns.
+
+    Attributes:
+        rows: A' (k, m).
+    """
+
+    rows: Any
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """That of the numbers."""
+        return self.rows.dtype
+
+    def times(self, v: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
+        """A v, at the default precision: a direction need not be exact."""
+        return jnp.dot(v, self.rows)
+
+    def transposed_times(self, r: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
+        """A' r, at the default precision."""
+        return jnp.dot(r, self.rows.T)
 
 
 class Bordered(NamedTuple):
@@ -22,7 +98,7 @@ class Bordered(NamedTuple):
 
     Attributes:
         own: (m,).
-        common: (m, c).
+        common: (m, c), a design.
     """
 
     own: Any
@@ -37,6 +113,32 @@ class Bordered(NamedTuple):
     def dtype(self) -> jnp.dtype:
         """That of the numbers."""
         return self.common.dtype
+
+    def times(self, v: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
+        """A v."""
+        return v[..., :1] * aligned(self.own, v) + self.common.times(v[..., 1:])
+
+    def transposed_times(self, r: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
+        """A' r."""
+        own = jnp.sum(aligned(self.own, r) * r, axis=-1, keepdims=True)
+        return jnp.concatenate([own, self.common.transposed_times(r)], axis=-1)
+
+    def gram(self, d: Float[Array, "*P m"]) -> Float[Array, "*P k k"]:
+        """A' diag(d) A, for every row of d."""
+        if d.ndim > 1:
+            return jax.lax.map(self.gram, d)
+        weighted = d * self.own
+        border = jnp.append(jnp.sum(weighted * self.own), self.common.transposed_times(weighted))
+        return jnp.concatenate([border[None, :], jnp.concatenate([border[1:, None], self.common.gram(d)], axis=1)])
+
+    def first_columns(self, n: int) -> "Bordered":
+        """The first n >= 1 columns."""
+        return Bordered(self.own, self.common.first_columns(n - 1))
+
+    def moments(self, w: Float[Array, " m"]) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
+        """Mean and standard deviation of the columns under weights that sum to 1."""
+        parts = column_moments(self.own[:, None], w), self.common.moments(w)
+        return jnp.append(parts[0][0], parts[1][0]), jnp.append(parts[0][1], parts[1][1])
 
 
 class Standardized(NamedTuple):
@@ -64,61 +166,70 @@ class Standardized(NamedTuple):
         """That of the numbers."""
         return self.X.dtype
 
+    def times(self, v: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
+        """A v."""
+        n = self.X.shape[1]
+        u = v[..., :n] / aligned(self.unit, v)
+        return dot(u, self.X.T) + (jnp.sum(v[..., n:], axis=-1) - dot(u, self.center))[..., None]
 
-Matrix = Float[Array, "_ _"] | Bordered | Standardized
-
-
-def times(A: Matrix, v: Float[Array, " k"]) -> Float[Array, " m"]:
-    """A v.
-
-    Args:
-        A: (m, k).
-        v: (k,).
-
-    Returns:
-        (m,).
-    """
-    if isinstance(A, Bordered):
-        return A.own * v[0] + jnp.dot(v[1:], A.common.T, precision=_HIGHEST)
-    if isinstance(A, Standardized):
-        n = A.X.shape[1]
-        u = v[:n] / A.unit
-        return jnp.dot(u, A.X.T, precision=_HIGHEST) + (jnp.sum(v[n:]) - jnp.dot(A.center, u, precision=_HIGHEST))
-    return jnp.dot(v, A.T, precision=_HIGHEST)
-
-
-def times_transposed(A: Matrix, r: Float[Array, " m"]) -> Float[Array, " k"]:
-    """A' r.
-
-    Args:
-        A: (m, k).
-        r: (m,).
-
-    Returns:
-        (k,).
-    """
-    if isinstance(A, Bordered):
-        return jnp.append(jnp.sum(A.own * r), jnp.dot(r, A.common, precision=_HIGHEST))
-    if isinstance(A, Standardized):
-        total, m = jnp.sum(r), A.shape[0]
+    def transposed_times(self, r: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
+        """A' r."""
+        total, m = jnp.sum(r, axis=-1, keepdims=True), self.shape[0]
         # In blocks, which all cores share; over all rows at once it would be the work of one.
         blocks = next(count for count in range(min(m, _BLOCKS), 0, -1) if m % count == 0)
-        r, X = r.reshape(blocks, 1, m // blocks), A.X.reshape(blocks, m // blocks, -1)
-        sums = jnp.sum(jnp.matmul(r, X, precision=_HIGHEST), axis=(0, 1))
-        return jnp.append((sums - A.center * total) / A.unit, total * A.ones)
-    return jnp.dot(r, A, precision=_HIGHEST)
+        X = self.X.reshape(blocks, m // blocks, -1)
+        by_block = jnp.moveaxis(r.reshape(-1, blocks, m // blocks), 1, 0)
+        sums = jnp.sum(jnp.matmul(by_block, X, precision="highest"), axis=0).reshape(*r.shape[:-1], -1)
+        columns = (sums - aligned(self.center, sums) * total) / aligned(self.unit, sums)
+        return jnp.concatenate([columns, total * aligned(self.ones, total)], axis=-1)
+
+    def first_columns(self, n: int) -> "Standardized":
+        """All columns but the ones."""
+        assert n == self.X.shape[1]
+        return self._replace(ones=self.ones[:0])
+
+    def moments(self, w: Float[Array, " m"]) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
+        """Mean and standard deviation of the columns under weights that sum to 1; no column of ones."""
+        mean = self.transposed_times(w)
+        squares = jnp.sum(w[:, None] * (self.X - self.center[None, :]) ** 2, axis=0) / self.unit**2
+        return mean, jnp.sqrt(squares - mean**2)
 
 
-def first_columns(A: Matrix, n: int) -> Matrix:
-    """The first columns.
+Design = Dense | Bordered | Standardized
+
+
+def as_design(X: Any) -> Design:
+    """A design of whatever a problem holds.
 
     Args:
-        A: (m, k).
-        n: static, >= 1 for a bordered design; all but the ones for a standardized one.
+        X: a real array (m, n), or a design.
 
     Returns:
-        (m, n).
+        The design itself, or a `Dense` one of floating dtype: integers and booleans take the default float.
+
+    Raises:
+        TypeError: X is not real.
     """
-    if isinstance(A, Bordered):
-        return Bordered(A.own, A.common[:, : n - 1])
-    return A._replace(ones=A.ones[:0]) if isinstance(A, Standardized) else A[:, :n]
+    if isinstance(X, Design):
+        return X
+    X = jnp.asarray(X)
+    if jnp.issubdtype(X.dtype, jnp.integer) or X.dtype == jnp.bool_:
+        X = X.astype(jnp.result_type(float))
+    if not jnp.issubdtype(X.dtype, jnp.floating):
+        raise TypeError(f"expected a real array, got dtype {X.dtype}")
+    return Dense(X)
+
+
+def triangle(k: int) -> np.ndarray:
+    """Where the pair (i, j) stands among the pairs i <= j.
+
+    Args:
+        k: columns.
+
+    Returns:
+        (k, k), symmetric.
+    """
+    place = np.zeros((k, k), np.int32)
+    i, j = np.triu_indices(k)
+    place[i, j] = place[j, i] = np.arange(len(i))
+    return place

@@ -130,6 +130,47 @@ def curvature(z: ArrayLike) -> Float[Array, "..."]:
     return _curvature(z).astype(dtype)
 
 
+def balanced_residuals(z: Float[Array, " m"], y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, " m"]:
+    """Residuals r with sum_i w_i r_i = 0 and y + r in [0, 1]: one Newton step of the intercept towards that equation, as long
+    as the root is never passed by far, then those of the heavier sign are shrunk by what is left.
+
+    Args:
+        z: logits (m,).
+        y: labels (m,).
+        w: weights that sum to 1 (m,).
+
+    Returns:
+        (m,).
+    """
+    newton = -jnp.sum(w * residual(z, y)) / jnp.sum(w * curvature(z))
+    step = jnp.sign(newton) * jnp.log1p(jnp.abs(newton))  # as the solver's: safe from any start, Newton's near the root
+    r = residual(z + jnp.where(jnp.isnan(step), 0, step), y)
+    above, below = jnp.sum(jnp.maximum(w * r, 0)), jnp.sum(jnp.maximum(-w * r, 0))
+    lighter = jnp.minimum(above, below)
+    side = jnp.where(r > 0, above, below)
+    return r * jnp.where(side > 0, lighter / side, 1)
+
+
+def divergence(z: Float[Array, " m"], y: Float[Array, " m"], r: Float[Array, " m"]) -> Float[Array, " m"]:
+    """An upper bound on KL(p || sigmoid(z)) for p = y + r: the smaller of two.
+
+    Chi-square, (p - sigmoid(z))^2 / curvature(z), keeps its digits however small it is; it can overflow far from the
+    optimum, where KL without its negative entropies, loss(z, y) - r z, is finite.
+
+    Args:
+        z: logits (m,).
+        y: labels (m,).
+        r: residuals with y + r in [0, 1] (m,).
+
+    Returns:
+        (m,).
+    """
+    difference = jnp.abs(r - residual(z, y))  # |p - sigmoid(z)|; its square may vanish together with the curvature
+    chi_square = jnp.where(difference == 0, 0, difference * (difference / curvature(z)))
+    cross_entropy = logistic_loss(z, y) - r * z
+    return jnp.minimum(chi_square, cross_entropy + 4 * jnp.finfo(z.dtype).eps * jnp.abs(r * z))
+
+
 def _widen(z: ArrayLike) -> tuple[Array, jnp.dtype]:
     z = as_floating(z)
     return (z.astype(jnp.float32) if z.dtype.itemsize < 4 else z), z.dtype

@@ -1,99 +1,37 @@
-"""The multinomial model: one row of coefficients for each class, probabilities their softmax.
+"""Functions of the logits of a row, the classes in front, right to the last digits.
 
-    logits_k = X . coef_k + intercept_k + offset_k        P(label = k) = exp(logits_k) / sum_l exp(logits_l)
-
-The symmetric parametrization: no class is the base, and what is added to all classes alike changes no probability. Batch axes
-stand in front: ``coef`` (..., K, n) and ``intercept`` (..., K) give logits (..., m, K). With t an index of the largest logit,
+With t an index of the largest logit,
 
     logsumexp(z)     = z_t + log1p(sum_{k != t} exp(z_k - z_t))
     log_softmax(z)_k = (z_k - z_t) - log1p(sum_{l != t} exp(z_l - z_t))
+    residual_k       = p_k - [label = k],     the label's own minus the sum of the others
 
 add only terms of one sign behind z_t, so nothing cancels (shifted sums with the largest term apart: Blanchard, Higham & Higham
 2021, IMA Journal of Numerical Analysis 41, Accurately computing the log-sum-exp and softmax functions).
+
+Dual points. For distributions p_i over the classes with sum_i w_i (p_i - e_label_i) = 0 (that is for the intercepts), Fenchel's
+inequality bounds what is left to gain (`jaxlr.model.certificates`). They are found without iteration: q' = softmax(z + b), b one
+Newton step of the intercepts; what is left, c_k = sum_i w_i q'_ik - (weight of class k), is moved from the classes that have
+too much to those that have too little,
+
+    p_i = (1 - sigma) e_label_i + sigma [ q'_i (1 - theta) + (q'_i . theta) rho ]
+    theta_k = max(c_k, 0) / sum_i w_i q'_ik          rho_l = max(-c_l, 0) / sum_k max(-c_k, 0)
+
+KL is convex, so with tau_i = sigma q'_i . theta it is at most tau_i (cross entropy of rho) + the smaller of sum_k q_ik d_ik^2
+(chi-square; q_ik (1 + d_ik) is what p_i has without rho) and the cross entropy of that rest.
 """
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from jaxlr.inputs.tables import as_floating
-from jaxlr.model.params import SoftmaxParams
-
-
-def softmax_logits(params: SoftmaxParams, X: ArrayLike, offset: ArrayLike | None = None) -> Float[Array, "*batch m K"]:
-    """X . coef_k + intercept_k + offset_k for every class.
-
-    Args:
-        params: coef (..., K, n), intercept (..., K); their dtype decides.
-        X: design (m, n), or (..., m, n) with batch axes that broadcast against those of params.
-        offset: added to the logits, (m, K) or (..., m, K); None is 0.
-
-    Returns:
-        Logits (..., m, K), in nats.
-
-    Raises:
-        TypeError, ValueError: X and coef do not have the same number of columns.
-
-    Example:
-        >>> import numpy as np
-        >>> params = SoftmaxParams(np.eye(3, 2, dtype=np.float32), np.zeros(3, np.float32))
-        >>> softmax_logits(params, np.ones((1, 2), np.float32)).tolist()
-        [[1.0, 1.0, 0.0]]
-    """
-    coef = as_floating(params.coef)
-    X = as_floating(X).astype(coef.dtype)
-    if X.ndim < 2 or coef.ndim < 2 or X.shape[-1] != coef.shape[-1]:
-        raise ValueError(f"expected X (..., m, n) and coef (..., K, n) with one n, got X {X.shape} and coef {coef.shape}")
-    z = jnp.einsum("...mn,...kn->...mk", X, coef, precision=jax.lax.Precision.HIGHEST)
-    z = jnp.add(*jnp.broadcast_arrays(z, as_floating(params.intercept).astype(coef.dtype)[..., None, :]))
-    return z if offset is None else jnp.add(*jnp.broadcast_arrays(z, as_floating(offset).astype(coef.dtype)))
-
-
-def softmax_predict_proba(params: SoftmaxParams, X: ArrayLike, offset: ArrayLike | None = None) -> Float[Array, "*batch m K"]:
-    """The probability of every class.
-
-    Args:
-        params: coef (..., K, n), intercept (..., K).
-        X: design (m, n) or (..., m, n).
-        offset: added to the logits, (m, K) or (..., m, K); None is 0.
-
-    Returns:
-        Probabilities (..., m, K), which sum to 1 over the classes.
-
-    Raises:
-        TypeError, ValueError: as `softmax_logits`.
-
-    Example:
-        >>> import numpy as np
-        >>> softmax_predict_proba(SoftmaxParams(np.zeros((4, 2)), np.zeros(4)), np.ones((1, 2))).tolist()
-        [[0.25, 0.25, 0.25, 0.25]]
-    """
-    return jnp.exp(log_softmax(softmax_logits(params, X, offset)))
-
-
-def softmax_predict(params: SoftmaxParams, X: ArrayLike, offset: ArrayLike | None = None) -> Int[Array, "*batch m"]:
-    """The most probable class, the first of several.
-
-    Args:
-        params: coef (..., K, n), intercept (..., K).
-        X: design (m, n) or (..., m, n).
-        offset: added to the logits, (m, K) or (..., m, K); None is 0.
-
-    Returns:
-        Classes (..., m), int32; -1, which is no class, where a logit is NaN.
-
-    Raises:
-        TypeError, ValueError: as `softmax_logits`.
-
-    Example:
-        >>> import numpy as np
-        >>> softmax_predict(SoftmaxParams(np.array([[0.0], [1.0]]), np.zeros(2)), np.array([[-2.0], [2.0]])).tolist()
-        [0, 1]
-    """
-    z = softmax_logits(params, X, offset)
-    return jnp.where(jnp.any(jnp.isnan(z), axis=-1), -1, jnp.argmax(z, axis=-1)).astype(jnp.int32)
+from jaxlr.linalg.cholesky import cholesky, solve
+from jaxlr.linalg.dot import dot
 
 
 def logsumexp(z: ArrayLike, axis: int = -1) -> Float[Array, "..."]:
@@ -180,3 +118,142 @@ def _logsumexp(z: Float[Array, "K *rows"]) -> Float[Array, "*rows"]:
 def _logsumexp_jvp(primals: tuple, tangents: tuple) -> tuple:
     (z,), (dz,) = primals, tangents
     return _logsumexp(z), jnp.sum(jnp.exp(_log_softmax(z)) * dz, axis=0)
+
+
+def is_label(y: Float[Array, " m"], num_classes: int) -> Bool[Array, "K m"]:
+    """Which rows are of which class.
+
+    Args:
+        y: labels (m,).
+        num_classes: static, K.
+
+    Returns:
+        (K, m); a row whose label is no class is of none.
+    """
+    return y[None, :] == jnp.arange(num_classes, dtype=y.dtype)[:, None]
+
+
+def proba(z: Float[Array, "K m"]) -> Float[Array, "K m"]:
+    """softmax(z_i) for every row.
+
+    Args:
+        z: logits (K, m).
+
+    Returns:
+        Probabilities (K, m).
+    """
+    e = jnp.exp(z - jnp.max(z, axis=0)[None, :])
+    return e / jnp.sum(e, axis=0)[None, :]
+
+
+def residuals(z: Float[Array, "K m"], y: Float[Array, " m"]) -> Float[Array, "K m"]:
+    """The derivative of the loss in the logits, p - [label = k]; the label's own is minus the sum of the others.
+
+    Args:
+        z: logits (K, m).
+        y: labels (m,).
+
+    Returns:
+        (K, m), in [-1, 1]; NaN where the label is.
+    """
+    label = is_label(y, z.shape[0])
+    e = jnp.exp(z - jnp.max(z, axis=0)[None, :])
+    others = jnp.sum(jnp.where(label, 0, e), axis=0)
+    return jnp.where(label, -others[None, :], e) / (jnp.sum(e, axis=0) + 0 * y)[None, :]
+
+
+def most_probable(p: Float[Array, "K m"]) -> Bool[Array, "K m"]:
+    """Which class of each row is the most probable one, the first of several.
+
+    Args:
+        p: probabilities (K, m).
+
+    Returns:
+        (K, m), one class of each row.
+    """
+    return np.arange(p.shape[0])[:, None] == jnp.argmax(p, axis=0)[None, :]
+
+
+def contrasts(num_classes: int) -> np.ndarray:
+    """An orthonormal basis Q of what sums to 0 over the classes (Helmert's contrasts).
+
+    Wherever J is smooth its minimum has such coefficients and intercepts, or can have, and |Q x|^2 = |x|^2 keeps the penalty.
+
+    Args:
+        num_classes: K.
+
+    Returns:
+        Q (K, K - 1), Q'Q = 1, each column summing to 0.
+
+    Example:
+        >>> contrasts(2).ravel().round(6).tolist()
+        [0.707107, -0.707107]
+    """
+    u = np.arange(1, num_classes)
+    Q = np.where(np.arange(num_classes)[:, None] < u[None, :], 1.0, 0.0)
+    Q[u, u - 1] = -u
+    return Q / np.sqrt(u * (u + 1))[None, :]
+
+
+def dual(
+    z: Float[Array, "K m"], y: Float[Array, " m"], w: Float[Array, " m"], balanced: bool
+) -> tuple[Float[Array, "K m"], Callable[[Array], Float[Array, " m"]]]:
+    """Residuals p - e_label of a dual point.
+
+    Args:
+        z: logits (K, m).
+        y: labels (m,).
+        w: weights that sum to 1 (m,).
+        balanced: static; whether they sum to 0 under the weights, for every class.
+
+    Returns:
+        Residuals (K, m) for sigma = 1, and from sigma to upper bounds on KL(p_i || softmax(z_i)) (m,) for sigma times them.
+    """
+    label = is_label(y, z.shape[0])
+    below, _, rest = shifted(z)
+    logs = below - jnp.log1p(rest)[None, :]
+    losses = -jnp.sum(jnp.where(label, logs, 0), axis=0)  # both terms of the sum are >= 0
+    q = jnp.exp(below) / (1 + rest)[None, :]
+    others = jnp.sum(jnp.where(label, 0, q), axis=0)
+    primal = jnp.where(label, -others[None, :], q)
+    d, theta, rho = _balance(q, primal, w) if balanced else (0 * q, 0 * q[:, 0], 0 * q[:, 0])
+    tau = jnp.sum(q * (1 + d) * theta[:, None], axis=0)
+    d = d - (1 + d) * theta[:, None]
+    r = primal + q * d + tau[None, :] * rho[:, None] + 0 * y[None, :]
+    return r, lambda sigma: _divergence(q, logs, label, losses, d, tau, rho, sigma)
+
+
+def _balance(q: Array, r: Array, w: Array) -> tuple[Array, Array, Array]:
+    """What makes every class have its weight: q' = q (1 + d), d (K, m), then shares theta (K,) of it moved to rho (K,)."""
+    wq, c = w[None, :] * q, jnp.sum(w[None, :] * r, axis=1)
+    # The Newton matrix is made of products of two classes; on constants, its null space, it is the identity.
+    pairs = dot(wq, q.T)
+    off = jnp.where(np.eye(len(c), dtype=bool), 0, pairs)
+    L = cholesky(jnp.diag(jnp.sum(off, axis=1)) - off + jnp.sum(off) / len(c) ** 2)
+    newton = -solve(L, solve(L, c[:, None]), transposed=True)[:, 0]
+    largest = jnp.max(jnp.abs(newton))
+    b = jnp.where(largest > 0, newton * (jnp.log1p(largest) / largest), 0)  # safe from any start, Newton's near the root
+    b = jnp.where(jnp.all(jnp.isfinite(b)), b - jnp.max(b), 0)
+    # exp(b) / sum q exp(b) - 1, where neither a small b nor a large one costs digits.
+    change = jnp.sum(q * jnp.expm1(b)[:, None], axis=0)
+    total = jnp.where(largest < 0.5, 1 + change, jnp.sum(q * jnp.exp(b)[:, None], axis=0))
+    d = (jnp.expm1(b)[:, None] - change[None, :]) / total[None, :]
+    of_class, excess = jnp.sum(wq * (1 + d), axis=1), c + jnp.sum(wq * d, axis=1)
+    missing = jnp.maximum(-excess, 0)
+    moves = (excess > 0) & (jnp.sum(missing) > 0)
+    theta = jnp.where(moves, jnp.minimum(excess / of_class, 1), 0)
+    return d, theta, missing / jnp.where(jnp.sum(missing) > 0, jnp.sum(missing), 1)
+
+
+def _divergence(
+    q: Array, logs: Array, label: Array, losses: Array, d: Array, tau: Array, rho: Array, sigma: Array
+) -> Float[Array, " m"]:
+    """Upper bounds on KL(p_i || q_i), q = softmax(z)."""
+    # e_label is q (1 + (1 - q) / q) at the label, and q (1 - 1) elsewhere.
+    relative = sigma * d + (1 - sigma) * jnp.where(label, jnp.expm1(losses)[None, :], -1)
+    chi_square = jnp.sum(jnp.where(relative == 0, 0, (q * relative) * relative), axis=0)
+    entropies = jnp.where(q == 0, 0, -q * logs)  # of classes without probability nothing is left
+    cross_entropy = (1 - sigma) * losses + sigma * jnp.sum(entropies * (1 + d), axis=0)
+    received = -jnp.sum(jnp.where(rho[:, None] == 0, 0, logs * rho[:, None]), axis=0)
+    moved = jnp.where(tau == 0, 0, sigma * tau * received)
+    return moved + jnp.where(chi_square <= cross_entropy, chi_square, cross_entropy)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from jaxlr.inputs.checks import Data, real_array
 from jaxlr.inputs.tables import as_floating, column_names
 from jaxlr.model.logistic import sigmoid
-from jaxlr.model.params import Params, logits
+from jaxlr.model.predict import Params, logits
 from jaxlr.plots.style import CLASS_COLOURS, CLASS_MARKERS, CYCLE, GREY, axes, check_logarithmic, finish, lone_points
 from jaxlr.results.fit import Fit
 

@@ -24,7 +24,7 @@ from jaxlr.inputs.checks import CORE_AXES, SOFTMAX_AXES, Data, checked_arrays
 from jaxlr.metrics.rows import weighted_mean
 from jaxlr.model.logistic import sigmoid
 from jaxlr.model.multinomial import log_softmax, softmax_logits
-from jaxlr.model.params import logits
+from jaxlr.model.predict import logits
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.selection.scores import CrossValidation

@@ -20,7 +20,7 @@ from jaxlr.inputs.tables import as_floating
 from jaxlr.linalg.moments import column_moments
 from jaxlr.linalg.operators import times_transposed
 from jaxlr.model.logistic import residual
-from jaxlr.model.objective import Problem, design, problem_logits, row_weights
+from jaxlr.model.problem import Problem, design, problem_logits, row_weights
 from jaxlr.model.params import Params
 
 _LEAST_SHARE = 1e-3  # of l1 in a strength that is to hold anything at 0: glmnet's constant

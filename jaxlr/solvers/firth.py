@@ -22,15 +22,12 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.cholesky import cholesky, in_own_units, inverse
 from jaxlr.linalg.cholesky import solve as solve_lower
-from jaxlr.linalg.operators import times, times_transposed
-from jaxlr.model.certificates import kkt_of_gradient
-from jaxlr.model.objective import Problem, problem_logits, row_weights, weight_sum
-from jaxlr.model.params import Params
+from jaxlr.linalg.dot import dot
 from jaxlr.results.status import Status
 from jaxlr.solvers.damped import Solution
-from jaxlr.solvers.working import Shared, hessian_of
+from jaxlr.solvers.descent import RUNNING
+from jaxlr.solvers.system import System
 
-_RUNNING = -1
 _LONGEST = 5.0  # change of a logit in one step
 _SHORTEST = 1e-6  # share of a step: what does not fall along less falls no more
 _POLISH = 1e-3  # share of tol
@@ -70,69 +67,63 @@ class _State(NamedTuple):
     num_steps: Array
 
 
-def point(x: Float[Array, " k"], z: Float[Array, " m"], problem: Problem, shared: Shared) -> Point:
+def point(x: Float[Array, " k"], z: Float[Array, " m"], system: System) -> Point:
     """Value, gradient and information at the parameters x, of which the logits z are known.
 
     Args:
         x: parameters on the working columns, the intercept last.
         z: their logits.
-        problem: one problem in working coordinates, without penalties.
-        shared: the prepared design of the problem.
+        system: one problem without penalties.
 
     Returns:
         Point.
     """
-    w, y, total = row_weights(problem), problem.y, weight_sum(problem)
+    w, y, total = system.w, system.y, system.total
     # From one exponential, for many rows wait for these: right to eps, and so are the sums over rows.
     e = jnp.exp(-jnp.abs(z))
     half_off = jnp.sign(z) * (1 - e) / (2 * (1 + e))  # p - 1/2
     losses = jnp.log1p(e) + jnp.maximum(z, 0) - y * z
     wc = w * e / (1 + e) ** 2
     k = len(x)
-    information = hessian_of(shared, wc)
+    information = system.A.gram(wc)
     M, s = in_own_units(information, jnp.zeros_like(x), jnp.ones(k, bool), jnp.zeros_like(total))
     varies = jnp.all(jnp.diagonal(information) > jnp.sqrt(jnp.finfo(x.dtype).tiny))  # a column of 0 has no information
     L = jnp.where(varies, cholesky(M), jnp.nan)
     half = inverse(L) * s[None, :]
-    h = wc * _squares(shared, jnp.dot(half.T, half, precision="highest"))
-    g = times_transposed(shared.A, w * (half_off + (0.5 - y)) + h / total * half_off)
+    h = wc * _squares(system, dot(half.T, half))
+    g = system.A.transposed_times(w * (half_off + (0.5 - y)) + h / total * half_off)
     log_det = 2 * (jnp.sum(jnp.log(jnp.diagonal(L))) - jnp.sum(jnp.log(s))) + k * jnp.log(total)
     return Point(jnp.sum(w * losses) - log_det / (2 * total), g, L, s)
 
 
-def _squares(shared: Shared, covariance: Float[Array, "k k"]) -> Float[Array, " m"]:
+def _squares(system: System, covariance: Float[Array, "k k"]) -> Float[Array, " m"]:
     """A_i M^-1 A_i' of every row, of which the products of columns make one matrix product for many models."""
-    if shared.products is None:
-        return jnp.sum(jnp.dot(shared.A, covariance, precision="highest") * shared.A, axis=1)
+    if system.A.products is None:
+        return jnp.sum(dot(system.A.array, covariance) * system.A.array, axis=1)
     i, j = np.triu_indices(covariance.shape[0])
-    return jnp.dot(shared.products, covariance[i, j] * np.where(i == j, 1, 2).astype(covariance.dtype), precision="highest")
+    return dot(system.A.products, covariance[i, j] * np.where(i == j, 1, 2).astype(covariance.dtype))
 
 
-def solve(
-    problem: Problem, init: Params | None, tol: Float[Array, ""], max_steps: int, shared: Shared, **_: object
-) -> Solution:
+def solve(system: System, start: Float[Array, " k"] | None, tol: Float[Array, ""], max_steps: int) -> Solution:
     """Maximize the penalized likelihood of one problem.
 
     Args:
-        problem: one problem in working coordinates, without penalties.
-        init: start, coef (n,), intercept (), in working coordinates; None is 0.
+        system: the problem, without penalties.
+        start: parameters; None is 0.
         tol: on the KKT residual, that of F.
         max_steps: limit of points that are evaluated.
-        shared: the prepared design of the problem.
 
     Returns:
         Solution; STALLED where no estimate exists, for the columns depend on each other.
     """
-    k, n, w = shared.A.shape[1], shared.unit.shape[0], row_weights(problem)
 
     def at(x: Array) -> tuple[Point, Array]:
-        here = point(x, problem_logits(Params(x[:n], jnp.sum(x[n:])), problem), problem, shared)
-        return here, kkt_of_gradient(Params(here.g[:n], jnp.sum(here.g[n:])), x[:n], jnp.zeros(n, x.dtype), shared.units)
+        here = point(x, system.logits(x), system)
+        return here, system.smooth_kkt(here.g)
 
     def direction(here: Point, changes: Array) -> Array:
         d = -_two_loops(here, changes)
-        reach = jnp.max(jnp.where(w > 0, jnp.abs(times(shared.A, d)), 0))
-        return d * jnp.minimum(1, _LONGEST / reach)
+        return d * jnp.minimum(1, _LONGEST / system.largest(jnp.abs(system.A.times(d))))
 
     def step(state: _State) -> _State:
         x = state.x + state.share * state.d
@@ -148,7 +139,7 @@ def solve(
         stuck = ~falls & (state.share < _SHORTEST)
         kkt = jnp.where(falls, kkt, state.kkt)
         late = jnp.where(kkt <= tol, Status.CONVERGED, jnp.where(stuck, Status.STALLED, Status.MAX_STEPS))
-        status = jnp.where(stuck | (num_steps >= max_steps), late, _RUNNING)
+        status = jnp.where(stuck | (num_steps >= max_steps), late, RUNNING)
         return _State(
             x=jnp.where(falls, x, state.x),
             value=jnp.where(falls, here.value, state.value),
@@ -161,16 +152,16 @@ def solve(
             num_steps=num_steps,
         )
 
-    x = jnp.zeros(k, tol.dtype) if init is None else jnp.append(init.coef, init.intercept)[:k]
+    x = jnp.zeros(system.A.shape[1], tol.dtype) if start is None else start
     here, kkt = at(x)
-    none = jnp.zeros((_PAIRS, 2, k), x.dtype)
+    none = jnp.zeros((_PAIRS, 2, len(x)), x.dtype)
     d = direction(here, none)
-    status = jnp.where(jnp.all(jnp.isfinite(d)), _RUNNING, jnp.where(jnp.isfinite(kkt), Status.STALLED, Status.NONFINITE))
-    finite_data = jnp.all(jnp.isfinite(times_transposed(shared.A, w * problem.y)))
+    status = jnp.where(jnp.all(jnp.isfinite(d)), RUNNING, jnp.where(jnp.isfinite(kkt), Status.STALLED, Status.NONFINITE))
+    finite_data = jnp.all(jnp.isfinite(system.A.transposed_times(system.w * system.y)))
     status = jnp.where(finite_data & (status == Status.NONFINITE), Status.STALLED, status)
     begin = _State(x, here.value, here.g, kkt, none, d, jnp.ones_like(tol), status.astype(jnp.int32), jnp.int32(1))
-    end = jax.lax.while_loop(lambda state: state.status == _RUNNING, step, begin)
-    return Solution(Params(end.x[:n], jnp.sum(end.x[n:])), end.status, end.num_steps)
+    end = jax.lax.while_loop(lambda state: state.status == RUNNING, step, begin)
+    return Solution(end.x, end.status, end.num_steps)
 
 
 def _two_loops(here: Point, changes: Float[Array, "p 2 k"]) -> Float[Array, " k"]:
@@ -188,19 +179,19 @@ def _two_loops(here: Point, changes: Float[Array, "p 2 k"]) -> Float[Array, " k"
     return d
 
 
-def evidence(params: Params, problem: Problem, shared: Shared) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+def evidence(
+    params: Float[Array, " k"], system: System, unit: Float[Array, " n"]
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     """F on the scale of X, its KKT residual, and no bound.
 
     Args:
-        params: coef (n,), intercept (), on the working columns.
-        problem: one problem in working coordinates.
-        shared: the prepared design.
+        params: on the working columns (k,).
+        system: one problem.
+        unit: of the working columns (n,).
 
     Returns:
         Value, KKT residual and inf.
     """
-    n, k = shared.unit.shape[0], shared.A.shape[1]
-    x = jnp.append(params.coef, params.intercept)[:k]
-    here = point(x, problem_logits(params, problem), problem, shared)
-    kkt = kkt_of_gradient(Params(here.g[:n], jnp.sum(here.g[n:])), params.coef, jnp.zeros(n, x.dtype), shared.units)
-    return here.value - jnp.sum(jnp.log(shared.unit)) / weight_sum(problem), kkt, jnp.full_like(kkt, jnp.inf)
+    here = point(params, system.logits(params), system)
+    kkt = system.smooth_kkt(here.g)
+    return here.value - jnp.sum(jnp.log(unit)) / system.total, kkt, jnp.full_like(kkt, jnp.inf)

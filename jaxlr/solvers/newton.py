@@ -1,6 +1,8 @@
-"""Newton's method with the Hessian factored: for few columns, however many models.
+"""Newton's method with the Hessian factored: for few parameters, however many models.
 
-H = A' diag(w c) A + diag(l2)        H d = -g        lambda^2 = -g . d
+H = Q' A' W A Q + diag(l2)        H d = -g        lambda^2 = -g . d
+
+with W the curvature of the losses, and for several classes Q their contrasts (`jaxlr.model.likelihood`).
 """
 
 import jax.numpy as jnp
@@ -8,54 +10,49 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.cholesky import cholesky, in_own_units
 from jaxlr.linalg.cholesky import solve as solve_lower
-from jaxlr.linalg.operators import times
-from jaxlr.model.logistic import curvature
-from jaxlr.model.objective import Problem
-from jaxlr.model.params import Params
-from jaxlr.solvers.damped import DAMPING, Direction, Solution, System, minimize
-from jaxlr.solvers.working import Shared, hessian_of
+from jaxlr.model.likelihood import alike
+from jaxlr.solvers.damped import Solution, damping, minimize
+from jaxlr.solvers.descent import Direction, Point
+from jaxlr.solvers.system import System
 
-_POLISH = 1e-5  # steps square the error: a few more digits cost next to nothing
+POLISH = 1e-5  # steps square the error: a few more digits cost next to nothing
 
 
-def solve(
-    problem: Problem, init: Params | None, tol: Float[Array, ""], max_steps: int, shared: Shared, coercive: bool = False
-) -> Solution:
-    """Minimize the smooth objective of one problem with `jaxlr.solvers.damped.minimize`.
+def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int) -> Solution:
+    """Minimize the smooth objective of one problem.
 
     Args:
-        problem: one problem in working coordinates, l1 = 0 (inf holds a coefficient at 0).
-        init: start, coef (n,), intercept (), in working coordinates; None is 0.
+        system: the problem, l1 = 0 (inf holds a coefficient at 0).
+        start: parameters; None is 0.
         tol: on the KKT residual.
         max_steps: limit of Newton steps.
-        shared: the prepared design of the problem.
-        coercive: static; whether every column is known to have an l2 penalty.
 
     Returns:
         Solution.
     """
-    A = shared.A
+    system = system._replace(likelihood=system.likelihood.in_contrasts())
+    return minimize(system, start, tol, max_steps, _direction, POLISH)
 
-    def direction(system: System, x: Array, g: Array, z: Array, kkt: Array, jitter: Array, running: Array) -> Direction:
-        del x, running
-        damping = DAMPING * jnp.minimum(kkt, 1) ** 2 * system.squares
-        # The jitter makes collinear columns definite and stays far below eps^0.6, where separation is judged.
-        H = hessian_of(shared, system.w * curvature(z))
-        H, s = in_own_units(H, system.l2 + damping, system.free, jitter)
-        L = cholesky(H)
-        # In one call: two that do not wait for each other could wait for the same threads (see jaxlr.linalg.cholesky).
-        sides = [-s * g] if system.margins is None else [-s * g, s * system.margins]
-        halves = solve_lower(L, jnp.stack(sides, axis=1))
-        half, scaled = halves[:, 0], solve_lower(L, halves[:, :1], transposed=True)[:, 0]
-        hides = jnp.bool_(False) if system.margins is None else ~(jnp.sum(halves[:, 1] ** 2) < system.hidden_from)
-        d = s * scaled
-        return Direction(
-            d=d,
-            dz=times(A, d),
-            decrement=jnp.sqrt(jnp.sum(half**2)),
-            error=jnp.zeros_like(kkt),
-            unresolved=jnp.sqrt(jitter * jnp.sum(scaled**2)),
-            hides=hides,
-        )
 
-    return minimize(problem, init, tol, max_steps, shared, direction, _POLISH, coercive)
+def _direction(system: System, x: Array, here: Point, jitter: Array, running: Array) -> Direction:
+    del running
+    likelihood, g = system.likelihood, here.g.ravel()
+    more, free = alike(system.penalty.l2 + damping(here.kkt) * system.squares, x), alike(system.free, x)
+    # The jitter makes collinear columns definite and stays far below eps^0.6, where separation is judged.
+    H = likelihood.assemble(system.A.gram(likelihood.curvature(here.z, system.w).pairs()))
+    H, s = in_own_units(H, more, free, jitter)
+    L = cholesky(H)
+    # In one call: two that do not wait for each other could wait for the same threads (see jaxlr.linalg.cholesky).
+    sides = [-s * g] if system.margins is None else [-s * g, s * system.margins.ravel()]
+    halves = solve_lower(L, jnp.stack(sides, axis=1))
+    half, scaled = halves[:, 0], solve_lower(L, halves[:, :1], transposed=True)[:, 0]
+    hides = jnp.bool_(False) if system.margins is None else ~(jnp.sum(halves[:, 1] ** 2) < system.hidden_from)
+    d = (s * scaled).reshape(x.shape)
+    return Direction(
+        d=d,
+        dz=system.A.times(likelihood.expand(d)),
+        decrement=jnp.sqrt(jnp.sum(half**2)),
+        error=jnp.zeros_like(here.kkt),
+        unresolved=jnp.sqrt(jitter * jnp.sum(scaled**2)),
+        hides=hides,
+    )

@@ -22,7 +22,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg.cholesky import cholesky, solve
-from jaxlr.model.certificates import violations
+from jaxlr.linalg.dot import dot
+from jaxlr.model.penalty import violations
 
 _MOST_PASSES = 64  # what is left then is for the next quadratic
 _EXPONENTS = np.linspace(1, 0, 8)  # lengths from the first sign change to the whole step
@@ -61,18 +62,18 @@ def minimize(
     threshold = l1 / diagonal
 
     def residual_at(v: Array) -> Array:
-        return jnp.max(violations(b + jnp.dot(H, v, precision="highest"), v, l1) / units)
+        return jnp.max(violations(b + dot(H, v), v, l1) / units)
 
     def coordinate(j: Array, v: Array) -> Array:
         row, at, slope, own, most = (jax.lax.dynamic_index_in_dim(a, j, keepdims=False) for a in (H, v, b, diagonal, threshold))
-        free = at - (slope + jnp.dot(row, v, precision="highest")) / own
+        free = at - (slope + dot(row, v)) / own
         least = jnp.sign(free) * jnp.maximum(jnp.abs(free) - most, 0)
         return jax.lax.dynamic_update_index_in_dim(v, least, j, 0)
 
     def one_pass(state: _State) -> _State:
         v = jnp.where(state.settled, jax.lax.fori_loop(0, k, coordinate, state.v), state.v)
         support = (v != 0) | (l1 == 0)
-        slope = b + jnp.dot(H, v, precision="highest") + jnp.where(support, l1 * jnp.sign(v), 0)
+        slope = b + dot(H, v) + jnp.where(support, l1 * jnp.sign(v), 0)
         face = jnp.where(support[:, None] & support[None, :], H, 0)
         L = cholesky(jnp.where(np.eye(k, dtype=bool), diagonal[:, None], face))
         half = solve(L, jnp.where(support, -slope, 0)[:, None])
@@ -82,8 +83,8 @@ def minimize(
         lengths = jnp.min(reach) ** _EXPONENTS.astype(v.dtype)
         gone = turns[None, :] & (reach[None, :] <= lengths[:, None])
         changes = jnp.where(gone, -v[None, :], lengths[:, None] * delta[None, :])
-        bent = jnp.dot(changes, H, precision="highest")
-        falls = jnp.dot(changes, slope, precision="highest") + jnp.sum(changes * bent, axis=1) / 2
+        H_change = dot(changes, H)
+        falls = dot(changes, slope) + jnp.sum(changes * H_change, axis=1) / 2
         change = changes[jnp.argmin(falls)]
         v = jnp.where(change == -v, 0, v + change)
         return _State(v, ~jnp.any(turns), residual_at(v), state.num_passes + 1)

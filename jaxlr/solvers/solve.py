@@ -4,29 +4,34 @@ The solver works on standardized columns (see `jaxlr.solvers.working`); objectiv
 numbers there, and are evaluated at the parameters as they were rounded for the caller.
 """
 
-from typing import Any, NamedTuple
+import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from jaxlr.linalg.operators import first_columns
+from jaxlr.linalg.dot import aligned
 from jaxlr.model.certificates import evidence
-from jaxlr.model.objective import Problem, penalties, row_weights
-from jaxlr.model.params import Params
+from jaxlr.model.likelihood import Likelihood
+from jaxlr.model.params import Params, SoftmaxParams
+from jaxlr.model.problem import Problem, penalty_of, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
-from jaxlr.solvers import firth, newton, newton_cg, working_set
+from jaxlr.solvers import firth, newton, newton_cg, proximal, working_set
+from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.implicit import differentiable
-from jaxlr.solvers.working import Shared, from_working, params_to_working, to_working
+from jaxlr.solvers.system import System, system_of
+from jaxlr.solvers.working import Working, from_working, join, params_to_working, to_working, working_problem
 
-SOLVERS = {"newton": newton.solve, "newton_cg": newton_cg.solve, "proximal": working_set.solve, "firth": firth.solve}
+_SOLVERS = {"newton": newton.solve, "newton_cg": newton_cg.solve, "proximal": proximal.solve, "firth": firth.solve}
 
 
 class Settings(NamedTuple):
     """What is static in a fit.
 
     Attributes:
+        likelihood: of the model.
         fit_intercept: whether there is an intercept.
         standardize: whether penalties are measured in standard deviations of the columns.
         max_steps: limit of Newton steps.
@@ -34,9 +39,9 @@ class Settings(NamedTuple):
         coercive: whether every column is known to have a penalty, so that nothing can be separated.
         large: whether the one model starts from the fit of some rows, and X is used as it lies in memory.
         room: columns that "proximal" solves for at once, the intercept counted; 0 for the others.
-        num_classes: of the multinomial model, 0 for the binary one.
     """
 
+    likelihood: Likelihood
     fit_intercept: bool
     standardize: bool
     max_steps: int
@@ -44,102 +49,122 @@ class Settings(NamedTuple):
     coercive: bool
     large: bool = False
     room: int = 0
-    num_classes: int = 0
 
 
-def fit_one(fields: dict[str, Any], start: Params | None, shared: Shared, tol: Float[Array, ""], settings: Settings) -> Fit:
+def solve_one(
+    problem: Problem,
+    start: Params | SoftmaxParams | None,
+    working: Working,
+    units: tuple[Array, Array],
+    deviation: Float[Array, " n"] | None,
+    tol: Float[Array, ""],
+    settings: Settings,
+) -> Fit:
     """Fit one problem.
 
     Args:
-        fields: those of `jaxlr.Problem` but X; "units" of the working columns, location and scale (n,); and with
-            standardize "sd" (n,), the standard deviations of X under the problem's weights.
-        start: coef (n,), intercept (), on X; None is 0.
-        shared: prepared from X.
+        problem: its data; X is that of `working`.
+        start: parameters on X; None is 0.
+        working: prepared from X.
+        units: of the working columns under the problem's weights, location and scale (n,).
+        deviation: standard deviations of X under the problem's weights (n,), in which penalties are measured; None is 1.
         tol: on the KKT residual.
         settings: static.
 
     Returns:
-        Fit of one model, with the derivatives of the minimum in the fields and X (Firth's has none).
+        Fit of one model, with the derivatives of the minimum in the problem and X (Firth's has none).
     """
-    given = (fields, shared)
-    fields, start, shared, tol = jax.lax.stop_gradient((fields, start, shared._replace(rows=None), tol))
-    working, shared = working_problem(fields, shared, settings), shared._replace(units=fields["units"])
-    inside = None if start is None else params_to_working(start, shared)
-    options = {"coercive": settings.coercive} | ({"room": settings.room} if settings.room else {})
-    solution = SOLVERS[settings.solver](working, inside, tol, settings.max_steps, shared, **options)
+    given = (problem, working, deviation)
+    problem, start, working, units, deviation, tol = jax.lax.stop_gradient(
+        (problem, start, working._replace(rows=None), units, deviation, tol)
+    )
+    inner = working_problem(problem, working, deviation)
+    system = system_of(inner, working, units, settings.likelihood, settings.coercive)
+    solution = _solution(system, None if start is None else to_working(start, working), tol, settings)
+    params = from_working(solution.params, working, settings.likelihood.params_type)
+    if settings.solver == "firth":
+        found = firth.evidence(to_working(params, working), system, working.unit)
+        return _judged(params, solution, found, inner, working, tol, settings)
+    fit = certify(params, solution, inner, working, units, tol, settings)
+    return differentiable(fit, *given, settings.likelihood, _road(settings, system))
 
-    params = from_working(solution.params, shared)
-    fit = certify(params, solution.status, solution.num_steps, working, shared, tol, settings)
-    return fit if settings.solver == "firth" else differentiable(fit, *given)
+
+def _solution(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], settings: Settings) -> Solution:
+    if settings.room:
+        return working_set.solve(system, start, tol, settings.max_steps, settings.room)
+    return _SOLVERS[settings.solver](system, start, tol, settings.max_steps)
+
+
+def _road(settings: Settings, system: System) -> str:
+    """How derivatives solve with the Hessian, see `jaxlr.solvers.implicit`."""
+    if settings.solver == "newton_cg":
+        return "preconditioned"
+    return "diagonal" if 0 < settings.room < system.A.shape[1] else "factored"
 
 
 def certify(
-    params: Params,
-    status: Int[Array, ""],
-    num_steps: Int[Array, ""],
-    working: Problem,
-    shared: Shared,
+    params: Params | SoftmaxParams,
+    solution: Solution,
+    problem: Problem,
+    working: Working,
+    units: tuple[Array, Array],
     tol: Float[Array, ""],
     settings: Settings,
 ) -> Fit:
     """The Fit of parameters on X, with the evidence.
 
     Args:
-        params: coef (n,), intercept (), on X.
-        status: how the solver ended.
-        num_steps: its steps.
-        working: the problem on the working columns.
-        shared: prepared from X, with the units of the KKT residual.
+        params: on X.
+        solution: how the solver ended, and its steps.
+        problem: on the working columns.
+        working: prepared from X.
+        units: of the KKT residual on the working columns.
         tol: on the KKT residual.
         settings: static.
 
     Returns:
         Fit of one model; CONVERGED only where the residual of these very parameters is <= tol.
     """
-    returned = params_to_working(params, shared)
-    if settings.solver == "firth":
-        value, kkt, gap = firth.evidence(returned, working, shared)
-    else:
-        value, kkt, gap = evidence(returned, working, shared.units)
-    # Rounding blurs the intercept of the returned parameters on the working columns; the curvature of J in it is <= 1/4.
-    blur = 2 * jnp.finfo(kkt.dtype).eps * (jnp.abs(params.intercept) + jnp.sum(jnp.abs(params.coef * shared.center)))
-    invalid = _is_invalid(working, tol)
-    status = jnp.where((status == Status.CONVERGED) & ~(kkt <= tol), Status.STALLED, status)
+    found = evidence(params_to_working(params, working), problem, units)
+    return _judged(params, solution, found, problem, working, tol, settings)
+
+
+def _judged(
+    params: Params | SoftmaxParams,
+    solution: Solution,
+    found: tuple[Array, Array, Array],
+    problem: Problem,
+    working: Working,
+    tol: Float[Array, ""],
+    settings: Settings,
+) -> Fit:
+    value, kkt, gap = found
+    # Rounding blurs the intercepts of the returned parameters on the working columns; the curvature of J along any change of
+    # them by <= blur is <= blur^2, of one logit <= blur^2 / 4.
+    num_classes = math.prod(settings.likelihood.classes)
+    shift = jnp.sum(jnp.abs(params.coef * aligned(working.center, params.coef)), axis=-1)
+    blur = 2 * jnp.finfo(kkt.dtype).eps * jnp.max(jnp.abs(params.intercept) + shift)
+    invalid = _is_invalid(problem, tol, settings.likelihood)
+    status = jnp.where((solution.status == Status.CONVERGED) & ~(kkt <= tol), Status.STALLED, solution.status)
     return Fit(
         params=params,
         value=value,
         kkt=kkt,
-        gap=gap + blur * kkt + blur**2 / 8,
+        gap=gap + num_classes * blur * kkt + blur**2 / 2,
         status=jnp.where(invalid, Status.INVALID, status).astype(jnp.int32),
-        num_steps=jnp.where(invalid, 0, num_steps),
+        num_steps=jnp.where(invalid, 0, solution.num_steps),
         solver=settings.solver,
     )
 
 
-def working_problem(fields: dict[str, Any], shared: Shared, settings: Settings) -> Problem:
-    """A problem on the working columns.
-
-    Args:
-        fields: as in `fit_one`.
-        shared: prepared from X.
-        settings: static.
-
-    Returns:
-        The problem.
-    """
-    data = {name: value for name, value in fields.items() if name not in ("units", "sd")}
-    X = first_columns(shared.A, shared.unit.shape[0]) if shared.columns is None else shared.columns
-    problem = Problem(X=X, **data, fit_intercept=settings.fit_intercept)
-    return to_working(problem, shared, fields["sd"] if settings.standardize else None)
-
-
-def _is_invalid(problem: Problem, tol: Array) -> Array:
-    """No weight, one class where nothing keeps the estimate finite, or values that only tracers get past the checks."""
-    w, y, (l1, l2) = row_weights(problem), problem.y, penalties(problem)
-    one_class = (jnp.sum(w * y) == 0) | (jnp.sum(w * (1 - y)) == 0)
+def _is_invalid(problem: Problem, tol: Float[Array, ""], likelihood: Likelihood) -> Bool[Array, ""]:
+    """No weight, a class without weight where nothing keeps the estimate finite, or values that only tracers get past the
+    checks."""
+    y, (l1, l2) = problem.y, penalty_of(problem)
+    lacking = (jnp.min(likelihood.class_weights(y, row_weights(problem))) == 0) & ~jnp.any(jnp.isnan(y))
     if not problem.fit_intercept:
-        one_class &= ~(jnp.min(l1 + l2, initial=1) > 0)
-    out_of_range = (jnp.max(jnp.abs(y - 0.5)) > 0.5) | (jnp.min(jnp.minimum(l1, l2), initial=0) < 0) | ~(tol > 0)
+        lacking &= ~(jnp.min(l1 + l2, initial=1) > 0)
+    invalid = lacking | likelihood.out_of_range(y) | (jnp.min(jnp.minimum(l1, l2), initial=0) < 0) | ~(tol > 0)
     if problem.sample_weight is None:
-        return one_class | out_of_range
-    return one_class | out_of_range | (jnp.max(problem.sample_weight) == 0) | (jnp.min(problem.sample_weight) < 0)
+        return invalid
+    return invalid | (jnp.max(problem.sample_weight) == 0) | (jnp.min(problem.sample_weight) < 0)

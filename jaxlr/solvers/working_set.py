@@ -11,7 +11,6 @@ coefficients count than there is room for, the rounds are steps of block coordin
 Salmon 2018, Proceedings of Machine Learning Research 80 (celer), section 3, with the violation as the priority.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -19,23 +18,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxlr.linalg.operators import times_transposed
-from jaxlr.model.certificates import kkt_of_gradient
-from jaxlr.model.logistic import residual
-from jaxlr.model.objective import Problem, penalties, problem_logits, row_weights
-from jaxlr.model.params import Params
+from jaxlr.linalg.dot import aligned, dot
+from jaxlr.linalg.operators import Dense
+from jaxlr.model.penalty import Penalty
 from jaxlr.results.status import Status
 from jaxlr.solvers import proximal
 from jaxlr.solvers.damped import Solution
-from jaxlr.solvers.working import Shared
-
-_RUNNING = -1
+from jaxlr.solvers.descent import RUNNING
+from jaxlr.solvers.system import System
 
 
 class _State(NamedTuple):
-    x: Array  # (k,) parameters, intercept last
-    z: Array  # (m,) their logits
-    g: Array  # (k,) gradient of the smooth part there
+    params: Array  # (*K, k)
+    z: Array  # (*K, m) their logits
+    g: Array  # (*K, k) gradient of the smooth part there
     kkt: Array  # residual there, inf before the first round
     status: Array
     num_steps: Array
@@ -71,79 +67,75 @@ def most_used(room: int) -> int:
 
 
 def solve(
-    problem: Problem,
-    init: Params | None,
-    tol: Float[Array, ""],
-    max_steps: int,
-    shared: Shared,
-    coercive: bool,
-    room: int,
+    system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int, room: int
 ) -> Solution:
     """Minimize the objective of one problem, on all columns at once where they are few.
 
     Args:
-        problem: one problem in working coordinates, l1 >= 0 (inf holds a coefficient at 0).
-        init: start, coef (n,), intercept (), in working coordinates; None is 0.
+        system: the problem, l1 >= 0 (inf holds a coefficient at 0), its `aid` A transposed where columns are left out.
+        start: parameters; None is 0.
         tol: on the KKT residual.
         max_steps: limit of Newton steps in a round, and of rounds.
-        shared: the prepared design of the problem, with A transposed where columns are left out.
-        coercive: static; whether every column is known to have a penalty.
         room: static; columns that are solved for at once, the intercept counted.
 
     Returns:
         Solution, its zeros exact.
     """
-    k, n = shared.A.shape[1], len(shared.unit)
+    n, k = system.n, system.A.shape[1]
     size = room - (k - n)
     if size >= n:
-        return proximal.solve(problem, init, tol, max_steps, shared, coercive)
-    w, y, (l1, l2) = row_weights(problem), problem.y, penalties(problem)
-    location, scale = shared.units
+        return proximal.solve(system, start, tol, max_steps)
+    penalty, rows = system.penalty, system.aid.rows
     # As for `newton_cg`: coefficients are to be exact, not their residual alone small, unless few digits are asked for.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
-
     # What has no penalty may separate the classes, which is only seen where all of it is in the set.
-    unseen = jnp.sum((l1 == 0) & (l2 == 0)) > most_used(size)
-
-    def gradient_at(x: Array, z: Array) -> Array:
-        return times_transposed(shared.A, w * residual(z, y)) + jnp.pad(l2, (0, k - n)) * x
+    unseen = jnp.sum((penalty.l1 == 0)[:n] & (penalty.l2 == 0)[:n]) > most_used(size)
 
     def one_round(state: _State) -> _State:
-        coef, intercept = state.x[:n], state.x[n:]
-        u = state.g[:n] - location * jnp.sum(state.g[n:])
-        slack = jnp.where(coef != 0, jnp.abs(u + l1 * jnp.sign(coef)), jnp.abs(u) - l1) / scale
-        used = (coef != 0) | (l1 == 0)
-        overflows = jnp.sum(used) > most_used(size)
-        urgency = jnp.where(used & ~overflows, jnp.inf, slack)
-        inside = jax.lax.top_k(urgency.astype(jnp.float32), size)[1]  # float64 takes 30 times as long on a CPU
-        rows = jnp.concatenate([shared.low[inside], shared.low[n:]])
-        start = Params(coef[inside], jnp.sum(intercept))
-        small = replace(
-            problem,
-            X=rows[:size].T,
-            l1=l1[inside],
-            l2=l2[inside],
-            offset=state.z - jnp.dot(jnp.append(start.coef, intercept), rows, precision="highest"),
+        coef = state.params[..., :n]
+        inside, overflows = _most_urgent(system, state, size)
+        inside = jnp.concatenate([inside, np.arange(n, k, dtype=np.int32)])
+        at_first, own = state.params[..., inside], rows[inside]
+        small = system._replace(
+            A=Dense(own.T),
+            n=size,
+            penalty=Penalty(penalty.l1[inside], penalty.l2[inside]),
+            location=system.location[inside],
+            scale=system.scale[inside],
+            offset=state.z - dot(at_first, own),
         )
-        design = Shared(rows.T, 0 * l1[inside], 1 + 0 * l1[inside], None, units=(location[inside], scale[inside]))
-        found = proximal.solve(small, start, tol, max_steps, design, coercive)
-        x = jnp.concatenate([coef.at[inside].set(found.params.coef), found.params.intercept[None]])[:k]
-        z = problem_logits(found.params, small)
-        g = gradient_at(x, z)
-        kkt = kkt_of_gradient(Params(g[:n], jnp.sum(g[n:])), x[:n], l1, shared.units)
-        num_steps, num_rounds = state.num_steps + found.num_steps, state.num_rounds + 1
-        over = num_rounds >= max_steps
+        found = proximal.solve(small, at_first, tol, max_steps)
+        params = jnp.zeros_like(state.params).at[..., :n].set(coef).at[..., inside].set(found.params)
+        z = small.logits(found.params)
+        g = system.gradient(params, z)
+        kkt = system.kkt(g, params)
+        num_rounds = state.num_rounds + 1
         stuck = (kkt <= tol) & (kkt > state.kkt / 2)
         enough = jnp.where(overflows, jnp.maximum(polish, 1e-2), polish) * tol  # block coordinate descent takes its time
         again = (found.status == Status.CONVERGED) & (unseen | ~((kkt <= enough) | stuck))
         late = jnp.where((kkt <= tol) & ~unseen, Status.CONVERGED, Status.MAX_STEPS)
-        status = jnp.where(again, jnp.where(over, late, _RUNNING), found.status)
-        return _State(x, z, g, kkt, status.astype(jnp.int32), num_steps, num_rounds)
+        status = jnp.where(again, jnp.where(num_rounds >= max_steps, late, RUNNING), found.status)
+        return _State(params, z, g, kkt, status.astype(jnp.int32), state.num_steps + found.num_steps, num_rounds)
 
-    first = Params(jnp.zeros(n, l1.dtype), jnp.zeros((), l1.dtype)) if init is None else init
-    first = first._replace(coef=jnp.where(jnp.isinf(l1), 0, first.coef))
-    x, z = jnp.append(first.coef, first.intercept)[:k], problem_logits(first, problem)
-    unknown = jnp.full_like(tol, jnp.inf)
-    begin = _State(x, z, gradient_at(x, z), unknown, jnp.int32(_RUNNING), jnp.int32(0), jnp.int32(0))
-    end = jax.lax.while_loop(lambda state: state.status == _RUNNING, one_round, begin)
-    return Solution(Params(end.x[:n], jnp.sum(end.x[n:])), end.status, end.num_steps)
+    params = jnp.zeros((*system.likelihood.classes, k), system.w.dtype) if start is None else start
+    params = jnp.where(aligned(system.free, params), params, 0)
+    z = system.logits(params)
+    begin = _State(
+        params, z, system.gradient(params, z), jnp.full_like(tol, jnp.inf), jnp.int32(RUNNING), jnp.int32(0), jnp.int32(0)
+    )
+    end = jax.lax.while_loop(lambda state: state.status == RUNNING, one_round, begin)
+    return Solution(end.params, end.status, end.num_steps)
+
+
+def _most_urgent(system: System, state: _State, size: int) -> tuple[Int[Array, " size"], Array]:
+    """The columns to solve for: those in use, as far as they fit, then those that violate their conditions most; and whether
+    more are in use than fit."""
+    n, l1 = system.n, system.penalty.l1[: system.n]
+    coef, u = state.params[..., :n], system.centered(state.g)[..., :n]
+    strength = aligned(l1, coef)
+    slack = jnp.where(coef != 0, jnp.abs(u + strength * jnp.sign(coef)), jnp.abs(u) - strength)
+    slack = jnp.max((slack / aligned(system.scale[:n], coef)).reshape(-1, n), axis=0)
+    used = jnp.any((coef != 0).reshape(-1, n), axis=0) | (l1 == 0)
+    overflows = jnp.sum(used) > most_used(size)
+    urgency = jnp.where(used & ~overflows, jnp.inf, slack)
+    return jax.lax.top_k(urgency.astype(jnp.float32), size)[1], overflows  # float64 takes 30 times as long on a CPU

@@ -1,0 +1,46 @@
+"""Products of full precision, in one place: on GPU and TPU the default is less, and a certificate at that is worthless."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+_HIGHEST = jax.lax.Precision.HIGHEST
+
+
+def dot(a: Float[Array, "..."], b: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`jnp.dot` at the highest precision.
+
+    Args:
+        a: (..., k).
+        b: (k,) or (k, n).
+
+    Returns:
+        (...) or (..., n).
+    """
+    return jnp.dot(a, b, precision=_HIGHEST)
+
+
+def einsum(form: str, *operands: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`jnp.einsum` at the highest precision.
+
+    Args:
+        form: subscripts.
+        *operands: arrays.
+
+    Returns:
+        What the subscripts say.
+    """
+    return jnp.einsum(form, *operands, precision=_HIGHEST)
+
+
+def aligned(vector: Float[Array, "..."], like: Float[Array, "..."]) -> Float[Array, "..."]:
+    """A vector over the last axis, with axes of length 1 in front: what belongs to a row or a column belongs to all classes.
+
+    Args:
+        vector: (k,), or what has fewer axes than `like`.
+        like: (..., k).
+
+    Returns:
+        (1, ..., k), of the rank of `like`.
+    """
+    return vector.reshape((1,) * (like.ndim - vector.ndim) + vector.shape)

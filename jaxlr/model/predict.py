@@ -1,0 +1,118 @@
+"""Predictions: logits are linear in the parameters, probabilities their sigmoid or their softmax.
+
+The type of the parameters says which; batch axes stand in front, and the classes last.
+"""
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from jaxlr.inputs.tables import Data, as_floating
+from jaxlr.linalg.dot import dot, einsum
+from jaxlr.model.likelihood import likelihood_of_params
+from jaxlr.model.logistic import sigmoid
+from jaxlr.model.multinomial import log_softmax
+from jaxlr.model.params import Params, SoftmaxParams
+
+
+def logits(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) -> Float[Array, "..."]:
+    """X . coef + intercept + offset, of every class where there are several.
+
+    With a shared X (m, n) all models of the batch are one matrix product. The product uses the highest precision, since
+    certificates rest on it.
+
+    Args:
+        params: Params, coef (..., n) and intercept (...), or SoftmaxParams, coef (..., K, n) and intercept (..., K); their
+            dtype decides.
+        X: design (m, n), or (..., m, n) with batch axes that broadcast against those of params.
+        offset: added to the logits, (m,) or (..., m), of K classes (m, K) or (..., m, K); None is 0.
+
+    Returns:
+        Logits (..., m), in nats (log-odds); of K classes (..., m, K).
+
+    Raises:
+        TypeError, ValueError: X and coef do not have the same number of columns; params are something else.
+
+    Example:
+        >>> import numpy as np
+        >>> logits(Params(np.ones(2, np.float32), np.float32(1)), np.ones((3, 2), np.float32)).tolist()
+        [3.0, 3.0, 3.0]
+        >>> params = SoftmaxParams(np.eye(3, 2, dtype=np.float32), np.zeros(3, np.float32))
+        >>> logits(params, np.ones((1, 2), np.float32)).tolist()
+        [[1.0, 1.0, 0.0]]
+    """
+    classes = likelihood_of_params(params).classes
+    coef, intercept = as_floating(params.coef), as_floating(params.intercept)
+    X = as_floating(X).astype(coef.dtype)
+    if X.ndim < 2 or coef.ndim < 1 + len(classes) or X.shape[-1] != coef.shape[-1]:
+        form = "(..., K, n)" if classes else "(..., n)"
+        raise ValueError(f"expected X (..., m, n) and coef {form} with one n, got X {X.shape} and coef {coef.shape}")
+    if classes:
+        z = einsum("...mn,...kn->...mk", X, coef)
+    elif X.ndim == 2:
+        z = dot(coef, X.T)
+    else:
+        z = einsum("...n,...mn->...m", coef, X)
+    place = -1 - len(classes)  # of the rows
+    z = jnp.add(*jnp.broadcast_arrays(z, jnp.expand_dims(intercept.astype(coef.dtype), place)))
+    return z if offset is None else jnp.add(*jnp.broadcast_arrays(z, as_floating(offset).astype(coef.dtype)))
+
+
+def predict_proba(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) -> Float[Array, "..."]:
+    """The probability that y = 1, or that of every class.
+
+    Args:
+        params: as in `logits`.
+        X: design (m, n) or (..., m, n).
+        offset: as in `logits`.
+
+    Returns:
+        Probabilities (..., m) in [0, 1]; of K classes (..., m, K), which sum to 1 over the classes.
+
+    Raises:
+        TypeError, ValueError: as `logits`.
+
+    Example:
+        >>> import numpy as np
+        >>> predict_proba(Params(np.zeros(2), np.zeros(())), np.ones((3, 2))).tolist()
+        [0.5, 0.5, 0.5]
+        >>> predict_proba(SoftmaxParams(np.zeros((4, 2)), np.zeros(4)), np.ones((1, 2))).tolist()
+        [[0.25, 0.25, 0.25, 0.25]]
+    """
+    z = logits(params, X, offset)
+    return jnp.exp(log_softmax(z)) if likelihood_of_params(params).classes else sigmoid(z)
+
+
+def predict(
+    params: Params | SoftmaxParams, X: Data, *, threshold: ArrayLike = 0.5, offset: Data | None = None
+) -> Int[Array, "*batch m"]:
+    """The predicted class: 1 where the probability reaches the threshold, else 0; of several the most probable one.
+
+    Args:
+        params: as in `logits`.
+        X: design (m, n) or (..., m, n).
+        threshold: a probability, scalar or broadcast against the result; of two classes only.
+        offset: as in `logits`.
+
+    Returns:
+        Classes (..., m), int32, the first of several that are equally probable. A NaN probability (a model without parameters)
+        gives -1, which is no class.
+
+    Raises:
+        TypeError, ValueError: as `logits`; a threshold other than 1/2 for several classes.
+
+    Example:
+        >>> import numpy as np
+        >>> predict(Params(np.ones(1), np.zeros(())), np.array([[-1.0], [0.0], [1.0]])).tolist()
+        [0, 1, 1]
+        >>> predict(SoftmaxParams(np.array([[0.0], [1.0]]), np.zeros(2)), np.array([[-2.0], [2.0]])).tolist()
+        [0, 1]
+    """
+    if likelihood_of_params(params).classes:
+        if not (isinstance(threshold, float) and threshold == 0.5):
+            raise ValueError(f"expected no threshold for several classes, got {threshold!r}: the most probable one is taken")
+        z = logits(params, X, offset)
+        return jnp.where(jnp.any(jnp.isnan(z), axis=-1), -1, jnp.argmax(z, axis=-1)).astype(jnp.int32)
+    proba = predict_proba(params, X, offset)
+    classes = (proba >= jnp.asarray(threshold, proba.dtype)).astype(jnp.int32)
+    return jnp.where(jnp.isnan(proba), -1, classes)

@@ -1,0 +1,157 @@
+"""One problem: its data and penalties, and what follows from these alone."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxlr.linalg.dot import aligned
+from jaxlr.linalg.operators import Design, as_design
+from jaxlr.model.params import Params, SoftmaxParams
+from jaxlr.model.penalty import Penalty
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Problem:
+    """Data and penalties of one logistic regression: a pytree, without validation (`jaxlr.fit` checks).
+
+    Attributes:
+        X: design (m, n); its floating dtype is that of everything else.
+        y: labels (m,), 0/1 of any dtype, or soft labels in [0, 1]; for `SoftmaxParams` the labels 0..K-1.
+        sample_weight: (m,) >= 0; None is 1. A weight k means the row k times, a weight 0 that the row is not there.
+        offset: (m,), added to the logits, for `SoftmaxParams` (m, K); None is 0.
+        l1: strength of the absolute penalty, () or one per column (n,), >= 0, on the scale of the mean loss.
+        l2: strength of the squared penalty, () or one per column (n,), >= 0, on the scale of the mean loss.
+        penalty_factor: (n,) >= 0, multiplies both strengths; None is 1.
+        fit_intercept: static; without it the intercept of the parameters is ignored.
+
+    Example:
+        A batch maps over the fields that differ, here over four l2:
+
+        >>> import jax, numpy as np
+        >>> from jaxlr import loss
+        >>> X, y = np.eye(3, dtype=np.float32), np.array([0, 1, 1])
+        >>> problems = Problem(X, y, l2=np.ones(4, np.float32))
+        >>> axes = Problem(X=None, y=None, l1=None, l2=0)
+        >>> start = Params(np.zeros(3, np.float32), np.zeros((), np.float32))
+        >>> jax.vmap(loss, in_axes=(None, axes))(start, problems).shape
+        (4,)
+    """
+
+    # Any: as a pytree it also holds in_axes, shapes and None.
+    X: Any
+    y: Any
+    sample_weight: Any = None
+    offset: Any = None
+    l1: Any = 0.0
+    l2: Any = 0.0
+    penalty_factor: Any = None
+    fit_intercept: bool = field(default=True, metadata={"static": True})
+
+
+def design(problem: Problem) -> Design:
+    """X (m, n) as a design: its dtype is the problem's.
+
+    Args:
+        problem: one problem.
+
+    Returns:
+        A design, of an array where X is one.
+    """
+    return as_design(problem.X)
+
+
+def dtype_of(problem: Problem) -> jnp.dtype:
+    """The dtype that everything computed from the problem has.
+
+    Args:
+        problem: one problem.
+
+    Returns:
+        A floating dtype.
+    """
+    return design(problem).dtype
+
+
+def row_weights(problem: Problem) -> Float[Array, " m"]:
+    """The weights of the mean, w = s / sum(s); divided by the largest first, so that no sum overflows.
+
+    Args:
+        problem: one problem.
+
+    Returns:
+        (m,), summing to 1; NaN where no row has weight.
+    """
+    X = design(problem)
+    if problem.sample_weight is None:
+        return jnp.full(X.shape[0], 1 / X.shape[0], X.dtype)
+    s = jnp.asarray(problem.sample_weight, X.dtype)
+    s = s / jnp.max(s)
+    return s / jnp.sum(s)
+
+
+def weight_sum(problem: Problem) -> Float[Array, "..."]:
+    """How many rows there are, a weight k counting k times.
+
+    Args:
+        problem: one problem, or several with the batch axes of the weights in front.
+
+    Returns:
+        sum(s) (...).
+    """
+    X = design(problem)
+    if problem.sample_weight is None:
+        return jnp.asarray(X.shape[-2], X.dtype)
+    return jnp.sum(jnp.asarray(problem.sample_weight, X.dtype), axis=-1)
+
+
+def penalty_of(problem: Problem) -> Penalty:
+    """The penalty of every column, penalty factors multiplied in.
+
+    Args:
+        problem: one problem; l1=None is 0.
+
+    Returns:
+        Penalty, its vectors (n,).
+    """
+    X = design(problem)
+    factor = jnp.asarray(1 if problem.penalty_factor is None else problem.penalty_factor, X.dtype)
+    given = (0.0 if problem.l1 is None else problem.l1, problem.l2)
+    strengths = (factor * jnp.asarray(strength, X.dtype) for strength in given)
+    return Penalty(*(jnp.broadcast_to(strength, X.shape[1:]) for strength in strengths))
+
+
+def problem_logits(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, "*K m"]:
+    """The logits of the problem's rows, the classes in front.
+
+    Args:
+        params: coef (*K, n), intercept (*K); the intercept counts only where it is fitted.
+        problem: one problem.
+
+    Returns:
+        Logits (*K, m); only the offset in rows of weight 0, where finite fillers may overflow.
+    """
+    z = linear_change(params, problem)
+    return z if problem.offset is None else z + jnp.asarray(problem.offset, z.dtype).T
+
+
+def linear_change(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, "*K m"]:
+    """What parameters add to the logits of the rows that have weight.
+
+    Args:
+        params: coef (*K, n), intercept (*K).
+        problem: one problem.
+
+    Returns:
+        (*K, m), 0 in rows of weight 0.
+    """
+    X = design(problem)
+    z = X.times(jnp.asarray(params.coef, X.dtype))
+    if problem.fit_intercept:
+        z = z + jnp.asarray(params.intercept, X.dtype)[..., None]
+    if problem.sample_weight is None:
+        return z
+    return jnp.where(aligned(jnp.asarray(problem.sample_weight), z) > 0, z, 0)

@@ -1,0 +1,196 @@
+"""The loop of every damped solver: a step is proved where it ends, and each verdict has its rule.
+
+    x <- x + t d        lambda^2 = -g . d        R = max_i reach(dz_i),  dz the change of the logits along d
+
+A step of at most max(log(1 + R), 1) logits decreases J without a look (`jaxlr.solvers.damped`); a longer one is looked at where
+it ends: a slope <= 0 there shows that the minimum along the ray is not passed (J is convex), else the loop goes back to where
+the step began and cuts its length. The rules of the verdict, the first that holds:
+
+    NONFINITE     a number is not finite
+    CONVERGED     kkt <= tol, seen or proved for the last step, and, unless every column has a penalty, a Newton step that moves
+                  no logit of a row of positive weight by more than 1e-2 and resolves what the gradient asks for
+    SEPARATED     kkt <= min(tol, eps^0.6) and a step that stays over 0.1 logits: under separation, complete or quasi, it stays
+                  near 1 while the gradient vanishes
+    STALLED       the decrement lambda stopped falling before: rounding has the last word
+    MAX_STEPS     the limit came first
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jaxlr.model.penalty import Penalty
+from jaxlr.results.status import Status
+
+RUNNING = -1
+_PATIENCE = 5  # steps that look like separation before it is the verdict; under separation each divides the gradient by e
+
+
+class Point(NamedTuple):
+    """What is known at some parameters.
+
+    Attributes:
+        z: logits of the rows.
+        g: gradient of the smooth part of J, of the shape of x, 0 where a parameter may not move.
+        kkt: KKT residual.
+        finite: whether all of it is.
+    """
+
+    z: Array
+    g: Array
+    kkt: Array
+    finite: Array
+
+
+class Direction(NamedTuple):
+    """A descent direction, Newton's or nearly.
+
+    Attributes:
+        d: of the shape of x; not finite where the Hessian could not be factored.
+        dz: its change of the logits.
+        decrement: lambda.
+        error: bound on the KKT residual that H d + g leaves.
+        unresolved: the share of lambda that the jitter adds.
+        hides: whether saturated rows hide a separation.
+    """
+
+    d: Array
+    dz: Array
+    decrement: Array
+    error: Array
+    unresolved: Array
+    hides: Array
+
+
+class Rules(NamedTuple):
+    """What verdicts depend on beside the step.
+
+    Attributes:
+        penalty: of the parameters; l1 and what is held at 0 are read.
+        penalized: whether every column that may move has a penalty.
+        rarity: of the rarest class, in (0, 1]: where one is rare, so are gradient and curvature at the minimum.
+        tol: on the KKT residual.
+        max_steps: limit of steps.
+        polish: <= 1, the share of tol that is asked of the square of the last step, and of what its direction leaves.
+    """
+
+    penalty: Penalty
+    penalized: Array
+    rarity: Array
+    tol: Array
+    max_steps: int
+    polish: float | Array
+
+
+class _State(NamedTuple):
+    origin: Array  # parameters, the last ones proved
+    step: Array  # from there, to be proved
+    move: Array  # R of that step
+    reach: Array  # R of its direction
+    decrement: Array  # lambda at the previous x, inf while it tells nothing
+    jitter: Array  # grows where a Hessian cannot be factored
+    steep_steps: Array  # consecutive steps that look like separation
+    status: Array
+    num_steps: Array
+
+
+class _Verdict(NamedTuple):
+    status: Array
+    polished: Array  # whether the step only polishes
+    decrement: Array  # inf where it tells nothing
+    steep_steps: Array
+
+
+def descend(
+    x: Array,
+    at: Callable[[Array], Point],
+    search: Callable[[Array, Point, Array, Array], Direction],
+    reach_of: Callable[[Array], Array],
+    rules: Rules,
+) -> tuple[Array, Int[Array, ""], Int[Array, ""]]:
+    """Minimize a convex loss that is quasi-self-concordant in what `reach_of` measures.
+
+    Args:
+        x: start, of the shape of the gradient.
+        at: from parameters to what is known there.
+        search: (x, Point, jitter, running) to a Direction; what it is where not running does not count.
+        reach_of: from the change of the logits to R.
+        rules: of the verdict.
+
+    Returns:
+        Parameters, status and number of steps.
+    """
+    eps = jnp.finfo(x.dtype).eps
+
+    def step(state: _State) -> _State:
+        x = state.origin + state.step
+        here = at(x)
+        slope = jnp.sum(here.g * state.step) + rules.penalty.change(x, state.step)
+        passed = (state.move > _proved(state.reach)) & ~(slope <= 0)
+        found = search(x, here, state.jitter, state.status == RUNNING)
+        factored = jnp.isfinite(found.decrement)
+        reach = jnp.where(factored, reach_of(found.dz), jnp.inf)
+        longest = jnp.where(state.move < state.reach, 8 * state.move, jnp.inf)  # after a cut
+        last = state.num_steps + 1 >= rules.max_steps
+        verdict = _judge(rules, state, here, found, reach, longest, last, eps)
+        status = jnp.where(passed, RUNNING, jnp.where(here.finite, verdict.status, Status.NONFINITE))
+
+        # Where the minimum was passed: the geometric mean of that length and the proved one, soon the proved one itself.
+        # The step of a verdict is taken where it only polishes.
+        d = jnp.where(passed, state.step, jnp.where(factored, found.d, 0))
+        size = jnp.where(passed, state.move, reach)
+        reach = jnp.where(passed, state.reach, reach)
+        proved = jnp.minimum(size, _proved(reach))
+        cut = jnp.where(size > 16 * proved, jnp.sqrt(size * proved), proved)
+        move = jnp.where(last, proved, jnp.where(passed, cut, jnp.minimum(size, longest)))
+        taken = passed | (factored & here.finite & ((status == RUNNING) | verdict.polished))
+        origin = jnp.where(passed | ~here.finite, state.origin, x)
+        return _State(
+            origin=jnp.where(here.finite | passed | (state.num_steps > 0), origin, jnp.nan),
+            step=jnp.where(taken & (size > 0), d * (move / size), 0),
+            move=jnp.where(taken, move, 0),
+            reach=reach,
+            decrement=jnp.where(passed, state.decrement, verdict.decrement),
+            jitter=jnp.where(factored, state.jitter, 10 * state.jitter),
+            steep_steps=jnp.where(passed, state.steep_steps, verdict.steep_steps),
+            status=jnp.where(last & (status == RUNNING), Status.MAX_STEPS, status).astype(jnp.int32),
+            num_steps=state.num_steps + 1,
+        )
+
+    zero, none = jnp.zeros_like(rules.tol), jnp.int32(0)
+    start = _State(x, 0 * x, zero, zero, zero + jnp.inf, zero + eps**0.75, none, jnp.int32(RUNNING), none)
+    end = jax.lax.while_loop(lambda state: state.status == RUNNING, step, start)
+    return end.origin + end.step, end.status, end.num_steps
+
+
+def _judge(
+    rules: Rules, state: _State, here: Point, found: Direction, reach: Array, longest: Array, last: Array, eps: Array
+) -> _Verdict:
+    """What the step from here says, where the minimum was not passed on the way."""
+    tol, kkt, penalized, hidden = rules.tol, here.kkt, rules.penalized, found.hides
+    factored = jnp.isfinite(found.decrement)
+    exhausted = factored & ~hidden & (found.decrement >= 0.9 * state.decrement)
+    # The residuals after a full step differ from their linearization by at most max|l'''| / 2 dz^2 <= dz^2 / 20, and so
+    # does the KKT residual: a step so small needs no look at where it ends.
+    polished = (reach**2 <= rules.polish * jnp.minimum(tol, 1)) & (found.error <= rules.polish * tol / 2) & (reach <= longest)
+    # What the jitter adds to the decrement is that of directions which H does not resolve: the rounding of g, a few eps, on
+    # exactly collinear columns (eps / sqrt(jitter)); more is a gradient along nearly collinear ones, and no minimum.
+    resolved = found.unresolved <= 8 * eps**0.625
+    converged = polished | ((kkt <= tol) & (exhausted | last))
+    converged &= penalized | ((reach <= 1e-2) & ~hidden & resolved)
+    flat = kkt <= jnp.minimum(tol, eps**0.6) * rules.rarity
+    informative = factored & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~penalized)))
+    steep = flat & factored & ~penalized & ((reach > 0.1) | hidden)
+    steep_steps = jnp.where(steep, state.steep_steps + 1, 0)
+    status = jnp.where(exhausted, Status.STALLED, RUNNING)
+    status = jnp.where(steep_steps > _PATIENCE, Status.SEPARATED, status)
+    status = jnp.where(converged, Status.CONVERGED, status)
+    return _Verdict(status, polished, jnp.where(informative, found.decrement, jnp.inf), steep_steps)
+
+
+def _proved(reach: Float[Array, ""]) -> Float[Array, ""]:
+    """The largest R of a step that decreases J without a look: max(log(1 + R), 1)."""
+    return jnp.maximum(jnp.log1p(reach), 1)
