@@ -12,7 +12,8 @@ from tests.helpers import quick
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "examples").glob("*.md"))]}
+FILES = [ROOT / "README.md", *sorted((ROOT / "examples").glob("*.md"))]
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in FILES}
 CODE = {name: re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE) for name, page in PAGES.items()}
 LINKING = [ROOT / name for name in (*PAGES, "jaxlr/README.md", "jaxlr/CHANGELOG.md", "tests/benchmarks/RESULTS.md")]
 
@@ -103,8 +104,9 @@ BLOCKS = {f"{name}:{i}": pair for name in PRINTS for i, pair in enumerate(zip(CO
 
 
 def test_all_code_of_the_pages_is_run():
-    assert {name: len(blocks) for name, blocks in CODE.items() if blocks} == {name: len(texts) for name, texts in PRINTS.items()}
-    assert not [name for name, page in PAGES.items() if re.search(r"^```py\b", page, flags=re.MULTILINE)]  # nor called otherwise
+    assert {name: len(blocks) for name, blocks in CODE.items() if blocks} == {name: len(PRINTS[name]) for name in PRINTS}
+    fences = {name: re.findall(r"^```(\w+)", page, flags=re.MULTILINE) for name, page in PAGES.items()}
+    assert set().union(*fences.values()) <= {"python", "sh", "text"}  # no Python by another name
 
 
 @pytest.mark.parametrize("block", quick(BLOCKS, "examples/tables_and_files.md:0"))
