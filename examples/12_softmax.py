@@ -26,7 +26,7 @@ def main(out: Path) -> None:
     print(f"largest sum of coefficients over the classes: {np.abs(coef.sum(axis=0)).max():.0e}")
 
     flowers, species = load_iris(return_X_y=True)
-    fit = jaxlr.fit_softmax(flowers, species, 3, l2=np.array([0.0, 1e-3]))
+    fit = jaxlr.fit(flowers, species, num_classes=3, l2=np.array([0.0, 1e-3]))
     print("iris, without a penalty and with l2 = 0.001:", [jaxlr.Status(int(status)).name for status in fit.status])
     print(f"  with the penalty: {fit.params.coef[1].round(2).tolist()}, gap {fit.gap[1]:.0e}")
 

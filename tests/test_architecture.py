@@ -3,6 +3,7 @@
 import ast
 import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -118,3 +119,11 @@ def test_status_values_never_change():
     expected = {"CONVERGED": 0, "MAX_STEPS": 1, "STALLED": 2, "SEPARATED": 3, "NONFINITE": 4, "INVALID": 5, "NOT_RUN": 6}
     assert {status.name: status.value for status in jaxlr.Status} == expected
     assert all(status.advice.endswith(".") for status in jaxlr.Status)
+
+
+def test_the_page_of_the_house_has_every_room_from_the_front_door_down():
+    rows = re.findall(r"^\| (`[^|]*`) \|", (PACKAGE / "README.md").read_text(), flags=re.MULTILINE)
+    named = [set(re.findall(r"`(\w+)`", row)) for row in rows]
+    assert named == [set(), *reversed(ROOMS)]  # the first is `__init__.py`
+    there = {path.stem for path in PACKAGE.iterdir() if path.suffix in ("", ".py")}
+    assert set().union(*ROOMS) == there - {"__init__", "__pycache__"}

@@ -1,4 +1,4 @@
-"""Every example runs and draws its figure; the README's code runs and prints what it says."""
+"""Every example runs and draws its figure; the code of the README and of every guide runs and prints what it should."""
 
 import os
 import re
@@ -12,7 +12,10 @@ from tests.helpers import quick
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-CODE = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+FILES = [ROOT / "README.md", *sorted((ROOT / "examples").glob("*.md"))]
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in FILES}
+CODE = {name: re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE) for name, page in PAGES.items()}
+LINKING = [ROOT / name for name in (*PAGES, "jaxlr/README.md", "jaxlr/CHANGELOG.md", "tests/benchmarks/RESULTS.md")]
 
 
 def run(*arguments):
@@ -81,25 +84,39 @@ def test_an_example_runs_says_what_it_found_and_saves_its_figure(name, tmp_path)
     assert len(path.read_text().splitlines()) < 80
 
 
-PRINTS = {
-    "fit": "1000 converged",
-    "lasso": "'mean_texture', 'mean_concave_points', 'radius_error', 'fractal_dimension_error'",
-    "inference": "quasi SEPARATED",
-    "grad": "held-out loss 0.5743, its slope in log l2 0.0149",
-    "softmax": "40 models by newton_cg, shape (5, 8): 40 converged",
-    "estimators": "['malignant' 'malignant' 'malignant']",
-    "tables": "column 'age' has 1 missing value, first at row 17; drop or impute",
-    "train": "1000 runs of 100 epochs",
+PRINTS = {  # by each block of a page
+    "README.md": ["1000 converged"],
+    "examples/batches_and_memory.md": ["(20,)\n(10, 20)\n1000 models by newton, shape (1000,): 1000 converged"],
+    "examples/convergence.md": ["['CONVERGED', 'SEPARATED']"],
+    "examples/derivatives.md": ["held-out loss 0.5743, its slope in log l2 0.0149"],
+    "examples/inference.md": ["quasi SEPARATED"],
+    "examples/lasso.md": ["'mean_texture', 'mean_concave_points', 'radius_error', 'fractal_dimension_error'"],
+    "examples/many_devices.md": ["40 models by newton, shape (40,): 40 converged"],
+    "examples/multinomial.md": [
+        "40 models by newton_cg, shape (5, 8): 40 converged",
+        "relative risk ratio -1.952, standard error 0.404",
+    ],
+    "examples/scikit_learn.md": ["['malignant' 'malignant' 'malignant']"],
+    "examples/tables_and_files.md": ["column 'age' has 1 missing value, first at row 17; drop or impute"],
+    "examples/training.md": ["1000 runs of 100 epochs"],
 }
+BLOCKS = {f"{name}:{i}": pair for name in PRINTS for i, pair in enumerate(zip(CODE[name], PRINTS[name], strict=False))}
 
 
-def test_all_code_of_the_readme_is_run():
-    assert len(CODE) == len(PRINTS)
+def test_all_code_of_the_pages_is_run():
+    assert {name: len(blocks) for name, blocks in CODE.items() if blocks} == {name: len(PRINTS[name]) for name in PRINTS}
+    fences = {name: re.findall(r"^```(\w+)", page, flags=re.MULTILINE) for name, page in PAGES.items()}
+    assert set().union(*fences.values()) <= {"python", "sh", "text"}  # no Python by another name
 
 
-@pytest.mark.parametrize("name", quick(PRINTS, "tables"))
-def test_the_code_of_the_readme_runs(name):
-    assert PRINTS[name] in run("-c", CODE[list(PRINTS).index(name)])
+@pytest.mark.parametrize("block", quick(BLOCKS, "examples/tables_and_files.md:0"))
+def test_the_code_of_the_pages_runs(block):
+    code, text = BLOCKS[block]
+    assert text in run("-c", code)
+
+
+def test_the_readme_is_short():
+    assert len(README.encode()) <= 9_000
 
 
 def test_the_readme_sets_up_in_two_commands():
@@ -111,6 +128,19 @@ def test_the_readme_sets_up_in_two_commands():
     assert "pytest" in blocks[1]
 
 
-def test_the_figure_of_the_readme_is_there():
-    for link in re.findall(r"!\[.*?\]\((.*?)\)", README):
-        assert (ROOT / link).stat().st_size < 350_000
+@pytest.mark.parametrize("path", LINKING, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_page_links_is_there(path):
+    page = path.read_text()
+    for link in re.findall(r"\]\(([^)\s]+)\)", page):
+        if "://" in link:
+            continue
+        file, _, heading = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.exists(), link
+        assert target.suffix != ".png" or target.stat().st_size < 350_000
+        headings = re.findall(r"^#+ (.*)", target.read_text(), flags=re.MULTILINE) if heading else []
+        assert not heading or heading in [re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in headings], link
+
+
+def test_every_guide_is_linked_from_the_readme():
+    assert not [name for name in PAGES if name != "README.md" and f"]({name}" not in README]
