@@ -1,23 +1,26 @@
 """How well models fit: log-likelihood, deviance, and what is made of them.
 
-    log-likelihood = sum_i s_i (y_i log p_i + (1 - y_i) log(1 - p_i))           binomial coefficients left out
+    log-likelihood = sum_i s_i log p_i,label                                     binomial coefficients left out
     deviance       = 2 sum_i s_i KL(y_i || p_i)                                  -2 log-likelihood where labels are 0/1
     AIC = -2 log-likelihood + 2 k        BIC = -2 log-likelihood + k log N       McFadden's R^2 = 1 - log-likelihood / null
 
-with k parameters and N = sum_i s_i rows. The null model has the offset, and an intercept if the model has one.
+with k parameters, of K classes K - 1 for each column, and N = sum_i s_i rows. The null model has the offset, and an intercept if the model has one.
 """
 
+import math
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxlr.inference.over_models import over_models
-from jaxlr.model.logistic import curvature, logistic_loss, residual
-from jaxlr.model.problem import Problem, problem_logits, row_weights, weight_sum
-from jaxlr.model.params import Params
+from jaxlr.inference.over_models import estimate_of, over_models
+from jaxlr.linalg.operators import Dense
+from jaxlr.model.params import Params, SoftmaxParams
+from jaxlr.model.penalty import Penalty
+from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
+from jaxlr.solvers import newton
+from jaxlr.solvers.system import System
 
 
 class Goodness(NamedTuple):
@@ -72,13 +75,14 @@ def goodness_of_fit(fit: Fit, problem: Problem, *, penalized: bool = False) -> G
     return Goodness(*over_models(_goodness_of_fit, fit, problem, penalized=penalized))
 
 
-def _goodness_of_fit(params: Params, problem: Problem) -> tuple[Array, ...]:
-    w, y, total = row_weights(problem), problem.y, weight_sum(problem)
-    k = params.coef.shape[0] + problem.fit_intercept
-    loglik = -total * jnp.sum(w * logistic_loss(problem_logits(params, problem), y))
-    null = -total * jnp.sum(w * logistic_loss(_null_logits(problem), y))
-    entropy = lambda p: jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1)), 0)  # noqa: E731
-    saturated = total * jnp.sum(w * (entropy(y) + entropy(1 - y)))
+def _goodness_of_fit(params: Params | SoftmaxParams, problem: Problem) -> tuple[Array, ...]:
+    estimate = estimate_of(params, problem)
+    system, total = estimate.system, estimate.system.total
+    likelihood = system.likelihood
+    k = system.A.shape[1] * math.prod(likelihood.coordinates)
+    loglik = -total * jnp.sum(system.w * likelihood.losses(estimate.z, system.y))
+    null = -total * jnp.sum(system.w * likelihood.losses(_null_logits(system, estimate.z), system.y))
+    saturated = -total * jnp.sum(system.w * likelihood.least_losses(system.y))
     return (
         loglik,
         null,
@@ -91,18 +95,12 @@ def _goodness_of_fit(params: Params, problem: Problem) -> tuple[Array, ...]:
     )
 
 
-def _null_logits(problem: Problem) -> Array:
-    """The offset and the intercept at which the residuals sum to 0: Newton's method in one number, log-damped."""
-    w, y = row_weights(problem), problem.y
-    offset = jnp.zeros_like(y) if problem.offset is None else problem.offset
-    if not problem.fit_intercept:
+def _null_logits(system: System, z: Array) -> Array:
+    """The offset, and the intercepts at which the residuals of every class sum to 0, where there are any."""
+    offset = jnp.zeros_like(z) if system.offset is None else system.offset
+    if system.n == system.A.shape[1]:
         return offset
-    share = jnp.sum(w * y)
-    start = jnp.log(share) - jnp.log1p(-share) - jnp.sum(w * offset)
-
-    def step(_: Array, intercept: Array) -> Array:
-        z = intercept + offset
-        newton = -jnp.sum(w * residual(z, y)) / jnp.sum(w * curvature(z))
-        return intercept + jnp.sign(newton) * jnp.minimum(jnp.abs(newton), jnp.log1p(jnp.abs(newton)) + 1e-3)
-
-    return jax.lax.fori_loop(0, 60, step, start) + offset
+    one, none = jnp.ones(1, z.dtype), jnp.zeros(1, z.dtype)
+    null = system._replace(A=Dense(jnp.ones((len(system.w), 1), z.dtype)), n=0, penalty=Penalty(none, none))
+    null = null._replace(location=none, scale=one)
+    return null.logits(newton.solve(null, None, jnp.asarray(4 * jnp.finfo(z.dtype).eps, z.dtype), 60).params)

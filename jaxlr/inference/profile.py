@@ -22,18 +22,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.inference.over_models import both, over_models, working
+from jaxlr.inference.over_models import Estimate, check_base, estimate_of, joined, less_base, over_models, parameters_of
 from jaxlr.inference.tails import Test, chi_square_test, normal_quantile
 from jaxlr.inference.wald import Intervals
 from jaxlr.linalg.cholesky import cholesky, in_own_units
-from jaxlr.linalg.operators import times, times_transposed
-from jaxlr.model.logistic import curvature, logistic_loss, residual
-from jaxlr.model.problem import Problem, problem_logits, row_weights, weight_sum
-from jaxlr.model.params import Params
+from jaxlr.model.params import Params, SoftmaxParams
+from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
 from jaxlr.solvers import firth
 from jaxlr.solvers.firth import Point
-from jaxlr.solvers.working import Shared, hessian_of, params_to_working
 
 _MOST_STEPS = 1000
 
@@ -47,16 +44,18 @@ class _Walk(NamedTuple):
     num_steps: Array
 
 
-def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95) -> Intervals:
+def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95, base: int | None = 0) -> Intervals:
     """Profile-likelihood intervals for every parameter of every model.
 
     Args:
         fit: unpenalized, by `jaxlr.fit` or `jaxlr.fit_firth`, its batch shape in front.
         problem: its data, each field with the batch axes that it had there.
         level: in (0, 1).
+        base: of K classes the one that all are compared with: intervals are those of a class less the base; None keeps the
+            parameters of the fit.
 
     Returns:
-        Intervals; NaN where a model is not CONVERGED, or an end was not found. (With nearly as many columns as rows Firth's
+        Intervals; NaN for a base, and where a model is not CONVERGED, or an end was not found. (With nearly as many columns as rows Firth's
         likelihood can have several maxima along a parameter, and an interval several ends: one of them.)
 
     Raises:
@@ -73,19 +72,22 @@ def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95) -> Int
         Venzon & Moolgavkar 1988, Applied Statistics 37, eqs. 5 to 8; Heinze & Schemper 2002, section 2.3.
     """
     quantile = normal_quantile(level) ** 2
-    lower, upper = over_models(_profile_intervals, fit, problem, options=(fit.solver == "firth", quantile))
-    return Intervals(fit.params, both(lower), both(upper))
+    check_base(base, fit.params)
+    ends = over_models(_profile_intervals, fit, problem, options=(fit.solver == "firth", base, quantile))
+    estimate = less_base(joined(fit.params), fit.params, base)
+    return Intervals(*(parameters_of(part, fit.params) for part in (estimate, *ends)))
 
 
-def profile_tests(fit: Fit, problem: Problem) -> Test:
+def profile_tests(fit: Fit, problem: Problem, *, base: int | None = 0) -> Test:
     """The likelihood-ratio test of every parameter being 0, all others free: in R, drop1 of a glm, and logistf's p-values.
 
     Args:
         fit: as in `profile_intervals`.
         problem: likewise.
+        base: likewise.
 
     Returns:
-        Test, df = 1, its statistic, p_value and log_p being Params (...).
+        Test, df = 1, its statistic, p_value and log_p being parameters (...); NaN for a base.
 
     Raises:
         ValueError: a penalized fit.
@@ -99,74 +101,85 @@ def profile_tests(fit: Fit, problem: Problem) -> Test:
     References:
         Heinze & Schemper 2002, Statistics in Medicine 21, section 2.3.
     """
-    test = chi_square_test(over_models(_profile_tests, fit, problem, options=(fit.solver == "firth",)), 1)
-    return Test(both(test.statistic), 1, both(test.p_value), both(test.log_p))
+    check_base(base, fit.params)
+    test = chi_square_test(over_models(_profile_tests, fit, problem, options=(fit.solver == "firth", base)), 1)
+    statistic, p_value, log_p = (parameters_of(part, fit.params) for part in (test.statistic, test.p_value, test.log_p))
+    return Test(statistic, 1, p_value, log_p)
 
 
-def _profile_intervals(params: Params, problem: Problem, of_firth: bool, quantile: float) -> tuple[Array, Array]:
-    at, shared, x, functionals = _prepared(params, problem, of_firth)
-    highest = at(x)[0].value + quantile / (2 * weight_sum(problem))
+def _profile_intervals(
+    params: Params | SoftmaxParams, problem: Problem, of_firth: bool, base: int | None, quantile: float
+) -> tuple[Array, Array]:
+    estimate = estimate_of(params, problem, base)
+    at, x = _objective(estimate, of_firth)
+    highest = at(x).value + quantile / (2 * estimate.system.total)
 
     def end(c: Array, side: Array) -> Array:
         def step(x: Array) -> Array:
-            here, _ = at(x)
+            here = at(x)
             newton, along = here.solve(here.g), here.solve(c)
             left = 2 * (highest - here.value) + jnp.sum(here.g * newton)
             return side * jnp.sqrt(jnp.maximum(left, 0) / jnp.sum(c * along)) * along - newton
 
-        return jnp.sum(c * _settled(step, x, shared))
+        return jnp.sum(c * _settled(step, x, estimate))
 
     sides = jnp.asarray([-1, 1], x.dtype)
-    ends = jax.vmap(lambda c: jax.vmap(lambda side: end(c, side))(sides))(functionals)
-    ends = _with_intercept(ends.T, problem.fit_intercept)
+    ends = jax.vmap(lambda side: _of_parameters(lambda c: end(c, side), estimate, params))(sides)
     return ends[0], ends[1]
 
 
-def _profile_tests(params: Params, problem: Problem, of_firth: bool) -> Array:
-    at, shared, x, functionals = _prepared(params, problem, of_firth)
-    lowest = at(x)[0].value
+def _profile_tests(params: Params | SoftmaxParams, problem: Problem, of_firth: bool, base: int | None) -> Array:
+    estimate = estimate_of(params, problem, base)
+    at, x = _objective(estimate, of_firth)
+    lowest = at(x).value
 
     def risen(c: Array) -> Array:
         def step(x: Array) -> Array:
-            here, _ = at(x)
+            here = at(x)
             newton, along = here.solve(here.g), here.solve(c)
             return along * (jnp.sum(c * (newton - x)) / jnp.sum(c * along)) - newton
 
-        return at(_settled(step, x, shared))[0].value - lowest
+        return at(_settled(step, x, estimate)).value - lowest
 
-    statistics = 2 * weight_sum(problem) * jax.vmap(risen)(functionals)
-    return _with_intercept(statistics, problem.fit_intercept)
-
-
-def _prepared(
-    params: Params, problem: Problem, of_firth: bool
-) -> tuple[Callable[[Array], tuple[Point, Array]], Shared, Float[Array, " k"], Float[Array, "k k"]]:
-    """F with its derivatives as a function of x, the working design, the estimate, and the parameters on X as rows c."""
-    shared, functionals = working(problem)
-    n, k = len(shared.unit), shared.A.shape[1]
-    inner = Problem(shared.A[:, :n], problem.y, problem.sample_weight, problem.offset, fit_intercept=problem.fit_intercept)
-
-    def at(x: Array) -> tuple[Point, Array]:
-        z = problem_logits(Params(x[:n], jnp.sum(x[n:])), inner)
-        return (firth.point if of_firth else _likelihood)(x, z, inner, shared), z
-
-    inside = params_to_working(params, shared)
-    return at, shared, jnp.append(inside.coef, inside.intercept)[:k], functionals
+    return 2 * estimate.system.total * _of_parameters(risen, estimate, params)
 
 
-def _likelihood(x: Array, z: Array, problem: Problem, shared: Shared) -> Point:
-    """The mean loss and its derivatives, as `jaxlr.solvers.firth.point` gives those of Firth's."""
-    w, k = row_weights(problem), len(x)
-    H = hessian_of(shared, w * curvature(z))
-    H, s = in_own_units(H, jnp.zeros_like(x), jnp.ones(k, bool), jnp.zeros((), x.dtype))
-    g = times_transposed(shared.A, w * residual(z, problem.y))
-    return Point(jnp.sum(w * logistic_loss(z, problem.y)), g, cholesky(H), s)
+def _objective(estimate: Estimate, of_firth: bool) -> tuple[Callable[[Array], Point], Float[Array, " p"]]:
+    """F with its derivatives as a function of the coordinates in one vector, and the estimate."""
+    system, like = estimate.system, estimate.system.likelihood
+    x = like.reduce(estimate.params)
+
+    def at(flat: Array) -> Point:
+        params = like.expand(flat.reshape(x.shape))
+        z = system.logits(params)
+        if of_firth:
+            return firth.point(flat, z, system)
+        H = like.assemble(system.A.gram(like.curvature(z, system.w).pairs()))
+        H, s = in_own_units(H, jnp.zeros_like(flat), jnp.ones(flat.shape, bool), jnp.zeros((), flat.dtype))
+        g = like.reduce(system.gradient(params, z)).ravel()
+        return Point(jnp.sum(system.w * like.losses(z, system.y)), g, cholesky(H), s)
+
+    return at, x.ravel()
 
 
-def _settled(step: Callable[[Array], Array], x: Float[Array, " k"], shared: Shared) -> Float[Array, " k"]:
+def _of_parameters(function: Callable[[Array], Array], estimate: Estimate, params: Params | SoftmaxParams) -> Array:
+    """A function of rows c for all parameters on X, of the shape of these; NaN for what is known, as an intercept that is not
+    fitted or a base."""
+    classes = np.flatnonzero(np.any(estimate.classes != 0, axis=1))
+    rows = jnp.einsum("cb,jk->cjbk", jnp.asarray(estimate.classes[classes], estimate.z.dtype), estimate.to_X)
+    found = jax.vmap(jax.vmap(function))(rows.reshape(*rows.shape[:2], -1))
+    whole = jnp.full((len(estimate.classes), estimate.system.n + 1), jnp.nan, found.dtype)
+    return whole.at[classes, : found.shape[1]].set(found).reshape(joined(params).shape)
+
+
+def _settled(step: Callable[[Array], Array], x: Float[Array, " p"], estimate: Estimate) -> Float[Array, " p"]:
     """Steps until one moves no logit by more than eps^(3/4), or, below the root of eps, until they grow no smaller; NaN if that
     never comes."""
-    eps = float(jnp.finfo(x.dtype).eps)
+    eps, system, like = float(jnp.finfo(x.dtype).eps), estimate.system, estimate.system.likelihood
+    shape = (*like.coordinates, system.A.shape[1])
+
+    def logits_of(d: Array) -> Array:
+        return system.A.times(like.expand(d.reshape(shape)))
 
     def settled(state: _Walk) -> Array:
         slow = (state.moved <= eps**0.5) & (state.moved >= 0.99 * state.before)
@@ -174,9 +187,10 @@ def _settled(step: Callable[[Array], Array], x: Float[Array, " k"], shared: Shar
 
     def one(state: _Walk) -> _Walk:
         d = step(state.x)
-        reach = jnp.max(jnp.abs(times(shared.A, d)))
+        dz = logits_of(d)
+        reach = jnp.max(like.reach(dz))
         # Fisher's information may be less than half of the curvature, and full steps swing: then shorter ones.
-        swings = jnp.sum(times(shared.A, d) * times(shared.A, state.d)) < 0
+        swings = jnp.sum(dz * logits_of(state.d)) < 0
         damping = jnp.where(swings & (reach >= 0.9 * state.moved), state.damping / 2, 1.2 * state.damping)
         damping = jnp.clip(damping, 1 / 64, 1)
         part = jnp.minimum(damping, jnp.maximum(jnp.log1p(reach), 1) / reach)
@@ -186,10 +200,3 @@ def _settled(step: Callable[[Array], Array], x: Float[Array, " k"], shared: Shar
     more = lambda state: ~settled(state) & (state.num_steps < _MOST_STEPS)  # noqa: E731
     end = jax.lax.while_loop(more, one, _Walk(x, 0 * x, far, far, jnp.ones_like(far), jnp.int32(0)))
     return jnp.where(settled(end), end.x, jnp.nan)
-
-
-def _with_intercept(values: Float[Array, "... k"], fit_intercept: bool) -> Float[Array, "... p"]:
-    """NaN in the place of an intercept that is not fitted."""
-    if fit_intercept:
-        return values
-    return jnp.concatenate([values, jnp.full((*values.shape[:-1], 1), jnp.nan, values.dtype)], axis=-1)

@@ -12,7 +12,7 @@ import warnings
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlr.inference.over_models import both, joined
+from jaxlr.inference.over_models import check_base, joined, less_base, parameters_of
 from jaxlr.inference.tails import normal_quantile
 from jaxlr.inference.wald import Intervals
 from jaxlr.results.fit import Fit
@@ -21,7 +21,9 @@ from jaxlr.results.status import Status
 _METHODS = ("percentile", "basic")
 
 
-def bootstrap_intervals(fit: Fit, resamples: Fit, *, level: float = 0.95, method: str = "percentile") -> Intervals:
+def bootstrap_intervals(
+    fit: Fit, resamples: Fit, *, level: float = 0.95, method: str = "percentile", base: int | None = 0
+) -> Intervals:
     """Intervals for every parameter from resamples.
 
     Args:
@@ -29,6 +31,8 @@ def bootstrap_intervals(fit: Fit, resamples: Fit, *, level: float = 0.95, method
         resamples: (k, ...), by `jaxlr.fit_bootstrap`, or by `jaxlr.fit_firth` with weights of `jaxlr.bootstrap`.
         level: in (0, 1).
         method: "percentile" or "basic".
+        base: of K classes the one that all are compared with, estimates and ends being those of a class less the base; None keeps
+            the parameters of the fit.
 
     Returns:
         Intervals (...); NaN where the fit is not CONVERGED, or none of its resamples.
@@ -53,9 +57,11 @@ def bootstrap_intervals(fit: Fit, resamples: Fit, *, level: float = 0.95, method
     normal_quantile(level)
     if method not in _METHODS:
         raise ValueError(f"expected method {' or '.join(map(repr, _METHODS))}, got {method!r}")
-    draws, estimate = joined(resamples.params), joined(fit.params)
-    if draws.shape[1:] != estimate.shape:
-        raise ValueError(f"expected resamples (k, ...) of a fit {estimate.shape[:-1]}, got {draws.shape[:-1]}")
+    check_base(base, fit.params)
+    draws, estimate = (less_base(joined(params), params, base) for params in (resamples.params, fit.params))
+    if draws.shape[1:] != estimate.shape or type(resamples.params) is not type(fit.params):
+        raise ValueError(f"expected resamples (k, ...) of a fit {np.shape(fit.status)}, got {np.shape(resamples.status)}")
+    cores = (1,) * (estimate.ndim - np.ndim(fit.status))
     converged = np.asarray(resamples.status) == Status.CONVERGED
     if not np.any(converged):
         raise ValueError("expected resamples that converged, got none; use fit_firth, whose estimates always exist")
@@ -67,10 +73,12 @@ def bootstrap_intervals(fit: Fit, resamples: Fit, *, level: float = 0.95, method
         )
     outside = (1 - level) / 2
     lower, upper = jnp.nanquantile(
-        jnp.where(converged[..., None], draws, jnp.nan), jnp.asarray([outside, 1 - outside], draws.dtype), axis=0
+        jnp.where(converged.reshape(*converged.shape, *cores), draws, jnp.nan),
+        jnp.asarray([outside, 1 - outside], draws.dtype),
+        axis=0,
     )
-    here = jnp.asarray(fit.status == Status.CONVERGED)[..., None]
+    here = jnp.asarray(fit.status == Status.CONVERGED).reshape(*np.shape(fit.status), *cores)
     lower, upper = (jnp.where(here, end, jnp.nan) for end in (lower, upper))
     if method == "basic":
         lower, upper = 2 * estimate - upper, 2 * estimate - lower
-    return Intervals(fit.params, both(lower), both(upper))
+    return Intervals(*(parameters_of(part, fit.params) for part in (estimate, lower, upper)))
