@@ -99,7 +99,7 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
     if not has_path:
         return fit_lanes(strengths, start)
     start = zeros((num_lanes,), X.shape[1], X.dtype, settings) if start is None else start
-    return follow(fit_lanes, strengths, start, in_segments=settings.solver == "newton")
+    return follow(fit_lanes, strengths, start, settings.solver)
 
 
 def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:

@@ -27,6 +27,7 @@ from jaxlr.results.status import Status
 _LANES = 64  # a machine is busy with so many
 _SHORTEST = 8  # points in a segment, or cold starts outweigh the gain
 _POINTS = 4  # a cubic
+_EVIDENCE = ("value", "kkt", "gap", "status", "num_steps")
 _STEADY = 20.0  # sum of the sizes of the weights; equal steps give 4 + 6 + 4 + 1
 
 
@@ -42,23 +43,11 @@ class Strengths(NamedTuple):
     l2: Any
 
 
-class _Known(NamedTuple):
-    """The last solutions of a path, the latest first.
-
-    Attributes:
-        rows: parameters (p, L, S, parameters).
-        t: logarithms of their strengths (p, L, S), NaN where there was none.
-    """
-
-    rows: Array
-    t: Array
-
-
 def follow(
     fit_lanes: Callable[[Strengths, Any], Fit],
     strengths: Strengths,
     start: Any,
-    in_segments: bool,
+    solver: str,
 ) -> Fit:
     """Fit a path in every lane.
 
@@ -66,7 +55,7 @@ def follow(
         fit_lanes: fits S models in each lane: strengths (L, S) and starts, parameters (L, S, ...), to a Fit (L, S).
         strengths: by lane, in any order (L, P), or (L, 1) where one stays the same.
         start: of the first points, parameters (L, ...).
-        in_segments: static; whether a path may be cut, or penalties of one strength belong together.
+        solver: static, its name; for "newton" a path may be cut, for others penalties of one strength belong together.
 
     Returns:
         Fit (L, P), in the order of the strengths.
@@ -74,7 +63,7 @@ def follow(
     num_lanes, num_points = np.broadcast_shapes(*(strength.shape for strength in jax.tree.leaves(strengths)))
     along = [jax.lax.stop_gradient(strength) for strength in jax.tree.leaves(strengths) if strength.shape[1] > 1]
     along = functools.reduce(jnp.add, along)  # where both vary
-    num_segments = max(1, min(num_points // _SHORTEST, -(-_LANES // num_lanes))) if in_segments else 1
+    num_segments = max(1, min(num_points // _SHORTEST, -(-_LANES // num_lanes))) if solver == "newton" else 1
     length = -(-num_points // num_segments)
     order = jnp.argsort(-along, axis=-1)
 
@@ -84,26 +73,22 @@ def follow(
         ordered = jnp.pad(ordered, ((0, 0), (0, num_segments * length - num_points)), mode="edge")
         return jnp.moveaxis(ordered.reshape(num_lanes, num_segments, length), -1, 0)
 
-    def point(known: _Known, at: tuple[Array, Strengths]) -> tuple[_Known, Fit]:
+    def point(known: Array, at: tuple[Array, Strengths]) -> tuple[Array, Array]:
+        """From the last points (p, L, S, parameters and t), the latest first, to these and the rows of the point."""
         t, strengths = at
-        fits = fit_lanes(strengths, _as_params(extrapolate(t, known.t, known.rows), start))
-        latest = _Known(jax.lax.stop_gradient(_as_rows(fits.params, 2)), t)
-        healthy = fits.status == Status.CONVERGED
-
-        def pushed(new: Array, old: Array) -> Array:
-            here = healthy.reshape(1, *healthy.shape, *(1,) * (new.ndim - healthy.ndim))
-            return jnp.where(here, jnp.concatenate([new[None], old[:-1]]), old)
-
-        return jax.tree.map(pushed, latest, known), fits
+        fits = fit_lanes(strengths, _as_params(extrapolate(t, known[..., -1], known[..., :-1]), start))
+        rows = _as_rows(fits.params, 2)
+        latest = jnp.concatenate([jax.lax.stop_gradient(rows), t[..., None]], axis=-1)
+        healthy = (fits.status == Status.CONVERGED)[None, ..., None]
+        return jnp.where(healthy, jnp.concatenate([latest[None], known[:-1]]), known), _with_evidence(rows, fits)
 
     num_known = 1 if strengths.l1 is not None else _POINTS
-    shape = (num_known, num_lanes, num_segments)
-    rows = jax.lax.stop_gradient(_as_rows(start, 1))
-    never = _Known(jnp.broadcast_to(rows[:, None, :], (*shape, rows.shape[-1])), jnp.full(shape, jnp.nan, along.dtype))
-    _, fits = jax.lax.scan(point, never, (jnp.log(in_order(along)), jax.tree.map(in_order, strengths)))
+    never = jnp.full((num_lanes, 1), jnp.nan, along.dtype)
+    first = jax.lax.stop_gradient(jnp.concatenate([_as_rows(start, 1), never], axis=-1))
+    known = jnp.broadcast_to(first[:, None, :], (num_known, num_lanes, num_segments, first.shape[-1]))
+    _, rows = jax.lax.scan(point, known, (jnp.log(in_order(along)), jax.tree.map(in_order, strengths)))
     place = jnp.argsort(order, axis=-1)
-    at = (place % length, np.arange(num_lanes)[:, None], place // length)
-    return jax.tree.map(lambda leaf: leaf[at], fits)
+    return _as_fit(rows[place % length, np.arange(num_lanes)[:, None], place // length], start, solver)
 
 
 def _as_rows(params: Any, lead: int) -> Array:
@@ -118,6 +103,19 @@ def _as_params(rows: Array, like: Any) -> Any:
     parts = jnp.split(rows, ends[:-1], axis=-1)
     shaped = [part.reshape(*part.shape[:-1], *leaf.shape[1:]) for part, leaf in zip(parts, leaves, strict=True)]
     return jax.tree.unflatten(structure, shaped)
+
+
+def _with_evidence(rows: Array, fits: Fit) -> Array:
+    """Parameters with all other numbers of a fit behind them: one array is stored and sorted in one go, the counts as floats."""
+    numbers = (getattr(fits, name) for name in _EVIDENCE)
+    return jnp.concatenate([rows, *(number.astype(rows.dtype)[..., None] for number in numbers)], axis=-1)
+
+
+def _as_fit(rows: Array, like: Any, solver: str) -> Fit:
+    """The Fit of such rows."""
+    found = {name: rows[..., place - len(_EVIDENCE)] for place, name in enumerate(_EVIDENCE)}
+    found |= {name: found[name].astype(jnp.int32) for name in ("status", "num_steps")}
+    return Fit(params=_as_params(rows[..., : -len(_EVIDENCE)], like), solver=solver, **found)
 
 
 def extrapolate(

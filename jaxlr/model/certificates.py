@@ -143,5 +143,5 @@ def evidence(
     gap = jnp.sum(w * divergence(shrink)) + jnp.sum(penalty.conjugacy(coef, -shrink * a))
     unbounded = jnp.min(penalty.l1 + penalty.l2, initial=jnp.inf) == 0
     if problem.fit_intercept:
-        unbounded |= jnp.min(likelihood.class_weights(y, w)) == 0
+        unbounded |= likelihood.least_class_weight(y, w) == 0
     return loss_at(z, params, problem), kkt, jnp.where(unbounded | jnp.isnan(gap), jnp.inf, gap)

@@ -43,13 +43,13 @@ class ClassCurvature(NamedTuple):
 
     Attributes:
         p: probabilities (K, m).
-        wp: weights times probabilities (K, m).
+        w: weights of the rows (m,).
         top: the most probable class of each row (K, m), or None where none is near 1.
         basis: Q (K, B), static, of the coordinates.
     """
 
     p: Array
-    wp: Array
+    w: Array
     top: Array | None
     basis: np.ndarray
 
@@ -58,11 +58,11 @@ class ClassCurvature(NamedTuple):
         probable class, so that nothing cancels where that one has nearly all probability."""
         if self.top is not None:
             dz = dz - jnp.sum(jnp.where(self.top, dz, 0), axis=0)[None, :]
-        return self.wp * (dz - jnp.sum(self.p * dz, axis=0)[None, :])
+        return self.w[None, :] * (self.p * (dz - jnp.sum(self.p * dz, axis=0)[None, :]))
 
     def diagonal(self) -> Float[Array, "K m"]:
         """The curvature of each logit."""
-        return self.wp * (1 - self.p)
+        return self.w[None, :] * (self.p * (1 - self.p))
 
     def pairs(self) -> Float[Array, "P m"]:
         """Weights of the rows in the Gram matrices of which a Hessian is made, a row for each pair of coordinates:
@@ -75,4 +75,4 @@ class ClassCurvature(NamedTuple):
         u, v = np.triu_indices(basis.shape[1])
         apart = basis[a] - basis[b]  # (pairs of classes, B)
         mix = jnp.asarray((apart[:, u] * apart[:, v]).T, self.p.dtype)
-        return dot(mix, self.wp[a] * self.p[b])
+        return dot(mix, self.w[None, :] * self.p[a] * self.p[b])

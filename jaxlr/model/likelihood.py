@@ -77,9 +77,13 @@ class Binary(NamedTuple):
         """The change of logits that improves every row."""
         return 2 * y - 1
 
-    def class_weights(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, " 2"]:
-        """The weight of each class."""
-        return jnp.stack([jnp.sum(w * (1 - y)), jnp.sum(w * y)])
+    def least_class_weight(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:
+        """The weight of the rarest class."""
+        return jnp.minimum(jnp.sum(w * (1 - y)), jnp.sum(w * y))
+
+    def rarity(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:
+        """4 p (1 - p), p the weight of the rarest class: the scale of gradient and curvature at the minimum."""
+        return 4 * jnp.sum(w * y) * jnp.sum(w * (1 - y))
 
     def out_of_range(self, y: Float[Array, " m"]) -> Array:
         """Whether a label is none."""
@@ -173,9 +177,7 @@ class Multinomial(NamedTuple):
         `saturates` no probability is taken to be near 1."""
         below = z - jnp.max(z, axis=0)[None, :]
         p = multinomial.proba(below if dtype is None else below.astype(dtype))
-        return ClassCurvature(
-            p, w.astype(p.dtype)[None, :] * p, multinomial.most_probable(p) if saturates else None, self.basis
-        )
+        return ClassCurvature(p, w.astype(p.dtype), multinomial.most_probable(p) if saturates else None, self.basis)
 
     def reach(self, dz: Float[Array, "K m"]) -> Float[Array, " m"]:
         """R of a change of the logits."""
@@ -188,6 +190,15 @@ class Multinomial(NamedTuple):
     def class_weights(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, " K"]:
         """The weight of each class."""
         return jnp.sum(jnp.where(multinomial.is_label(y, self.num_classes), w[None, :], 0), axis=1)
+
+    def least_class_weight(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:
+        """The weight of the rarest class."""
+        return jnp.min(self.class_weights(y, w))
+
+    def rarity(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:
+        """4 p (1 - p), p the weight of the rarest class that has any: the scale of gradient and curvature at the minimum."""
+        p = self.class_weights(y, w)
+        return jnp.min(4 * p * (1 - p), initial=1, where=p > 0)
 
     def out_of_range(self, y: Float[Array, " m"]) -> Array:
         """Whether a label is none."""

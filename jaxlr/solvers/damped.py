@@ -69,8 +69,7 @@ def minimize(
         Solution; how it ended is decided by the rules of `jaxlr.solvers.descent`.
     """
     likelihood, penalty = system.likelihood, system.penalty
-    of_class = likelihood.class_weights(system.y, system.w)
-    rarity = jnp.min(4 * of_class * (1 - of_class), initial=1, where=of_class > 0)
+    rarity = likelihood.rarity(system.y, system.w)
     x = jnp.zeros((*likelihood.coordinates, system.A.shape[1]), system.w.dtype)
     if start is not None:
         x = likelihood.reduce(start)

@@ -167,7 +167,7 @@ def _is_invalid(problem: Problem, tol: Float[Array, ""], likelihood: Likelihood)
     """No weight, a class without weight where nothing keeps the estimate finite, or values that only tracers get past the
     checks."""
     y, (l1, l2) = problem.y, penalty_of(problem)
-    lacking = (jnp.min(likelihood.class_weights(y, row_weights(problem))) == 0) & ~jnp.any(jnp.isnan(y))
+    lacking = (likelihood.least_class_weight(y, row_weights(problem)) == 0) & ~jnp.any(jnp.isnan(y))
     if not problem.fit_intercept:
         lacking &= ~(jnp.min(l1 + l2, initial=1) > 0)
     invalid = lacking | likelihood.out_of_range(y) | (jnp.min(jnp.minimum(l1, l2), initial=0) < 0) | ~(tol > 0)
