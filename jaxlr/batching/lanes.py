@@ -75,7 +75,7 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
     lanes, lane_axes = with_units(models, axes, working)
     # Without the products, dense models that share a design would each copy it: they run one after the other.
     factored = settings.solver != "newton_cg"
-    across = loop if factored and working.aid is None and working.A.products is None and num_lanes > 1 else jax.vmap
+    across = loop if factored and working.aid is None and not settings.products and num_lanes > 1 else jax.vmap
 
     def fit_lanes(strengths: Strengths, start: Any) -> Fit:
         """Strengths and start (L, S) or (L,) to Fit of that shape."""
@@ -132,13 +132,13 @@ def prepare_design(X: Array, present: Array | None, settings: Settings, alone: b
     """
     if 0 < settings.room < X.shape[1] + settings.fit_intercept:
         working = prepare(X, present, settings.fit_intercept)
-        return working._replace(aid=Transposed(working.A.array.T))
+        return working._replace(aid=Transposed(working.A.to_array().T))
     working = prepare(X, present, settings.fit_intercept, settings.products)
     if alone or settings.solver != "newton_cg":
         return working
     # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.
     low = jnp.float32 if settings.coercive else X.dtype
-    return working._replace(aid=Transposed(working.A.array.T.astype(low)))
+    return working._replace(aid=Transposed(working.A.to_array().T.astype(low)))
 
 
 def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, Lane]:

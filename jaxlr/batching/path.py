@@ -113,9 +113,16 @@ def _with_evidence(rows: Array, fits: Fit) -> Array:
 
 def _as_fit(rows: Array, like: Any, solver: str) -> Fit:
     """The Fit of such rows."""
-    found = {name: rows[..., place - len(_EVIDENCE)] for place, name in enumerate(_EVIDENCE)}
-    found |= {name: found[name].astype(jnp.int32) for name in ("status", "num_steps")}
-    return Fit(params=_as_params(rows[..., : -len(_EVIDENCE)], like), solver=solver, **found)
+    value, kkt, gap, status, num_steps = (rows[..., place] for place in range(-len(_EVIDENCE), 0))
+    return Fit(
+        params=_as_params(rows[..., : -len(_EVIDENCE)], like),
+        value=value,
+        kkt=kkt,
+        gap=gap,
+        status=status.astype(jnp.int32),
+        num_steps=num_steps.astype(jnp.int32),
+        solver=solver,
+    )
 
 
 def extrapolate(

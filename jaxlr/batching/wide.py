@@ -64,7 +64,7 @@ def fit_wide(models: Models, *, axes: Models, num_lanes: int, has_path: bool, to
 def _in_span(models: Models, working: Working) -> tuple[Models, Array, Array]:
     """The same models on R', Q, and how many times its residual that on X may be at most."""
     X = models.problem.X
-    centered = working.columns.array * working.unit[None, :]
+    centered = working.columns.to_array() * working.unit[None, :]
     Q, R = jnp.linalg.qr(centered.T)
     # What rounding left of rows that depend on each other would be a column like any other.
     noise = 4 * X.shape[0] * jnp.finfo(X.dtype).eps * jnp.sqrt(jnp.sum(centered**2 + working.center[None, :] ** 2, axis=1))

@@ -125,7 +125,7 @@ def _score_test(params: Params | SoftmaxParams, problem: Problem) -> tuple[Array
     u = system.total * system.w[None, :] * likelihood.reduce(likelihood.residual(estimate.z, system.y)).reshape(-1, m)
     pairs = system.total * likelihood.curvature(estimate.z, system.w).pairs().reshape(-1, m)
     root = inverse_root(system.total * estimate.hessian).reshape(-1, num_coordinates, system.A.shape[1])
-    basis = einsum("ik,rbk->bir", system.A.array, root)
+    basis = einsum("ik,rbk->bir", system.A.to_array(), root)
     return u, pairs, einsum("abi,bir->iar", pairs[triangle(num_coordinates)], basis)
 
 

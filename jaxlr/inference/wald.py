@@ -107,7 +107,7 @@ def _covariance(params: Params | SoftmaxParams, problem: Problem, kind: str, bas
     half = inverse_root(H) / jnp.sqrt(system.total)
     if kind != "model":
         r = system.likelihood.reduce(system.likelihood.residual(estimate.z, system.y)).reshape(-1, len(system.w))
-        scores = jnp.einsum("bi,ik->ibk", jnp.sqrt(system.w)[None, :] * r, system.A.array).reshape(len(system.w), -1)
+        scores = jnp.einsum("bi,ik->ibk", jnp.sqrt(system.w)[None, :] * r, system.A.to_array()).reshape(len(system.w), -1)
         half = dot(dot(scores, half.T), half) * jnp.sqrt(system.total)
     half = estimate.on_X(half).reshape(len(half), -1)
     return dot(half.T, half) * (system.total / (system.total - len(H)) if kind == "HC1" else 1)

@@ -61,7 +61,7 @@ def check_classes(
     def of_class(y: np.ndarray) -> list[np.ndarray]:
         return [y < 1, y > 0] if num_classes is None else [y == k for k in range(num_classes)]
 
-    first_y, first_s = (a[(0,) * (a.ndim - 1)] for a in (y, s))
+    first_y, first_s = (a.reshape(-1, a.shape[-1])[0] for a in (y, s))
     if all(np.any((first_s > 0) & rows) for rows in of_class(first_y)):
         return
     if not np.any(s != 0):

@@ -5,7 +5,7 @@
     Bordered         [own common]: one column of a model's own beside a block that many models share
     Standardized     [(X - center) / unit, 1], of X as it lies in memory
 
-A new kind of design is a pytree here with `times`, `transposed_times`, and, where its solver forms Hessians, `gram`. Vectors
+A new kind of design is a pytree here with the methods of `Dense`. Vectors
 may have an axis of classes in front: (k,) or (K, k), (m,) or (K, m). Under `vmap` over vectors alone, everything that touches
 the matrix is one matrix product for all models.
 """
@@ -60,6 +60,17 @@ class Dense(NamedTuple):
         if d.ndim > 1:
             return jax.lax.map(self.gram, d)
         return dot(self.array.T * d[None, :], self.array)
+
+    def quadratic_forms(self, C: Float[Array, "k k"]) -> Float[Array, " m"]:
+        """a_i' C a_i for every row, C symmetric; of many models one matrix product, where the products of columns stand."""
+        if self.products is None:
+            return jnp.sum(dot(self.array, C) * self.array, axis=1)
+        i, j = np.triu_indices(len(C))
+        return dot(self.products, C[i, j] * np.where(i == j, 1, 2).astype(C.dtype))
+
+    def to_array(self) -> Float[Array, "m k"]:
+        """The matrix itself."""
+        return self.array
 
     def first_columns(self, n: int) -> "Dense":
         """The first n columns."""
@@ -131,6 +142,14 @@ class Bordered(NamedTuple):
         border = jnp.append(jnp.sum(weighted * self.own), self.common.transposed_times(weighted))
         return jnp.concatenate([border[None, :], jnp.concatenate([border[1:, None], self.common.gram(d)], axis=1)])
 
+    def quadratic_forms(self, C: Float[Array, "k k"]) -> Float[Array, " m"]:
+        """a_i' C a_i for every row, C symmetric."""
+        return C[0, 0] * self.own**2 + 2 * self.own * self.common.times(C[0, 1:]) + self.common.quadratic_forms(C[1:, 1:])
+
+    def to_array(self) -> Float[Array, "m k"]:
+        """The matrix itself."""
+        return jnp.concatenate([self.own[:, None], self.common.to_array()], axis=1)
+
     def first_columns(self, n: int) -> "Bordered":
         """The first n >= 1 columns."""
         return Bordered(self.own, self.common.first_columns(n - 1))
@@ -182,6 +201,19 @@ class Standardized(NamedTuple):
         sums = jnp.sum(jnp.matmul(by_block, X, precision="highest"), axis=0).reshape(*r.shape[:-1], -1)
         columns = (sums - aligned(self.center, sums) * total) / aligned(self.unit, sums)
         return jnp.concatenate([columns, total * aligned(self.ones, total)], axis=-1)
+
+    def gram(self, d: Float[Array, "*P m"]) -> Float[Array, "*P k k"]:
+        """A' diag(d) A, for every row of d; the columns are formed."""
+        return Dense(self.to_array()).gram(d)
+
+    def quadratic_forms(self, C: Float[Array, "k k"]) -> Float[Array, " m"]:
+        """a_i' C a_i for every row, C symmetric; the columns are formed."""
+        return Dense(self.to_array()).quadratic_forms(C)
+
+    def to_array(self) -> Float[Array, "m k"]:
+        """The matrix itself."""
+        columns = (self.X - self.center[None, :]) / self.unit[None, :]
+        return jnp.concatenate([columns, jnp.broadcast_to(self.ones, (len(columns), len(self.ones)))], axis=1)
 
     def first_columns(self, n: int) -> "Standardized":
         """All columns but the ones."""

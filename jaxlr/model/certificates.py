@@ -22,12 +22,12 @@ from jaxtyping import Array, Float
 from jaxlr.linalg.dot import aligned
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.objective import gradient, loss_at
-from jaxlr.model.params import Params, SoftmaxParams
+from jaxlr.model.params import Parameters, Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
 from jaxlr.model.problem import Problem, design, dtype_of, penalty_of, problem_logits, row_weights
 
 
-def kkt_residual(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, ""]:
+def kkt_residual(params: Parameters, problem: Problem) -> Float[Array, ""]:
     """How far params are from satisfying the optimality conditions: 0 exactly at the optima.
 
     Unchanged when a column is shifted, or rescaled together with its penalty. Without an intercept the root mean square

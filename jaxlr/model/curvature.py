@@ -76,3 +76,6 @@ class ClassCurvature(NamedTuple):
         apart = basis[a] - basis[b]  # (pairs of classes, B)
         mix = jnp.asarray((apart[:, u] * apart[:, v]).T, self.p.dtype)
         return dot(mix, self.w[None, :] * self.p[a] * self.p[b])
+
+
+Curvature = LogitCurvature | ClassCurvature

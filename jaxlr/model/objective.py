@@ -101,7 +101,7 @@ def hessian(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, "p
         [[1.125, 0.0, 0.125], [0.0, 1.125, 0.125], [0.125, 0.125, 0.25]]
     """
     likelihood, l2 = likelihood_of_params(params), penalty_of(problem).padded(jnp.shape(params.coef)[-1] + 1).l2
-    X = design(problem).array
+    X = design(problem).to_array()
     last = jnp.full((X.shape[0], 1), 1 if problem.fit_intercept else 0, X.dtype)
     d = likelihood.curvature(problem_logits(params, problem), row_weights(problem)).pairs()
     H = likelihood.assemble(Dense(jnp.concatenate([X, last], axis=1)).gram(d))

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg.dot import aligned
+from jaxlr.model.curvature import Curvature
 from jaxlr.solvers.descent import Direction, Point, Rules, descend
 from jaxlr.solvers.system import System
 
@@ -117,7 +118,7 @@ def damping(kkt: Float[Array, ""]) -> Float[Array, ""]:
     return _DAMPING * jnp.minimum(kkt, 1) ** 2
 
 
-def curvature_along(system: System, curvature: object, v: Float[Array, "*B k"]) -> Float[Array, ""]:
+def curvature_along(system: System, curvature: Curvature, v: Float[Array, "*B k"]) -> Float[Array, ""]:
     """v . H v, for the bound v . H^-1 v >= (v . v)^2 / v . H v.
 
     Args:

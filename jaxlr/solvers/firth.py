@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.linalg.cholesky import cholesky, in_own_units, inverse
@@ -90,18 +89,10 @@ def point(x: Float[Array, " k"], z: Float[Array, " m"], system: System) -> Point
     varies = jnp.all(jnp.diagonal(information) > jnp.sqrt(jnp.finfo(x.dtype).tiny))  # a column of 0 has no information
     L = jnp.where(varies, cholesky(M), jnp.nan)
     half = inverse(L) * s[None, :]
-    h = wc * _squares(system, dot(half.T, half))
+    h = wc * system.A.quadratic_forms(dot(half.T, half))
     g = system.A.transposed_times(w * (half_off + (0.5 - y)) + h / total * half_off)
     log_det = 2 * (jnp.sum(jnp.log(jnp.diagonal(L))) - jnp.sum(jnp.log(s))) + k * jnp.log(total)
     return Point(jnp.sum(w * losses) - log_det / (2 * total), g, L, s)
-
-
-def _squares(system: System, covariance: Float[Array, "k k"]) -> Float[Array, " m"]:
-    """A_i M^-1 A_i' of every row, of which the products of columns make one matrix product for many models."""
-    if system.A.products is None:
-        return jnp.sum(dot(system.A.array, covariance) * system.A.array, axis=1)
-    i, j = np.triu_indices(covariance.shape[0])
-    return dot(system.A.products, covariance[i, j] * np.where(i == j, 1, 2).astype(covariance.dtype))
 
 
 def solve(system: System, start: Float[Array, " k"] | None, tol: Float[Array, ""], max_steps: int) -> Solution:

@@ -86,7 +86,7 @@ def _preconditioned(working: Working, hessian: Hessian, b: Float[Array, "*B k"])
 
 
 def _diagonal(working: Working, hessian: Hessian, b: Float[Array, "*B k"]) -> Float[Array, "*B k"]:
-    squares = Dense(working.A.array**2).transposed_times(hessian.curvature.diagonal()) + aligned(hessian.strength, b)
+    squares = Dense(working.A.to_array() ** 2).transposed_times(hessian.curvature.diagonal()) + aligned(hessian.strength, b)
     return hessian.conjugate_gradients(b, lambda r: jnp.where(hessian.free, r / squares, r))
 
 
@@ -96,7 +96,7 @@ def _in_span(working: Working, hessian: Hessian, b: Float[Array, "*B k"]) -> Flo
     Across the span of the rows H is l2 alone; along it, l2 + mean(d) S^2 preconditions.
     """
     unit, n, eps = working.unit, len(working.unit), jnp.finfo(b.dtype).eps
-    A, l2 = working.A.array, hessian.strength[0] * unit[0] ** 2
+    A, l2 = working.A.to_array(), hessian.strength[0] * unit[0] ** 2
     X = A[:, :n] * unit[None, :]
     _, S, V = jnp.linalg.svd(X, full_matrices=False)
     small = jnp.concatenate([dot(X, V.T), A[:, n:]], axis=1)

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.linalg.cholesky import cholesky, inverse
+from jaxlr.linalg.cholesky import cholesky
+from jaxlr.linalg.cholesky import inverse as inverse_of
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.operators import Design, Transposed
 from jaxlr.solvers.system import System
@@ -88,11 +89,12 @@ def precondition(directions: Design | Transposed, d: Float[Array, "*K m"], l2: F
     Returns:
         Preconditioner.
     """
-    AT = directions.rows if isinstance(directions, Transposed) else directions.array.T
+    AT = directions.rows if isinstance(directions, Transposed) else directions.to_array().T
     d, l2 = jax.lax.stop_gradient((d, l2))
     l2 = jnp.where(jnp.isfinite(l2), jnp.minimum(l2, 1e30), 0).astype(AT.dtype)  # that float32 can hold
     made = _inverse(AT, d, l2) if d.ndim == 1 else jax.lax.map(lambda d: _inverse(AT, d, l2), d)
-    return Preconditioner(directions, *made, l2)
+    inverse, diagonal = made
+    return Preconditioner(directions, inverse, diagonal, l2)
 
 
 def _inverse(AT: Float[Array, "k m"], d: Float[Array, " m"], l2: Float[Array, " k"]) -> tuple[Array, Array]:
@@ -117,7 +119,7 @@ def _inverse_factor(H: Float[Array, "k k"], leaf: int) -> Float[Array, "k k"]:
     """
     k = H.shape[0]
     if k <= leaf:
-        return inverse(cholesky(H))
+        return inverse_of(cholesky(H))
     first = _inverse_factor(H[: k // 2, : k // 2], leaf)
     W = jnp.dot(H[k // 2 :, : k // 2], first.T)
     last = _inverse_factor(H[k // 2 :, k // 2 :] - jnp.dot(W, W.T), leaf)
