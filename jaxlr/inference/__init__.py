@@ -4,7 +4,6 @@ from jaxlr.inference.comparison import likelihood_ratio as likelihood_ratio
 from jaxlr.inference.comparison import score_test as score_test
 from jaxlr.inference.goodness import Goodness as Goodness
 from jaxlr.inference.goodness import goodness_of_fit as goodness_of_fit
-from jaxlr.inference.multinomial import softmax_wald as softmax_wald
 from jaxlr.inference.profile import profile_intervals as profile_intervals
 from jaxlr.inference.profile import profile_tests as profile_tests
 from jaxlr.inference.resampled import bootstrap_intervals as bootstrap_intervals

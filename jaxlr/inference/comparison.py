@@ -1,12 +1,15 @@
 """Tests between models: the likelihood ratio of nested fits, and the score test of columns that were not fitted.
 
-    LR = 2 (log-likelihood of the larger model - that of the smaller)                      df: parameters more
-    S = u^2 / v,  u = x' s r,  v = x' S x - x' S A (A' S A)^-1 A' S x,  S = diag(s c)         df = 1
+    LR = 2 (log-likelihood of the larger model - that of the smaller)                      df: free parameters more
+    S = u' V^-1 u,  u = sum_i s_i x_i r_i,  V = sum_i s_i x_i^2 W_i - C I^-1 C'               df: free logits
 
-where r, c and A are those of the fit without the column x. Both are chi-square under the smaller model, for many rows (Wilks
-1938, Annals of Mathematical Statistics 9; Rao 1948, Proceedings of the Cambridge Philosophical Society 44). The score test
-needs no fit with the column: a scan of many columns is three matrix products.
+with r, W (the curvature of the losses) and the information I those of the fit without the column x, C what x shares with the
+columns that were fitted; of K classes r and W are in contrasts, of K - 1 logits. Both are chi-square under the smaller model,
+for many rows (Wilks 1938, Annals of Mathematical Statistics 9; Rao 1948, Proceedings of the Cambridge Philosophical Society 44,
+eq. 2.3). The score test needs no fit with the column: a scan of many columns is three matrix products.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -14,20 +17,19 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.batching.compilation import program
-from jaxlr.batching.lanes import in_groups
+from jaxlr.batching.loops import in_groups
 from jaxlr.engine.memory import models_side_by_side
-from jaxlr.inference.over_models import over_models, working
+from jaxlr.inference.fitted import fitted, mean_information
+from jaxlr.inference.over_models import over_models
 from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.inputs.checks import Data, is_zero, real_array
 from jaxlr.linalg.cholesky import inverse_root
-from jaxlr.model.logistic import curvature, residual
-from jaxlr.model.problem import Problem, problem_logits, row_weights, weight_sum
-from jaxlr.model.params import Params
+from jaxlr.linalg.dot import aligned, dot
+from jaxlr.model.likelihood import Likelihood, likelihood_of_params
+from jaxlr.model.params import Params, SoftmaxParams
+from jaxlr.model.problem import Problem, weight_sum
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
-from jaxlr.solvers.working import hessian_of
-
-_HIGHEST = jax.lax.Precision.HIGHEST
 
 
 def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | None = None) -> Test:
@@ -37,7 +39,7 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
         larger: fit with all parameters, unpenalized.
         smaller: fit with some of them left out or held at 0, of a batch that broadcasts against the other's.
         problem: data of the larger one; only the rows and their weights count.
-        df: parameters left out; None is the difference in columns.
+        df: free parameters left out; None is the difference in columns, of K classes K - 1 times it.
 
     Returns:
         Test of the broadcast batch; NaN where one of both is not CONVERGED, or where the smaller model fits better than the
@@ -45,7 +47,7 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
         of N rows it is right to about 1e-7 N.
 
     Raises:
-        ValueError: a penalized problem; fits by different solvers of different likelihoods; df less than 1.
+        ValueError: a penalized problem; fits of different likelihoods or numbers of classes; df less than 1.
 
     Example:
         >>> import numpy as np, jaxlr
@@ -63,13 +65,23 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
         )
     if "firth" in (larger.solver, smaller.solver):
         raise ValueError("expected fits of the likelihood itself, got Firth's; use jaxlr.inference.profile_tests")
-    more = larger.params.coef.shape[-1] - smaller.params.coef.shape[-1] if df is None else df
+    kinds = [likelihood_of_params(fit.params) for fit in (larger, smaller)]
+    if kinds[0] != kinds[1]:
+        named = [f"multinomial with {kind.classes[0]} classes" if kind.classes else "binary" for kind in kinds]
+        raise ValueError(f"expected two fits of one likelihood, got one {named[0]} and one {named[1]}")
+    columns = np.shape(larger.params.coef)[-1] - np.shape(smaller.params.coef)[-1]
+    more = columns * _free_logits(kinds[0]) if df is None else df
     if more < 1:
         raise ValueError(f"expected the first fit to have more parameters than the second, got df = {more}; swap them")
     statistic = 2 * weight_sum(problem) * (jnp.asarray(smaller.value) - jnp.asarray(larger.value))
     possible = statistic >= -1e3 * jnp.finfo(jnp.asarray(larger.value).dtype).eps * weight_sum(problem)
     both = possible & (jnp.asarray(larger.status) == Status.CONVERGED) & (jnp.asarray(smaller.status) == Status.CONVERGED)
     return chi_square_test(jnp.where(both, statistic, jnp.nan).astype(jnp.asarray(larger.value).dtype), more)
+
+
+def _free_logits(likelihood: Likelihood) -> int:
+    """1, or K - 1 of K classes: the free parameters of a column."""
+    return math.prod(likelihood.in_contrasts().coordinates)
 
 
 def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
@@ -81,7 +93,7 @@ def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
         columns: (k, m), each tested alone beside all of X.
 
     Returns:
-        Test (..., k), df = 1; NaN where the model is not CONVERGED, or where a column is a combination of those of X.
+        Test (..., k), df = 1, of K classes K - 1; NaN where the model is not CONVERGED, or where a column is a combination of those of X.
 
     Raises:
         TypeError, ValueError: columns are not real (k, m); as `covariance`.
@@ -107,35 +119,57 @@ def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
     if problem.sample_weight is not None:  # what stands in rows without weight does not count
         s = jnp.asarray(problem.sample_weight).reshape(-1, m)
         tested = jnp.where(jnp.max(s, axis=0)[None, :] > 0, tested, 0)
-    return chi_square_test(_statistics(tested, *inputs, bool(problem.fit_intercept)), 1)
+    likelihood = likelihood_of_params(fit.params).in_contrasts()
+    batch = np.shape(fit.status)
+    inputs = tuple(part.reshape(-1, *part.shape[len(batch) :]) for part in inputs)
+    statistics = _statistics(tested, inputs, likelihood, bool(problem.fit_intercept))
+    return chi_square_test(statistics.reshape(*batch, -1), _free_logits(likelihood))
 
 
-def _score_test(params: Params, problem: Problem) -> tuple[Array, Array, Array]:
-    """What the statistics of all columns need of a model: s r, s c, and A (A' S A)^-1/2 (m, k)."""
-    w, total, (shared, _) = row_weights(problem), weight_sum(problem), working(problem)
-    z = problem_logits(params, problem)
-    root = inverse_root(total * hessian_of(shared, w * curvature(z)))
-    basis = jnp.dot(shared.A, root.T, precision=_HIGHEST)
-    return total * w * residual(z, problem.y), total * w * curvature(z), basis
+def _score_test(params: Params | SoftmaxParams, problem: Problem) -> tuple[Array, Array, Array]:
+    """What the statistics of all columns need of a model: s r (*B, m), the pairs of s W, and s W A I^-1/2 (p, *B, m)."""
+    model = fitted(params, problem)
+    system, likelihood = model.system, model.system.likelihood
+    s = system.total * system.w
+    r, curvature = likelihood.residual(model.z, system.y), likelihood.curvature(model.z, s)
+    root = inverse_root(system.total * mean_information(system, model.z)).reshape(-1, *model.x.shape)
+    basis = jax.vmap(lambda x: likelihood.reduce(curvature.times(likelihood.expand(system.A.times(x)))))(root)
+    return likelihood.reduce(aligned(s, r) * r), curvature.pairs(), basis
 
 
-@program("fit_intercept")
+@program("likelihood", "fit_intercept")
 def _statistics(
-    columns: Float[Array, "k m"],
-    slopes: Float[Array, "... m"],
-    curvatures: Float[Array, "... m"],
-    basis: Float[Array, "... m c"],
-    fit_intercept: bool,
-) -> Float[Array, "... k"]:
-    """u^2 / v. A basis whose columns are orthonormal under S makes the projection of x a sum of squares."""
+    columns: Float[Array, "k m"], inputs: tuple[Array, Array, Array], likelihood: Likelihood, fit_intercept: bool
+) -> Float[Array, "models k"]:
+    """u' V^-1 u. A basis whose columns are orthonormal in the information makes C I^-1 C' a sum of squares."""
 
-    def of_group(x: Float[Array, "g m"]) -> Float[Array, "g ..."]:
+    def of_group(x: Float[Array, "g m"]) -> Float[Array, "g models"]:
         x = x - jnp.mean(x, axis=1, keepdims=True) if fit_intercept else x  # keeps the digits of columns far from 0
-        u = jnp.einsum("...m,gm->g...", slopes, x, precision=_HIGHEST)
-        squares = jnp.einsum("...m,gm->g...", curvatures, x**2, precision=_HIGHEST)
-        along = jnp.einsum("...mc,gm->g...c", curvatures[..., None] * basis, x, precision=_HIGHEST)
-        v = squares - jnp.sum(along**2, axis=-1)
-        known = v > jnp.finfo(x.dtype).eps ** 0.75 * squares  # else rounding is all that is left of the column
-        return jnp.where(known, u**2 / jnp.where(known, v, 1), jnp.nan)
+
+        def of_model(slopes: Array, pairs: Array, basis: Array) -> Float[Array, " g"]:
+            sums = dot(slopes, x.T), dot(pairs, (x**2).T), dot(basis, x.T)
+            return jax.vmap(lambda *own: _quadratic_form(*own, likelihood), in_axes=-1)(*sums)
+
+        return jax.vmap(of_model, out_axes=1)(*inputs)
 
     return jnp.moveaxis(in_groups(of_group, columns, models_side_by_side(columns.shape[1])), 0, -1)
+
+
+def _quadratic_form(
+    u: Float[Array, "*B"], pairs: Float[Array, "*P"], along: Float[Array, "p *B"], likelihood: Likelihood
+) -> Float[Array, ""]:
+    """u' V^-1 u of one column, V in units of its diagonal before the projection; NaN where rounding is all that is left of the
+    column. Elimination of [V u; u' 0] leaves -u' V^-1 u."""
+    squares, along = likelihood.assemble(pairs[..., None, None]), along.reshape(len(along), -1)
+    size, unit = len(squares), jnp.sqrt(jnp.diagonal(squares))
+    V = (squares - dot(along.T, along)) / (unit[:, None] * unit[None, :])
+    u = (u.reshape(-1) / unit)[:, None]
+    bordered = jnp.block([[V, u], [u.T, jnp.zeros((1, 1), V.dtype)]])
+
+    def eliminate(j: Array | int, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        rest, least = state
+        pivot = rest[j, j]
+        return rest - rest[:, j][:, None] * (rest[j] / pivot)[None, :], jnp.minimum(least, pivot)
+
+    left, least = jax.lax.fori_loop(0, size, eliminate, (bordered, jnp.full((), jnp.inf, V.dtype)))
+    return jnp.where(least > jnp.finfo(V.dtype).eps ** 0.75, -left[size, size], jnp.nan)

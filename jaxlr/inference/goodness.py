@@ -1,23 +1,30 @@
 """How well models fit: log-likelihood, deviance, and what is made of them.
 
-    log-likelihood = sum_i s_i (y_i log p_i + (1 - y_i) log(1 - p_i))           binomial coefficients left out
-    deviance       = 2 sum_i s_i KL(y_i || p_i)                                  -2 log-likelihood where labels are 0/1
+    log-likelihood = - sum_i s_i l(z_i, y_i)                 of two classes y log p + (1 - y) log(1 - p), of several log p_label
+    deviance       = 2 sum_i s_i KL(y_i || p_i)              -2 log-likelihood where labels are 0/1, or those of several classes
     AIC = -2 log-likelihood + 2 k        BIC = -2 log-likelihood + k log N       McFadden's R^2 = 1 - log-likelihood / null
 
-with k parameters and N = sum_i s_i rows. The null model has the offset, and an intercept if the model has one.
+with k free parameters and N = sum_i s_i rows; binomial coefficients are left out. The null model has the offset, and an
+intercept if the model has one.
 """
 
+import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
+from jaxlr.inference.fitted import prepared
 from jaxlr.inference.over_models import over_models
-from jaxlr.model.logistic import curvature, logistic_loss, residual
+from jaxlr.model.likelihood import Likelihood, likelihood_of_params
+from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, problem_logits, row_weights, weight_sum
-from jaxlr.model.params import Params
 from jaxlr.results.fit import Fit
+from jaxlr.solvers import newton
+
+_NULL_STEPS = 200
 
 
 class Goodness(NamedTuple):
@@ -31,7 +38,7 @@ class Goodness(NamedTuple):
         df_residual: N - k.
         aic: Akaike's information criterion.
         bic: the Bayesian one.
-        mcfadden: share of the null model's log-likelihood that the model explains.
+        mcfadden: share of the null model's log-likelihood that the model explains, a pseudo R-squared.
     """
 
     log_likelihood: Any
@@ -48,7 +55,8 @@ def goodness_of_fit(fit: Fit, problem: Problem, *, penalized: bool = False) -> G
     """Log-likelihood, deviance, AIC, BIC and McFadden's R^2 of every model.
 
     Args:
-        fit: unpenalized, its batch shape in front; Firth's too, whose log-likelihood is that without the penalty.
+        fit: unpenalized, of two classes or several, its batch shape in front; Firth's too, whose log-likelihood is that without
+            the penalty.
         problem: its data, each field with the batch axes that it had there.
         penalized: whether a fit with l2 > 0 is accepted; k is then still the number of parameters, so that AIC and BIC are
             not what they were made for.
@@ -72,13 +80,15 @@ def goodness_of_fit(fit: Fit, problem: Problem, *, penalized: bool = False) -> G
     return Goodness(*over_models(_goodness_of_fit, fit, problem, penalized=penalized))
 
 
-def _goodness_of_fit(params: Params, problem: Problem) -> tuple[Array, ...]:
-    w, y, total = row_weights(problem), problem.y, weight_sum(problem)
-    k = params.coef.shape[0] + problem.fit_intercept
-    loglik = -total * jnp.sum(w * logistic_loss(problem_logits(params, problem), y))
-    null = -total * jnp.sum(w * logistic_loss(_null_logits(problem), y))
-    entropy = lambda p: jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1)), 0)  # noqa: E731
-    saturated = total * jnp.sum(w * (entropy(y) + entropy(1 - y)))
+def _goodness_of_fit(params: Params | SoftmaxParams, problem: Problem) -> tuple[Array, ...]:
+    likelihood = likelihood_of_params(params).in_contrasts()
+    w, total, z = row_weights(problem), weight_sum(problem), problem_logits(params, problem)
+    k = math.prod(likelihood.coordinates) * (params.coef.shape[-1] + problem.fit_intercept)
+    loglik = -total * jnp.sum(w * likelihood.losses(z, problem.y))
+    null = -total * _null_loss(problem, likelihood)
+    # What a label says of the classes, a soft one too.
+    said = jax.vmap(lambda y: likelihood.class_weights(y[None], jnp.ones_like(y)[None]))(problem.y)
+    saturated = -total * jnp.sum(w * jax.vmap(_entropy)(said))
     return (
         loglik,
         null,
@@ -91,18 +101,20 @@ def _goodness_of_fit(params: Params, problem: Problem) -> tuple[Array, ...]:
     )
 
 
-def _null_logits(problem: Problem) -> Array:
-    """The offset and the intercept at which the residuals sum to 0: Newton's method in one number, log-damped."""
+def _entropy(p: Float[Array, " K"]) -> Float[Array, ""]:
+    return -jnp.sum(jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1)), 0))
+
+
+def _null_loss(problem: Problem, likelihood: Likelihood) -> Float[Array, ""]:
+    """The mean loss of the null model: the entropy of the shares of the classes, unless an offset asks for a fit without
+    columns, or the intercept is 0."""
     w, y = row_weights(problem), problem.y
-    offset = jnp.zeros_like(y) if problem.offset is None else problem.offset
-    if not problem.fit_intercept:
-        return offset
-    share = jnp.sum(w * y)
-    start = jnp.log(share) - jnp.log1p(-share) - jnp.sum(w * offset)
-
-    def step(_: Array, intercept: Array) -> Array:
-        z = intercept + offset
-        newton = -jnp.sum(w * residual(z, y)) / jnp.sum(w * curvature(z))
-        return intercept + jnp.sign(newton) * jnp.minimum(jnp.abs(newton), jnp.log1p(jnp.abs(newton)) + 1e-3)
-
-    return jax.lax.fori_loop(0, 60, step, start) + offset
+    if problem.fit_intercept and problem.offset is None:
+        return _entropy(likelihood.class_weights(y, w))
+    z = jnp.zeros((*likelihood.classes, len(y)), y.dtype)
+    z = z if problem.offset is None else z + problem.offset.T
+    if problem.fit_intercept:
+        system, _ = prepared(replace(problem, X=problem.X[:, :0], l2=0.0, penalty_factor=None), likelihood)
+        tol = jnp.sqrt(jnp.finfo(y.dtype).eps)  # its square is what the loss is off by
+        z = system.logits(newton.solve(system, None, tol, _NULL_STEPS).params)
+    return jnp.sum(w * likelihood.losses(z, y))

@@ -12,7 +12,7 @@ import warnings
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlr.inference.over_models import both, joined
+from jaxlr.inference.fitted import as_params, check_base, estimates
 from jaxlr.inference.tails import normal_quantile
 from jaxlr.inference.wald import Intervals
 from jaxlr.results.fit import Fit
@@ -21,7 +21,9 @@ from jaxlr.results.status import Status
 _METHODS = ("percentile", "basic")
 
 
-def bootstrap_intervals(fit: Fit, resamples: Fit, *, level: float = 0.95, method: str = "percentile") -> Intervals:
+def bootstrap_intervals(
+    fit: Fit, resamples: Fit, *, level: float = 0.95, method: str = "percentile", base: int | None = 0
+) -> Intervals:
     """Intervals for every parameter from resamples.
 
     Args:
@@ -29,12 +31,13 @@ def bootstrap_intervals(fit: Fit, resamples: Fit, *, level: float = 0.95, method
         resamples: (k, ...), by `jaxlr.fit_bootstrap`, or by `jaxlr.fit_firth` with weights of `jaxlr.bootstrap`.
         level: in (0, 1).
         method: "percentile" or "basic".
+        base: of K classes, the one whose parameters are subtracted from those of every class; None takes those of the fits.
 
     Returns:
-        Intervals (...); NaN where the fit is not CONVERGED, or none of its resamples.
+        Intervals (...), those of the base at 0; NaN where the fit is not CONVERGED, or none of its resamples.
 
     Raises:
-        ValueError: an unknown method, shapes that do not fit, no resample of any fit converged; level not in (0, 1).
+        ValueError: an unknown method, a base that is no class, shapes that do not fit, no resample of any fit converged; level not in (0, 1).
 
     Warns:
         UserWarning: some resamples did not converge (separated ones have no estimate) and do not count, which makes intervals
@@ -53,9 +56,13 @@ def bootstrap_intervals(fit: Fit, resamples: Fit, *, level: float = 0.95, method
     normal_quantile(level)
     if method not in _METHODS:
         raise ValueError(f"expected method {' or '.join(map(repr, _METHODS))}, got {method!r}")
-    draws, estimate = joined(resamples.params), joined(fit.params)
-    if draws.shape[1:] != estimate.shape:
-        raise ValueError(f"expected resamples (k, ...) of a fit {estimate.shape[:-1]}, got {draws.shape[:-1]}")
+    check_base(fit.params, base)
+    shapes = [np.shape(resamples.params.coef), np.shape(fit.params.coef)]
+    if type(resamples.params) is not type(fit.params) or shapes[0][1:] != shapes[1]:
+        raise ValueError(
+            f"expected resamples (k, ...) of the fit, with coefficients (k, {', '.join(map(str, shapes[1]))}), got {shapes[0]}"
+        )
+    draws, estimate = estimates(resamples.params, base), estimates(fit.params, base)
     converged = np.asarray(resamples.status) == Status.CONVERGED
     if not np.any(converged):
         raise ValueError("expected resamples that converged, got none; use fit_firth, whose estimates always exist")
@@ -66,11 +73,12 @@ def bootstrap_intervals(fit: Fit, resamples: Fit, *, level: float = 0.95, method
             stacklevel=2,
         )
     outside = (1 - level) / 2
+    of_model = (...,) + (None,) * (estimate.ndim - np.ndim(fit.status))  # every parameter of a model counts, or none
     lower, upper = jnp.nanquantile(
-        jnp.where(converged[..., None], draws, jnp.nan), jnp.asarray([outside, 1 - outside], draws.dtype), axis=0
+        jnp.where(converged[of_model], draws, jnp.nan), jnp.asarray([outside, 1 - outside], draws.dtype), axis=0
     )
-    here = jnp.asarray(fit.status == Status.CONVERGED)[..., None]
+    here = jnp.asarray(fit.status == Status.CONVERGED)[of_model]
     lower, upper = (jnp.where(here, end, jnp.nan) for end in (lower, upper))
     if method == "basic":
         lower, upper = 2 * estimate - upper, 2 * estimate - lower
-    return Intervals(fit.params, both(lower), both(upper))
+    return Intervals(*(as_params(end, fit.params) for end in (estimate, lower, upper)))
