@@ -12,7 +12,6 @@ from jaxlr.fitting.bootstrap import fit_bootstrap as fit_bootstrap
 from jaxlr.fitting.columns import fit_columns as fit_columns
 from jaxlr.fitting.firth import fit_firth as fit_firth
 from jaxlr.fitting.fit import fit as fit
-from jaxlr.fitting.softmax import fit_softmax as fit_softmax
 from jaxlr.fitting.training import Training as Training
 from jaxlr.fitting.training import train as train
 from jaxlr.inference.scan import Scan as Scan
@@ -28,10 +27,6 @@ from jaxlr.model.logistic import residual as residual
 from jaxlr.model.logistic import sigmoid as sigmoid
 from jaxlr.model.multinomial import log_softmax as log_softmax
 from jaxlr.model.multinomial import logsumexp as logsumexp
-from jaxlr.model.multinomial import softmax_logits as softmax_logits
-from jaxlr.model.multinomial import softmax_predict as softmax_predict
-from jaxlr.model.multinomial import softmax_predict_proba as softmax_predict_proba
-from jaxlr.model.problem import Problem as Problem
 from jaxlr.model.objective import gradient as gradient
 from jaxlr.model.objective import hessian as hessian
 from jaxlr.model.objective import hvp as hvp
@@ -41,11 +36,7 @@ from jaxlr.model.params import SoftmaxParams as SoftmaxParams
 from jaxlr.model.predict import logits as logits
 from jaxlr.model.predict import predict as predict
 from jaxlr.model.predict import predict_proba as predict_proba
-from jaxlr.model.softmax_certificates import softmax_duality_gap as softmax_duality_gap
-from jaxlr.model.softmax_certificates import softmax_kkt_residual as softmax_kkt_residual
-from jaxlr.model.softmax_objective import softmax_gradient as softmax_gradient
-from jaxlr.model.softmax_objective import softmax_hvp as softmax_hvp
-from jaxlr.model.softmax_objective import softmax_loss as softmax_loss
+from jaxlr.model.problem import Problem as Problem
 from jaxlr.results.fit import Fit as Fit
 from jaxlr.results.fit import raise_on_failure as raise_on_failure
 from jaxlr.results.status import SolverError as SolverError

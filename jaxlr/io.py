@@ -17,14 +17,14 @@ import uuid
 import zipfile
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-import jaxlr
-from jaxlr.inputs.checks import is_concrete
+from jaxlr.inputs.tables import is_concrete
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.preprocessing import Scaler
 from jaxlr.results.fit import Fit
@@ -75,7 +75,7 @@ def save(path: str | os.PathLike[str], result: Any) -> None:
         raise TypeError(f"expected a {', '.join(_TYPES)}, got {type(result).__name__}")
     arrays: dict[str, np.ndarray] = {}
     content = _encoded(result, "", arrays)
-    header = {"format": "jaxlr", "version": _VERSION, "jaxlr": jaxlr.__version__, "content": content}
+    header = {"format": "jaxlr", "version": _VERSION, "jaxlr": version("jaxlr"), "content": content}
     path = Path(path).resolve()  # a link keeps leading there
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.inputs.checks import Data, checked_arrays, is_concrete
-from jaxlr.inputs.tables import as_floating
+from jaxlr.inputs.checks import Data, checked_arrays
+from jaxlr.inputs.tables import as_floating, is_concrete
 from jaxlr.linalg.moments import column_moments, exponent_of_largest, times_power_of_two
 from jaxlr.model.params import Params
 

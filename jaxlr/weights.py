@@ -12,8 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxlr.inputs.checks import is_concrete
-from jaxlr.inputs.tables import Data, as_floating, table_numbers
+from jaxlr.inputs.tables import Data, as_floating, is_concrete, table_numbers
 
 
 def kfold(key: Array, m: int, num_folds: int) -> Float[Array, "k m"]:

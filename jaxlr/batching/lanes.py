@@ -13,7 +13,6 @@ from jaxtyping import Array
 
 from jaxlr.batching.loops import loop
 from jaxlr.batching.path import Strengths, follow
-from jaxlr.batching.strategy import products_fit
 from jaxlr.linalg.operators import Transposed
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, row_weights
@@ -72,7 +71,7 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
         Fit (L,), with a path (L, P).
     """
     X, strengths = models.problem.X, strengths_of(models, axes, num_lanes)
-    working = prepare_design(X, models.present, settings, max(strength.size for strength in jax.tree.leaves(strengths)))
+    working = prepare_design(X, models.present, settings, max(strength.size for strength in jax.tree.leaves(strengths)) == 1)
     lanes, lane_axes = with_units(models, axes, working)
     # Without the products, dense models that share a design would each copy it: they run one after the other.
     factored = settings.solver != "newton_cg"
@@ -118,27 +117,24 @@ def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:
     return Strengths(l1, with_lanes(models.problem.l2, axes.problem.l2, num_lanes))
 
 
-def prepare_design(X: Array, present: Array | None, settings: Settings, num_models: int) -> Working:
+def prepare_design(X: Array, present: Array | None, settings: Settings, alone: bool) -> Working:
     """What the models of one design share.
 
     Args:
         X: design (m, n).
         present: rows that have weight in at least one model (m,); None is all.
         settings: static.
-        num_models: static; how many share it.
+        alone: static; whether there is one model.
 
     Returns:
         Working, its aid the transposed columns for working sets, and those in the dtype of directions for conjugate gradients
         of several models.
     """
-    m, k = X.shape[0], X.shape[1] + settings.fit_intercept
-    factored = settings.solver != "newton_cg"
-    if 0 < settings.room < k:
+    if 0 < settings.room < X.shape[1] + settings.fit_intercept:
         working = prepare(X, present, settings.fit_intercept)
         return working._replace(aid=Transposed(working.A.array.T))
-    with_products = factored and num_models > 1 and products_fit(m, k, 1, X.dtype.itemsize)
-    working = prepare(X, present, settings.fit_intercept, with_products)
-    if factored or num_models == 1:
+    working = prepare(X, present, settings.fit_intercept, settings.products)
+    if alone or settings.solver != "newton_cg":
         return working
     # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.
     low = jnp.float32 if settings.coercive else X.dtype

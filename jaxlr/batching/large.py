@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxlr.batching.strategy import ROWS_PER_COLUMN
 from jaxlr.linalg.operators import Standardized
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
@@ -20,8 +21,6 @@ from jaxlr.solvers.preconditioner import curvature_inputs, precondition
 from jaxlr.solvers.solve import Settings, solve_one
 from jaxlr.solvers.system import system_of
 from jaxlr.solvers.working import prepare, to_working, units_of, working_problem
-
-ROWS_PER_COLUMN = 256  # of some rows; their Hessian is off by a sixteenth
 
 
 def fit_large(problem: Problem, tol: Array, settings: Settings) -> Fit:

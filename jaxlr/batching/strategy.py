@@ -1,8 +1,222 @@
-"""Temporary: until the choices by shape come together here."""
+"""What is chosen from shapes: each choice once, on the host, or where a program is traced; programs and memory obey it.
 
+solver          factors of Hessians where they cost no more than the products that conjugate gradients take
+large           one model of very many rows starts from the fit of some (jaxlr.batching.large)
+wide            more columns than rows are solved in the span of the rows (jaxlr.batching.wide)
+room            columns of a working set (jaxlr.solvers.working_set)
+products        the products of all pairs of columns stand in memory, for models that share a design
+one_by_one      designs come one after the other
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlr.model.likelihood import Binary
+from jaxlr.solvers.solve import Settings
+
+# Numbers in the products of all pairs of columns, up to which Hessians cost no more than the products that conjugate gradients
+# take instead (python -m tests.benchmarks crossing): for models that share a design, and for one alone.
+_PRODUCTS = 2**20
+_PRODUCTS_ALONE = 2**23
+# The same in parameters of multinomial models that share a design (python -m tests.benchmarks L).
+_PARAMETERS = 128
+_PARAMETERS_ALONE = 2048  # up to which a Hessian tells whether the data are separated
 _PRODUCTS_BYTES = 2**30  # products of columns stand up to this size
+_CACHE = 2**20  # bytes of a design that stays near the cores
+_SHORTEST_PATH = 8
+ROWS_PER_COLUMN = 256  # of some rows of a large design; their Hessian is off by a sixteenth
+_LARGE = 2**26  # bytes
+_LOOKED_AT = 4096  # rows
 
 
-def products_fit(m: int, k: int, designs: int, itemsize: int) -> bool:
-    """Whether the products of all pairs of columns stand in memory."""
-    return designs * m * k * (k + 1) // 2 * itemsize <= _PRODUCTS_BYTES
+class Traits(NamedTuple):
+    """What the choices depend on, beside what the caller asked for.
+
+    Attributes:
+        m: rows.
+        n: columns.
+        num_designs: designs of the call.
+        num_models: models of the call.
+        itemsize: bytes of a number.
+        smooth: whether there is no l1.
+        has_l2: whether there may be an l2.
+        same_penalty: whether all columns have the same, for want of a penalty_factor.
+        penalized: whether every column has a penalty in all models.
+        large: whether there is one model, of a large design (`is_large`), that brings neither weights nor a start.
+    """
+
+    m: int
+    n: int
+    num_designs: int
+    num_models: int
+    itemsize: int
+    smooth: bool
+    has_l2: bool
+    same_penalty: bool
+    penalized: bool
+    large: bool = False
+
+
+def choose(asked: Settings, traits: Traits) -> Settings:
+    """Complete what the caller asked for.
+
+    Args:
+        asked: static arguments of a fit; its solver may be "auto".
+        traits: of the call.
+
+    Returns:
+        Settings, with all that is chosen.
+    """
+    m, num_designs = traits.m, traits.num_designs
+    wide = traits.n > m and traits.same_penalty and traits.smooth and not asked.standardize
+    asked = asked._replace(wide=wide)
+    k = columns_to_solve(asked, m, traits.n)
+    large = traits.large and asked.likelihood == Binary() and asked.solver in ("auto", "newton_cg")
+    solver = asked.solver
+    if solver == "auto":
+        dense = not large and _factors_pay(asked, traits, k)
+        solver = "proximal" if not traits.smooth else "newton" if dense else "newton_cg"
+    room = usual_room(m, k, traits.has_l2) if solver == "proximal" else 0
+    chosen = asked._replace(
+        solver=solver, large=large, one_by_one=num_designs > 1 and stay_in_cache(m, traits.n, traits.itemsize)
+    )
+    return with_room(chosen, traits, room)
+
+
+def with_room(settings: Settings, traits: Traits, room: int) -> Settings:
+    """Settings with another room, and what follows from that.
+
+    Args:
+        settings: with all else that is chosen.
+        traits: of the call.
+        room: columns that "proximal" solves for at once, the intercept counted; 0 for the others.
+
+    Returns:
+        Settings.
+    """
+    k = columns_to_solve(settings, traits.m, traits.n)
+    shared = settings.solver != "newton_cg" and room in (0, k) and traits.num_models > traits.num_designs
+    fits = products_fit(traits.m, k, traits.num_designs, traits.itemsize)
+    return settings._replace(room=room, products=shared and fits)
+
+
+def _factors_pay(asked: Settings, traits: Traits, k: int) -> bool:
+    """Whether factors of Hessians are the better choice where there is no l1."""
+    alone, fits = traits.num_models == traits.num_designs, products_fit(traits.m, k, traits.num_designs, traits.itemsize)
+    # A model alone has few products to gain, and Hessians tell more where the data may be separated.
+    doubtful = alone and not traits.penalized
+    if asked.likelihood == Binary():
+        numbers = traits.m * k * (k + 1) // 2
+        return doubtful or (fits and numbers <= (_PRODUCTS_ALONE if alone else _PRODUCTS))
+    parameters = num_parameters(asked, k, traits.smooth)
+    return (doubtful and parameters <= _PARAMETERS_ALONE) or ((fits or alone) and parameters <= _PARAMETERS)
+
+
+def columns_to_solve(settings: Settings, m: int, n: int) -> int:
+    """Columns that a solver sees, the intercept counted.
+
+    Args:
+        settings: static.
+        m: rows.
+        n: columns.
+
+    Returns:
+        k.
+    """
+    return (min(m, n) if settings.wide else n) + settings.fit_intercept
+
+
+def num_parameters(settings: Settings, k: int, smooth: bool) -> int:
+    """Unknowns of one model: without l1 its classes sum to 0.
+
+    Args:
+        settings: static.
+        k: columns, the intercept counted.
+        smooth: whether there is no l1.
+
+    Returns:
+        Their number.
+    """
+    return k * int(np.prod([num_classes - smooth for num_classes in settings.likelihood.classes], dtype=int))
+
+
+def usual_room(m: int, k: int, has_l2: bool) -> int:
+    """How many columns to solve for at once: an eighth of the rows, from 64 (48 without l2, where supports are smaller) to
+    256, or all where they are no more than twice that. A small set makes for cheap steps; a larger support takes more rounds.
+
+    Args:
+        m: rows.
+        k: columns of the design, the intercept counted.
+        has_l2: whether there may be a squared penalty beside the absolute one.
+
+    Returns:
+        From 1 to k.
+    """
+    size = min(max(m // 8, 64 if has_l2 else 48), 256)
+    return k if k <= 2 * size else size
+
+
+def products_fit(m: int, k: int, num_designs: int, itemsize: int) -> bool:
+    """Whether the products of all pairs of columns stand in memory.
+
+    Args:
+        m: rows.
+        k: columns of the design, the intercept counted.
+        num_designs: their number.
+        itemsize: bytes of a number.
+
+    Returns:
+        True up to 1 GiB.
+    """
+    return num_designs * m * k * (k + 1) // 2 * itemsize <= _PRODUCTS_BYTES
+
+
+def stay_in_cache(m: int, n: int, itemsize: int) -> bool:
+    """Whether designs come one after the other: on CPU, those so large that side by side each step would stream them from
+    memory, while one alone stays near the cores.
+
+    Args:
+        m: rows.
+        n: columns.
+        itemsize: bytes of a number.
+
+    Returns:
+        True or False.
+    """
+    return jax.default_backend() == "cpu" and m * n * itemsize >= _CACHE
+
+
+def is_path(strengths: int, others: int) -> bool:
+    """Whether the last axis of a batch is long enough for a path, and strengths alone vary along it.
+
+    Args:
+        strengths: how many l1 or l2 there are along it.
+        others: likewise of everything else.
+
+    Returns:
+        True or False.
+    """
+    return strengths >= _SHORTEST_PATH and others == 1
+
+
+def is_large(X: Any, fit_intercept: bool) -> bool:
+    """Whether a design is worth the road of `jaxlr.batching.large`: large, many rows for each column, and centered well enough
+    to be used as it is.
+
+    Args:
+        X: design (m, n), NumPy or JAX, known outside jit.
+        fit_intercept: static.
+
+    Returns:
+        True or False.
+    """
+    m, n = X.shape
+    if X.nbytes < _LARGE or m < 2 * ROWS_PER_COLUMN * (n + 1) or X.dtype.kind != "f":
+        return False
+    some = np.asarray(X[:: max(1, m // _LOOKED_AT)], float)
+    far = np.abs(some.mean(axis=0)) if fit_intercept else np.zeros(n)
+    # Products without the difference X - center lose the digits of far / sd.
+    return bool(np.all(far < jnp.finfo(X.dtype).eps ** -0.125 * some.std(axis=0)))

@@ -6,7 +6,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxlr.inputs.checks import check_count, check_key, is_concrete
+from jaxlr.inputs.checks import check_count, check_key
+from jaxlr.inputs.tables import is_concrete
 from jaxlr.model.logistic import sigmoid
 from jaxlr.model.predict import Params, logits
 

@@ -11,7 +11,7 @@ import itertools
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
@@ -20,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm.auto import tqdm
 
-from jaxlr.model.params import Params, SoftmaxParams
+from jaxlr.batching.axes import Core, map_leaves
+from jaxlr.model.likelihood import Likelihood
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 
@@ -28,9 +29,9 @@ _EXACT = 16  # sizes up to this are left as they are
 
 
 def fit_in_chunks(
-    program: Callable[[dict[str, Any]], Fit],
-    fields: Mapping[str, Any],
-    core_rank: Mapping[str, int],
+    program: Callable[[Any], Fit],
+    fields: Any,
+    cores: Any,
     unfitted: Callable[[], Fit],
     batch: tuple[int, ...],
     chunk: tuple[int, ...],
@@ -41,8 +42,8 @@ def fit_in_chunks(
 
     Args:
         program: from the fields of a chunk to its Fit (*chunk,).
-        fields: by name, NumPy or JAX arrays (..., *core), each with batch axes that broadcast to `batch`.
-        core_rank: of every field.
+        fields: a pytree of NumPy or JAX arrays (..., *core), each with batch axes that broadcast to `batch`.
+        cores: a Core in the place of each.
         unfitted: makes the Fit (*batch,) of `not_run`.
         batch: shape of the batch.
         chunk: shape of a chunk; where it is longer than the batch, the batch is filled up.
@@ -61,7 +62,7 @@ def fit_in_chunks(
 
     def fit_block(at: tuple[int, ...]) -> Fit:
         with jax.enable_x64(x64):  # as the caller has it: threads do not inherit that
-            return program({name: _cut(value, core_rank[name], at, chunk) for name, value in fields.items()})
+            return program(map_leaves(lambda core, leaf: _cut(leaf, core, at, chunk), cores, fields))
 
     def fit_on_host(at: tuple[int, ...]) -> Fit:
         return jax.tree.map(np.asarray, fit_block(at))
@@ -86,7 +87,7 @@ def fit_in_chunks(
         return jax.device_put(fits) if not interrupted else _raise_interrupt(jax.device_put(fits))
 
 
-def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str, num_classes: int = 0) -> Fit:
+def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str, likelihood: Likelihood) -> Fit:
     """What is known before anything is fitted.
 
     Args:
@@ -94,7 +95,7 @@ def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str, num_classes
         n: columns.
         dtype: of the parameters.
         solver: its name.
-        num_classes: of the multinomial model, 0 for the binary one.
+        likelihood: of the rows.
 
     Returns:
         Fit (*batch,) of NumPy arrays, with the status NOT_RUN and NaN everywhere.
@@ -103,9 +104,9 @@ def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str, num_classes
     def unknown(*core: int) -> np.ndarray:
         return np.full((*batch, *core), np.nan, dtype)
 
-    kind, classes = (SoftmaxParams, (num_classes,)) if num_classes else (Params, ())
+    classes = likelihood.classes
     return Fit(
-        params=kind(unknown(*classes, n), unknown(*classes)),
+        params=likelihood.params_type(unknown(*classes, n), unknown(*classes)),
         value=unknown(),
         kkt=unknown(),
         gap=unknown(),
@@ -130,19 +131,6 @@ def common_size(size: int) -> int:
     return -(-size // step) * step
 
 
-def varies(value: Any, core_rank: int) -> bool:
-    """Whether a field differs between models, so that it has to be cut.
-
-    Args:
-        value: array (..., *core).
-        core_rank: of the field.
-
-    Returns:
-        True or False.
-    """
-    return any(size > 1 for size in value.shape[: value.ndim - core_rank])
-
-
 def _side_by_side(function: Callable, items: Iterable, at_once: int) -> Iterator[tuple[Any, Any]]:
     """Items and their results, in order; those that were begun are finished when there are no more items."""
     if at_once == 1:
@@ -160,9 +148,9 @@ def _side_by_side(function: Callable, items: Iterable, at_once: int) -> Iterator
         pool.shutdown(wait=False, cancel_futures=True)  # a second interrupt waits for nothing
 
 
-def _cut(value: Any, core_rank: int, at: tuple[int, ...], chunk: tuple[int, ...]) -> Any:
+def _cut(value: Any, core: Core, at: tuple[int, ...], chunk: tuple[int, ...]) -> Any:
     """A field of the chunk that begins at `at`."""
-    first = value.ndim - core_rank - len(at)  # of the field's axes, negative where it lacks some
+    first = len(core.lead(value)) - len(at)  # of the field's axes, negative where it lacks some
     fill = [(0, 0)] * value.ndim
     for axis, (start, length) in enumerate(zip(at, chunk, strict=True), first):
         if axis < 0 or value.shape[axis] == 1:

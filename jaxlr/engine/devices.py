@@ -7,7 +7,7 @@ call, and gets the whole answer.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array
 
+from jaxlr.batching.axes import Core, map_leaves
 from jaxlr.batching.compilation import quick_options
 from jaxlr.results.fit import Fit
 
@@ -76,62 +76,69 @@ def sizes(mesh: Mesh | None) -> tuple[int, int, int]:
     return mesh.shape.get(_models(mesh), 1), mesh.shape.get(_ROWS, 1), len(mesh.local_devices)
 
 
-def place(fields: Mapping[str, Any], mesh: Mesh, core_axes: Mapping[str, str], chunk: tuple[int, ...]) -> dict[str, Array]:
+def place(fields: Any, mesh: Mesh, cores: Any, chunk: tuple[int, ...]) -> Any:
     """Put the fields of a chunk on the devices that need them; what lies there already stays.
 
     Args:
-        fields: by name, NumPy or JAX arrays.
+        fields: a pytree of NumPy or JAX arrays.
         mesh: as `check_mesh` accepts it.
-        core_axes: of every field, such as "mn", behind its batch axes; m is dealt out.
+        cores: a Core in the place of each; its axis m is dealt out.
         chunk: shape of the batch; its longest axis is spread, a multiple of the devices.
 
     Returns:
         Arrays on the mesh.
     """
     mesh = _automatic(mesh)
-    specs = {name: _spec(value, core_axes[name], mesh, chunk) for name, value in fields.items()}
-    return {name: _place(value, NamedSharding(mesh, specs[name])) for name, value in fields.items()}
+    return map_leaves(lambda core, leaf: _place(leaf, NamedSharding(mesh, _spec(leaf, core, mesh, chunk))), cores, fields)
 
 
 def on_mesh(
-    program: Callable[..., Fit], mesh: Mesh, core_axes: Mapping[str, str], chunk: tuple[int, ...], static: tuple
-) -> Callable[..., Fit]:
+    program: Callable[..., Fit], mesh: Mesh, cores: tuple[Any, ...], chunk: tuple[int, ...], settings: Hashable
+) -> Callable[[tuple[Any, ...]], Fit]:
     """A program of a chunk, on all devices of a mesh.
 
     Args:
-        program: (fields, shared, chunk, *static) to a Fit (*chunk,).
+        program: (*arguments, chunk, settings) to a Fit (*chunk,).
         mesh: as `check_mesh` accepts it.
-        core_axes: of every field, as in `place`.
+        cores: of the arguments, as in `place`.
         chunk: shape of the batch, as in `place`.
-        static: hashable.
+        settings: static.
 
     Returns:
-        (fields, shared) to a Fit (*chunk,) that every process holds whole.
+        From the arguments to a Fit (*chunk,) that every process holds whole.
     """
 
-    def run(fields: Mapping[str, Any], shared: Any) -> Fit:
-        placed = place(fields, mesh, core_axes, chunk)
-        everywhere = jax.tree.map(lambda leaf: _place(leaf, NamedSharding(_automatic(mesh), PartitionSpec())), shared)
-        by_models = sorted((name, _spec(value, core_axes[name], mesh, chunk, rows=None)) for name, value in placed.items())
-        spread = _spread(program, _automatic(mesh), tuple(by_models), chunk, static)
-        return jax.device_put(jax.tree.map(_whole, spread(placed, everywhere)))
+    def run(arguments: tuple[Any, ...]) -> Fit:
+        placed = place(arguments, mesh, cores, chunk)
+        specs, structure = jax.tree.flatten(
+            map_leaves(lambda core, leaf: _spec(leaf, core, mesh, chunk, rows=None), cores, placed)
+        )
+        spread = _spread(program, _automatic(mesh), structure, tuple(specs), chunk, settings)
+        return jax.device_put(jax.tree.map(_whole, spread(placed)))
 
     return run
 
 
 @functools.lru_cache(maxsize=64)
-def _spread(program: Callable[..., Fit], mesh: Mesh, specs: tuple, chunk: tuple[int, ...], static: tuple) -> Callable[..., Fit]:
+def _spread(
+    program: Callable[..., Fit],
+    mesh: Mesh,
+    structure: Any,
+    specs: tuple[PartitionSpec, ...],
+    chunk: tuple[int, ...],
+    settings: Hashable,
+) -> Callable[[tuple[Any, ...]], Fit]:
     models, axis = _models(mesh), _spread_axis(mesh, chunk)
     own = tuple(size // mesh.shape[models] if i == axis else size for i, size in enumerate(chunk))
 
-    def on_device(fields: dict[str, Array], shared: Any) -> Fit:
-        return program(fields, shared, own, *static)
+    def on_device(arguments: tuple[Any, ...]) -> Fit:
+        return program(*arguments, own, settings)
 
     if axis is not None:
         on_device = jax.shard_map(
             on_device,
             mesh=mesh,
-            in_specs=(dict(specs), PartitionSpec()),
+            in_specs=(jax.tree.unflatten(structure, specs),),
             out_specs=PartitionSpec(*[None] * axis, models),
             axis_names={models},
             check_vma=False,
@@ -154,17 +161,17 @@ def _spread_axis(mesh: Mesh, chunk: tuple[int, ...]) -> int | None:
     return int(np.argmax(chunk)) if chunk and _models(mesh) else None
 
 
-def _spec(value: Any, core: str, mesh: Mesh, chunk: tuple[int, ...], rows: str | None = _ROWS) -> PartitionSpec:
+def _spec(value: Any, core: Core, mesh: Mesh, chunk: tuple[int, ...], rows: str | None = _ROWS) -> PartitionSpec:
     """Which axis of a field lies along which axis of the mesh."""
-    rows = rows if rows in mesh.axis_names else None
-    names: list[str | None] = [None] * (value.ndim - len(core)) + [rows if axis == "m" else None for axis in core]
+    rows, lead = rows if rows in mesh.axis_names else None, len(core.lead(value))
+    names: list[str | None] = [None] * lead + [rows if axis == "m" else None for axis in core.axes]
     spread = _spread_axis(mesh, chunk)
-    if spread is not None and (axis := value.ndim - len(core) - len(chunk) + spread) >= 0 and value.shape[axis] > 1:
+    if spread is not None and (axis := lead - len(chunk) + spread) >= 0 and value.shape[axis] > 1:
         names[axis] = _models(mesh)
     return PartitionSpec(*names)
 
 
-def _place(value: Any, sharding: NamedSharding) -> Array:
+def _place(value: Any, sharding: NamedSharding) -> jax.Array:
     """Every process puts its part of what it holds; what lies on several processes moves between devices."""
     if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(_place(jax.random.key_data(value), sharding), impl=jax.random.key_impl(value))
@@ -175,25 +182,29 @@ def _place(value: Any, sharding: NamedSharding) -> Array:
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
-def _whole(leaf: Array) -> np.ndarray:
+def _whole(leaf: jax.Array) -> np.ndarray:
     return np.asarray(leaf if leaf.is_fully_addressable else multihost_utils.process_allgather(leaf, tiled=True))
 
 
-def brought(fields: Mapping[str, Any], dtype: jnp.dtype) -> dict[str, Any]:
+def brought(fields: Any, cores: Any, dtype: jnp.dtype) -> Any:
     """The fields in one dtype; NumPy arrays stay so, for a program takes them over where they lie.
 
     Args:
-        fields: by name; "number" stays int32.
+        fields: a pytree of arrays.
+        cores: a Core in the place of each; one that names a dtype keeps to that.
         dtype: floating.
 
     Returns:
-        NumPy or JAX arrays by name.
+        NumPy or JAX arrays; keys stay as they are.
     """
-    dtypes = {name: dtype if name != "number" else np.dtype(np.int32) for name in fields}
-    return {
-        name: jnp.asarray(value, dtypes[name]) if isinstance(value, jax.Array) else _aligned(np.asarray(value, dtypes[name]))
-        for name, value in fields.items()
-    }
+
+    def bring(core: Core, value: Any) -> Any:
+        if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+            return value
+        own = dtype if core.dtype is None else core.dtype
+        return jnp.asarray(value, own) if isinstance(value, jax.Array) else _aligned(np.asarray(value, own))
+
+    return map_leaves(bring, cores, fields)
 
 
 def _aligned(value: np.ndarray) -> np.ndarray:

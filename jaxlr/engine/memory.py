@@ -12,11 +12,15 @@ and the fields of the chunk twice, as they came and as they are; on a CPU also w
 against the peak of a process (``python -m tests.benchmarks scale``).
 """
 
+import math
 import os
 import pathlib
 from typing import NamedTuple
 
 import jax
+
+from jaxlr.batching.strategy import Traits, columns_to_solve, num_parameters
+from jaxlr.solvers.solve import Settings
 
 _PREFERRED_NUMBERS = {"cpu": 2**18}  # rows times models: two megabytes of float64 stay near a core
 _MOST_NUMBERS = 2**24  # elsewhere
@@ -52,6 +56,34 @@ class Needs(NamedTuple):
     designs: int | None
     itemsize: int
     num_classes: int = 1
+
+
+def needs_of(settings: Settings, traits: Traits, own: int) -> Needs:
+    """What the memory of a model depends on, as it was chosen.
+
+    Args:
+        settings: with all that is chosen.
+        traits: that it was chosen from, m the rows on one device.
+        own: numbers that a model brings beside its design.
+
+    Returns:
+        Needs.
+    """
+    k, num_classes = columns_to_solve(settings, traits.m, traits.n), math.prod(settings.likelihood.classes)
+    size, dense = settings.room or k, settings.solver != "newton_cg"
+    pairs = num_classes * (num_classes + 1) // 2 if settings.likelihood.classes and dense else 0  # a row for each two classes
+    return Needs(
+        m=traits.m,
+        n=traits.n,
+        own=own,
+        hessian=num_parameters(settings, size, traits.smooth) if dense else 0,
+        gathered=(size if size < k else 0) + pairs,
+        preconditioner=0 if dense else math.ceil(k * math.sqrt(num_classes)),  # a block for each class
+        products=settings.products,
+        designs=0 if traits.num_designs == 1 else 1 if settings.one_by_one else None,
+        itemsize=traits.itemsize,
+        num_classes=num_classes,
+    )
 
 
 def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:

@@ -2,16 +2,24 @@
 
 import math
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array
 
+from jaxlr.batching.axes import Core, cores_of, has_path, map_leaves
+from jaxlr.batching.lanes import Models
+from jaxlr.batching.strategy import Traits
 from jaxlr.engine.chunks import common_size
 from jaxlr.engine.devices import sizes
-from jaxlr.engine.memory import Needs, bytes_needed, models_that_fit
+from jaxlr.engine.memory import Needs, models_that_fit, needs_of
+from jaxlr.inputs.tables import is_concrete
+from jaxlr.results.fit import Fit
 from jaxlr.solvers.solve import Settings
 
 _LARGE_DESIGNS = 2**26  # bytes that are not copied to fill up a batch
@@ -20,33 +28,73 @@ _DESIGNS_OF_A_CORE = 8  # one after the other in a chunk
 
 
 class Call(NamedTuple):
-    """The arguments of a fit, checked.
+    """The arguments of a fit, checked, and the program that fits them.
 
     Attributes:
-        fields: NumPy or JAX arrays by name, each with its batch axes in front.
+        program: (models, tol, *own, batch, settings) to a Fit (*batch,).
+        models: NumPy or JAX arrays, each with its batch axes in front.
+        own: further arrays of the program, with batch axes or without.
+        own_cores: a Core for each.
         dtype: to which they are brought, a chunk at a time.
         tol: on the KKT residual.
         batch: shape to which all batch axes broadcast.
-        has_path: whether the last of them is a path.
-        settings: what the solver has to know.
-        needs: what a model needs of the memory.
+        settings: what is static.
+        traits: what that was chosen from.
         batch_size: models at a time; None is as many as are worth their memory.
         mesh: devices; None is one.
         progress: whether to show a bar.
         names: of the columns, None where X was no table.
+        drawn: numbers that the program makes for each model.
     """
 
-    fields: dict[str, Any]
+    program: Callable[..., Fit]
+    models: Models
+    own: tuple[Any, ...]
+    own_cores: tuple[Core, ...]
     dtype: jnp.dtype
     tol: Array
     batch: tuple[int, ...]
-    has_path: bool
     settings: Settings
-    needs: Needs
+    traits: Traits
     batch_size: int | None
     mesh: Mesh | None
     progress: bool
-    names: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None
+    drawn: int = 0
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What the program is given, whole."""
+        return (self.models, self.tol, *self.own)
+
+    @property
+    def concrete(self) -> bool:
+        """Whether all of that is known now, outside jit and differentiation."""
+        return all(is_concrete(leaf) for leaf in jax.tree.leaves(self.arguments))
+
+    @property
+    def cores(self) -> tuple[Any, ...]:
+        """A Core for each leaf of the arguments."""
+        settings = self.settings
+        return (cores_of(settings.likelihood, settings.fit_intercept), Core(""), *self.own_cores)
+
+    @property
+    def side_by_side(self) -> tuple[int, ...]:
+        """The batch without its path."""
+        models, *_ = self.cores
+        return self.batch[: len(self.batch) - (bool(self.batch) and has_path(self.models, models))]
+
+    @property
+    def needs(self) -> Needs:
+        """What a model needs of the memory of a device."""
+        rows, beside_X = sizes(self.mesh)[1], replace(self.models, problem=replace(self.models.problem, X=None))
+        numbers = map_leaves(
+            lambda core, leaf: math.prod(leaf.shape[len(core.lead(leaf)) :]) if core.lead(leaf) else 0,
+            self.cores,
+            (beside_X, *self.arguments[1:]),
+        )
+        own = sum(jax.tree.leaves(numbers)) + self.drawn
+        return needs_of(self.settings, self.traits._replace(m=-(-self.traits.m // rows)), -(-own // rows))
 
 
 def chunk_of(call: Call) -> tuple[int, ...]:
@@ -63,8 +111,7 @@ def chunk_of(call: Call) -> tuple[int, ...]:
     """
     devices, _, sharing = sizes(call.mesh)
     at_once = chunks_at_once(call)
-    needs, others = _on_a_device(call), call.batch[: len(call.batch) - call.has_path]
-    num_results = math.prod(call.batch)
+    needs, others, num_results = call.needs, call.side_by_side, math.prod(call.batch)
     if call.batch_size is not None:
         chunk = _block(call.batch, call.batch_size)
         own = -(-math.prod(chunk[: len(others)]) // devices)
@@ -72,33 +119,16 @@ def chunk_of(call: Call) -> tuple[int, ...]:
     else:
         own = -(-math.prod(others) // devices)
         most = devices * models_that_fit(needs, own, num_results, None, sharing * at_once)
-        X = call.fields["X"]
+        X = call.models.problem.X
         if at_once > 1:
             designs = math.prod(X.shape[:-2])
             most = min(most, math.prod(others) // designs * min(_DESIGNS_OF_A_CORE, -(-designs // at_once)))
         chunk = _block(others, most) + call.batch[len(others) :]
         fixed = {axis - X.ndim + 2 for axis in range(X.ndim - 2)} if X.nbytes > _LARGE_DESIGNS else set()
-        if call.needs.n * num_results <= _LARGE_RESULTS:
+        if needs.n * num_results <= _LARGE_RESULTS:
             chunk = tuple(size if axis - len(chunk) in fixed else common_size(size) for axis, size in enumerate(chunk))
     longest = int(np.argmax(chunk)) if chunk else None
     return tuple(-(-size // devices) * devices if axis == longest else size for axis, size in enumerate(chunk))
-
-
-def memory_bound(call: Call) -> int:
-    """Upper bound on what a call takes on a device, beside its arguments.
-
-    Args:
-        call: the checked call.
-
-    Returns:
-        Bytes.
-
-    Raises:
-        MemoryError: as `chunk_of`.
-    """
-    side_by_side = math.prod(chunk_of(call)[: len(call.batch) - call.has_path])
-    of_a_chunk = bytes_needed(_on_a_device(call), -(-side_by_side // sizes(call.mesh)[0]), math.prod(call.batch))
-    return chunks_at_once(call) * of_a_chunk
 
 
 def chunks_at_once(call: Call) -> int:
@@ -112,16 +142,10 @@ def chunks_at_once(call: Call) -> int:
     Returns:
         At least 1.
     """
-    needs = call.needs
-    lapack = call.settings.solver != "newton_cg" or needs.n > needs.m
-    if lapack or needs.designs != 1 or call.mesh is not None or call.batch_size is not None:
+    lapack = call.settings.solver != "newton_cg" or call.traits.n > call.traits.m
+    if lapack or not call.settings.one_by_one or call.mesh is not None or call.batch_size is not None:
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _on_a_device(call: Call) -> Needs:
-    rows = sizes(call.mesh)[1]
-    return call.needs._replace(m=-(-call.needs.m // rows), own=-(-call.needs.own // rows))
 
 
 def _block(batch: tuple[int, ...], most: int) -> tuple[int, ...]:

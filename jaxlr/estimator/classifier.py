@@ -4,7 +4,7 @@ scikit-learn minimizes C sum_i s_i l(z_i, y_i) + (1 - r) / 2 |coef|^2 + r |coef|
 
     l1 = r / (C sum(s))        l2 = (1 - r) / (C sum(s))
 
-More than two classes are one multinomial model (`jaxlr.fit_softmax`), or on request each is fitted against the rest, in one
+More than two classes are one multinomial model (`jaxlr.fit` with `num_classes`), or on request each is fitted against the rest, in one
 program: `fit(X, one_hot)`, the classes a batch axis. float64 input is computed in float64, whatever JAX's configuration. The
 extra "sklearn" installs what this file needs.
 """
@@ -25,7 +25,6 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from jaxlr.engine.chunks import common_size
 from jaxlr.fitting.fit import fit
-from jaxlr.fitting.softmax import fit_softmax
 from jaxlr.model.params import SoftmaxParams
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
@@ -257,7 +256,7 @@ def fit_rows(estimator: Any, rows: Rows, C: Any, l1_ratio: Any) -> Fit:
     with jax.enable_x64(True):
         if not one_model:
             return jax.tree.map(np.array, fit(X, labels, max_steps=int(estimator.max_iter), **options))
-        fits = fit_softmax(X, labels, len(estimator.classes_), max_steps=int(estimator.max_iter), **options)
+        fits = fit(X, labels, num_classes=len(estimator.classes_), max_steps=int(estimator.max_iter), **options)
         fits = jax.tree.map(np.array, fits)
     at, (coef, intercept) = weights.ndim - 1, fits.params
     params = SoftmaxParams(np.moveaxis(coef, -2, at), np.moveaxis(intercept, -1, at))

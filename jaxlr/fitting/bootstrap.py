@@ -5,21 +5,26 @@ Resample i (Efron 1979, Annals of Statistics 7) weights row r by the number of t
 the weights of a million never stand in memory at once. Every resample starts from the fit of all rows.
 """
 
-from typing import Any
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jax.sharding import Mesh
+from jax.typing import ArrayLike
+from jaxtyping import Array, Int
 
+from jaxlr.batching.axes import Core
 from jaxlr.batching.compilation import program
-from jaxlr.batching.lanes import in_groups
+from jaxlr.batching.lanes import Models
+from jaxlr.batching.loops import in_groups
 from jaxlr.batching.program import fit_batch
-from jaxlr.engine.arguments import prepare
+from jaxlr.engine.arguments import Arguments, prepare
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.engine.run import before, run
-from jaxlr.fitting.fit import start_of, with_defaults
-from jaxlr.inputs.checks import CORE_AXES, Data, check_count, check_key
+from jaxlr.fitting.fit import start_of
+from jaxlr.inputs.checks import Data, check_count, check_key
+from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.results.fit import Fit
 from jaxlr.solvers.solve import Settings
 from jaxlr.weights import resample
@@ -30,17 +35,45 @@ def fit_bootstrap(
     X: Data,
     y: Data,
     num_samples: int,
-    **options: Any,
+    *,
+    num_classes: int | None = None,
+    sample_weight: Data | None = None,
+    offset: Data | None = None,
+    l1: Data = 0.0,
+    l2: Data = 0.0,
+    penalty_factor: Data | None = None,
+    fit_intercept: bool = True,
+    standardize: bool = False,
+    init: Params | SoftmaxParams | None = None,
+    solver: str = "auto",
+    tol: ArrayLike | None = None,
+    max_steps: int | None = None,
+    batch_size: int | None = None,
+    mesh: Mesh | None = None,
+    progress: bool = False,
 ) -> Fit:
     """Fit bootstrap resamples of one problem.
 
     Args:
         key: a key of `jax.random`; resample i depends on it only through ``jax.random.fold_in(key, i)``.
         X: design (m, n).
-        y: labels (m,), 0/1 or soft.
+        y: labels (m,), as in `jaxlr.fit`.
         num_samples: static, number of resamples k, >= 1.
-        **options: further arguments of `jaxlr.fit`. sample_weight (m,) is multiplied by the counts; batch_size counts
-            resamples, whose weights are all of them that stands in memory.
+        num_classes: as in `jaxlr.fit`.
+        sample_weight: (m,), multiplied by the counts.
+        offset: (m,), with num_classes (m, K).
+        l1: as in `jaxlr.fit`, one strength.
+        l2: likewise.
+        penalty_factor: as in `jaxlr.fit`.
+        fit_intercept: likewise.
+        standardize: likewise.
+        init: likewise; where the fit of all rows starts.
+        solver: likewise.
+        tol: likewise.
+        max_steps: likewise.
+        batch_size: resamples at a time, whose weights are all of them that stands in memory.
+        mesh: as in `jaxlr.fit`.
+        progress: likewise.
 
     Returns:
         Fit (k,). A resample that lacks a class, or whose classes are separated, says so in its status.
@@ -61,31 +94,54 @@ def fit_bootstrap(
     """
     check_count("num_samples", num_samples, 1)
     check_key(key)
-    given = with_defaults(X=X, y=y, **options)
+    given = Arguments(
+        X=X,
+        y=y,
+        num_classes=num_classes,
+        sample_weight=sample_weight,
+        offset=offset,
+        l1=l1,
+        l2=l2,
+        penalty_factor=penalty_factor,
+        fit_intercept=fit_intercept,
+        standardize=standardize,
+        init=init,
+        solver=solver,
+        tol=tol,
+        max_steps=max_steps,
+        batch_size=batch_size,
+        mesh=mesh,
+        progress=progress,
+    )
     call = prepare(given, models_per_problem=int(num_samples))
     if call.batch:
         raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {call.batch}; map with jax.vmap")
-    settings = call.settings._replace(large=False)  # resamples have weights
-    many = call._replace(batch=(int(num_samples),), settings=settings, needs=call.needs._replace(own=call.needs.m))
+    typed = key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
+    many = call._replace(
+        program=_program,
+        own=(typed, np.arange(num_samples, dtype=np.int32)),
+        own_cores=(Core(""), Core("", dtype=np.int32)),
+        batch=(int(num_samples),),
+        settings=call.settings._replace(large=False),  # resamples have weights
+        drawn=call.traits.m,
+    )
     with before(many):
-        start = start_of(**given)
-    fields = {name: value for name, value in call.fields.items() if name not in ("coef", "intercept")}
-    fields["number"] = np.arange(num_samples, dtype=np.int32)
-    return run(_program, fields, (key, start, call.tol), (settings,), many, CORE_AXES | {"number": ""})
+        start = start_of(given)
+    return run(many._replace(models=replace(call.models, start=start)))
 
 
 @program("batch", "settings")
-def _program(fields: dict[str, Array], shared: Any, batch: tuple[int, ...], settings: Settings) -> Fit:
+def _program(
+    models: Models, tol: Array, key: Array, numbers: Int[Array, " k"], batch: tuple[int, ...], settings: Settings
+) -> Fit:
     """The resamples of a chunk, those side by side that are worth their memory."""
     del batch
-    key, start, tol = shared
-    X, numbers = fields["X"], fields.pop("number")
-    m = X.shape[0]
-    s = fields.get("sample_weight", jnp.ones(m, X.dtype))
-    every = fields | {"coef": start.coef, "intercept": start.intercept, "present": s > 0}
+    X, s = models.problem.X, models.problem.sample_weight
+    s = jnp.ones(X.shape[0], X.dtype) if s is None else s
 
     def fit_group(numbers: Array) -> Fit:
-        counts = jax.vmap(resample, in_axes=(None, 0, None))(key, numbers, m)
-        return fit_batch(every | {"sample_weight": counts.astype(s.dtype) * s[None, :]}, tol, numbers.shape, settings)
+        counts = jax.vmap(resample, in_axes=(None, 0, None))(key, numbers, X.shape[0])
+        weighted = replace(models.problem, sample_weight=counts.astype(s.dtype) * s[None, :])
+        return fit_batch(replace(models, problem=weighted, present=s > 0), tol, numbers.shape, settings)
 
-    return in_groups(fit_group, numbers, models_side_by_side(m))
+    return in_groups(fit_group, numbers, models_side_by_side(X.shape[0]))

@@ -12,22 +12,28 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jax.sharding import Mesh
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
+from jaxlr.batching.axes import Core
 from jaxlr.batching.compilation import program
-from jaxlr.batching.lanes import in_groups, products_fit
-from jaxlr.engine.arguments import prepare
+from jaxlr.batching.lanes import Models
+from jaxlr.batching.loops import in_groups
+from jaxlr.batching.strategy import with_room
+from jaxlr.engine.arguments import Arguments, prepare
 from jaxlr.engine.memory import models_side_by_side
+from jaxlr.engine.plan import Call
 from jaxlr.engine.run import before, run
-from jaxlr.fitting.fit import start_of, with_defaults
-from jaxlr.inputs.checks import CORE_AXES, Data, checked, is_zero, real_array
+from jaxlr.fitting.fit import start_of
+from jaxlr.inputs.checks import Data, checked, core_axes, is_zero, real_array
 from jaxlr.inputs.tables import check_aligned, column_names
 from jaxlr.linalg.moments import column_moments
 from jaxlr.model.problem import Problem, row_weights
-from jaxlr.model.params import Params
 from jaxlr.results.fit import Fit
-from jaxlr.solvers.solve import Settings, fit_one
-from jaxlr.solvers.working import share, share_own, units_of
+from jaxlr.solvers.solve import Settings, solve_one
+from jaxlr.solvers.working import prepare as prepare_design
+from jaxlr.solvers.working import units_of, with_own
 
 
 def fit_columns(
@@ -35,21 +41,43 @@ def fit_columns(
     y: Data,
     *,
     covariates: Data | None = None,
+    num_classes: int | None = None,
+    sample_weight: Data | None = None,
+    offset: Data | None = None,
+    l1: Data = 0.0,
+    l2: Data = 0.0,
     penalty_factor: Data | None = None,
-    **options: Any,
+    fit_intercept: bool = True,
+    standardize: bool = False,
+    tol: ArrayLike | None = None,
+    max_steps: int | None = None,
+    batch_size: int | None = None,
+    mesh: Mesh | None = None,
+    progress: bool = False,
 ) -> Fit:
     """Fit one model per column.
 
     Args:
         columns: (k, m), one model each; its floating dtype is that of everything else.
-        y: labels (m,), 0/1 or soft.
+        y: labels (m,), as in `jaxlr.fit`.
         covariates: (m, c), in every model; None is none.
+        num_classes: as in `jaxlr.fit`.
+        sample_weight: (m,) >= 0.
+        offset: (m,), with num_classes (m, K).
+        l1: as in `jaxlr.fit`, one strength.
+        l2: likewise.
         penalty_factor: (c + 1,) >= 0, that of the own column last; None is 1.
-        **options: further arguments of `jaxlr.fit`, without init and solver: sample_weight (m,), offset (m,), l2 () and so on.
+        fit_intercept: as in `jaxlr.fit`.
+        standardize: likewise.
+        tol: likewise.
+        max_steps: likewise.
+        batch_size: likewise.
+        mesh: likewise.
+        progress: likewise.
 
     Returns:
-        Fit (k,), with coef (k, c + 1), the own column's last. A column that separates the classes, or is not finite, says so
-        in the status of its model.
+        Fit (k,), with coef (k, c + 1), of K classes (k, K, c + 1), the own column's last. A column that separates the classes, or
+        is not finite, says so in the status of its model.
 
     Raises:
         TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; axes that do not fit.
@@ -63,17 +91,51 @@ def fit_columns(
     References:
         Balding 2006, Nature Reviews Genetics 7, box 3 (association tests by logistic regression with covariates).
     """
-    if unknown := {"init", "solver"} & set(options):
-        raise TypeError(f"expected options of fit but {', '.join(sorted(unknown))}: the start is the fit of the covariates")
-    rows = {"columns": columns, "covariates": covariates, "y": y} | {
-        name: options.get(name) for name in ("sample_weight", "offset")
-    }
-    check_aligned(rows, CORE_AXES | {"columns": "m", "covariates": "mn"})
+    rows = {"columns": columns, "covariates": covariates, "y": y, "sample_weight": sample_weight, "offset": offset}
+    check_aligned(rows, core_axes(num_classes) | {"columns": "m", "covariates": "mn"})
+    own, common = _checked_columns(columns, covariates, y)
+    c = common.shape[1]
+    factor = np.ones(c + 1) if penalty_factor is None else real_array("penalty_factor", penalty_factor)
+    if factor.shape != (c + 1,):
+        raise ValueError(f"expected penalty_factor ({c + 1},), the own column's last, got shape {factor.shape}")
+    one = jnp.concatenate([common, jnp.asarray(own[0], common.dtype)[:, None]], axis=1)  # stands for all in the checks
+    given = Arguments(
+        X=jnp.where(jnp.isfinite(one), one, 0),
+        y=y,
+        num_classes=num_classes,
+        sample_weight=sample_weight,
+        offset=offset,
+        l1=l1,
+        l2=l2,
+        penalty_factor=factor,
+        fit_intercept=fit_intercept,
+        standardize=standardize,
+        solver="newton" if is_zero(l1) else "proximal",
+        tol=tol,
+        max_steps=max_steps,
+        batch_size=batch_size,
+        mesh=mesh,
+        progress=progress,
+    )
+    call = prepare(given, models_per_problem=len(own))
+    if call.batch:
+        raise ValueError(f"expected one problem beside the columns, got batch axes {call.batch}")
+    many = _call_of_columns(call, own, common, column_names(covariates))
+    alone = replace(given, X=common, penalty_factor=factor[:c], solver="auto")
+    start = None
+    if c or fit_intercept:
+        with before(many):
+            start = start_of(alone)
+    return run(many._replace(models=replace(many.models, start=start)))
+
+
+def _checked_columns(columns: Data, covariates: Data | None, y: Data) -> tuple[Any, Float[Array, "m c"]]:
+    """The columns (k, m) and the covariates (m, c), of one dtype."""
     given = real_array("columns", columns)
     if given.ndim != 2:
         raise ValueError(f"expected columns (k, m), one model each, got shape {given.shape}")
     own, dtype, _ = checked({"X": given[:, :, None]})  # a design each
-    (k, m), own = given.shape, own["X"][:, :, 0]
+    k, m = given.shape
     common = np.zeros((m, 0)) if covariates is None else checked({"X": covariates})[0]["X"]
     if common.ndim != 2 or common.shape[0] != m:
         hint = "; the axes look transposed, pass columns.T" if common.shape[:1] == (k,) else ""
@@ -81,51 +143,46 @@ def fit_columns(
     if np.shape(y) != (m,):
         hint = "; the axes look transposed, pass columns.T" if np.shape(y) == (k,) else ""
         raise ValueError(f"expected y ({m},) to match columns {given.shape}, got shape {np.shape(y)}{hint}")
-    c = common.shape[1]
-    factor = np.ones(c + 1) if penalty_factor is None else real_array("penalty_factor", penalty_factor)
-    if factor.shape != (c + 1,):
-        raise ValueError(f"expected penalty_factor ({c + 1},), the own column's last, got shape {factor.shape}")
-    common = jnp.asarray(common, dtype)
-    one = jnp.concatenate([common, jnp.asarray(own[0], dtype)[:, None]], axis=1)  # stands for all of them in the checks
-    one = jnp.where(jnp.isfinite(one), one, 0)
-    solver = "newton" if is_zero(options.get("l1", 0.0)) else "proximal"
-    given = with_defaults(X=one, y=y, penalty_factor=factor, solver=solver, **options)
-    call = prepare(given, models_per_problem=k)
-    if call.settings.room:  # no column is left out
-        call = call._replace(settings=call.settings._replace(room=c + 1 + call.settings.fit_intercept))
-    if call.batch:
-        raise ValueError(f"expected one problem beside the columns, got batch axes {call.batch}")
-    names = column_names(covariates)
-    names = None if names is None else (*names, "column")
-    many = call._replace(batch=(k,), needs=call.needs._replace(own=m), names=names)
-    start = Params(jnp.zeros(c, dtype), jnp.zeros((), dtype))
-    if c or call.settings.fit_intercept:
-        with before(many):
-            start = start_of(X=common, y=y, penalty_factor=call.fields["penalty_factor"][:c], **options)
-    fields = call.fields | {"X": common, "column": own}
-    return run(_program, fields, (start, call.tol), (call.settings,), many, CORE_AXES | {"column": "m"})
+    return own["X"][:, :, 0], jnp.asarray(common, dtype)
+
+
+def _call_of_columns(call: Call, own: Any, common: Float[Array, "m c"], names: tuple[str, ...] | None) -> Call:
+    """The call of all columns, from that of one."""
+    settings = call.settings
+    if settings.room:  # no column is left out
+        settings = with_room(settings, call.traits, call.traits.n + settings.fit_intercept)
+    return call._replace(
+        program=_program,
+        models=replace(call.models, problem=replace(call.models.problem, X=common)),
+        own=(own,),
+        own_cores=(Core("m"),),
+        batch=(len(own),),
+        settings=settings,
+        names=None if names is None else (*names, "column"),
+    )
 
 
 @program("batch", "settings")
-def _program(fields: dict[str, Array], shared: Any, batch: tuple[int, ...], settings: Settings) -> Fit:
+def _program(models: Models, tol: Array, columns: Float[Array, "k m"], batch: tuple[int, ...], settings: Settings) -> Fit:
     """The models of a chunk, those side by side that are worth their memory; inside, the own column comes first."""
     del batch
-    start, tol = shared
-    common, columns, s = fields.pop("X"), fields.pop("column"), fields.get("sample_weight")
-    m, present = common.shape[0], None if s is None else s > 0
-    fields["penalty_factor"] = jnp.roll(fields["penalty_factor"], 1)
-    with_products = products_fit(m, common.shape[1] + settings.fit_intercept, 1, common.dtype.itemsize)
-    shared = share(common, present, settings.fit_intercept, with_products)
-    w = row_weights(Problem(common, None, sample_weight=s))
-    begin = Params(jnp.append(jnp.zeros(1, common.dtype), start.coef), start.intercept)
+    problem, common = models.problem, models.problem.X
+    m, present = common.shape[0], None if problem.sample_weight is None else problem.sample_weight > 0
+    working = prepare_design(common, present, settings.fit_intercept, settings.products)
+    w = row_weights(Problem(working.A, None, sample_weight=problem.sample_weight))
+    mine = replace(problem, X=None, penalty_factor=jnp.roll(problem.penalty_factor, 1))
+
+    start = models.start
+    if start is not None:
+        own_first = [(0, 0)] * (start.coef.ndim - 1) + [(1, 0)]
+        start = start._replace(coef=jnp.pad(start.coef, own_first))
 
     def one(own: Array) -> Fit:
-        design = share_own(shared, own, present, settings.fit_intercept)
-        mine = fields | {"units": units_of(design, w, settings.fit_intercept)}
+        design = with_own(working, own, present, settings.fit_intercept)
+        deviation = None
         if settings.standardize:
-            mine["sd"] = jnp.append(column_moments(own[:, None], w)[1], column_moments(common, w)[1])
-        return fit_one(mine, begin, design, tol, settings)
+            deviation = jnp.append(column_moments(own[:, None], w)[1], column_moments(common, w)[1])
+        return solve_one(mine, start, design, units_of(design, w, settings.fit_intercept), deviation, tol, settings)
 
-    fits = in_groups(jax.vmap(one), columns, models_side_by_side(m if with_products else m * common.shape[1]))
-    coef = jnp.roll(fits.params.coef, -1, axis=-1)
-    return replace(fits, params=Params(coef, fits.params.intercept))
+    fits = in_groups(jax.vmap(one), columns, models_side_by_side(m if settings.products else m * max(common.shape[1], 1)))
+    return replace(fits, params=fits.params._replace(coef=jnp.roll(fits.params.coef, -1, axis=-1)))

@@ -1,33 +1,53 @@
 """Firth's estimates, for one model or a batch, or for those models of a batch that are separated."""
 
-from typing import Any
-
 import numpy as np
+from jax.sharding import Mesh
+from jax.typing import ArrayLike
 
-from jaxlr.batching.program import fit_batch
-from jaxlr.engine.arguments import prepare
+from jaxlr.engine.arguments import Arguments, prepare
+from jaxlr.engine.plan import Call
 from jaxlr.engine.run import run, run_some
-from jaxlr.fitting.fit import with_defaults
-from jaxlr.inputs.checks import CORE_AXES, Data, is_concrete
+from jaxlr.inputs.checks import Data
+from jaxlr.inputs.tables import is_concrete
+from jaxlr.model.params import Params
 from jaxlr.results.fit import Fit
 
-_NOT_OPTIONS = {"l1", "l2", "penalty_factor", "standardize", "solver"}
 
-
-def fit_firth(X: Data, y: Data, *, only: Data | None = None, **options: Any) -> Fit:
+def fit_firth(
+    X: Data,
+    y: Data,
+    *,
+    only: Data | None = None,
+    sample_weight: Data | None = None,
+    offset: Data | None = None,
+    fit_intercept: bool = True,
+    init: Params | None = None,
+    tol: ArrayLike | None = None,
+    max_steps: int | None = None,
+    batch_size: int | None = None,
+    mesh: Mesh | None = None,
+    progress: bool = False,
+) -> Fit:
     """Fit logistic regressions by Firth's penalized likelihood.
 
     The estimates are finite whatever the data, separated ones included, and their bias is of order 1/m^2. For tests and
     intervals see `jaxlr.inference`: `profile_intervals`, `profile_tests`, and `covariance`, whose standard errors are those
-    of the Fisher information at the estimate.
+    of the Fisher information at the estimate. Of two classes only, and without further penalties.
 
     Args:
         X: design (..., m, n), n + 1 <= m, its columns linearly independent.
         y: labels (..., m), 0/1 or soft.
         only: which models of the batch to fit (...), such as ``fit.status == Status.SEPARATED``; the others are NOT_RUN.
             None is all.
-        **options: sample_weight, offset, fit_intercept, init, tol, max_steps, batch_size, mesh and progress, as in `jaxlr.fit`.
-            A weight k means the row k times.
+        sample_weight: (..., m) >= 0; a weight k means the row k times.
+        offset: (..., m), added to the logits.
+        fit_intercept: static, as in `jaxlr.fit`.
+        init: start, as in `jaxlr.fit`.
+        tol: on the KKT residual of the penalized likelihood, as in `jaxlr.fit`.
+        max_steps: as in `jaxlr.fit`.
+        batch_size: likewise.
+        mesh: likewise.
+        progress: likewise.
 
     Returns:
         Fit, with solver "firth". `value` is minus the penalized log-likelihood over the sum of the weights, `kkt` the residual
@@ -46,19 +66,34 @@ def fit_firth(X: Data, y: Data, *, only: Data | None = None, **options: Any) -> 
     References:
         Firth 1993, Biometrika 80, section 3.1; Heinze & Schemper 2002, Statistics in Medicine 21, eq. 2.
     """
-    if unknown := _NOT_OPTIONS & set(options):
-        raise TypeError(f"expected options of fit but {', '.join(sorted(unknown))}: Firth's penalty is the only one")
-    call = prepare(with_defaults(X=X, y=y, solver="newton", **options))
-    m, n = call.fields["X"].shape[-2:]
-    if n + call.settings.fit_intercept > m:
-        raise ValueError(f"expected no more parameters than rows, got X with {m} rows and {n} columns; use fit with l2 > 0")
-    settings = call.settings._replace(solver="firth")
-    call = call._replace(settings=settings)
-    if only is None:
-        return run(fit_batch, call.fields, call.tol, (settings,), call)
-    if not all(is_concrete(value) for value in (only, *call.fields.values())):
+    given = Arguments(
+        X=X,
+        y=y,
+        sample_weight=sample_weight,
+        offset=offset,
+        fit_intercept=fit_intercept,
+        init=init,
+        tol=tol,
+        max_steps=max_steps,
+        batch_size=batch_size,
+        mesh=mesh,
+        progress=progress,
+        solver="newton",
+    )
+    call = prepare(given)
+    num_parameters = call.traits.n + call.settings.fit_intercept
+    if num_parameters > call.traits.m:
+        shape = f"{call.traits.m} rows and {call.traits.n} columns"
+        raise ValueError(f"expected no more parameters than rows, got X with {shape}; use fit with l2 > 0")
+    call = call._replace(settings=call.settings._replace(solver="firth"))
+    return run(call) if only is None else run_some(call, np.argwhere(_chosen(only, call)))
+
+
+def _chosen(only: Data, call: Call) -> np.ndarray:
+    """Which models of the batch to fit, checked."""
+    if not (is_concrete(only) and call.concrete):
         raise TypeError("expected a call outside jit: only says which models are computed")
     only = np.asarray(only)
     if only.dtype != bool or only.shape != call.batch:
         raise ValueError(f"expected only to be booleans of the batch {call.batch}, got {only.dtype} of shape {only.shape}")
-    return run_some(fit_batch, call.fields, call.tol, call, CORE_AXES, np.argwhere(only))
+    return only

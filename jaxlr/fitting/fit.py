@@ -3,22 +3,27 @@
     minimize  sum_i s_i l(z_i, y_i) / sum_i s_i + sum_j f_j (l1 |coef_j| + l2 / 2 coef_j^2)
     z_i = X_i . coef + intercept + offset_i,        l(z, y) = log(1 + exp(z)) - y z
 
-`jaxlr.engine.arguments` checks what comes in and chooses the solver, `jaxlr.engine.run` cuts a large batch into chunks, and
+and with num_classes = K the multinomial model, every class with coefficients of its own,
+
+    minimize  sum_i w_i (logsumexp_k z_ik - z_i,y_i) + sum_j f_j (l1 sum_k |coef_kj| + l2 / 2 sum_k coef_kj^2)
+    z_ik = X_i . coef_k + intercept_k + offset_ik,        w = s / sum(s)
+
+`jaxlr.engine.arguments` checks what comes in, `jaxlr.batching.strategy` chooses the solver, `jaxlr.engine.run` cuts a large batch into chunks, and
 `jaxlr.batching.program` fits a chunk in one compiled program.
 """
 
-import inspect
+from dataclasses import replace
 from typing import Any
 
 import jax
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
-from jaxlr.batching.program import fit_batch
-from jaxlr.engine.arguments import prepare
+from jaxlr.engine.arguments import Arguments, prepare
 from jaxlr.engine.run import run
-from jaxlr.inputs.checks import Data, is_concrete
-from jaxlr.model.params import Params
+from jaxlr.inputs.checks import Data
+from jaxlr.inputs.tables import is_concrete
+from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.results.fit import Fit
 
 
@@ -26,6 +31,7 @@ def fit(
     X: Data,
     y: Data,
     *,
+    num_classes: int | None = None,
     sample_weight: Data | None = None,
     offset: Data | None = None,
     l1: Data = 0.0,
@@ -33,7 +39,7 @@ def fit(
     penalty_factor: Data | None = None,
     fit_intercept: bool = True,
     standardize: bool = False,
-    init: Params | None = None,
+    init: Params | SoftmaxParams | None = None,
     solver: str = "auto",
     tol: ArrayLike | None = None,
     max_steps: int | None = None,
@@ -55,9 +61,10 @@ def fit(
     Args:
         X: design (..., m, n); its floating dtype (32 or 64 bits) is that of everything else, other dtypes become the
             default float.
-        y: labels (..., m), 0/1 of any dtype, or soft labels in [0, 1].
+        y: labels (..., m), 0/1 of any dtype, or soft labels in [0, 1]; with num_classes integers 0..num_classes - 1.
+        num_classes: static, K >= 2 of the multinomial model; None is the binary one.
         sample_weight: (..., m) >= 0; None is 1. A weight k means the row k times, 0 that it is not there.
-        offset: (..., m), added to the logits; None is 0.
+        offset: (..., m), with num_classes (..., m, K), added to the logits; None is 0.
         l1: strength of the absolute penalty (...), on the scale of the mean loss; the zeros that it makes are exact. An l1 that
             is 0 everywhere and known outside jit is the smooth program. `jaxlr.l1_max` is where all coefficients are 0.
         l2: strength of the squared penalty (...), on the scale of the mean loss; scikit-learn's C is 1 / (l2 sum(s)).
@@ -65,7 +72,8 @@ def fit(
         fit_intercept: static. Without it the intercepts are 0.
         standardize: static. True measures each penalty in standard deviations of its column under the model's own
             weights, as glmnet does (a constant column gets coefficient 0); coefficients stay on the original scale.
-        init: start, coef (..., n) and intercept (...); None is 0. The answer does not depend on it beyond tol.
+        init: start, coef (..., n) and intercept (...), with num_classes SoftmaxParams, coef (..., K, n) and intercept (..., K);
+            None is 0. The answer does not depend on it beyond tol.
         solver: static: "newton" factors Hessians, "newton_cg" takes conjugate gradients for many columns, "proximal" is for l1,
             "auto" chooses by shapes; the Fit says which.
         tol: on the KKT residual, > 0; None is 1e-10 in float64 and 1e-5 in float32.
@@ -77,12 +85,12 @@ def fit(
         progress: static; True shows a bar on stderr, with the models done and failed.
 
     Returns:
-        Fit, its fields with the batch shape in front.
+        Fit, its fields with the batch shape in front; its params are of the kind of init.
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: shapes do not fit, labels outside [0, 1], a negative weight or penalty; or NaN, one class, no weight
-            in the whole call. In some members of a batch only, these are the status NONFINITE or INVALID of the members.
+        ValueError: shapes do not fit, labels outside [0, 1] or no integers 0..num_classes - 1, a negative weight or penalty; or
+            NaN, a class without weight (beside an intercept or a column without a penalty), no weight in the whole call. In some members of a batch only, these are the status NONFINITE or INVALID of the members.
         MemoryError: a chunk needs more than the device has free; nothing was allocated.
         KeyboardInterrupt: between chunks; its attribute `fit` is the Fit so far, NOT_RUN where models were not reached.
 
@@ -91,43 +99,52 @@ def fit(
         >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
         >>> fit(X, y, l2=np.array([0.1, 1.0])).converged.tolist()
         [True, True]
+        >>> fit(X, [0, 1, 2, 0], num_classes=3, l2=0.1).params.coef.shape
+        (3, 1)
 
     References:
         Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2009), eqs. 4.20 to 4.26 (Newton), 4.31 for the
-        l1 penalty, and 18.11 for l2; the certificates are in `jaxlr.kkt_residual` and `jaxlr.duality_gap`.
+        l1 penalty, and 18.11 for l2; the certificates are in `jaxlr.kkt_residual` and `jaxlr.duality_gap`. Friedman, Hastie &
+        Tibshirani 2010, Journal of Statistical Software 33, section 4: the multinomial objective; McCullagh & Nelder, Generalized
+        Linear Models (1989), section 5.2.4: the model.
     """
-    call = prepare(locals())
-    return run(fit_batch, call.fields, call.tol, (call.settings,), call)
+    given = Arguments(
+        X=X,
+        y=y,
+        num_classes=num_classes,
+        sample_weight=sample_weight,
+        offset=offset,
+        l1=l1,
+        l2=l2,
+        penalty_factor=penalty_factor,
+        fit_intercept=fit_intercept,
+        standardize=standardize,
+        init=init,
+        solver=solver,
+        tol=tol,
+        max_steps=max_steps,
+        batch_size=batch_size,
+        mesh=mesh,
+        progress=progress,
+    )
+    return run(prepare(given))
 
 
-def start_of(**arguments: Any) -> Params:
+def start_of(given: Arguments) -> Any:
     """Where other fits may start: the parameters of a fit, constant under differentiation.
 
     Args:
-        **arguments: of `fit`, by name.
+        given: the arguments of `fit`.
 
     Returns:
-        Params.
+        Params, or SoftmaxParams with num_classes.
 
     Raises:
         TypeError, ValueError: as `fit`.
     """
-    constant = jax.tree.map(lambda leaf: leaf if is_concrete(leaf) else jax.lax.stop_gradient(leaf), arguments)
-    return fit(**constant | {"batch_size": None, "progress": False}).params
+    constant = {name: jax.tree.map(_constant, value) for name, value in vars(given).items()}
+    return run(prepare(replace(given, **constant | {"batch_size": None, "progress": False}))).params
 
 
-def with_defaults(**arguments: Any) -> dict[str, Any]:
-    """The arguments of a call of `fit`, those that were left out with their defaults.
-
-    Args:
-        **arguments: of `fit`, by name.
-
-    Returns:
-        All of them.
-
-    Raises:
-        TypeError: `fit` has no such argument.
-    """
-    bound = inspect.signature(fit).bind(**arguments)
-    bound.apply_defaults()
-    return bound.arguments
+def _constant(leaf: Any) -> Any:
+    return leaf if is_concrete(leaf) else jax.lax.stop_gradient(leaf)

@@ -18,10 +18,11 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from jaxlr.inputs.checks import Data, check_classes, check_count, check_key, checked_arrays
-from jaxlr.model.problem import Problem
+from jaxlr.inputs.checks import Data, check_count, check_key, checked_arrays
+from jaxlr.inputs.labels import check_classes
 from jaxlr.model.objective import gradient, loss
 from jaxlr.model.params import Params
+from jaxlr.model.problem import Problem
 from jaxlr.results.status import Status
 
 

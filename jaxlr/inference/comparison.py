@@ -59,7 +59,7 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
     References:
         Wilks 1938, Annals of Mathematical Statistics 9.
     """
-    if not (is_zero(problem.l1) and is_zero(problem.l2)):
+    if not ((problem.l1 is None or is_zero(problem.l1)) and is_zero(problem.l2)):
         raise ValueError(
             "expected unpenalized fits for a likelihood ratio, got a problem with l1 or l2 > 0 (or unknown inside jit)"
         )
@@ -93,7 +93,8 @@ def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
         columns: (k, m), each tested alone beside all of X.
 
     Returns:
-        Test (..., k), df = 1, of K classes K - 1; NaN where the model is not CONVERGED, or where a column is a combination of those of X.
+        Test (..., k), df = 1, of K classes K - 1; NaN where the model is not CONVERGED, or where a column is a
+            combination of those of X.
 
     Raises:
         TypeError, ValueError: columns are not real (k, m); as `covariance`.
@@ -148,7 +149,7 @@ def _statistics(
 
         def of_model(slopes: Array, pairs: Array, basis: Array) -> Float[Array, " g"]:
             sums = dot(slopes, x.T), dot(pairs, (x**2).T), dot(basis, x.T)
-            return jax.vmap(lambda *own: _quadratic_form(*own, likelihood), in_axes=-1)(*sums)
+            return jax.vmap(lambda u, V, along: _quadratic_form(u, V, along, likelihood), in_axes=-1)(*sums)
 
         return jax.vmap(of_model, out_axes=1)(*inputs)
 

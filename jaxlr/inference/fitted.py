@@ -4,12 +4,12 @@
     params on X, those of a base subtracted  =  ((Q - Q_base) (x) T) x
 
 with A the standardized columns (`jaxlr.solvers.working`), on which no digit is lost by the units of a column, T what takes
-parameters there to those on X, and Q the contrasts (`jaxlr.model.likelihood`): of K classes (K - 1) (n + 1) parameters are free.
-In the binary model Q and Q - Q_base are the number 1.
+parameters there to those on X, and Q the contrasts (`jaxlr.model.likelihood`): of K classes (K - 1) (n + 1) parameters are
+free. In the binary model Q and Q - Q_base are the number 1.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -30,13 +30,13 @@ class Fitted(NamedTuple):
         system: its data, without l1.
         x: the estimate in contrasts (*B, k).
         z: its logits (*K, m).
-        to_X: T (n + 1, k), the last row 0 without an intercept.
+        back: T (n + 1, k), the last row 0 without an intercept.
     """
 
     system: System
     x: Array
     z: Array
-    to_X: Array
+    back: Array
 
     @property
     def num_parameters(self) -> int:
@@ -58,10 +58,10 @@ def fitted(params: Params | SoftmaxParams, problem: Problem) -> Fitted:
     system, working = prepared(problem, likelihood)
     inside = to_working(params, working)
     n, k = len(working.unit), inside.shape[-1]
-    to_X = jnp.eye(n, k, dtype=inside.dtype) / working.unit[:, None]
+    back = jnp.eye(n, k, dtype=inside.dtype) / working.unit[:, None]
     last = jnp.append(-working.center / working.unit, 1) if problem.fit_intercept else jnp.zeros(k, inside.dtype)
-    to_X = jnp.concatenate([to_X, last[None, :]])
-    return Fitted(system, likelihood.reduce(inside), system.logits(inside), to_X)
+    back = jnp.concatenate([back, last[None, :]])
+    return Fitted(system, likelihood.reduce(inside), system.logits(inside), back)
 
 
 def prepared(problem: Problem, likelihood: Likelihood) -> tuple[System, Working]:
@@ -110,7 +110,7 @@ def functionals(model: Fitted, base: int | None) -> Float[Array, "parameters p"]
     Q = likelihood.basis if isinstance(likelihood, Multinomial) else np.ones((1, 1))
     if likelihood.classes and base is not None:
         Q = Q - Q[base]
-    rows = einsum("cb,jk->cjbk", jnp.asarray(Q, model.x.dtype), model.to_X)
+    rows = einsum("cb,jk->cjbk", jnp.asarray(Q, model.x.dtype), model.back)
     return rows.reshape(-1, model.num_parameters)
 
 
@@ -133,7 +133,7 @@ def known(likelihood: Likelihood, n: int, fit_intercept: bool, base: int | None)
     return zero
 
 
-def check_base(params: Params | SoftmaxParams, base: object) -> None:
+def check_base(params: Params | SoftmaxParams, base: Any) -> None:
     """Refuse a base that is no class.
 
     Args:

@@ -12,7 +12,6 @@ import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -86,9 +85,7 @@ def _goodness_of_fit(params: Params | SoftmaxParams, problem: Problem) -> tuple[
     k = math.prod(likelihood.coordinates) * (params.coef.shape[-1] + problem.fit_intercept)
     loglik = -total * jnp.sum(w * likelihood.losses(z, problem.y))
     null = -total * _null_loss(problem, likelihood)
-    # What a label says of the classes, a soft one too.
-    said = jax.vmap(lambda y: likelihood.class_weights(y[None], jnp.ones_like(y)[None]))(problem.y)
-    saturated = -total * jnp.sum(w * jax.vmap(_entropy)(said))
+    saturated = -total * jnp.sum(w * likelihood.least_losses(problem.y))
     return (
         loglik,
         null,
@@ -101,16 +98,13 @@ def _goodness_of_fit(params: Params | SoftmaxParams, problem: Problem) -> tuple[
     )
 
 
-def _entropy(p: Float[Array, " K"]) -> Float[Array, ""]:
-    return -jnp.sum(jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1)), 0))
-
-
 def _null_loss(problem: Problem, likelihood: Likelihood) -> Float[Array, ""]:
     """The mean loss of the null model: the entropy of the shares of the classes, unless an offset asks for a fit without
     columns, or the intercept is 0."""
     w, y = row_weights(problem), problem.y
     if problem.fit_intercept and problem.offset is None:
-        return _entropy(likelihood.class_weights(y, w))
+        share = likelihood.class_weights(y, w)
+        return -jnp.sum(jnp.where(share > 0, share * jnp.log(jnp.where(share > 0, share, 1)), 0))
     z = jnp.zeros((*likelihood.classes, len(y)), y.dtype)
     z = z if problem.offset is None else z + problem.offset.T
     if problem.fit_intercept:

@@ -6,7 +6,6 @@ refuses them by name. What a model that did not converge would give is NaN.
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -14,13 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxlr.batching.axes import Core, cores_of, map_leaves
 from jaxlr.batching.compilation import program
+from jaxlr.batching.lanes import Models
 from jaxlr.batching.loops import in_groups
 from jaxlr.engine.memory import models_side_by_side
-from jaxlr.inputs.checks import CORE_AXES, SOFTMAX_AXES, checked_arrays, is_concrete, is_zero
+from jaxlr.inputs.checks import checked_arrays, is_zero
+from jaxlr.inputs.tables import is_concrete
 from jaxlr.model.certificates import kkt_residual
-from jaxlr.model.likelihood import Likelihood, likelihood_of_params
-from jaxlr.model.params import Params, SoftmaxParams
+from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
@@ -56,7 +57,7 @@ def over_models(
         ValueError: a penalty that the function knows no distribution for; the data of another fit; shapes that do not fit.
     """
     name = function.__name__.strip("_").replace("_", " ")
-    if not is_zero(problem.l1):
+    if not (problem.l1 is None or is_zero(problem.l1)):
         raise ValueError(
             f"expected a fit without l1 (known outside jit) for its {name}, for its distribution is not known; "
             "resample instead, with jaxlr.fit_bootstrap"
@@ -66,31 +67,22 @@ def over_models(
             f"expected an unpenalized fit for its {name}, got l2 > 0 (or unknown inside jit): a penalized estimate is biased; "
             "pass penalized=True where a function has it, to ask for the inverse of the penalized Hessian all the same"
         )
-    models, params, batch = _checked(fit, problem)
+    models, batch = _checked(fit, problem)
     if batch != np.shape(fit.status):
         raise ValueError(f"expected a problem of the batch {np.shape(fit.status)} of the fit, got one of {batch}")
-    if fit.solver != "firth" and all(map(is_concrete, jax.tree.leaves((fit.status, models, params)))):
-        _check_pair(np.asarray(_mapped(models, params, fit.status, kkt_residual, batch, (), 1)), fit)
-    return _mapped(models, params, fit.status, function, batch, options, lanes)
+    if fit.solver != "firth" and all(map(is_concrete, jax.tree.leaves((fit.status, models)))):
+        _check_pair(np.asarray(_mapped(models, fit.status, kkt_residual, batch, (), 1)), fit)
+    return _mapped(models, fit.status, function, batch, options, lanes)
 
 
-def _checked(fit: Fit, problem: Problem) -> tuple[Problem, Params | SoftmaxParams, tuple[int, ...]]:
-    """The problem and the parameters as arrays of one dtype, and the batch shape to which all their fields broadcast."""
-    multinomial = bool(likelihood_of_params(fit.params).classes)
+def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
+    """The data, with the estimates for a start, as arrays of one dtype; and the batch shape to which all of them broadcast."""
     fields = {name: getattr(problem, name) for name in _DATA} | fit.params._asdict()
     if is_zero(problem.l2):
         fields |= {"l2": 0.0, "penalty_factor": None}
-    if multinomial:
-        fields["labels"] = fields.pop("y")
-        if fields["offset"] is not None:
-            fields["offset"] = jnp.swapaxes(jnp.asarray(fields["offset"]), -1, -2)
-    arrays, batch = checked_arrays(fields, SOFTMAX_AXES if multinomial else CORE_AXES)
-    if multinomial:
-        arrays["y"] = arrays.pop("labels")
-        if "offset" in arrays:
-            arrays["offset"] = jnp.swapaxes(arrays["offset"], -1, -2)
+    arrays, batch = checked_arrays(fields, *likelihood_of_params(fit.params).classes)
     params = type(fit.params)(arrays.pop("coef"), arrays.pop("intercept"))
-    return Problem(**arrays, l1=None, fit_intercept=bool(problem.fit_intercept)), params, batch
+    return Models(problem=Problem(**arrays, l1=None, fit_intercept=bool(problem.fit_intercept)), start=params), batch
 
 
 def _check_pair(kkt: np.ndarray, fit: Fit) -> None:
@@ -103,44 +95,27 @@ def _check_pair(kkt: np.ndarray, fit: Fit) -> None:
         )
 
 
-def _ranks(likelihood: Likelihood, fit_intercept: bool) -> tuple[Problem, Params | SoftmaxParams]:
-    """How many axes each field of one model has."""
-    classes = len(likelihood.classes)
-    problem = Problem(X=2, y=1, sample_weight=1, offset=1 + classes, l1=0, l2=0, penalty_factor=1)
-    return replace(problem, fit_intercept=fit_intercept), likelihood.params_type(1 + classes, classes)
-
-
 @program("function", "batch", "options", "lanes")
-def _mapped(
-    problem: Problem,
-    params: Params | SoftmaxParams,
-    status: Array,
-    function: Callable,
-    batch: tuple[int, ...],
-    options: tuple,
-    lanes: int,
-) -> Any:
+def _mapped(models: Models, status: Array, function: Callable, batch: tuple[int, ...], options: tuple, lanes: int) -> Any:
     """A group of models at a time; a field without an axis is never copied along it."""
-    likelihood = likelihood_of_params(params)
-    ranks = _ranks(likelihood, problem.fit_intercept)
+    likelihood = likelihood_of_params(models.start)
+    cores = cores_of(likelihood, models.problem.fit_intercept)
 
     def one(member: tuple[Array, ...]) -> Any:
-        def own(rank: int, value: Array | None) -> Array | None:
-            if value is None:
-                return None
-            lead = value.shape[: value.ndim - rank]
+        def own(core: Core, value: Array) -> Array:
+            lead = core.lead(value)
             places = member[len(batch) - len(lead) :]
             return value[tuple(place if size > 1 else 0 for place, size in zip(places, lead, strict=True))]
 
-        mine, mine_params = jax.tree.map(own, ranks, (problem, params))
-        found = function(mine_params, mine, *options)
+        mine = map_leaves(own, cores, models)
+        found = function(mine.start, mine.problem, *options)
         converged = status[member] == Status.CONVERGED
         return jax.tree.map(lambda leaf: jnp.where(converged, leaf, jnp.nan), found)
 
     if not batch:
         return one(())
     members = tuple(axis.reshape(-1) for axis in np.indices(batch))
-    (m, n), num_classes = problem.X.shape[-2:], math.prod(likelihood.classes)
+    (m, n), num_classes = models.problem.X.shape[-2:], math.prod(likelihood.classes)
     numbers = lanes * m * num_classes * (n + num_classes)
     results = in_groups(jax.vmap(one), jax.tree.map(jnp.asarray, members), models_side_by_side(numbers))
     return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape[1:]), results)

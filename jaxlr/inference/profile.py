@@ -65,8 +65,8 @@ def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95, base: 
         fit: unpenalized, by `jaxlr.fit` or `jaxlr.fit_firth`, its batch shape in front.
         problem: its data, each field with the batch axes that it had there.
         level: in (0, 1).
-        base: of K classes, the one that all are compared with: the interval is that of a class's parameter less that of the base.
-            None takes the parameters of the fit, which sum to 0 over the classes.
+        base: of K classes, the one that all are compared with: the interval is that of a parameter of a class less that of the
+            base. None takes the parameters of the fit, which sum to 0 over the classes.
 
     Returns:
         Intervals; NaN for the base and an intercept that is not fitted, where a model is not CONVERGED, or where an end was not

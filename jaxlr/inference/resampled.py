@@ -37,7 +37,8 @@ def bootstrap_intervals(
         Intervals (...), those of the base at 0; NaN where the fit is not CONVERGED, or none of its resamples.
 
     Raises:
-        ValueError: an unknown method, a base that is no class, shapes that do not fit, no resample of any fit converged; level not in (0, 1).
+        ValueError: an unknown method, a base that is no class, shapes that do not fit, no resample of any fit converged; level
+            not in (0, 1).
 
     Warns:
         UserWarning: some resamples did not converge (separated ones have no estimate) and do not count, which makes intervals

@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.batching.compilation import program
-from jaxlr.batching.lanes import in_groups, products_fit
+from jaxlr.batching.loops import in_groups
+from jaxlr.batching.strategy import products_fit
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.fitting.columns import fit_columns
 from jaxlr.fitting.firth import fit_firth
@@ -25,16 +26,15 @@ from jaxlr.fitting.fit import fit
 from jaxlr.inference.comparison import likelihood_ratio, score_test
 from jaxlr.inference.profile import profile_tests
 from jaxlr.inference.tails import Test, chi_square_test, log_normal_tails
-from jaxlr.inputs.checks import CORE_AXES, Data, is_concrete, real_array
-from jaxlr.inputs.tables import check_aligned
+from jaxlr.inputs.checks import Data, core_axes, real_array
+from jaxlr.inputs.tables import check_aligned, is_concrete
 from jaxlr.linalg.cholesky import inverse_root
-from jaxlr.linalg.operators import times
 from jaxlr.model.logistic import curvature
-from jaxlr.model.problem import Problem, row_weights, weight_sum
 from jaxlr.model.params import Params
+from jaxlr.model.problem import Problem, row_weights, weight_sum
 from jaxlr.results.fit import Fit, raise_on_failure
 from jaxlr.results.status import Status
-from jaxlr.solvers.working import hessian_of, params_to_working, share, share_own
+from jaxlr.solvers.working import prepare, to_working, with_own
 
 
 @dataclass(frozen=True)
@@ -107,24 +107,8 @@ def association_scan(
         raise TypeError("expected a call outside jit: what is fitted depends on the tests before")
     if not 0 < promising <= 1:
         raise ValueError(f"expected promising to be a p-value in (0, 1], got {promising!r}")
-    check_aligned(
-        {"columns": columns, "covariates": covariates, "y": y, "sample_weight": sample_weight, "offset": offset},
-        CORE_AXES | {"columns": "m", "covariates": "mn"},
-    )
-    given = real_array("columns", columns)
-    if given.ndim != 2 or given.shape[0] == 0:
-        raise ValueError(f"expected columns (k, m), one test each, got shape {given.shape}")
-    k, m = given.shape
-    labels = real_array("y", y)
-    if labels.shape != (m,):
-        hint = "; the axes look transposed, pass columns.T" if labels.shape == (k,) else ""
-        raise ValueError(f"expected y ({m},) to match columns {given.shape}, got shape {labels.shape}{hint}")
-    if covariates is not None and np.ndim(covariates) != 2:
-        raise ValueError(f"expected covariates (m, c), got shape {np.shape(covariates)}; one is covariates[:, None]")
-    floating = jnp.issubdtype(given.dtype, jnp.floating) and given.dtype.itemsize >= 4
-    given = given if floating else np.asarray(given, jnp.zeros(0).dtype)
-    dtype = jnp.asarray(given[:0]).dtype
-    common = jnp.asarray(np.zeros((m, 0)) if covariates is None else real_array("covariates", covariates), dtype)
+    given, labels, common = _checked(columns, y, covariates, sample_weight, offset)
+    k, dtype = len(given), common.dtype
     rows: dict[str, Any] = {
         name: None if value is None else real_array(name, value)
         for name, value in (("sample_weight", sample_weight), ("offset", offset))
@@ -156,6 +140,30 @@ def association_scan(
     return Scan(score, estimate, error, wald, chi_square_test(jnp.asarray(ratio), 1), status, firth, null)
 
 
+def _checked(
+    columns: Data, y: Data, covariates: Data | None, sample_weight: Data | None, offset: Data | None
+) -> tuple[Any, Any, Float[Array, "m c"]]:
+    """Columns (k, m), labels (m,) and covariates of one dtype."""
+    check_aligned(
+        {"columns": columns, "covariates": covariates, "y": y, "sample_weight": sample_weight, "offset": offset},
+        core_axes() | {"columns": "m", "covariates": "mn"},
+    )
+    given = real_array("columns", columns)
+    if given.ndim != 2 or given.shape[0] == 0:
+        raise ValueError(f"expected columns (k, m), one test each, got shape {given.shape}")
+    k, m = given.shape
+    labels = real_array("y", y)
+    if labels.shape != (m,):
+        hint = "; the axes look transposed, pass columns.T" if labels.shape == (k,) else ""
+        raise ValueError(f"expected y ({m},) to match columns {given.shape}, got shape {labels.shape}{hint}")
+    if covariates is not None and np.ndim(covariates) != 2:
+        raise ValueError(f"expected covariates (m, c), got shape {np.shape(covariates)}; one is covariates[:, None]")
+    floating = jnp.issubdtype(given.dtype, jnp.floating) and given.dtype.itemsize >= 4
+    given = given if floating else np.asarray(given, jnp.zeros(0).dtype)
+    common = np.zeros((m, 0)) if covariates is None else real_array("covariates", covariates)
+    return given, labels, jnp.asarray(common, jnp.asarray(given[:0]).dtype)
+
+
 def _own(fits: Fit, columns: Any, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Estimates and standard errors of the own columns, NaN where a model is not CONVERGED."""
     found = np.asarray(fits.converged)
@@ -172,15 +180,15 @@ def _own_errors(columns: Float[Array, "k m"], params: Params, problem: Problem) 
     common = problem.X
     m, c = common.shape
     with_products = products_fit(m, c + 1, 1, common.dtype.itemsize)
-    shared = share(common, None, True, with_products)
+    working = prepare(common, None, True, with_products)
     w, total = row_weights(problem), weight_sum(problem)
 
     def one(member: tuple[Array, Params]) -> Array:
         own, mine = member
-        design = share_own(shared, own, None, True)
-        inside = params_to_working(Params(jnp.roll(mine.coef, 1), mine.intercept), design)
-        z = times(design.A, jnp.append(inside.coef, inside.intercept)) + (0 if problem.offset is None else problem.offset)
-        root = inverse_root(total * hessian_of(design, w * curvature(z)))
+        design = with_own(working, own, None, True)
+        x = to_working(Params(jnp.roll(mine.coef, 1), mine.intercept), design)
+        z = design.A.times(x) + (0 if problem.offset is None else problem.offset)
+        root = inverse_root(total * design.A.gram(w * curvature(z)))
         return jnp.sqrt(jnp.sum(root[:, 0] ** 2)) / design.unit[0]
 
     return in_groups(jax.vmap(one), (columns, params), models_side_by_side(m if with_products else m * (c + 1)))

@@ -46,9 +46,9 @@ class Wald(NamedTuple):
 
     Attributes:
         estimate: coefficients and intercept.
-        standard_error: of each; NaN, as all that follows from it, where the estimate is 0 by definition: the base of several
-            classes, and an intercept that is not fitted.
-        z: estimate / standard_error.
+        standard_error: of each; 0 where the estimate is 0 by definition: the base of several classes, and an intercept that is
+            not fitted.
+        z: estimate / standard_error; NaN, as the p-values, where that is 0.
         p_value: P(|Z| > |z|).
         log_p: its natural logarithm, finite where p_value has underflowed.
         lower: ends of the intervals.
@@ -79,9 +79,9 @@ def covariance(
             under the prior that l2 stands for (Wood, Generalized Additive Models, 2017, section 6.10).
 
     Returns:
-        (..., n + 1, n + 1), intercept last; of K classes (..., K (n + 1), K (n + 1)), class by class as in `jaxlr.hessian`. Rows
-        and columns of the base are 0, and those of an intercept that is not fitted. NaN where a model is not CONVERGED, or
-        its columns depend on each other, as far as the dtype can tell.
+        (..., n + 1, n + 1), intercept last; of K classes (..., K (n + 1), K (n + 1)), class by class as in `jaxlr.hessian`. 0
+        in the rows and columns of the base, and of an intercept that is not fitted. NaN where a model is not CONVERGED, or its
+        columns depend on each other, as far as the dtype can tell.
 
     Raises:
         ValueError: a penalized fit, unless asked for; the data of another fit; an unknown kind; base is no class; shapes that
@@ -177,10 +177,10 @@ def wald(
         >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
         >>> round(float(wald(jaxlr.fit(X, y), jaxlr.Problem(X, y)).p_value.coef[0]), 3)
         0.403
-        >>> X, labels = np.array([[0.0], [1], [2], [3], [4], [5], [2], [3]]), np.array([0, 0, 1, 2, 1, 2, 2, 0])
+        >>> X, labels = np.array([[0], [1], [2], [3], [4], [5], [2], [3]]), np.array([0, 0, 1, 2, 1, 2, 2, 0])
         >>> tests = wald(jaxlr.fit(X, labels, num_classes=3), jaxlr.Problem(X, labels))
         >>> tests.standard_error.coef.round(2).tolist()
-        [[nan], [0.98], [0.99]]
+        [[0.0], [0.98], [0.99]]
 
     References:
         Wald 1943, Transactions of the American Mathematical Society 54; McCullagh & Nelder 1989, section 4.4.4; Agresti,
@@ -190,8 +190,7 @@ def wald(
     V = covariance(fit, problem, kind=kind, base=base, penalized=penalized)
     estimate = estimates(fit.params, base)
     error = jnp.sqrt(jnp.diagonal(V, axis1=-2, axis2=-1)).reshape(estimate.shape)
-    error = jnp.where(error > 0, error, jnp.nan)
-    z = estimate / error
+    z = jnp.where(error > 0, estimate / jnp.where(error > 0, error, 1), jnp.nan)
     log_p = log_normal_tails(z)
     fields = (estimate, error, z, jnp.exp(log_p), log_p, estimate - reach * error, estimate + reach * error)
     return Wald(*(as_params(field, fit.params) for field in fields))

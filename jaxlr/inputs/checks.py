@@ -13,26 +13,36 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.experimental import multihost_utils
 
-from jaxlr.inputs.tables import Data, check_aligned, not_finite, table_numbers
+from jaxlr.inputs.labels import check_labels
+from jaxlr.inputs.tables import Data, check_aligned, is_concrete, not_finite, table_numbers
 
-CORE_AXES = {"X": "mn", "y": "m", "sample_weight": "m", "offset": "m", "penalty_factor": "n", "l1": "", "l2": ""}
-CORE_AXES |= {"coef": "n", "intercept": ""}
-CORE_RANK = {name: len(axes) for name, axes in CORE_AXES.items()}
-SOFTMAX_AXES = CORE_AXES | {"labels": "m", "offset": "cm", "coef": "cn", "intercept": "c"}  # c classes
 _NOT_NEGATIVE = ("sample_weight", "l1", "l2", "penalty_factor")
 
 
+def core_axes(num_classes: int | None = None) -> dict[str, str]:
+    """The axes of one model's fields, behind those of the batch: m rows, n columns, c classes.
+
+    Args:
+        num_classes: K, None for the binary model.
+
+    Returns:
+        By name, such as "mn" for X; coef and intercept are those of the parameters.
+    """
+    c = "" if num_classes is None else "c"
+    data = {"X": "mn", "y": "m", "sample_weight": "m", "offset": "m" + c, "penalty_factor": "n", "l1": "", "l2": ""}
+    return data | {"coef": c + "n", "intercept": c}
+
+
 def checked_arrays(
-    fields: Mapping[str, Data | None], core_axes: Mapping[str, str] = CORE_AXES
+    fields: Mapping[str, Data | None], num_classes: int | None = None
 ) -> tuple[dict[str, jax.Array], tuple[int, ...]]:
     """Check the fields of a fit and bring them to one dtype, on the device.
 
     Args:
         fields: by name, each with its core axes last and batch axes in front; absent ones are None.
-        core_axes: as in `checked`.
+        num_classes: K, None for the binary model.
 
     Returns:
         The present fields as arrays of X's dtype, and the batch shape to which they all broadcast.
@@ -40,18 +50,18 @@ def checked_arrays(
     Raises:
         TypeError, ValueError: as `checked`.
     """
-    given, dtype, batch = checked(fields, core_axes)
+    given, dtype, batch = checked(fields, num_classes)
     return {name: jnp.asarray(value, dtype) for name, value in given.items()}, batch
 
 
 def checked(
-    fields: Mapping[str, Data | None], core_axes: Mapping[str, str] = CORE_AXES
+    fields: Mapping[str, Data | None], num_classes: int | None = None
 ) -> tuple[dict[str, Any], jnp.dtype, tuple[int, ...]]:
     """Check the fields of a fit, and leave them where and as they are.
 
     Args:
         fields: by name, each with its core axes last and batch axes in front; absent ones are None.
-        core_axes: of every field; a last axis named "m" or "n" has its length checked.
+        num_classes: K, None for the binary model.
 
     Returns:
         The present fields as NumPy or JAX arrays, the dtype of X, to which they are to be brought, and the batch shape to
@@ -61,29 +71,19 @@ def checked(
         TypeError: something is not a real array.
         ValueError: shapes or batch axes do not fit together, data are empty, or a value is out of its range.
     """
-    required = {"X", "y", "l1", "l2", "coef", "intercept"}
+    required, axes = {"X", "y", "l1", "l2", "coef", "intercept"}, core_axes(num_classes)
     if absent := [name for name in fields if name in required and fields[name] is None]:
         raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
-    check_aligned(fields, core_axes)
+    check_aligned(fields, axes)
     given = {name: _at_hand(name, real_array(name, value)) for name, value in fields.items() if value is not None}
     dtype = _dtype_of_design(given["X"])
-    batch = _check_shapes(given, core_axes)
+    batch = _check_shapes({name: value.shape for name, value in given.items()}, axes, num_classes)
     for name, value in given.items():
         if is_concrete(value) and not (name == "X" and _all_finite(value)):
-            _check_values(name, value, dtype, len(core_axes[name]), fields[name])
+            _check_values(name, value, dtype, len(axes[name]), fields[name])
+            if name == "y":
+                check_labels(value, num_classes)
     return given, dtype, batch
-
-
-def is_concrete(value: object) -> bool:
-    """Whether the value is known now (not a tracer).
-
-    Args:
-        value: any argument.
-
-    Returns:
-        True for NumPy arrays, scalars and computed JAX arrays.
-    """
-    return not isinstance(value, Tracer)
 
 
 def is_zero(value: Data) -> bool:
@@ -96,40 +96,6 @@ def is_zero(value: Data) -> bool:
         False for a tracer.
     """
     return is_concrete(value) and not np.any(np.asarray(value))
-
-
-def check_classes(y: Data, sample_weight: Data | None, fit_intercept: bool, penalized: Data | None) -> None:
-    """Refuse data without weight or with one class only, where every member of the call has that.
-
-    Args:
-        y: labels (..., m).
-        sample_weight: (..., m) or None.
-        fit_intercept: with an intercept, one class has no finite estimate whatever the penalty.
-        penalized: whether every column has a penalty (...); None when not known yet.
-
-    Raises:
-        ValueError: every member lacks weight, or every member has one class only.
-    """
-    if not (is_concrete(y) and is_concrete(sample_weight)):
-        return
-    y = np.asarray(y)
-    s = np.ones(np.shape(y)[-1:]) if sample_weight is None else np.asarray(sample_weight)
-    first = [a[(0,) * (a.ndim - 1)] for a in (y, s)]
-    if all(np.any((first[1] > 0) & has) for has in (first[0] > 0, first[0] < 1)):
-        return
-    if not np.any(s != 0):
-        raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")
-    ones, zeros = (np.einsum("...m,...m->...", s > 0, has) for has in (y > 0, y < 1))  # of booleans: any row
-    if fit_intercept:
-        penalized = False
-    if penalized is None:
-        return
-    if np.all(~(ones & zeros) & ~np.asarray(penalized)):
-        value = int(np.all(ones))
-        raise ValueError(
-            f"expected both classes among the rows of positive weight, got only y = {value}; no finite estimate exists "
-            "(an intercept or an unpenalized column would go to infinity)"
-        )
 
 
 def real_array(name: str, value: Data) -> Any:
@@ -218,9 +184,11 @@ def _dtype_of_design(X: Any) -> jnp.dtype:
     return jax.dtypes.canonicalize_dtype(dtype)
 
 
-def _check_shapes(given: Mapping[str, Data], core_axes: Mapping[str, str]) -> tuple[int, ...]:
-    shapes = {name: np.shape(value) for name, value in given.items()}
-    forms = {name: f"({', '.join(['...', *core_axes[name]])})" for name in given}
+def _check_shapes(
+    shapes: Mapping[str, tuple[int, ...]], core_axes: Mapping[str, str], num_classes: int | None
+) -> tuple[int, ...]:
+    """Refuse axes that are missing, or not as long as those of X and the classes; the batch shape."""
+    forms = {name: f"({', '.join(['...', *core_axes[name].replace('c', 'K')])})" for name in shapes}
     for name, shape in shapes.items():
         if len(shape) < len(core_axes[name]):
             raise ValueError(f"expected {name} with at least {len(core_axes[name])} axes, {forms[name]}, got shape {shape}")
@@ -228,17 +196,15 @@ def _check_shapes(given: Mapping[str, Data], core_axes: Mapping[str, str]) -> tu
     if m == 0:
         raise ValueError(f"expected X with at least one row, got shape {shapes['X']}")
     for name, shape in shapes.items():
-        length = {"m": m, "n": n}.get(core_axes[name][-1:]) if name != "X" else None
-        if length is not None and shape[-1] != length:
-            hint = ""
-            if len(shape) > 1 and shape[-2] == length:
-                hint = "; batch axes lead: the axes look transposed, pass " + (
-                    f"{name}.T" if shape[-1] > 1 else f"np.ravel({name})"
-                )
-            elif shapes["X"][1:] == shape[-1:] and length == m:
-                hint = "; the axes of X look transposed, pass X.T"
+        core = core_axes[name]
+        if "c" in core and shape[len(shape) - len(core) + core.index("c")] != num_classes:
+            raise ValueError(f"expected {name} {forms[name]} with K = {num_classes} classes, got shape {shape}")
+        axis = next((axis for axis in core if axis in "mn"), None) if name != "X" else None
+        length, place = {"m": m, "n": n}.get(axis or ""), -1 if axis is None else core.index(axis) - len(core)
+        if length is not None and shape[place] != length:
             raise ValueError(
-                f"expected {name} {forms[name]} with last axis {length} to match X {shapes['X']}, got shape {shape}{hint}"
+                f"expected {name} {forms[name]} with {'last ' * (place == -1)}axis {length} to match X {shapes['X']}, "
+                f"got shape {shape}{_hint(name, shape, length, shapes['X'], num_classes)}"
             )
     batches = {name: shape[: len(shape) - len(core_axes[name])] for name, shape in shapes.items()}
     try:
@@ -249,6 +215,15 @@ def _check_shapes(given: Mapping[str, Data], core_axes: Mapping[str, str]) -> tu
     if 0 in batch:
         raise ValueError(f"expected at least one model, got batch shape {batch}")
     return batch
+
+
+def _hint(name: str, shape: tuple[int, ...], length: int, design: tuple[int, ...], num_classes: int | None) -> str:
+    """What may be meant by a field whose last axis is not of this length."""
+    if len(shape) > 1 and shape[-2] == length:
+        if name == "y" and shape[-1] == num_classes:
+            return "; pass y.argmax(axis=-1) of one-hot rows"
+        return "; batch axes lead: the axes look transposed, pass " + (f"{name}.T" if shape[-1] > 1 else f"np.ravel({name})")
+    return "; the axes of X look transposed, pass X.T" if design[1:] == shape[-1:] and length == design[-2] else ""
 
 
 def _all_finite(value: Any) -> bool:
@@ -286,9 +261,3 @@ def _check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given:
         if np.any((value > 0) & (value < jnp.finfo(dtype).tiny)):
             smallest = np.min(value, where=value > 0, initial=np.inf)
             raise ValueError(f"expected {name} that {dtype} can hold, 0 or >= {jnp.finfo(dtype).tiny:.1e}, got {smallest}")
-    if name == "y":
-        least, most = (extreme.reduce(value, axis=None) for extreme in (np.fmin, np.fmax))  # of the numbers
-        if least < 0 or most > 1:
-            raise ValueError(
-                f"expected labels 0/1 (or soft labels in [0, 1]), got values from {least} to {most}; for labels -1/1 pass y > 0"
-            )

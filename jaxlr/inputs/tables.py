@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -23,6 +24,18 @@ class HasArray(Protocol):
 
 
 Data = ArrayLike | Sequence[Any] | HasArray  # at the edge nested lists and tables are arrays too
+
+
+def is_concrete(value: object) -> bool:
+    """Whether the value is known now (not a tracer).
+
+    Args:
+        value: any argument.
+
+    Returns:
+        True for NumPy arrays, scalars and computed JAX arrays.
+    """
+    return not isinstance(value, Tracer)
 
 
 def column_names(value: Any) -> tuple[str, ...] | None:

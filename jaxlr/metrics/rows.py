@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.inputs.checks import is_concrete, real_array, warn_about_float32
-from jaxlr.inputs.tables import Data, as_floating, check_aligned
+from jaxlr.inputs.checks import real_array, warn_about_float32
+from jaxlr.inputs.tables import Data, as_floating, check_aligned, is_concrete
 from jaxlr.linalg.moments import exponent_of_largest, times_power_of_two
 
 

@@ -51,6 +51,11 @@ class Binary(NamedTuple):
         """Losses >= 0 of the rows."""
         return logistic.logistic_loss(z, y)
 
+    def least_losses(self, y: Float[Array, " m"]) -> Float[Array, " m"]:
+        """The losses of the best logits: the entropies of soft labels."""
+        entropy = lambda p: jnp.where(p > 0, -p * jnp.log(jnp.where(p > 0, p, 1)), 0)  # noqa: E731
+        return entropy(y) + entropy(1 - y)
+
     def residual(self, z: Float[Array, " m"], y: Float[Array, " m"]) -> Float[Array, " m"]:
         """The derivative of the losses in the logits."""
         return logistic.residual(z, y)
@@ -146,6 +151,10 @@ class Multinomial(NamedTuple):
         """Losses >= 0 of the rows."""
         logs = multinomial.log_softmax(z, axis=0)
         return -jnp.sum(jnp.where(multinomial.is_label(y, self.num_classes), logs, 0), axis=0) + 0 * y
+
+    def least_losses(self, y: Float[Array, " m"]) -> Float[Array, " m"]:
+        """The losses of the best logits."""
+        return jnp.zeros_like(y)
 
     def residual(self, z: Float[Array, "K m"], y: Float[Array, " m"]) -> Float[Array, "K m"]:
         """The derivative of the losses in the logits; the label's own is minus the sum of the others."""

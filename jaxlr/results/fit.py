@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxlr.inputs.checks import is_concrete
+from jaxlr.inputs.tables import is_concrete
 from jaxlr.results.display import data_frame, evidence, failures, fit_as_html, headline
 from jaxlr.results.status import SolverError, Status
 

@@ -15,15 +15,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
+from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from jaxlr import metrics as metric_functions
 from jaxlr.fitting.fit import fit
-from jaxlr.fitting.softmax import fit_softmax
-from jaxlr.inputs.checks import CORE_AXES, SOFTMAX_AXES, Data, checked_arrays
+from jaxlr.inputs.checks import Data, checked_arrays
 from jaxlr.metrics.rows import weighted_mean
 from jaxlr.model.logistic import sigmoid
-from jaxlr.model.multinomial import log_softmax, softmax_logits
+from jaxlr.model.multinomial import log_softmax
+from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
@@ -83,7 +85,16 @@ def cross_validate(
     sample_weight: Data | None = None,
     offset: Data | None = None,
     num_classes: int | None = None,
-    **options: Any,
+    penalty_factor: Data | None = None,
+    fit_intercept: bool = True,
+    standardize: bool = False,
+    init: Params | SoftmaxParams | None = None,
+    solver: str = "auto",
+    tol: ArrayLike | None = None,
+    max_steps: int | None = None,
+    batch_size: int | None = None,
+    mesh: Mesh | None = None,
+    progress: bool = False,
 ) -> CrossValidation:
     """Fit every penalty on every fold in one call, score the held-out rows, choose, and refit on all rows.
 
@@ -102,9 +113,17 @@ def cross_validate(
         refit: whether to fit the chosen penalty on all rows.
         sample_weight: (m,) >= 0; counts in training and in the scores. None is 1.
         offset: (m,), with num_classes (m, K); None is 0.
-        num_classes: K >= 2 for multinomial models, by `jaxlr.fit_softmax`; None is the binary model.
-        **options: further arguments of `jaxlr.fit`: penalty_factor, fit_intercept, standardize, init, solver, tol,
-            max_steps.
+        num_classes: K >= 2 for multinomial models, as in `jaxlr.fit`; None is the binary model.
+        penalty_factor: as in `jaxlr.fit`.
+        fit_intercept: likewise.
+        standardize: likewise.
+        init: likewise.
+        solver: likewise.
+        tol: likewise.
+        max_steps: likewise.
+        batch_size: likewise.
+        mesh: likewise.
+        progress: likewise.
 
     Returns:
         CrossValidation. A model that did not converge scores NaN, and its penalty cannot be chosen.
@@ -125,55 +144,73 @@ def cross_validate(
         >>> cv.best, cv.fits.converged.shape
         ((1,), (5, 2))
     """
-    if isinstance(metrics, str):
-        raise TypeError(f'expected metrics as a tuple of names, got the string "{metrics}"; write ("{metrics}",)')
-    names, known = tuple(dict.fromkeys([*metrics, select])), _METRICS if num_classes is None else _CLASS_METRICS
-    if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"expected metrics among {', '.join(known)}, got {', '.join(map(repr, unknown))}")
+    names, known = _checked_metrics(metrics, select, num_classes)
     if rule not in ("best", "one_se"):
         raise ValueError(f'expected rule "best" or "one_se", got {rule!r}')
-    fields = {"X": X, "y" if num_classes is None else "labels": y, "sample_weight": sample_weight}
-    fields |= {"penalty_factor": options.get("penalty_factor")} | ({"offset": offset} if num_classes is None else {})
-    arrays, batch = checked_arrays(fields, SOFTMAX_AXES if num_classes else CORE_AXES)
+    fields = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset, "penalty_factor": penalty_factor}
+    arrays, batch = checked_arrays(fields, num_classes)
     if batch:
         raise ValueError(
             f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}; the grid is that of l1 and l2"
         )
     if num_classes is None and not np.all(np.isin(np.asarray(y), (0, 1))):
         raise ValueError("expected labels 0/1 for the scores, got soft labels or more classes; round them, or give num_classes")
-    fit_models = fit if num_classes is None else functools.partial(fit_softmax, num_classes=num_classes)
     training = _training_weights(folds, key, y, np.shape(X)[0])
     grid = np.broadcast_shapes(np.shape(l1), np.shape(l2))
     s = np.ones(np.shape(X)[0]) if sample_weight is None else np.asarray(sample_weight)
+    fit_models = functools.partial(
+        fit, X, y, num_classes=num_classes, offset=offset, penalty_factor=penalty_factor, fit_intercept=fit_intercept,
+        standardize=standardize, init=init, solver=solver, tol=tol, max_steps=max_steps, batch_size=batch_size, mesh=mesh,
+        progress=progress,
+    )  # fmt: skip
 
-    per_fold = np.expand_dims(training * s, tuple(range(1, 1 + len(grid))))
-    fits = fit_models(X, y, sample_weight=per_fold, offset=offset, l1=l1, l2=l2, **options)
-    held_out = (training == 0) * s
-    dtype = fits.kkt.dtype
-    labels = arrays["y" if num_classes is None else "labels"]
-    scores = _score(fits, arrays["X"], labels, jnp.asarray(held_out, dtype), _maybe(offset, dtype), names, num_classes is None)
-    mean = {name: jnp.mean(score, axis=0) for name, score in scores.items()}
-    count = training.shape[0]
-    error = {name: jnp.std(score, axis=0, ddof=1) / count**0.5 for name, score in scores.items() if count > 1}
-    error |= {name: jnp.full_like(mean[name], jnp.nan) for name in names if count == 1}
-
+    fits = fit_models(sample_weight=np.expand_dims(training * s, tuple(range(1, 1 + len(grid)))), l1=l1, l2=l2)
+    held_out = jnp.asarray((training == 0) * s, fits.kkt.dtype)
+    scores = _score(fits, arrays["X"], arrays["y"], held_out, arrays.get("offset"), names)
+    mean, error = _over_folds(scores)
     strength = np.broadcast_to(np.asarray(l1) + np.asarray(l2), grid)
     best, one_se = _choose(np.asarray(mean[select] * known[select][1]), np.asarray(error[select]), strength)
+    _warn_about_dropped(mean[select], select, best)
     chosen = None
-    if dropped := int(np.sum(np.isnan(np.asarray(mean[select])))):
-        outcome = "nothing is chosen" if best is None else "the choice is among the others"
-        warnings.warn(
-            f"{dropped} of {strength.size} penalties lack a {select} in some fold: {outcome}; look at print(cv.fits)",
-            stacklevel=2,
-        )
     if best is not None and refit:
         at = best if rule == "best" else one_se
         chosen_l1, chosen_l2 = (np.broadcast_to(np.asarray(strengths), grid)[at] for strengths in (l1, l2))
-        chosen = fit_models(X, y, sample_weight=sample_weight, offset=offset, l1=chosen_l1, l2=chosen_l2, **options)
-    l1, l2 = (np.broadcast_to(np.asarray(strengths, dtype), grid) for strengths in (l1, l2))
+        chosen = fit_models(sample_weight=sample_weight, l1=chosen_l1, l2=chosen_l2)
+    l1, l2 = (np.broadcast_to(np.asarray(strengths, fits.kkt.dtype), grid) for strengths in (l1, l2))
     return CrossValidation(
         fits=fits, scores=scores, mean=mean, standard_error=error, best=best, one_se=one_se, refit=chosen, l1=l1, l2=l2
     )
+
+
+def _checked_metrics(
+    metrics: Sequence[str], select: str, num_classes: int | None
+) -> tuple[tuple[str, ...], dict[str, tuple[Callable, int]]]:
+    """The metrics to score by name, the selecting one among them, and all that there are for such models."""
+    if isinstance(metrics, str):
+        raise TypeError(f'expected metrics as a tuple of names, got the string "{metrics}"; write ("{metrics}",)')
+    names, known = tuple(dict.fromkeys([*metrics, select])), _METRICS if num_classes is None else _CLASS_METRICS
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"expected metrics among {', '.join(known)}, got {', '.join(map(repr, unknown))}")
+    return names, known
+
+
+def _over_folds(scores: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Mean and standard error over the folds, by metric; the error of one fold is NaN."""
+    mean = {name: jnp.mean(score, axis=0) for name, score in scores.items()}
+    count = len(next(iter(scores.values())))
+    if count == 1:
+        return mean, {name: jnp.full_like(score, jnp.nan) for name, score in mean.items()}
+    return mean, {name: jnp.std(score, axis=0, ddof=1) / count**0.5 for name, score in scores.items()}
+
+
+def _warn_about_dropped(mean: Array, select: str, best: tuple[int, ...] | None) -> None:
+    """Say which penalties cannot be chosen."""
+    if dropped := int(np.sum(np.isnan(np.asarray(mean)))):
+        outcome = "nothing is chosen" if best is None else "the choice is among the others"
+        warnings.warn(
+            f"{dropped} of {mean.size} penalties lack a {select} in some fold: {outcome}; look at print(cv.fits)",
+            stacklevel=3,
+        )
 
 
 def _training_weights(folds: int | Data, key: Array | None, y: Data, m: int) -> np.ndarray:
@@ -197,19 +234,13 @@ def _training_weights(folds: int | Data, key: Array | None, y: Data, m: int) -> 
     return training
 
 
-def _maybe(value: Data | None, dtype: jnp.dtype) -> Array | None:
-    return None if value is None else jnp.asarray(value, dtype)
-
-
-@functools.partial(jax.jit, static_argnames=("names", "binary"))
-def _score(
-    fits: Fit, X: Array, y: Array, held_out: Array, offset: Array | None, names: tuple[str, ...], binary: bool
-) -> dict[str, Array]:
+@functools.partial(jax.jit, static_argnames="names")
+def _score(fits: Fit, X: Array, y: Array, held_out: Array, offset: Array | None, names: tuple[str, ...]) -> dict[str, Array]:
     """By metric, the score of every model (k, *grid) on its held-out rows (k, m)."""
-    metrics, logits_of = (_METRICS, logits) if binary else (_CLASS_METRICS, softmax_logits)
+    metrics = _CLASS_METRICS if isinstance(fits.params, SoftmaxParams) else _METRICS
 
     def of_one(params: Any, status: Array, s: Array) -> dict[str, Array]:
-        z = logits_of(params, X, offset)
+        z = logits(params, X, offset)
         return {name: jnp.where(status == Status.CONVERGED, metrics[name][0](y, z, s), jnp.nan) for name in names}
 
     scored = of_one

@@ -15,23 +15,23 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxlr.fitting.fit import fit
-from jaxlr.inputs.checks import Data, check_count, checked_arrays, is_concrete
-from jaxlr.inputs.tables import as_floating
+from jaxlr.inputs.checks import Data, check_count, checked_arrays
+from jaxlr.inputs.tables import as_floating, is_concrete
+from jaxlr.linalg.dot import aligned, dot
 from jaxlr.linalg.moments import column_moments
-from jaxlr.linalg.operators import times_transposed
-from jaxlr.model.logistic import residual
-from jaxlr.model.problem import Problem, design, problem_logits, row_weights
-from jaxlr.model.params import Params
+from jaxlr.model.likelihood import likelihood_of
+from jaxlr.model.problem import Problem, problem_logits, row_weights
 
 _LEAST_SHARE = 1e-3  # of l1 in a strength that is to hold anything at 0: glmnet's constant
 
 
-def l1_max(problem: Problem) -> Float[Array, ""]:
+def l1_max(problem: Problem, *, num_classes: int | None = None) -> Float[Array, ""]:
     """The least l1 for which every penalized coefficient is exactly 0.
 
     Args:
         problem: one problem, for a fit without standardize; its l1 and l2 do not count, and its penalty_factor is known
             outside jit. Factors of 0 leave columns in the null model.
+        num_classes: K of a multinomial model, whose labels y holds; None is the binary one.
 
     Returns:
         Scalar of X's dtype, on the scale of the mean loss, rounded up by a bound on the rounding of g; 0 where no column is
@@ -46,24 +46,27 @@ def l1_max(problem: Problem) -> Float[Array, ""]:
         >>> round(float(l1_max(problem)), 6)
         0.5
     """
-    X, factor = design(problem), problem.penalty_factor
+    X, factor = as_floating(problem.X), problem.penalty_factor
     if not is_concrete(factor):
         raise ValueError("expected penalty_factor known outside jit: it says which columns the null model has")
     given = {name: getattr(problem, name) for name in ("y", "sample_weight", "offset", "penalty_factor")}
-    if batch := checked_arrays({"X": X, **given})[1]:
+    if batch := checked_arrays({"X": X, **given}, num_classes)[1]:
         raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}; map with jax.vmap")
     factor = np.ones(X.shape[1]) if factor is None else np.asarray(factor, float)
-    free = np.flatnonzero(factor == 0)
-    null, exists = Params(jnp.zeros(X.shape[1], X.dtype), jnp.zeros((), X.dtype)), True
+    free, likelihood = np.flatnonzero(factor == 0), likelihood_of(num_classes)
+    coef, exists = jnp.zeros((*likelihood.classes, X.shape[1]), X.dtype), True
+    null = likelihood.params_type(coef, jnp.zeros(likelihood.classes, X.dtype))
     if len(free) or problem.fit_intercept:
         given = {"sample_weight": problem.sample_weight, "offset": problem.offset, "fit_intercept": problem.fit_intercept}
-        found = fit(X[:, free], problem.y, **given)
-        null, exists = Params(null.coef.at[free].set(found.params.coef), found.params.intercept), found.converged
+        found = fit(X[:, free], problem.y, num_classes=num_classes, **given)
+        null, exists = null._replace(coef=coef.at[..., free].set(found.params.coef)), found.converged
+        null = null._replace(intercept=found.params.intercept)
     w = row_weights(problem)
-    wr = w * residual(problem_logits(null, problem), problem.y)
+    r = likelihood.residual(problem_logits(null, problem), jnp.asarray(problem.y, X.dtype))
+    wr = aligned(w, r) * r
     centered = X - column_moments(X, w)[0][None, :] if problem.fit_intercept else X
-    rounding = 4 * jnp.finfo(X.dtype).eps * times_transposed(jnp.abs(centered), jnp.abs(wr))
-    slopes = jnp.abs(times_transposed(centered, wr)) + rounding
+    slopes = jnp.abs(dot(wr, centered)) + 4 * jnp.finfo(X.dtype).eps * dot(jnp.abs(wr), jnp.abs(centered))
+    slopes = jnp.max(slopes.reshape(-1, X.shape[1]), axis=0)
     most = jnp.max(jnp.where(factor > 0, slopes / jnp.asarray(np.where(factor > 0, factor, 1), X.dtype), 0), initial=0)
     return jnp.where(exists, most, jnp.nan)
 
@@ -80,6 +83,7 @@ def glmnet_path(
     offset: Data | None = None,
     standardize: bool = True,
     fit_intercept: bool = True,
+    num_classes: int | None = None,
 ) -> dict[str, Any]:
     """The strengths that glmnet would take for these data, as arguments of `fit` and `cross_validate`.
 
@@ -89,15 +93,16 @@ def glmnet_path(
 
     Args:
         X: design (m, n).
-        y: labels (m,).
+        y: labels (m,), as in `jaxlr.fit`.
         alpha: share of l1, in [0, 1]; for the first lambda no less than 0.001 of it counts.
         num_strengths: how many, >= 1.
         ratio: the last lambda over the first, in (0, 1); None is 0.01 for more columns than rows, else 0.0001.
         penalty_factor: (n,) >= 0, not all 0; None is 1.
         sample_weight: (m,) >= 0; None is 1.
-        offset: (m,); None is 0.
+        offset: (m,), with num_classes (m, K); None is 0.
         standardize: as it will be given to `fit`, whose default is False, and glmnet's True.
         fit_intercept: as it will be given to `fit`.
+        num_classes: likewise.
 
     Returns:
         {"l1": (num_strengths,), "l2": (num_strengths,)}, with "penalty_factor" (n,) if that was given.
@@ -120,7 +125,7 @@ def glmnet_path(
     given = {"X": X, "y": y, "penalty_factor": penalty_factor, "sample_weight": sample_weight, "offset": offset}
     if not all(is_concrete(value) for value in given.values()):
         raise TypeError("expected a call outside jit: which columns count depends on the data")
-    fields, batch = checked_arrays(given)
+    fields, batch = checked_arrays(given, num_classes)
     if batch:
         raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}")
     check_count("num_strengths", num_strengths, 1)
@@ -141,7 +146,7 @@ def glmnet_path(
     if not jnp.any(varies & (factor > 0)):
         raise ValueError("expected a penalized column that is not constant, got none; no strength holds anything at 0")
     data = Problem(X[:, varies], fields["y"], s, offset, penalty_factor=(factor * unit)[varies], fit_intercept=fit_intercept)
-    first = l1_max(data)
+    first = l1_max(data, num_classes=num_classes)
     if jnp.isnan(first):
         raise ValueError("expected a null model with an estimate: its columns, those of penalty_factor 0, separate the classes")
     first = first / jnp.maximum(jnp.asarray(alpha, X.dtype), _LEAST_SHARE)

@@ -53,9 +53,7 @@ class Hessian(NamedTuple):
         """The mean curvature of a logit, mean squares of the working columns being about 1."""
         return jnp.sum(self.curvature.diagonal())
 
-    def conjugate_gradients(
-        self, b: Float[Array, "*B k"], precondition: Callable[[Array], Array]
-    ) -> Float[Array, "*B k"]:
+    def conjugate_gradients(self, b: Float[Array, "*B k"], precondition: Callable[[Array], Array]) -> Float[Array, "*B k"]:
         """H^-1 b. Far below the tolerance, what is left of b is rounding, also along directions that H does not resolve."""
         enough = float(jnp.finfo(b.dtype).eps ** 0.75)
         return jax.scipy.sparse.linalg.cg(self.times, b, tol=enough, M=precondition)[0]

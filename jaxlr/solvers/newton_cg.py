@@ -60,7 +60,9 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     inverse = system.aid.for_penalty(system.penalty.l2, system.n)
     # Where the data may be separated, the curvature of saturated rows counts however small it is.
     curvature = likelihood.curvature(here.z, system.w, dtype, saturates=not system.coercive)
-    jitter = jitter * jnp.sum(curvature.diagonal()).astype(x.dtype)  # on the scale of the Hessian, or it would hide a separation
+    jitter = jitter * jnp.sum(curvature.diagonal()).astype(
+        x.dtype
+    )  # on the scale of the Hessian, or it would hide a separation
     l2 = aligned((system.penalty.l2 + (damping(kkt) + jitter) * system.squares).astype(dtype), x)
     stiff = aligned(system.penalty.l2 > STIFF * system.squares, x)  # nothing else counts there, nor fits into float32
     free = aligned(system.free, x) & ~stiff

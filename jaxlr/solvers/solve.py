@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from jaxlr.linalg.dot import aligned
 from jaxlr.model.certificates import evidence
@@ -22,7 +22,7 @@ from jaxlr.solvers import firth, newton, newton_cg, proximal, working_set
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.implicit import differentiable
 from jaxlr.solvers.system import System, system_of
-from jaxlr.solvers.working import Working, from_working, join, params_to_working, to_working, working_problem
+from jaxlr.solvers.working import Working, from_working, params_to_working, to_working, working_problem
 
 _SOLVERS = {"newton": newton.solve, "newton_cg": newton_cg.solve, "proximal": proximal.solve, "firth": firth.solve}
 
@@ -39,6 +39,9 @@ class Settings(NamedTuple):
         coercive: whether every column is known to have a penalty, so that nothing can be separated.
         large: whether the one model starts from the fit of some rows, and X is used as it lies in memory.
         room: columns that "proximal" solves for at once, the intercept counted; 0 for the others.
+        wide: whether more columns than rows are solved in the span of the rows.
+        products: whether the products of all pairs of columns stand in memory.
+        one_by_one: whether designs come one after the other.
     """
 
     likelihood: Likelihood
@@ -49,6 +52,9 @@ class Settings(NamedTuple):
     coercive: bool
     large: bool = False
     room: int = 0
+    wide: bool = False
+    products: bool = False
+    one_by_one: bool = False
 
 
 def solve_one(

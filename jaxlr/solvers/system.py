@@ -97,9 +97,7 @@ class System(NamedTuple):
         return jnp.max(jnp.abs(self.centered(g)) / aligned(self.scale, g))
 
 
-def system_of(
-    problem: Problem, working: Working, units: tuple[Array, Array], likelihood: Likelihood, coercive: bool
-) -> System:
+def system_of(problem: Problem, working: Working, units: tuple[Array, Array], likelihood: Likelihood, coercive: bool) -> System:
     """The system of a problem.
 
     Args:

@@ -18,7 +18,6 @@ from jaxtyping import Array, Bool, Float
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.linalg.operators import Bordered, Dense, Design
 from jaxlr.model.params import Params, SoftmaxParams
-from jaxlr.model.penalty import Penalty
 from jaxlr.model.problem import Problem, penalty_of
 
 _FAR = 1e9  # units
@@ -70,9 +69,7 @@ def prepare(
     return Working(Dense(A, products), Dense(columns), center, unit, Dense(rows))
 
 
-def with_own(
-    working: Working, own: Float[Array, " m"], present: Bool[Array, " m"] | None, fit_intercept: bool
-) -> Working:
+def with_own(working: Working, own: Float[Array, " m"], present: Bool[Array, " m"] | None, fit_intercept: bool) -> Working:
     """Add a column of a model's own to a shared design.
 
     Args:
@@ -94,7 +91,9 @@ def with_own(
     )
 
 
-def units_of(working: Working, w: Float[Array, "*L m"], fit_intercept: bool) -> tuple[Float[Array, "*L n"], Float[Array, "*L n"]]:
+def units_of(
+    working: Working, w: Float[Array, "*L m"], fit_intercept: bool
+) -> tuple[Float[Array, "*L n"], Float[Array, "*L n"]]:
     """Location and scale of the working columns under a model's weights, or under many rows of weights:
     `jaxlr.model.certificates.standard_units` there.
 

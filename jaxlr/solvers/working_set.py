@@ -38,22 +38,6 @@ class _State(NamedTuple):
     num_rounds: Int[Array, ""]
 
 
-def usual_room(m: int, k: int, with_l2: bool) -> int:
-    """How many columns to solve for at once: an eighth of the rows, from 64 (48 without l2, where supports are smaller) to
-    256, or all where they are no more than twice that. A small set makes for cheap steps; a larger support takes more rounds.
-
-    Args:
-        m: rows.
-        k: columns of the design, the intercept counted.
-        with_l2: whether there may be a squared penalty beside the absolute one.
-
-    Returns:
-        From 1 to k.
-    """
-    size = min(max(m // 8, 64 if with_l2 else 48), 256)
-    return k if k <= 2 * size else size
-
-
 def most_used(room: int) -> int:
     """How many columns may be in use where the rest of a working set is for those that come in.
 
@@ -66,9 +50,7 @@ def most_used(room: int) -> int:
     return room - room // 8
 
 
-def solve(
-    system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int, room: int
-) -> Solution:
+def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int, room: int) -> Solution:
     """Minimize the objective of one problem, on all columns at once where they are few.
 
     Args:

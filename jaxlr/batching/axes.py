@@ -1,0 +1,235 @@
+"""The axes of a batch: those of designs, lanes that share a design, and a path of penalties; split for the solvers, and joined.
+
+An axis of X is an axis of designs, each prepared once. The last axis, where nothing but l1 and l2 vary along it, is a path, and
+is followed from strong to weak. All other axes are lanes: models side by side, in matrix products that they share.
+
+    (*batch, *core)    ->    (D, L, P, *core)    ->    (*batch, *core)
+
+A leaf that does not vary along the designs or the lanes has no such axis: it is shared along it and never copied.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxlr.batching.lanes import Models
+from jaxlr.batching.strategy import is_path
+from jaxlr.inputs.checks import core_axes
+from jaxlr.model.likelihood import Likelihood
+from jaxlr.model.problem import Problem
+
+
+@dataclass(frozen=True)
+class Core:
+    """What a leaf is for one model, behind the axes of the batch.
+
+    Attributes:
+        axes: a letter each, such as "mn": m rows, n columns, c classes.
+        strength: whether it is a strength, that varies along a path.
+        dtype: None is that of the batch.
+    """
+
+    axes: str
+    strength: bool = False
+    dtype: Any = None
+
+    def lead(self, value: Any) -> tuple[int, ...]:
+        """The batch axes of such a leaf.
+
+        Args:
+            value: array (..., *axes).
+
+        Returns:
+            Their sizes.
+        """
+        return value.shape[: value.ndim - len(self.axes)]
+
+
+def cores_of(likelihood: Likelihood, fit_intercept: bool) -> Models:
+    """The cores of all leaves.
+
+    Args:
+        likelihood: static.
+        fit_intercept: static.
+
+    Returns:
+        Models of Core.
+    """
+    cores = {name: Core(axes, strength=name in ("l1", "l2")) for name, axes in core_axes(*likelihood.classes).items()}
+    start = likelihood.params_type(cores.pop("coef"), cores.pop("intercept"))
+    problem = Problem(**cores, fit_intercept=fit_intercept)
+    return Models(problem=problem, start=start, present=Core("m"), deviation=Core("n"))
+
+
+def map_leaves(function: Callable[..., Any], cores: Any, *trees: Any) -> Any:
+    """`jax.tree.map` over cores and trees of the same structure, where trees may lack leaves.
+
+    Args:
+        function: of a core and the leaves in its place, the first of which is not None.
+        cores: a pytree of Core.
+        *trees: arrays, or None where the first has None.
+
+    Returns:
+        The tree of results, None where the first tree has that.
+    """
+
+    def of_leaf(leaf: Any, core: Any, *others: Any) -> Any:
+        return None if leaf is None else function(core, leaf, *others)
+
+    return jax.tree.map(of_leaf, trees[0], cores, *trees[1:], is_leaf=lambda leaf: leaf is None)
+
+
+class Axes(NamedTuple):
+    """Which axis of a batch is what.
+
+    Attributes:
+        batch: its shape.
+        designs: axes along which X varies.
+        lanes: all others but the path.
+        path: the last axis, or nothing.
+    """
+
+    batch: tuple[int, ...]
+    designs: tuple[int, ...]
+    lanes: tuple[int, ...]
+    path: tuple[int, ...]
+
+    def sizes(self, axes: tuple[int, ...]) -> tuple[int, ...]:
+        """Sizes of some axes.
+
+        Args:
+            axes: of the batch.
+
+        Returns:
+            One each.
+        """
+        return tuple(self.batch[axis] for axis in axes)
+
+    @property
+    def num_lanes(self) -> int:
+        """L, 1 without lanes."""
+        return math.prod(self.sizes(self.lanes))
+
+    def along(self, value: Array, core: Core, axes: tuple[int, ...]) -> bool:
+        """Whether a leaf varies along any of these axes.
+
+        Args:
+            value: (..., *core), its batch axes those of the end of the batch.
+            core: of the leaf.
+            axes: of the batch.
+
+        Returns:
+            True or False.
+        """
+        lead = core.lead(value)
+        return any(axis >= 0 and lead[axis] > 1 for axis in (axis - len(self.batch) + len(lead) for axis in axes))
+
+    def split(self, value: Array, core: Core) -> Array:
+        """A leaf with the axes (D, L, P, *core), without D or L where it does not vary along them; strengths alone have P.
+
+        Args:
+            value: (..., *core).
+            core: of the leaf.
+
+        Returns:
+            The same numbers.
+        """
+        lead, own = core.lead(value), value.shape[len(core.lead(value)) :]
+        sizes = (1,) * (len(self.batch) - len(lead)) + lead
+        groups = [axes for axes in (self.designs, self.lanes) if any(sizes[axis] > 1 for axis in axes)]
+        kept = [axis for axes in groups for axis in axes] + list(self.path)
+        rest = [axis for axis in range(len(self.batch)) if axis not in kept]
+        value = jnp.moveaxis(value.reshape(*sizes, *own), rest + kept, range(len(self.batch)))
+        path = tuple(sizes[axis] for axis in self.path) if core.strength else ()
+        full = [size for axes in groups for size in self.sizes(axes)]
+        value = jnp.broadcast_to(value.reshape(value.shape[len(rest) :]), (*full, *sizes[len(sizes) - len(self.path) :], *own))
+        return value.reshape(*(math.prod(self.sizes(axes)) for axes in groups), *path, *own)
+
+    def join(self, value: Array) -> Array:
+        """A result with the axes of the batch.
+
+        Args:
+            value: (D, L, P, *core), without D or P where there are no designs or no path.
+
+        Returns:
+            (*batch, *core).
+        """
+        order = self.designs + self.lanes + self.path
+        core = value.shape[bool(self.designs) + 1 + bool(self.path) :]
+        return jnp.moveaxis(value.reshape(*self.sizes(order), *core), range(len(order)), order)
+
+
+class Split(NamedTuple):
+    """Models with split axes.
+
+    Attributes:
+        models: with the axes (D, L, P, *core).
+        designs: the in_axes of the designs: 0 or None for every leaf.
+        lanes: those of the lanes of one design.
+    """
+
+    models: Models
+    designs: Models
+    lanes: Models
+
+
+def axes_of(models: Models, cores: Models, batch: tuple[int, ...]) -> Axes:
+    """What each axis of a batch is.
+
+    Args:
+        models: every leaf with its batch axes in front.
+        cores: of the leaves.
+        batch: shape to which all batch axes broadcast.
+
+    Returns:
+        Axes.
+    """
+    every = range(len(batch))
+    path = (len(batch) - 1,) if has_path(models, cores) else ()
+    of_X = cores.problem.X.lead(models.problem.X)
+    designs = tuple(axis for axis in every if axis >= len(batch) - len(of_X) and of_X[axis - len(batch)] > 1)
+    return Axes(batch, designs, tuple(axis for axis in every if axis not in designs + path), path)
+
+
+def has_path(models: Models, cores: Models) -> bool:
+    """Whether the last axis of a batch is a path.
+
+    Args:
+        models: every leaf with its batch axes in front.
+        cores: of the leaves.
+
+    Returns:
+        True or False.
+    """
+
+    def longest(models: Models) -> int:
+        return max(jax.tree.leaves(map_leaves(lambda core, leaf: (1, *core.lead(leaf))[-1], cores, models)))
+
+    problem = models.problem
+    others = replace(models, problem=replace(problem, l1=None, l2=None))
+    return is_path(max((1, *np.shape(strength))[-1] for strength in (problem.l1, problem.l2)), longest(others))
+
+
+def split(models: Models, cores: Models, axes: Axes) -> Split:
+    """Models with split axes.
+
+    Args:
+        models: every leaf with its batch axes in front.
+        cores: of the leaves.
+        axes: of the batch.
+
+    Returns:
+        Split.
+    """
+
+    def along(which: tuple[int, ...]) -> Models:
+        return map_leaves(lambda core, leaf: 0 if axes.along(leaf, core, which) else None, cores, models)
+
+    arranged = map_leaves(lambda core, leaf: axes.split(leaf, core), cores, models)
+    return Split(arranged, along(axes.designs), along(axes.lanes))
