@@ -24,6 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxlr.batching.loops import in_groups
+from jaxlr.engine.memory import models_side_by_side
 from jaxlr.inference.fitted import (
     Fitted,
     as_params,
@@ -145,7 +147,7 @@ def _profile_intervals(
         return jnp.sum(c * _settled(step, model).ravel())
 
     sides = jnp.asarray([-1, 1], model.x.dtype)
-    both_ends = _of_unknown(lambda c: jax.vmap(lambda side: end(c, side))(sides), model, problem, base)
+    both_ends = _of_free(lambda c: jax.vmap(lambda side: end(c, side))(sides), model, problem, base)
     return both_ends[:, 0], both_ends[:, 1]
 
 
@@ -162,14 +164,15 @@ def _profile_tests(params: Params | SoftmaxParams, problem: Problem, base: int |
 
         return 2 * model.system.total * (at(_settled(step, model)).value - lowest)
 
-    return _of_unknown(risen, model, problem, base)
+    return _of_free(risen, model, problem, base)
 
 
-def _of_unknown(function: Callable[[Array], Array], model: Fitted, problem: Problem, base: int | None) -> Float[Array, "p *r"]:
-    """A function of the rows c of all parameters, NaN for those that are known to be 0: side by side."""
+def _of_free(function: Callable[[Array], Array], model: Fitted, problem: Problem, base: int | None) -> Float[Array, "p *r"]:
+    """A function of the rows c of all parameters, a group side by side; NaN for those that are known to be 0."""
     rows = functionals(model, base)
     free = np.flatnonzero(~known(model.system.likelihood, problem.X.shape[1], problem.fit_intercept, base))
-    found = jax.vmap(function)(rows[free])
+    m, k = model.system.A.shape
+    found = in_groups(jax.vmap(function), rows[free], models_side_by_side(m * k))
     return jnp.full((len(rows), *found.shape[1:]), jnp.nan, found.dtype).at[free].set(found)
 
 
