@@ -1,5 +1,6 @@
 """What the tests share: tolerances in units of the dtype, errors in ulp, and checkers (which test_helpers.py checks)."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -7,6 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
+from jaxlr.engine.devices import sizes
+from jaxlr.engine.memory import bytes_needed
+from jaxlr.engine.plan import chunk_of, chunks_at_once
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,6 +34,13 @@ def optimized() -> Iterator[None]:
 def quick(names: Iterable[str], *quick_ones: str) -> list[Any]:
     """Names to parametrize a test with: these ones by default, the others under -m slow."""
     return [name if name in quick_ones else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+def memory_bound(call: Any) -> int:
+    """Upper bound, in bytes, on what a checked call takes on a device beside its arguments."""
+    devices = sizes(call.mesh)[0]
+    side_by_side = math.prod(chunk_of(call)[: len(call.side_by_side)])
+    return chunks_at_once(call) * bytes_needed(call.needs, -(-side_by_side // devices), math.prod(call.batch))
 
 
 def tolerance(dtype: Any, k: float) -> float:

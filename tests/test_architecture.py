@@ -101,11 +101,12 @@ CONTRACT = {
     "loss": "params problem", "gradient": "params problem", "hessian": "params problem", "hvp": "params problem v",
     "kkt_residual": "params problem", "duality_gap": "params problem", "raise_on_failure": "fit",
     "Problem": "X y sample_weight offset l1 l2 penalty_factor fit_intercept",
-    "fit": "X y sample_weight offset l1 l2 penalty_factor fit_intercept standardize init solver tol max_steps batch_size mesh "
+    "fit": "X y num_classes sample_weight offset l1 l2 penalty_factor fit_intercept standardize init solver tol max_steps batch_size mesh "
     "progress",
-    "l1_max": "problem", "l2_from_C": "C weight_sum", "elastic_net": "alpha l1_ratio",
+    "l1_max": "problem num_classes", "l2_from_C": "C weight_sum", "elastic_net": "alpha l1_ratio",
     "kfold": "key m num_folds", "stratified_kfold": "key y num_folds", "bootstrap": "key m num_samples",
-    "cross_validate": "X y l1 l2 folds key metrics select rule refit sample_weight offset num_classes options",
+    "cross_validate": "X y l1 l2 folds key metrics select rule refit sample_weight offset num_classes penalty_factor "
+    "fit_intercept standardize init solver tol max_steps batch_size mesh progress",
     "train": "X y optimizer batch_size num_epochs key init l2 sample_weight offset fit_intercept",
 }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -33,7 +33,7 @@ def einsum(form: str, *operands: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.einsum(form, *operands, precision=_HIGHEST)
 
 
-def aligned(vector: Float[Array, "..."], like: Float[Array, "..."]) -> Float[Array, "..."]:
+def aligned(vector: Shaped[Array, "..."], like: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
     """A vector over the last axis, with axes of length 1 in front: what belongs to a row or a column belongs to all classes.
 
     Args:

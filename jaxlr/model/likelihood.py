@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.model import logistic, multinomial
+from jaxlr.model.curvature import ClassCurvature, LogitCurvature
 from jaxlr.model.params import Params, SoftmaxParams
 
 
@@ -62,7 +63,7 @@ class Binary(NamedTuple):
 
     def curvature(
         self, z: Float[Array, " m"], w: Float[Array, " m"], dtype: Any = None, saturates: bool = True
-    ) -> "LogitCurvature":
+    ) -> LogitCurvature:
         """The second derivative of the weighted losses in the logits, in a dtype of its own where one is given."""
         del saturates
         wc = w * logistic.curvature(z)
@@ -162,12 +163,14 @@ class Multinomial(NamedTuple):
 
     def curvature(
         self, z: Float[Array, "K m"], w: Float[Array, " m"], dtype: Any = None, saturates: bool = True
-    ) -> "ClassCurvature":
+    ) -> ClassCurvature:
         """The second derivative of the weighted losses in the logits, in a dtype of its own where one is given; without
         `saturates` no probability is taken to be near 1."""
         below = z - jnp.max(z, axis=0)[None, :]
         p = multinomial.proba(below if dtype is None else below.astype(dtype))
-        return ClassCurvature(p, w.astype(p.dtype)[None, :] * p, multinomial.most_probable(p) if saturates else None, self)
+        return ClassCurvature(
+            p, w.astype(p.dtype)[None, :] * p, multinomial.most_probable(p) if saturates else None, self.basis
+        )
 
     def reach(self, dz: Float[Array, "K m"]) -> Float[Array, " m"]:
         """R of a change of the logits."""
@@ -227,68 +230,6 @@ class Multinomial(NamedTuple):
         return multinomial.dual(z, y, w, balanced)
 
 
-class LogitCurvature(NamedTuple):
-    """Of a binary loss: a number a row.
-
-    Attributes:
-        wc: weights times curvatures (m,).
-    """
-
-    wc: Array
-
-    def times(self, dz: Float[Array, " m"]) -> Float[Array, " m"]:
-        """The change of the residuals with that of the logits."""
-        return self.wc * dz
-
-    def diagonal(self) -> Float[Array, " m"]:
-        """The curvature of each logit."""
-        return self.wc
-
-    def pairs(self) -> Float[Array, " m"]:
-        """Weights of the rows in the Gram matrix that is the Hessian."""
-        return self.wc
-
-
-class ClassCurvature(NamedTuple):
-    """Of a multinomial loss: w (diag(p) - p p'), never formed.
-
-    Attributes:
-        p: probabilities (K, m).
-        wp: weights times probabilities (K, m).
-        top: the most probable class of each row (K, m), or None where none is near 1.
-        likelihood: static, with the coordinates.
-    """
-
-    p: Array
-    wp: Array
-    top: Array | None
-    likelihood: Multinomial
-
-    def times(self, dz: Float[Array, "K m"]) -> Float[Array, "K m"]:
-        """The change of the residuals with that of the logits, p_k (dz_k - sum_l p_l dz_l): with dz relative to the most
-        probable class, so that nothing cancels where that one has nearly all probability."""
-        if self.top is not None:
-            dz = dz - jnp.sum(jnp.where(self.top, dz, 0), axis=0)[None, :]
-        return self.wp * (dz - jnp.sum(self.p * dz, axis=0)[None, :])
-
-    def diagonal(self) -> Float[Array, "K m"]:
-        """The curvature of each logit."""
-        return self.wp * (1 - self.p)
-
-    def pairs(self) -> Float[Array, "P m"]:
-        """Weights of the rows in the Gram matrices of which a Hessian is made, a row for each pair of coordinates:
-
-            H = sum_{k < l} (Q_k - Q_l) (Q_k - Q_l)' (x) A' diag(w p_k p_l) A
-
-        all of one sign, so that the blocks keep their digits however saturated the rows are."""
-        basis = self.likelihood.basis
-        a, b = np.triu_indices(len(basis), 1)
-        u, v = np.triu_indices(basis.shape[1])
-        apart = basis[a] - basis[b]  # (pairs of classes, B)
-        mix = jnp.asarray((apart[:, u] * apart[:, v]).T, self.p.dtype)
-        return dot(mix, self.wp[a] * self.p[b])
-
-
 Likelihood = Binary | Multinomial
 
 
@@ -323,7 +264,7 @@ def likelihood_of_params(params: Any) -> Likelihood:
     raise TypeError(f"expected jaxlr.Params or jaxlr.SoftmaxParams, got {type(params).__name__}")
 
 
-def alike(vector: Float[Array, " k"], x: Float[Array, "*B k"]) -> Float[Array, " parameters"]:
+def alike(vector: Shaped[Array, " k"], x: Float[Array, "*B k"]) -> Shaped[Array, " parameters"]:
     """A vector over columns, once for each coordinate of the classes: of the length of x.ravel().
 
     Args:

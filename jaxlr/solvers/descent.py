@@ -123,7 +123,7 @@ def descend(
     Returns:
         Parameters, status and number of steps.
     """
-    eps = jnp.finfo(x.dtype).eps
+    eps = float(jnp.finfo(x.dtype).eps)
 
     def step(state: _State) -> _State:
         x = state.origin + state.step
@@ -167,7 +167,7 @@ def descend(
 
 
 def _judge(
-    rules: Rules, state: _State, here: Point, found: Direction, reach: Array, longest: Array, last: Array, eps: Array
+    rules: Rules, state: _State, here: Point, found: Direction, reach: Array, longest: Array, last: Array, eps: float
 ) -> _Verdict:
     """What the step from here says, where the minimum was not passed on the way."""
     tol, kkt, penalized, hidden = rules.tol, here.kkt, rules.penalized, found.hides

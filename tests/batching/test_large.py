@@ -6,9 +6,8 @@ import pytest
 
 import jaxlr
 from jaxlr import Params, Status
-from jaxlr.batching import large
-from jaxlr.engine.arguments import prepare
-from jaxlr.fitting.fit import with_defaults
+from jaxlr.batching import strategy
+from jaxlr.engine.arguments import Arguments, prepare
 from tests.helpers import quick, x64  # noqa: F401
 
 RNG = np.random.default_rng(0)
@@ -20,7 +19,7 @@ EPS = np.finfo(np.float64).eps
 
 @pytest.fixture(autouse=True)
 def _everything_is_large(monkeypatch):
-    monkeypatch.setattr(large, "_LARGE", 0)
+    monkeypatch.setattr(strategy, "_LARGE", 0)
 
 
 OPTIONS = {
@@ -70,7 +69,7 @@ def test_what_does_not_suit_it_takes_the_other_road():
         (X, {"standardize": True}),
         (X, {"init": Params(np.zeros(N), np.float64(0))}),
     ]:
-        call = prepare(with_defaults(X=design, y=Y[: len(design)], **options))
+        call = prepare(Arguments(X=design, y=Y[: len(design)], **options))
         assert not call.settings.large
         assert call.settings.solver == "newton"
     assert jax.eval_shape(jaxlr.fit, X, Y).solver == "newton"

@@ -41,9 +41,8 @@ def measure(kind: str, k: int) -> None:
     import jax
 
     import jaxlr
-    from jaxlr.engine.arguments import prepare
-    from jaxlr.engine.plan import memory_bound
-    from jaxlr.fitting.fit import with_defaults
+    from jaxlr.engine.arguments import Arguments, prepare
+    from tests.helpers import memory_bound
 
     jax.config.update("jax_enable_x64", True)
     X, y = data(kind, k)
@@ -54,9 +53,9 @@ def measure(kind: str, k: int) -> None:
             return jax.block_until_ready(jaxlr.fit(X, y, l2=l2, **options))
         return jax.block_until_ready(jaxlr.fit_bootstrap(key, X, y, options.pop("k", k), l2=l2, **options))
 
-    call = prepare(with_defaults(X=X, y=y, l2=1e-3), models_per_problem=1 if kind == "targets" else k)
+    call = prepare(Arguments(X=X, y=y, l2=1e-3), models_per_problem=1 if kind == "targets" else k)
     if kind == "resamples":
-        call = call._replace(batch=(k,), needs=call.needs._replace(own=M))
+        call = call._replace(batch=(k,), drawn=M)
     print(memory_bound(call) / 2**20, flush=True)
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,7 +1,7 @@
 """L. Multinomial models of the digits, 1,797 x 64 and 10 classes: 5 folds x 20 l2, against scikit-learn's solvers.
 
 All sides run in this process, one after the other, on all cores. scikit-learn fits each fold's rows with C = 1 / (l2 m); its
-tolerance is the loosest of a few at which the worst residual of the first fold (by `jaxlr.softmax_kkt_residual`, as ours)
+tolerance is the loosest of a few at which the worst residual of the first fold (by `jaxlr.kkt_residual`, as ours)
 is at most ours. newton-cg, its best solver here, fits all models, alone and with joblib, whose first time includes the
 start of the workers; the others fit every fifth l2 of the first fold, and are multiplied by 25.
 """
@@ -35,7 +35,7 @@ def main() -> None:
     for k in range(REPEATS + 1):
         start = time.perf_counter()
         many = {"sample_weight": training[:, None], "l2": l2 * (1 + 1e-9 * k), "tol": TOL}
-        fit = jax.block_until_ready(jaxlr.fit_softmax(X, labels, 10, **many))
+        fit = jax.block_until_ready(jaxlr.fit(X, labels, num_classes=10, **many))
         seconds.append(time.perf_counter() - start)
     assert fit is not None
     warm, worst = float(np.median(seconds[1:])), float(np.max(fit.kkt))
@@ -52,7 +52,7 @@ def main() -> None:
 
     def residual(found: tuple[np.ndarray, np.ndarray], strength: float) -> float:
         problem = jaxlr.Problem(X, labels, sample_weight=training[0], l2=strength)
-        return float(jaxlr.softmax_kkt_residual(jaxlr.SoftmaxParams(*found), problem))
+        return float(jaxlr.kkt_residual(jaxlr.SoftmaxParams(*found), problem))
 
     def within(solver: str, strengths: np.ndarray, tols: tuple[float, ...]) -> tuple[float, float, float]:
         """Seconds of these models of the first fold, at the first tolerance that reaches our residual, and that residual."""

@@ -12,9 +12,8 @@ import jaxlr
 from jaxlr import fit
 from jaxlr.engine import memory
 from jaxlr.engine import plan as planning
-from jaxlr.engine.arguments import prepare
-from jaxlr.fitting.fit import with_defaults
-from tests.helpers import x64  # noqa: F401
+from jaxlr.engine.arguments import Arguments, prepare
+from tests.helpers import memory_bound, x64  # noqa: F401
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((200, 10))
@@ -22,7 +21,7 @@ Y = RNG.random((3000, 200)) > 0.5
 
 
 def called(**fields):
-    return prepare(with_defaults(**({"X": X, "y": Y, "l2": 0.1} | fields)))
+    return prepare(Arguments(**({"X": X, "y": Y, "l2": 0.1} | fields)))
 
 
 def test_chunks_follow_what_is_free(monkeypatch):
@@ -32,7 +31,7 @@ def test_chunks_follow_what_is_free(monkeypatch):
     monkeypatch.setattr(memory, "bytes_free", lambda sharing=1: needed)
     some = planning.chunk_of(called())
     assert 1 <= some[0] < whole[0]
-    assert planning.memory_bound(called()) <= needed
+    assert memory_bound(called()) <= needed
 
 
 def test_what_cannot_fit_is_refused_with_both_numbers_before_anything_is_allocated(monkeypatch):
@@ -66,16 +65,15 @@ import json, os, resource, sys
 import jax, numpy as np
 jax.config.update("jax_enable_x64", True)
 import jaxlr
-from jaxlr.engine.arguments import prepare
-from jaxlr.fitting.fit import with_defaults
-from jaxlr.engine.plan import memory_bound
+from jaxlr.engine.arguments import Arguments, prepare
+from tests.helpers import memory_bound
 rng = np.random.default_rng(0)
 def data(m, n, k=1):
     X = rng.standard_normal((m, n))
     return X, (X[:, :1] + rng.logistic(size=(m, k)) > 0).T.copy()
 X, Y = data({m}, {n}, {k})
 fields = dict(X=X, y=Y, l2=1e-2) | {more}
-bound = memory_bound(prepare(with_defaults(**fields)))
+bound = memory_bound(prepare(Arguments(**fields)))
 jax.block_until_ready(jax.numpy.ones(3) + 1)
 def peak():  # of this program; ru_maxrss also counts the process that started it
     lines = open("/proc/self/status").read().splitlines() if os.path.exists("/proc/self/status") else []

@@ -55,7 +55,7 @@ def pytest_generate_tests(metafunc):
 def unpenalized(folder, file, columns):
     names, X, labels, weights = table(folder, file)
     X = X[:, [names.index(name) for name in columns]]
-    return jaxlr.fit_softmax(X, labels, int(labels.max()) + 1, sample_weight=weights), X, labels, weights
+    return jaxlr.fit(X, labels, num_classes=int(labels.max()) + 1, sample_weight=weights), X, labels, weights
 
 
 def test_an_estimate_without_a_penalty(estimate):
@@ -86,7 +86,7 @@ def test_an_estimate_without_a_penalty(estimate):
         if expected["origin"] == "published":
             assert np.mean(np.abs(against_first - coefficients) <= 0.0051) > 0.5
         np.testing.assert_allclose(against_first, coefficients, rtol=0, atol=digits)
-    errors = jaxlr.inference.softmax_wald(fit, problem).standard_error
+    errors = jaxlr.inference.wald(fit, problem).standard_error
     errors = np.column_stack([errors.intercept, errors.coef])[1:]
     if "equation_1_std_errors" in expected:  # good to some 4e-9, by the certified ones
         for column, value in expected["equation_1_std_errors"].items():
@@ -112,7 +112,7 @@ def test_a_path_of_penalties(path):
     else:
         alpha, standardize, strengths = expected["alpha"], expected["standardize"], np.array(expected["lambda"])
     penalties = {"l1": strengths * alpha, "l2": strengths * (1 - alpha)}
-    fits = jaxlr.fit_softmax(X, labels, num_classes, standardize=standardize, **penalties)
+    fits = jaxlr.fit(X, labels, num_classes=num_classes, standardize=standardize, **penalties)
     assert bool(fits.converged.all())
     if expected["origin"] == "certified-here":
         for k, point in enumerate(expected["path"]):
@@ -129,9 +129,9 @@ def test_a_path_of_penalties(path):
         factor = {"l1": penalties["l1"][k] * scale, "l2": penalties["l2"][k] * scale**2}
         theirs = jaxlr.SoftmaxParams(coef[k], np.array(expected["a0"])[:, k])
         problem = Problem(X, labels, **factor)
-        left = float(jaxlr.softmax_loss(theirs, problem) - fits.value[k])
+        left = float(jaxlr.loss(theirs, problem) - fits.value[k])
         assert -1e-14 <= left <= 1e-7  # ours is the minimum, theirs is next to it
-        assert float(jaxlr.softmax_duality_gap(theirs, problem)) >= left - 1e-14
+        assert float(jaxlr.duality_gap(theirs, problem)) >= left - 1e-14
 
 
 @pytest.mark.parametrize("column", ["selfLR", "income"])
@@ -140,6 +140,6 @@ def test_a_column_in_other_units_changes_nothing(column):
     j = names.index(column)
     scaled = X.copy()
     scaled[:, j] = 1e3 * scaled[:, j] - 7e3
-    first, second = (jaxlr.fit_softmax(design, labels, 7) for design in (X, scaled))
+    first, second = (jaxlr.fit(design, labels, num_classes=7) for design in (X, scaled))
     np.testing.assert_allclose(second.params.coef[:, j] * 1e3, first.params.coef[:, j], rtol=0, atol=1e-10)
     np.testing.assert_allclose(second.value, first.value, rtol=1e-14)

@@ -52,7 +52,7 @@ def test_every_road_to_a_fit_keeps_the_names():
     assert cv.fits.names == cv.refit.names == tuple(NAMES)
     assert jaxlr.fit_bootstrap(jax.random.key(0), TABLE, SERIES, 3, l2=0.1).names == tuple(NAMES)
     assert jaxlr.fit_columns(X.T[:2], SERIES, covariates=TABLE[["smoke"]], l2=0.1).names == ("smoke", "column")
-    assert jaxlr.fit_softmax(TABLE, SERIES, 2, l2=0.1).names == tuple(NAMES)
+    assert jaxlr.fit(TABLE, SERIES, num_classes=2, l2=0.1).names == tuple(NAMES)
     assert jax.jit(lambda l2: jaxlr.fit(TABLE, SERIES, l2=l2))(0.1).names == tuple(NAMES)
 
 

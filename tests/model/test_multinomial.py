@@ -13,14 +13,15 @@ from sklearn.datasets import load_iris
 
 import jaxlr
 from jaxlr import Problem, SoftmaxParams, Status
-from jaxlr.model.softmax_objective import contrasts
-from jaxlr.solvers.softmax_newton import class_hessian
+from jaxlr.linalg.operators import Dense
+from jaxlr.model.likelihood import Multinomial
+from jaxlr.model.multinomial import contrasts
 from tests.helpers import assert_is_gradient, assert_tree_close, tolerance, x64  # noqa: F401
 from tests.strategies import arrays
 
 K, M, N = 3, 12, 2
 EPS = float(np.finfo(float).eps)
-TOL = 1e-10  # of fit_softmax in float64
+TOL = 1e-10  # of fit in float64
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 4))
 LABELS = np.argmax(X @ RNG.standard_normal((4, 3)) + RNG.gumbel(size=(60, 3)), axis=1)
@@ -84,10 +85,10 @@ def test_infinite_logits_give_the_limits():
 def test_predictions():
     at = SoftmaxParams(np.array([[0.0], [1.0], [np.nan]])[:, :, None], np.zeros((3, 1)))
     two = SoftmaxParams(np.array([[[0.0], [1.0]], [[0.0], [np.nan]]]), np.zeros((2, 2)))
-    np.testing.assert_array_equal(jaxlr.softmax_predict(two, np.array([[-2.0], [2.0]])), [[0, 1], [-1, -1]])
-    assert jaxlr.softmax_predict_proba(at, np.ones((5, 1))).shape == (3, 5, 1)
+    np.testing.assert_array_equal(jaxlr.predict(two, np.array([[-2.0], [2.0]])), [[0, 1], [-1, -1]])
+    assert jaxlr.predict_proba(at, np.ones((5, 1))).shape == (3, 5, 1)
     with pytest.raises(ValueError, match=r"coef \(..., K, n\)"):
-        jaxlr.softmax_logits(two, np.ones((3, 4)))
+        jaxlr.logits(two, np.ones((3, 4)))
 
 
 # Objective
@@ -96,7 +97,7 @@ def test_predictions():
 @given(params(), problems())
 def test_the_gradient_is_that_of_the_smooth_part(at, problem):
     smooth = Problem(problem.X, problem.y, problem.sample_weight, problem.offset, l2=problem.l2)
-    got, expected = jaxlr.softmax_gradient(at, smooth), jax.grad(jaxlr.softmax_loss)(at, smooth)
+    got, expected = jaxlr.gradient(at, smooth), jax.grad(jaxlr.loss)(at, smooth)
     assert_tree_close(got, expected, k=100, scale=10)  # sums of 12 rows, of logits up to 40
     total = np.asarray(got.intercept).sum()
     assert abs(total) <= 10 * EPS
@@ -104,27 +105,26 @@ def test_the_gradient_is_that_of_the_smooth_part(at, problem):
 
 @given(params(), params(), problems())
 def test_the_hessian_vector_product_is_the_derivative_of_the_gradient(at, v, problem):
-    _, expected = jax.jvp(lambda at: jaxlr.softmax_gradient(at, problem), (at,), (v,))
-    assert_tree_close(jaxlr.softmax_hvp(at, problem, v), expected, k=1000, scale=10)
+    _, expected = jax.jvp(lambda at: jaxlr.gradient(at, problem), (at,), (v,))
+    assert_tree_close(jaxlr.hvp(at, problem, v), expected, k=1000, scale=10)
 
 
 def test_the_gradient_meets_finite_differences():
     problem = Problem(X, LABELS, l2=0.25)
     at = SoftmaxParams(RNG.standard_normal((3, 4)), RNG.standard_normal(3))
-    f = jax.jit(lambda at: jaxlr.softmax_loss(at, problem))
-    assert_is_gradient(f, at, jaxlr.softmax_gradient(at, problem))
+    f = jax.jit(lambda at: jaxlr.loss(at, problem))
+    assert_is_gradient(f, at, jaxlr.gradient(at, problem))
 
 
-@pytest.mark.parametrize("basis", [contrasts(3), np.eye(3)])
-def test_the_hessian_in_a_basis_of_the_classes_is_that_of_its_products(basis):
+@pytest.mark.parametrize("likelihood", [Multinomial(3), Multinomial(3).in_contrasts()], ids=["classes", "contrasts"])
+def test_the_hessian_in_coordinates_of_the_classes_is_that_of_its_products(likelihood):
+    basis = likelihood.basis
     problem, at = Problem(X, LABELS), SoftmaxParams(RNG.standard_normal((3, 4)), RNG.standard_normal(3))
-    p = jaxlr.softmax_predict_proba(at, X).T
-    shared = jaxlr.solvers.working.share(jnp.asarray(X), None, True)
-    shared = shared._replace(A=jnp.concatenate([X, np.ones((60, 1))], axis=1))
-    H = np.asarray(class_hessian(shared, jnp.full(60, 1 / 60), p, basis))
+    A = Dense(jnp.concatenate([X, np.ones((60, 1))], axis=1))
+    H = np.asarray(likelihood.assemble(A.gram(likelihood.curvature(jaxlr.logits(at, X).T, jnp.full(60, 1 / 60)).pairs())))
     for column in range(H.shape[1]):
         v = basis @ np.eye(H.shape[0])[column].reshape(basis.shape[1], 5)
-        product = jaxlr.softmax_hvp(at, problem, SoftmaxParams(v[:, :4], v[:, 4]))
+        product = jaxlr.hvp(at, problem, SoftmaxParams(v[:, :4], v[:, 4]))
         product = basis.T @ np.column_stack([product.coef, product.intercept])
         np.testing.assert_allclose(H[:, column], product.ravel(), rtol=0, atol=100 * EPS)
 
@@ -141,11 +141,9 @@ def test_saturated_rows_keep_their_digits():
     problem = Problem(np.array([[1.0]]), np.array([0]))
     for size, loss in ((40.0, 2 * np.exp(-80.0)), (-40.0, 80 + np.log(2))):
         at = SoftmaxParams(np.array([[size], [-size], [-size]]), np.zeros(3))
-        np.testing.assert_allclose(jaxlr.softmax_loss(at, problem), loss, rtol=4 * EPS)
+        np.testing.assert_allclose(jaxlr.loss(at, problem), loss, rtol=4 * EPS)
     at = SoftmaxParams(np.array([[40.0], [-40], [-40]]), np.zeros(3))
-    np.testing.assert_allclose(
-        jaxlr.softmax_gradient(at, problem).intercept, np.exp(-80.0) * np.array([-2, 1, 1]), rtol=8 * EPS
-    )
+    np.testing.assert_allclose(jaxlr.gradient(at, problem).intercept, np.exp(-80.0) * np.array([-2, 1, 1]), rtol=8 * EPS)
 
 
 # Certificates
@@ -155,15 +153,15 @@ def test_saturated_rows_keep_their_digits():
 @settings(max_examples=10)
 @given(params(), problems())
 def test_the_gap_bounds_what_is_left_to_gain_and_vanishes_with_the_residual(at, problem):
-    fit = jaxlr.fit_softmax(*_fields(problem)[0], K, **_fields(problem)[1])
+    fit = jaxlr.fit(*_fields(problem)[0], K, **_fields(problem)[1])
     assert int(fit.status) == Status.CONVERGED
-    left = float(jaxlr.softmax_loss(at, problem) - fit.value)
-    gap = float(jaxlr.softmax_duality_gap(at, problem))
+    left = float(jaxlr.loss(at, problem) - fit.value)
+    gap = float(jaxlr.duality_gap(at, problem))
     assert np.isfinite(gap)
     assert gap >= left - 1e-13 * (1 + left)
     # J is bent by l2 >= 2^-7 in coefficients and by the data in intercepts; rounding leaves eps times logits up to 100.
     assert 0 <= float(fit.gap) <= 1000 * EPS
-    np.testing.assert_allclose(fit.kkt, jaxlr.softmax_kkt_residual(fit.params, problem), rtol=0, atol=2 * TOL)
+    np.testing.assert_allclose(fit.kkt, jaxlr.kkt_residual(fit.params, problem), rtol=0, atol=2 * TOL)
 
 
 def _fields(problem):
@@ -173,11 +171,11 @@ def _fields(problem):
 
 def test_no_bound_where_there_is_none():
     at = SoftmaxParams(np.zeros((3, 4)), np.zeros(3))
-    assert float(jaxlr.softmax_duality_gap(at, Problem(X, LABELS))) == np.inf
-    assert float(jaxlr.softmax_duality_gap(at, Problem(X, 0 * LABELS, l2=1.0))) == np.inf
-    assert float(jaxlr.softmax_duality_gap(at, Problem(X, 0 * LABELS, l2=1.0, fit_intercept=False))) < np.inf
+    assert float(jaxlr.duality_gap(at, Problem(X, LABELS))) == np.inf
+    assert float(jaxlr.duality_gap(at, Problem(X, 0 * LABELS, l2=1.0))) == np.inf
+    assert float(jaxlr.duality_gap(at, Problem(X, 0 * LABELS, l2=1.0, fit_intercept=False))) < np.inf
     huge = SoftmaxParams(1e200 * X[:3], np.zeros(3))
-    assert float(jaxlr.softmax_duality_gap(huge, Problem(X, LABELS, l2=1.0))) > 0
+    assert float(jaxlr.duality_gap(huge, Problem(X, LABELS, l2=1.0))) > 0
 
 
 # Fits
@@ -188,9 +186,9 @@ def test_no_bound_where_there_is_none():
 def test_a_permutation_of_the_classes_permutes_the_rows(problem, order):
     args, options = _fields(problem)
     del options["l1"]
-    fit = jaxlr.fit_softmax(*args, K, **options)
+    fit = jaxlr.fit(*args, K, **options)
     place = np.argsort(order)
-    permuted = jaxlr.fit_softmax(args[0], place[args[1]], K, **options | {"offset": options["offset"][:, order]})
+    permuted = jaxlr.fit(args[0], place[args[1]], num_classes=K, **options | {"offset": options["offset"][:, order]})
     # Flat directions are bent by 2^-7 (coefficients) or by the curvature of rows of logits up to 20 (intercepts).
     np.testing.assert_allclose(permuted.params.coef, fit.params.coef[np.array(order)], rtol=0, atol=2**8 * TOL)
     np.testing.assert_allclose(permuted.value, fit.value, rtol=0, atol=1e-12)
@@ -199,9 +197,9 @@ def test_a_permutation_of_the_classes_permutes_the_rows(problem, order):
 @pytest.mark.parametrize("l2", [0.0, pytest.param(0.05, marks=pytest.mark.slow)])
 def test_a_weight_is_a_number_of_rows_and_zero_sums_hold(l2):
     weights = RNG.integers(0, 3, 60)
-    fit = jaxlr.fit_softmax(X, LABELS, 3, sample_weight=weights, l2=l2)
+    fit = jaxlr.fit(X, LABELS, num_classes=3, sample_weight=weights, l2=l2)
     rows = np.repeat(np.arange(60), weights)
-    assert_same(fit, jaxlr.fit_softmax(X[rows], LABELS[rows], 3, l2=l2))
+    assert_same(fit, jaxlr.fit(X[rows], LABELS[rows], num_classes=3, l2=l2))
     size = np.abs(fit.params.coef).max()
     np.testing.assert_allclose(np.sum(fit.params.coef, axis=0), 0, rtol=0, atol=16 * EPS * size)
     np.testing.assert_allclose(np.sum(fit.params.intercept), 0, rtol=0, atol=16 * EPS * size)
@@ -213,7 +211,7 @@ def test_a_weight_is_a_number_of_rows_and_zero_sums_hold(l2):
 def test_two_classes_are_the_binary_model(options):
     """z = z_1 - z_0 has both rows' penalty, l2 / 2 (c^2 / 4 + c^2 / 4): that of l2 / 2; the l1 of both is l1 |c| / 2 twice."""
     y = LABELS > 0
-    fit = jaxlr.fit_softmax(X, y, 2, **{name: value if name == "l1" else 2 * value for name, value in options.items()})
+    fit = jaxlr.fit(X, y, num_classes=2, **{name: value if name == "l1" else 2 * value for name, value in options.items()})
     binary = jaxlr.fit(X, y, **options)
     np.testing.assert_allclose(fit.params.coef[1] - fit.params.coef[0], binary.params.coef, rtol=0, atol=1e-8)
     np.testing.assert_allclose(fit.params.intercept[1] - fit.params.intercept[0], binary.params.intercept, rtol=0, atol=1e-8)
@@ -232,23 +230,23 @@ def test_two_classes_are_the_binary_model(options):
     ],
 )
 def test_the_solvers_agree(options):
-    newton = jaxlr.fit_softmax(X, LABELS, 3, solver="newton", **options)
+    newton = jaxlr.fit(X, LABELS, num_classes=3, solver="newton", **options)
     assert newton.solver == "newton"
-    assert_same(jaxlr.fit_softmax(X, LABELS, 3, solver="newton_cg", **options), newton)
-    assert_same(jaxlr.fit_softmax(X, LABELS, 3, solver="proximal", **options), newton)
+    assert_same(jaxlr.fit(X, LABELS, num_classes=3, solver="newton_cg", **options), newton)
+    assert_same(jaxlr.fit(X, LABELS, num_classes=3, solver="proximal", **options), newton)
     start = SoftmaxParams(np.full((3, 4), 3.0), np.array([1.0, 2, 3]))
-    assert_same(jaxlr.fit_softmax(X, LABELS, 3, solver="newton", init=start, **options), newton)
+    assert_same(jaxlr.fit(X, LABELS, num_classes=3, solver="newton", init=start, **options), newton)
 
 
 def test_l1_makes_exact_zeros_and_leaves_sums_of_zero_where_nothing_is_penalized():
     options = {"l1": 0.05, "penalty_factor": np.array([0.0, 1, 1, 1])}
-    fit = jaxlr.fit_softmax(X, LABELS, 3, **options)
+    fit = jaxlr.fit(X, LABELS, num_classes=3, **options)
     assert bool(fit.converged)
     coef = np.asarray(fit.params.coef)
     assert np.any(coef == 0)
     assert not np.any(coef[:, 0] == 0)
     assert abs(coef[:, 0].sum()) <= 8 * EPS
-    assert float(jaxlr.softmax_kkt_residual(fit.params, Problem(X, LABELS, **options))) <= 2 * TOL
+    assert float(jaxlr.kkt_residual(fit.params, Problem(X, LABELS, **options))) <= 2 * TOL
 
 
 @pytest.mark.slow
@@ -257,23 +255,23 @@ def test_a_batch_is_its_members_one_by_one(solver):
     folds = np.asarray(jaxlr.kfold(jax.random.key(0), 60, 2))
     l2 = np.logspace(0, -2, 8)
     labels = np.stack([LABELS, 2 - LABELS])
-    fits = jaxlr.fit_softmax(X, labels[:, None, None], 3, sample_weight=folds[:, None], l2=l2, solver=solver)
+    fits = jaxlr.fit(X, labels[:, None, None], num_classes=3, sample_weight=folds[:, None], l2=l2, solver=solver)
     assert fits.params.coef.shape == (2, 2, 8, 3, 4)
     for member in [(0, 1, 7), (1, 0, 3)]:
         t, fold, i = member
-        alone = jaxlr.fit_softmax(X, labels[t], 3, sample_weight=folds[fold], l2=l2[i], solver="newton")
+        alone = jaxlr.fit(X, labels[t], num_classes=3, sample_weight=folds[fold], l2=l2[i], solver="newton")
         assert_same(jax.tree.map(lambda leaf, member=member: leaf[member], fits), alone)
-    cut = jaxlr.fit_softmax(X, labels[:, None, None], 3, sample_weight=folds[:, None], l2=l2, solver=solver, batch_size=8)
+    cut = jaxlr.fit(X, labels[:, None, None], num_classes=3, sample_weight=folds[:, None], l2=l2, solver=solver, batch_size=8)
     assert_same(cut, fits)
 
 
 @pytest.mark.slow
 def test_designs_and_jit_and_vmap():
     Xs = np.stack([X, X + 1, 2 * X])
-    fits = jaxlr.fit_softmax(Xs, LABELS, 3, l2=0.1)
-    mapped = jax.jit(jax.vmap(lambda X: jaxlr.fit_softmax(X, LABELS, 3, l2=0.1)))(jnp.asarray(Xs))
+    fits = jaxlr.fit(Xs, LABELS, num_classes=3, l2=0.1)
+    mapped = jax.jit(jax.vmap(lambda X: jaxlr.fit(X, LABELS, num_classes=3, l2=0.1)))(jnp.asarray(Xs))
     assert_same(mapped, fits)
-    assert_same(jax.tree.map(lambda leaf: leaf[2], fits), jaxlr.fit_softmax(2 * X, LABELS, 3, l2=0.1))
+    assert_same(jax.tree.map(lambda leaf: leaf[2], fits), jaxlr.fit(2 * X, LABELS, num_classes=3, l2=0.1))
 
 
 @pytest.mark.parametrize("solver", ["newton", pytest.param("newton_cg", marks=pytest.mark.slow)])
@@ -281,9 +279,9 @@ def test_one_failed_model_never_touches_its_neighbours(solver):
     weights = np.ones((3, 60))
     weights[1, 5] = np.nan
     weights[2, LABELS == 1] = 0
-    fits = jaxlr.fit_softmax(X, LABELS, 3, sample_weight=weights, l2=0.1, solver=solver)
+    fits = jaxlr.fit(X, LABELS, num_classes=3, sample_weight=weights, l2=0.1, solver=solver)
     assert fits.status.tolist() == [Status.CONVERGED, Status.NONFINITE, Status.INVALID]
-    alone = jaxlr.fit_softmax(X, LABELS, 3, l2=0.1, solver="newton")
+    alone = jaxlr.fit(X, LABELS, num_classes=3, l2=0.1, solver="newton")
     assert_same(jax.tree.map(lambda leaf: leaf[0], fits), alone)
 
 
@@ -292,7 +290,7 @@ def test_iris_has_no_estimate_without_a_penalty():
     weights = np.ones((3, 150))
     weights[1, ::5] = 0
     weights[2, 1::5] = 0
-    fits = jaxlr.fit_softmax(iris, labels, 3, sample_weight=weights)
+    fits = jaxlr.fit(iris, labels, num_classes=3, sample_weight=weights)
     assert fits.status.tolist() == [Status.SEPARATED] * 3
 
 
@@ -301,10 +299,10 @@ def test_iris_has_no_estimate_without_a_penalty():
 def test_separation_is_seen_from_any_start_and_in_float32(solver):
     iris, labels = load_iris(return_X_y=True)
     far = SoftmaxParams(np.array([[300.0], [-300], [0]]) * np.ones(4), np.zeros(3))
-    assert int(jaxlr.fit_softmax(iris, labels, 3, init=far, solver=solver).status) == Status.SEPARATED
-    assert int(jaxlr.fit_softmax(iris.astype(np.float32), labels, 3, solver=solver).status) == Status.SEPARATED
-    fit = jaxlr.fit_softmax(iris, labels, 3, init=far, l2=1e-3, solver=solver)
-    assert_same(fit, jaxlr.fit_softmax(iris, labels, 3, l2=1e-3), l2=1e-3)
+    assert int(jaxlr.fit(iris, labels, num_classes=3, init=far, solver=solver).status) == Status.SEPARATED
+    assert int(jaxlr.fit(iris.astype(np.float32), labels, num_classes=3, solver=solver).status) == Status.SEPARATED
+    fit = jaxlr.fit(iris, labels, num_classes=3, init=far, l2=1e-3, solver=solver)
+    assert_same(fit, jaxlr.fit(iris, labels, num_classes=3, l2=1e-3), l2=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -323,16 +321,16 @@ def test_separation_is_seen_from_any_start_and_in_float32(solver):
 )
 def test_what_cannot_be_fitted_is_refused_in_words(labels, options, match):
     with pytest.raises(ValueError, match=match):
-        jaxlr.fit_softmax(X, labels, 3, **options)
+        jaxlr.fit(X, labels, num_classes=3, **options)
 
 
 def test_wrong_types_are_refused():
     with pytest.raises(ValueError, match="num_classes"):
-        jaxlr.fit_softmax(X, LABELS, 1)
+        jaxlr.fit(X, LABELS, num_classes=1)
     with pytest.raises(TypeError, match="SoftmaxParams"):
-        jaxlr.fit_softmax(X, LABELS, 3, init=jaxlr.Params(np.zeros(4), 0.0))
+        jaxlr.fit(X, LABELS, num_classes=3, init=jaxlr.Params(np.zeros(4), 0.0))
 
 
 def test_a_fit_is_constant_under_differentiation():
-    slope = jax.grad(lambda l2: jnp.sum(jaxlr.fit_softmax(X, LABELS, 3, l2=l2).params.coef))(0.1)
+    slope = jax.grad(lambda l2: jnp.sum(jaxlr.fit(X, LABELS, num_classes=3, l2=l2).params.coef))(0.1)
     assert float(slope) == 0

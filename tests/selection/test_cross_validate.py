@@ -191,9 +191,9 @@ LABELS = (np.asarray(X)[:, 0] > -0.4).astype(int) + (np.asarray(X)[:, 0] + np.as
 def test_multinomial_models_are_scored_on_the_rows_held_out():
     cv = cross_validate(X, LABELS, num_classes=3, l2=L2, folds=FOLDS, metrics=("accuracy", "brier"))
     for k in (0, len(FOLDS) - 1):
-        one = jaxlr.fit_softmax(X, LABELS, 3, sample_weight=FOLDS[k], l2=L2[-1])
+        one = jaxlr.fit(X, LABELS, num_classes=3, sample_weight=FOLDS[k], l2=L2[-1])
         out = np.asarray(FOLDS[k]) == 0
-        proba = np.asarray(jaxlr.softmax_predict_proba(one.params, np.asarray(X)[out]))
+        proba = np.asarray(jaxlr.predict_proba(one.params, np.asarray(X)[out]))
         truth = np.eye(3)[LABELS[out]]
         expected = {
             "log_loss": -np.log(proba[truth == 1]).mean(),

@@ -14,8 +14,10 @@ from scipy.optimize import linprog
 import jaxlr
 from jaxlr import Params, Problem, Status
 from jaxlr.model.certificates import standard_units
+from jaxlr.model.likelihood import Binary
 from jaxlr.solvers import newton
-from jaxlr.solvers.working import from_working, share, to_working
+from jaxlr.solvers.system import system_of
+from jaxlr.solvers.working import from_working, prepare, working_problem
 from tests.helpers import quick, tolerance, x64  # noqa: F401
 
 TOL = {np.float64: 1e-10, np.float32: 1e-5}  # of fit
@@ -418,12 +420,12 @@ def test_products_of_columns_prepared_once_give_the_hessian_of_each_model():
 @pytest.mark.slow
 def test_the_solver_itself_is_a_pure_function_of_one_problem_in_working_coordinates():
     X, y = _noisy(np.random.default_rng(16), (60, 5))
-    shared = share(jnp.asarray(X), jnp.ones(60, bool), True)
-    working = to_working(Problem(shared.A[:, :5], y), shared)
-    shared = shared._replace(units=standard_units(working))
-    solution = jax.jit(newton.solve, static_argnums=3)(working, None, jnp.asarray(TOL[np.float64]), 100, shared)
+    working = prepare(jnp.asarray(X), jnp.ones(60, bool), True)
+    inner = working_problem(Problem(X, y), working, None)
+    system = system_of(inner, working, standard_units(inner), Binary(), False)
+    solution = jax.jit(lambda tol: newton.solve(system, None, tol, 100))(jnp.asarray(TOL[np.float64]))
     assert Status(int(solution.status)) == Status.CONVERGED
-    found, expected = from_working(solution.params, shared), jaxlr.fit(X, y)
+    found, expected = from_working(solution.params, working, Params), jaxlr.fit(X, y)
     assert int(solution.num_steps) == int(expected.num_steps)
     np.testing.assert_allclose(found.coef, expected.params.coef, rtol=0, atol=16 * EPS)
     np.testing.assert_allclose(found.intercept, expected.params.intercept, rtol=0, atol=16 * EPS)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlr.model.certificates import violations
+from jaxlr.model.penalty import violations
 from jaxlr.solvers.quadratic import minimize
 from tests.helpers import quick, x64  # noqa: F401
 

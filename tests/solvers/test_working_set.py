@@ -6,8 +6,8 @@ import pytest
 
 import jaxlr
 from jaxlr import Problem
+from jaxlr.batching.strategy import usual_room
 from jaxlr.engine import run as running
-from jaxlr.solvers.working_set import usual_room
 from tests.helpers import x64  # noqa: F401
 
 TOL = 1e-10
