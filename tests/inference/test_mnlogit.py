@@ -18,7 +18,7 @@ RTOL = 1e-8  # relative; both estimates are roots of the gradient to the last di
 def fitted(name):
     X, labels = (np.asarray(part) for part in load(name))
     expected = json.loads((HERE / "mnlogit.json").read_text())[name]
-    return jaxlr.fit(X, labels, num_classes=labels.max() + 1), Problem(X, labels), expected
+    return jaxlr.fit(X, labels, num_classes=int(labels.max()) + 1), Problem(X, labels), expected
 
 
 def by_class(params):
