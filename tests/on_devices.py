@@ -15,7 +15,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 import jaxlr
 from jaxlr.engine import devices
-from tests.test_chunks import COLUMNS, FOLDS, L2, TARGETS, X, Y, models
+from tests.engine.test_chunks import COLUMNS, FOLDS, L2, TARGETS, X, Y, models
 
 ROWS = PartitionSpec("rows")
 

@@ -98,7 +98,7 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
     start = _start(models, axes, num_lanes, settings)
     if not has_path:
         return fit_lanes(strengths, start)
-    start = zeros((num_lanes,), X, settings) if start is None else start
+    start = zeros((num_lanes,), X.shape[1], X.dtype, settings) if start is None else start
     return follow(fit_lanes, strengths, start, in_segments=settings.solver == "newton")
 
 
@@ -178,19 +178,20 @@ def with_lanes(value: Array, axis: int | None, num_lanes: int) -> Array:
     return value if axis == 0 else jnp.broadcast_to(value, (num_lanes, *value.shape))
 
 
-def zeros(batch: tuple[int, ...], X: Array, settings: Settings) -> Params | SoftmaxParams:
+def zeros(batch: tuple[int, ...], n: int, dtype: jnp.dtype, settings: Settings) -> Params | SoftmaxParams:
     """Parameters that are 0.
 
     Args:
         batch: axes in front.
-        X: design (m, n).
+        n: columns.
+        dtype: floating.
         settings: static.
 
     Returns:
         coef (*batch, *K, n), intercept (*batch, *K).
     """
     likelihood, shape = settings.likelihood, (*batch, *settings.likelihood.classes)
-    return likelihood.params_type(jnp.zeros((*shape, X.shape[1]), X.dtype), jnp.zeros(shape, X.dtype))
+    return likelihood.params_type(jnp.zeros((*shape, n), dtype), jnp.zeros(shape, dtype))
 
 
 def _start(models: Models, axes: Models, num_lanes: int, settings: Settings) -> Params | SoftmaxParams | None:
@@ -203,7 +204,7 @@ def _start(models: Models, axes: Models, num_lanes: int, settings: Settings) -> 
 def _preconditioned(working: Working, lanes: Lane, lane_axes: Lane, l2: Array, start: Any, settings: Settings) -> Working:
     """With the preconditioner made at the mean curvature of all models, where they start, and their least penalty."""
     if start is None:
-        start = zeros(l2.shape, working.columns, settings)
+        start = zeros(l2.shape, len(working.unit), l2.dtype, settings)
 
     def lane(lane: Lane, l2: Array, start: Any) -> Any:
         def one(l2: Array, start: Any) -> Any:

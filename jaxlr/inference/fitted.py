@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxlr.inputs.checks import check_count
 from jaxlr.linalg.dot import einsum
 from jaxlr.model.likelihood import Likelihood, Multinomial, alike, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
@@ -144,10 +145,12 @@ def check_base(params: Params | SoftmaxParams, base: Any) -> None:
         ValueError: it is neither None nor a class; or not 0 for a binary fit, which has no classes to choose from.
     """
     classes = likelihood_of_params(params).classes
-    whole = isinstance(base, (int, np.integer)) and not isinstance(base, bool)
-    if not classes and not (whole and base == 0):
+    if not classes and (base is None or base != 0):
         raise ValueError(f"expected no base for a binary fit, whose coefficients are those of y = 1 against 0, got {base!r}")
-    if classes and base is not None and not (whole and 0 <= base < classes[0]):
+    if base is None:
+        return
+    check_count("base", base, 0)
+    if classes and base >= classes[0]:
         raise ValueError(f"expected base None or a class from 0 to {classes[0] - 1}, got {base!r}")
 
 

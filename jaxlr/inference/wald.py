@@ -46,9 +46,9 @@ class Wald(NamedTuple):
 
     Attributes:
         estimate: coefficients and intercept.
-        standard_error: of each; 0 where the estimate is 0 by definition: the base of several classes, and an intercept that is
-            not fitted.
-        z: estimate / standard_error; NaN, as the p-values, where that is 0.
+        standard_error: of each; NaN, as all that follows from it, where the estimate is 0 by definition and has no error: the
+            base of several classes, and an intercept that is not fitted.
+        z: estimate / standard_error.
         p_value: P(|Z| > |z|).
         log_p: its natural logarithm, finite where p_value has underflowed.
         lower: ends of the intervals.
@@ -180,7 +180,7 @@ def wald(
         >>> X, labels = np.array([[0], [1], [2], [3], [4], [5], [2], [3]]), np.array([0, 0, 1, 2, 1, 2, 2, 0])
         >>> tests = wald(jaxlr.fit(X, labels, num_classes=3), jaxlr.Problem(X, labels))
         >>> tests.standard_error.coef.round(2).tolist()
-        [[0.0], [0.98], [0.99]]
+        [[nan], [0.98], [0.99]]
 
     References:
         Wald 1943, Transactions of the American Mathematical Society 54; McCullagh & Nelder 1989, section 4.4.4; Agresti,
@@ -190,7 +190,8 @@ def wald(
     V = covariance(fit, problem, kind=kind, base=base, penalized=penalized)
     estimate = estimates(fit.params, base)
     error = jnp.sqrt(jnp.diagonal(V, axis1=-2, axis2=-1)).reshape(estimate.shape)
-    z = jnp.where(error > 0, estimate / jnp.where(error > 0, error, 1), jnp.nan)
+    error = jnp.where(error > 0, error, jnp.nan)
+    z = estimate / error
     log_p = log_normal_tails(z)
     fields = (estimate, error, z, jnp.exp(log_p), log_p, estimate - reach * error, estimate + reach * error)
     return Wald(*(as_params(field, fit.params) for field in fields))

@@ -107,6 +107,11 @@ class Binary(NamedTuple):
         del v, strength
         return Hv
 
+    def zero_sums(self, params: Float[Array, " k"], unpenalized: Bool[Array, " k"]) -> Float[Array, " k"]:
+        """The same logits without what changes none of them and has no penalty: there is nothing of the kind."""
+        del unpenalized
+        return params
+
     def dual(
         self, z: Float[Array, " m"], y: Float[Array, " m"], w: Float[Array, " m"], balanced: bool
     ) -> tuple[Float[Array, " m"], Callable[[Array], Float[Array, " m"]]]:
@@ -221,6 +226,10 @@ class Multinomial(NamedTuple):
     def add_sums(self, Hv: Float[Array, "B k"], v: Float[Array, "B k"], strength: Float[Array, " k"]) -> Float[Array, "B k"]:
         """A product with a Hessian, of this curvature along what changes no logit: the mean over the classes."""
         return Hv if self.contrasts else Hv + strength[None, :] * jnp.mean(v, axis=0)[None, :]
+
+    def zero_sums(self, params: Float[Array, "K k"], unpenalized: Bool[Array, " k"]) -> Float[Array, "K k"]:
+        """The same logits without what changes none of them and has no penalty: what all classes share."""
+        return params - jnp.where(unpenalized, jnp.mean(params, axis=0), 0)[None, :]
 
     def dual(
         self, z: Float[Array, "K m"], y: Float[Array, " m"], w: Float[Array, " m"], balanced: bool

@@ -13,11 +13,11 @@ proved where it ends, by the gradient that the next step needs anyway (`jaxlr.so
 decreases J, from any start, and only derivatives are compared.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg.dot import aligned
@@ -99,7 +99,7 @@ def _watchful(system: System, x: Float[Array, "*B k"], rarity: Array) -> System:
     eps, likelihood = float(jnp.finfo(x.dtype).eps), system.likelihood
     wanted = likelihood.margins(system.y)
     margins = likelihood.reduce(system.A.transposed_times(aligned(system.w, wanted) * wanted))
-    far = system.largest(likelihood.reach(system.A.times(likelihood.expand(x)))) > -0.3 * np.log(eps)
+    far = system.largest(likelihood.reach(system.A.times(likelihood.expand(x)))) > -0.3 * math.log(eps)
     hidden_from = jnp.where(far & ~system.penalized, max(eps**-0.6, 1.5e5) / rarity, jnp.inf)
     return system._replace(
         margins=jnp.where(aligned(system.free, margins), margins, 0), hidden_from=jnp.asarray(hidden_from, x.dtype)

@@ -49,7 +49,9 @@ def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, 
 
     # Who asks for few digits gets them in few steps.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, POLISH).astype(tol.dtype)
-    return minimize(system, start, tol, max_steps, direction, polish)
+    found = minimize(system, start, tol, max_steps, direction, polish)
+    unpenalized = system.penalty.l1 + system.penalty.l2 == 0
+    return found._replace(params=system.likelihood.zero_sums(found.params, unpenalized))
 
 
 def _direction(system: System, x: Array, here: Point, jitter: Array, tol: Array) -> Direction:

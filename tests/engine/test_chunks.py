@@ -181,7 +181,7 @@ def test_an_interrupt_from_outside_loses_nothing_that_was_finished():
 @pytest.fixture
 def two_at_once(monkeypatch):
     """Designs of any size count as large, and there are two cores."""
-    monkeypatch.setattr("jaxlr.batching.program._LARGE_DESIGN", 0)
+    monkeypatch.setattr("jaxlr.batching.strategy._CACHE", 0)
     monkeypatch.setattr(planning, "_DESIGNS_OF_A_CORE", 2)
     monkeypatch.setattr(planning.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     jax.clear_caches()
@@ -251,7 +251,7 @@ def interrupt_in(monkeypatch, name):
 
 
 def test_an_interrupt_of_the_only_chunk_carries_it(monkeypatch):
-    interrupt_in(monkeypatch, "fit_one")
+    interrupt_in(monkeypatch, "solve_one")
     with pytest.raises(KeyboardInterrupt, match="3 of 3 models were fitted") as caught:
         fit(X, TARGETS[:3], l2=0.1)
     assert np.asarray(caught.value.fit.converged).all()
@@ -260,7 +260,7 @@ def test_an_interrupt_of_the_only_chunk_carries_it(monkeypatch):
 
 
 def test_an_interrupt_before_the_first_resample_says_that_none_was_run(monkeypatch):
-    interrupt_in(monkeypatch, "fit_one")
+    interrupt_in(monkeypatch, "solve_one")
     with pytest.raises(KeyboardInterrupt) as caught:
         jaxlr.fit_bootstrap(jax.random.key(0), X, Y, 7, l2=0.1)
     assert np.asarray(caught.value.fit.status).tolist() == [Status.NOT_RUN] * 7

@@ -13,8 +13,8 @@ import pytest
 
 import jaxlr
 from jaxlr.engine.devices import check_mesh
+from tests.engine.test_chunks import TARGETS, X, Y, models
 from tests.helpers import x64  # noqa: F401
-from tests.test_chunks import TARGETS, X, Y, models
 
 TOL = 1e-10
 QUICK = ("13 targets, 8 devices",)

@@ -260,7 +260,7 @@ def test_a_step_limit_is_named():
 def test_models_that_share_a_large_design_run_without_copies_of_it(monkeypatch):
     # Without the products, sharing lanes must loop, not copy X; the answer is the same.
     expected = fit(X, Y, sample_weight=FOLDS[:, None], l2=L2)
-    monkeypatch.setattr("jaxlr.batching.lanes._PRODUCTS_BYTES", 0)
+    monkeypatch.setattr("jaxlr.batching.strategy._PRODUCTS_BYTES", 0)
     jax.clear_caches()
     got = fit(X, Y, sample_weight=FOLDS[:, None], l2=L2)
     jax.clear_caches()
@@ -271,7 +271,7 @@ def test_models_that_share_a_large_design_run_without_copies_of_it(monkeypatch):
 def test_large_designs_one_after_the_other_are_the_same_models(monkeypatch):
     designs, labels = np.stack([X, 2 * X, X - 1]), np.stack([Y, 1 - Y])[:, None]
     expected = fit(designs, labels, l2=0.1)
-    monkeypatch.setattr("jaxlr.batching.program._LARGE_DESIGN", 0)
+    monkeypatch.setattr("jaxlr.batching.strategy._CACHE", 0)
     jax.clear_caches()
     got = fit(designs, labels, l2=0.1)
     jax.clear_caches()
@@ -297,17 +297,17 @@ def test_what_the_caller_writes_into_his_arrays_afterwards_does_not_count():
 def count_traces(function):
     """How often jit traces the solver while the function runs."""
     calls = []
-    original = jaxlr.batching.lanes.fit_one
+    original = jaxlr.batching.lanes.solve_one
 
     def counting(*arguments):
         calls.append(1)
         return original(*arguments)
 
-    jaxlr.batching.lanes.fit_one = counting
+    jaxlr.batching.lanes.solve_one = counting
     try:
         function()
     finally:
-        jaxlr.batching.lanes.fit_one = original
+        jaxlr.batching.lanes.solve_one = original
     return len(calls)
 
 

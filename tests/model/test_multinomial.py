@@ -186,7 +186,7 @@ def test_no_bound_where_there_is_none():
 def test_a_permutation_of_the_classes_permutes_the_rows(problem, order):
     args, options = _fields(problem)
     del options["l1"]
-    fit = jaxlr.fit(*args, K, **options)
+    fit = jaxlr.fit(*args, num_classes=K, **options)
     place = np.argsort(order)
     permuted = jaxlr.fit(args[0], place[args[1]], num_classes=K, **options | {"offset": options["offset"][:, order]})
     # Flat directions are bent by 2^-7 (coefficients) or by the curvature of rows of logits up to 20 (intercepts).
@@ -312,7 +312,7 @@ def test_separation_is_seen_from_any_start_and_in_float32(solver):
         (LABELS + 1, {}, "0..2"),
         (LABELS + 0.5, {}, "integer"),
         (LABELS % 2, {}, "all 3 classes"),
-        (LABELS[:-1], {}, "labels"),
+        (LABELS[:-1], {}, "last axis 60"),
         (LABELS, {"offset": np.zeros((60, 2))}, "offset"),
         (LABELS, {"init": SoftmaxParams(np.zeros((2, 4)), np.zeros(3))}, "coef"),
         (LABELS, {"l1": 0.1, "solver": "newton"}, "l1 = 0"),
