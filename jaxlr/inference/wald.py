@@ -179,7 +179,7 @@ def wald(
         0.403
         >>> X, labels = np.array([[0], [1], [2], [3], [4], [5], [2], [3]]), np.array([0, 0, 1, 2, 1, 2, 2, 0])
         >>> tests = wald(jaxlr.fit(X, labels, num_classes=3), jaxlr.Problem(X, labels))
-        >>> tests.standard_error.coef.round(2).tolist()
+        >>> np.asarray(tests.standard_error.coef, float).round(2).tolist()
         [[nan], [0.98], [0.99]]
 
     References:
