@@ -1,16 +1,17 @@
 """Tests between models: the likelihood ratio of nested fits, and the score test of columns that were not fitted.
 
-    LR = 2 (log-likelihood of the larger model - that of the smaller)                      df: parameters more
-    S = u' V^-1 u,  u = x' s r,  V = x' S x - x' S A (A' S A)^-1 A' S x                     df = 1, of K classes K - 1
+    LR = 2 (log-likelihood of the larger model - that of the smaller)                      df: free parameters more
+    S = u' V^-1 u,  u = sum_i s_i x_i r_i,  V = sum_i s_i x_i^2 W_i - C I^-1 C'               df: free logits
 
-where r, S (weights times curvatures) and A are those of the fit without the column x; of K classes all are in contrasts, and
-there are K - 1 numbers u. Both are chi-square under the smaller model, for many rows (Wilks 1938, Annals of Mathematical
-Statistics 9; Rao 1948, Proceedings of the Cambridge Philosophical Society 44). The score test needs no fit with the column: a
-scan of many columns is three matrix products.
+with r, W (the curvature of the losses) and the information I those of the fit without the column x, C what x shares with the
+columns that were fitted; of K classes r and W are in contrasts, of K - 1 logits. Both are chi-square under the smaller model,
+for many rows (Wilks 1938, Annals of Mathematical Statistics 9; Rao 1948, Proceedings of the Cambridge Philosophical Society 44,
+eq. 2.3). The score test needs no fit with the column: a scan of many columns is three matrix products.
 """
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -18,14 +19,13 @@ from jaxtyping import Array, Float
 from jaxlr.batching.compilation import program
 from jaxlr.batching.loops import in_groups
 from jaxlr.engine.memory import models_side_by_side
-from jaxlr.inference.over_models import estimate_of, over_models
+from jaxlr.inference.fitted import fitted, mean_information
+from jaxlr.inference.over_models import over_models
 from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.inputs.checks import Data, is_zero, real_array
-from jaxlr.linalg.cholesky import cholesky, inverse_root
-from jaxlr.linalg.cholesky import solve as solve_lower
-from jaxlr.linalg.dot import einsum
-from jaxlr.linalg.operators import triangle
-from jaxlr.model.likelihood import likelihood_of_params
+from jaxlr.linalg.cholesky import inverse_root
+from jaxlr.linalg.dot import aligned, dot
+from jaxlr.model.likelihood import Likelihood, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, weight_sum
 from jaxlr.results.fit import Fit
@@ -39,7 +39,7 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
         larger: fit with all parameters, unpenalized.
         smaller: fit with some of them left out or held at 0, of a batch that broadcasts against the other's.
         problem: data of the larger one; only the rows and their weights count.
-        df: parameters left out; None is the difference in columns, of K classes K - 1 times that.
+        df: free parameters left out; None is the difference in columns, of K classes K - 1 times it.
 
     Returns:
         Test of the broadcast batch; NaN where one of both is not CONVERGED, or where the smaller model fits better than the
@@ -59,23 +59,29 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
     References:
         Wilks 1938, Annals of Mathematical Statistics 9.
     """
-    if not (is_zero(0.0 if problem.l1 is None else problem.l1) and is_zero(problem.l2)):
+    if not ((problem.l1 is None or is_zero(problem.l1)) and is_zero(problem.l2)):
         raise ValueError(
             "expected unpenalized fits for a likelihood ratio, got a problem with l1 or l2 > 0 (or unknown inside jit)"
         )
     if "firth" in (larger.solver, smaller.solver):
         raise ValueError("expected fits of the likelihood itself, got Firth's; use jaxlr.inference.profile_tests")
-    likelihood, other = (likelihood_of_params(fit.params) for fit in (larger, smaller))
-    if likelihood != other:
-        raise ValueError(f"expected fits of one likelihood, got {likelihood} and {other}")
-    of_column = math.prod(likelihood.in_contrasts().coordinates)
-    more = of_column * (larger.params.coef.shape[-1] - smaller.params.coef.shape[-1]) if df is None else df
+    kinds = [likelihood_of_params(fit.params) for fit in (larger, smaller)]
+    if kinds[0] != kinds[1]:
+        named = [f"multinomial with {kind.classes[0]} classes" if kind.classes else "binary" for kind in kinds]
+        raise ValueError(f"expected two fits of one likelihood, got one {named[0]} and one {named[1]}")
+    columns = np.shape(larger.params.coef)[-1] - np.shape(smaller.params.coef)[-1]
+    more = columns * _free_logits(kinds[0]) if df is None else df
     if more < 1:
         raise ValueError(f"expected the first fit to have more parameters than the second, got df = {more}; swap them")
     statistic = 2 * weight_sum(problem) * (jnp.asarray(smaller.value) - jnp.asarray(larger.value))
     possible = statistic >= -1e3 * jnp.finfo(jnp.asarray(larger.value).dtype).eps * weight_sum(problem)
     both = possible & (jnp.asarray(larger.status) == Status.CONVERGED) & (jnp.asarray(smaller.status) == Status.CONVERGED)
     return chi_square_test(jnp.where(both, statistic, jnp.nan).astype(jnp.asarray(larger.value).dtype), more)
+
+
+def _free_logits(likelihood: Likelihood) -> int:
+    """1, or K - 1 of K classes: the free parameters of a column."""
+    return math.prod(likelihood.in_contrasts().coordinates)
 
 
 def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
@@ -87,7 +93,8 @@ def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
         columns: (k, m), each tested alone beside all of X.
 
     Returns:
-        Test (..., k), df = 1, of K classes K - 1; NaN where the model is not CONVERGED, or where a column is a combination of those of X.
+        Test (..., k), df = 1, of K classes K - 1; NaN where the model is not CONVERGED, or where a column is a
+            combination of those of X.
 
     Raises:
         TypeError, ValueError: columns are not real (k, m); as `covariance`.
@@ -113,51 +120,57 @@ def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
     if problem.sample_weight is not None:  # what stands in rows without weight does not count
         s = jnp.asarray(problem.sample_weight).reshape(-1, m)
         tested = jnp.where(jnp.max(s, axis=0)[None, :] > 0, tested, 0)
-    return chi_square_test(_statistics(tested, *inputs, bool(problem.fit_intercept)), inputs[0].shape[-2])
+    likelihood = likelihood_of_params(fit.params).in_contrasts()
+    batch = np.shape(fit.status)
+    inputs = tuple(part.reshape(-1, *part.shape[len(batch) :]) for part in inputs)
+    statistics = _statistics(tested, inputs, likelihood, bool(problem.fit_intercept))
+    return chi_square_test(statistics.reshape(*batch, -1), _free_logits(likelihood))
 
 
 def _score_test(params: Params | SoftmaxParams, problem: Problem) -> tuple[Array, Array, Array]:
-    """What the statistics of all columns need of a model: s r (B, m), s c of the pairs of B coordinates (P, m), and s c A times
-    roots of (A' S A)^-1, so that the projection of x is a sum of squares: (m, B, r)."""
-    estimate = estimate_of(params, problem)
-    system, likelihood = estimate.system, estimate.system.likelihood
-    m, num_coordinates = len(system.w), math.prod(likelihood.coordinates)
-    u = system.total * system.w[None, :] * likelihood.reduce(likelihood.residual(estimate.z, system.y)).reshape(-1, m)
-    pairs = system.total * likelihood.curvature(estimate.z, system.w).pairs().reshape(-1, m)
-    root = inverse_root(system.total * estimate.hessian).reshape(-1, num_coordinates, system.A.shape[1])
-    basis = einsum("ik,rbk->bir", system.A.to_array(), root)
-    return u, pairs, einsum("abi,bir->iar", pairs[triangle(num_coordinates)], basis)
+    """What the statistics of all columns need of a model: s r (*B, m), the pairs of s W, and s W A I^-1/2 (p, *B, m)."""
+    model = fitted(params, problem)
+    system, likelihood = model.system, model.system.likelihood
+    s = system.total * system.w
+    r, curvature = likelihood.residual(model.z, system.y), likelihood.curvature(model.z, s)
+    root = inverse_root(system.total * mean_information(system, model.z)).reshape(-1, *model.x.shape)
+    basis = jax.vmap(lambda x: likelihood.reduce(curvature.times(likelihood.expand(system.A.times(x)))))(root)
+    return likelihood.reduce(aligned(s, r) * r), curvature.pairs(), basis
 
 
-@program("fit_intercept")
+@program("likelihood", "fit_intercept")
 def _statistics(
-    columns: Float[Array, "k m"],
-    slopes: Float[Array, "... B m"],
-    pairs: Float[Array, "... P m"],
-    basis: Float[Array, "... m B r"],
-    fit_intercept: bool,
-) -> Float[Array, "... k"]:
-    """u' V^-1 u."""
-    size = slopes.shape[-2]
-    place, diagonal = triangle(size), np.arange(size)
+    columns: Float[Array, "k m"], inputs: tuple[Array, Array, Array], likelihood: Likelihood, fit_intercept: bool
+) -> Float[Array, "models k"]:
+    """u' V^-1 u. A basis whose columns are orthonormal in the information makes C I^-1 C' a sum of squares."""
 
-    def of_group(x: Float[Array, "g m"]) -> Float[Array, "g ..."]:
+    def of_group(x: Float[Array, "g m"]) -> Float[Array, "g models"]:
         x = x - jnp.mean(x, axis=1, keepdims=True) if fit_intercept else x  # keeps the digits of columns far from 0
-        u = einsum("...bm,gm->g...b", slopes, x)
-        squares = einsum("...pm,gm->g...p", pairs, x**2)[..., place]
-        along = einsum("...mbr,gm->g...br", basis, x)
-        V = squares - einsum("g...ar,g...br->g...ab", along, along)
-        known = V[..., diagonal, diagonal] > jnp.finfo(x.dtype).eps ** 0.75 * squares[..., diagonal, diagonal]
-        known = jnp.all(known, axis=-1)  # else rounding is all that is left of the column
-        return jnp.where(known, _quadratic_form(V, u, known), jnp.nan)
+
+        def of_model(slopes: Array, pairs: Array, basis: Array) -> Float[Array, " g"]:
+            sums = dot(slopes, x.T), dot(pairs, (x**2).T), dot(basis, x.T)
+            return jax.vmap(lambda u, V, along: _quadratic_form(u, V, along, likelihood), in_axes=-1)(*sums)
+
+        return jax.vmap(of_model, out_axes=1)(*inputs)
 
     return jnp.moveaxis(in_groups(of_group, columns, models_side_by_side(columns.shape[1])), 0, -1)
 
 
-def _quadratic_form(V: Float[Array, "... B B"], u: Float[Array, "... B"], known: Array) -> Float[Array, "..."]:
-    """u' V^-1 u; for one number no factor is called."""
-    if u.shape[-1] == 1:
-        return u[..., 0] ** 2 / jnp.where(known, V[..., 0, 0], 1)
-    V = jnp.where(known[..., None, None], V, jnp.eye(u.shape[-1], dtype=V.dtype))
-    half = jnp.vectorize(lambda V, u: solve_lower(cholesky(V), u[:, None])[:, 0], signature="(b,b),(b)->(b)")(V, u)
-    return jnp.sum(half**2, axis=-1)
+def _quadratic_form(
+    u: Float[Array, "*B"], pairs: Float[Array, "*P"], along: Float[Array, "p *B"], likelihood: Likelihood
+) -> Float[Array, ""]:
+    """u' V^-1 u of one column, V in units of its diagonal before the projection; NaN where rounding is all that is left of the
+    column. Elimination of [V u; u' 0] leaves -u' V^-1 u."""
+    squares, along = likelihood.assemble(pairs[..., None, None]), along.reshape(len(along), -1)
+    size, unit = len(squares), jnp.sqrt(jnp.diagonal(squares))
+    V = (squares - dot(along.T, along)) / (unit[:, None] * unit[None, :])
+    u = (u.reshape(-1) / unit)[:, None]
+    bordered = jnp.block([[V, u], [u.T, jnp.zeros((1, 1), V.dtype)]])
+
+    def eliminate(j: Array | int, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        rest, least = state
+        pivot = rest[j, j]
+        return rest - rest[:, j][:, None] * (rest[j] / pivot)[None, :], jnp.minimum(least, pivot)
+
+    left, least = jax.lax.fori_loop(0, size, eliminate, (bordered, jnp.full((), jnp.inf, V.dtype)))
+    return jnp.where(least > jnp.finfo(V.dtype).eps ** 0.75, -left[size, size], jnp.nan)

@@ -1,26 +1,29 @@
 """How well models fit: log-likelihood, deviance, and what is made of them.
 
-    log-likelihood = sum_i s_i log p_i,label                                     binomial coefficients left out
-    deviance       = 2 sum_i s_i KL(y_i || p_i)                                  -2 log-likelihood where labels are 0/1
+    log-likelihood = - sum_i s_i l(z_i, y_i)                 of two classes y log p + (1 - y) log(1 - p), of several log p_label
+    deviance       = 2 sum_i s_i KL(y_i || p_i)              -2 log-likelihood where labels are 0/1, or those of several classes
     AIC = -2 log-likelihood + 2 k        BIC = -2 log-likelihood + k log N       McFadden's R^2 = 1 - log-likelihood / null
 
-with k parameters, of K classes K - 1 for each column, and N = sum_i s_i rows. The null model has the offset, and an intercept if the model has one.
+with k free parameters and N = sum_i s_i rows; binomial coefficients are left out. The null model has the offset, and an
+intercept if the model has one.
 """
 
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
-from jaxlr.inference.over_models import estimate_of, over_models
-from jaxlr.linalg.operators import Dense
+from jaxlr.inference.fitted import prepared
+from jaxlr.inference.over_models import over_models
+from jaxlr.model.likelihood import Likelihood, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
-from jaxlr.model.penalty import Penalty
-from jaxlr.model.problem import Problem
+from jaxlr.model.problem import Problem, problem_logits, row_weights, weight_sum
 from jaxlr.results.fit import Fit
 from jaxlr.solvers import newton
-from jaxlr.solvers.system import System
+
+_NULL_STEPS = 200
 
 
 class Goodness(NamedTuple):
@@ -34,7 +37,7 @@ class Goodness(NamedTuple):
         df_residual: N - k.
         aic: Akaike's information criterion.
         bic: the Bayesian one.
-        mcfadden: share of the null model's log-likelihood that the model explains.
+        mcfadden: share of the null model's log-likelihood that the model explains, a pseudo R-squared.
     """
 
     log_likelihood: Any
@@ -51,7 +54,8 @@ def goodness_of_fit(fit: Fit, problem: Problem, *, penalized: bool = False) -> G
     """Log-likelihood, deviance, AIC, BIC and McFadden's R^2 of every model.
 
     Args:
-        fit: unpenalized, its batch shape in front; Firth's too, whose log-likelihood is that without the penalty.
+        fit: unpenalized, of two classes or several, its batch shape in front; Firth's too, whose log-likelihood is that without
+            the penalty.
         problem: its data, each field with the batch axes that it had there.
         penalized: whether a fit with l2 > 0 is accepted; k is then still the number of parameters, so that AIC and BIC are
             not what they were made for.
@@ -76,13 +80,12 @@ def goodness_of_fit(fit: Fit, problem: Problem, *, penalized: bool = False) -> G
 
 
 def _goodness_of_fit(params: Params | SoftmaxParams, problem: Problem) -> tuple[Array, ...]:
-    estimate = estimate_of(params, problem)
-    system, total = estimate.system, estimate.system.total
-    likelihood = system.likelihood
-    k = system.A.shape[1] * math.prod(likelihood.coordinates)
-    loglik = -total * jnp.sum(system.w * likelihood.losses(estimate.z, system.y))
-    null = -total * jnp.sum(system.w * likelihood.losses(_null_logits(system, estimate.z), system.y))
-    saturated = -total * jnp.sum(system.w * likelihood.least_losses(system.y))
+    likelihood = likelihood_of_params(params).in_contrasts()
+    w, total, z = row_weights(problem), weight_sum(problem), problem_logits(params, problem)
+    k = math.prod(likelihood.coordinates) * (params.coef.shape[-1] + problem.fit_intercept)
+    loglik = -total * jnp.sum(w * likelihood.losses(z, problem.y))
+    null = -total * _null_loss(problem, likelihood)
+    saturated = -total * jnp.sum(w * likelihood.least_losses(problem.y))
     return (
         loglik,
         null,
@@ -95,12 +98,17 @@ def _goodness_of_fit(params: Params | SoftmaxParams, problem: Problem) -> tuple[
     )
 
 
-def _null_logits(system: System, z: Array) -> Array:
-    """The offset, and the intercepts at which the residuals of every class sum to 0, where there are any."""
-    offset = jnp.zeros_like(z) if system.offset is None else system.offset
-    if system.n == system.A.shape[1]:
-        return offset
-    one, none = jnp.ones(1, z.dtype), jnp.zeros(1, z.dtype)
-    null = system._replace(A=Dense(jnp.ones((len(system.w), 1), z.dtype)), n=0, penalty=Penalty(none, none))
-    null = null._replace(location=none, scale=one)
-    return null.logits(newton.solve(null, None, jnp.asarray(4 * jnp.finfo(z.dtype).eps, z.dtype), 60).params)
+def _null_loss(problem: Problem, likelihood: Likelihood) -> Float[Array, ""]:
+    """The mean loss of the null model: the entropy of the shares of the classes, unless an offset asks for a fit without
+    columns, or the intercept is 0."""
+    w, y = row_weights(problem), problem.y
+    if problem.fit_intercept and problem.offset is None:
+        share = likelihood.class_weights(y, w)
+        return -jnp.sum(jnp.where(share > 0, share * jnp.log(jnp.where(share > 0, share, 1)), 0))
+    z = jnp.zeros((*likelihood.classes, len(y)), y.dtype)
+    z = z if problem.offset is None else z + problem.offset.T
+    if problem.fit_intercept:
+        system, _ = prepared(replace(problem, X=problem.X[:, :0], l2=0.0, penalty_factor=None), likelihood)
+        tol = jnp.sqrt(jnp.finfo(y.dtype).eps)  # its square is what the loss is off by
+        z = system.logits(newton.solve(system, None, tol, _NULL_STEPS).params)
+    return jnp.sum(w * likelihood.losses(z, y))

@@ -11,9 +11,11 @@ the quadratic model there is x - H^-1 g, lower than F by g . H^-1 g / 2, and its
 
 which is taken again and again, no step longer than its logits may move safely (`jaxlr.solvers.damped`): the first is Wald's
 interval. Venzon & Moolgavkar 1988, Applied Statistics 37, eqs. 5 to 8. A test holds c . x at 0 in the same way. Firth's
-penalty is always that of all columns (Heinze & Schemper 2002, Statistics in Medicine 21, section 2.3).
+penalty is always that of all columns (Heinze & Schemper 2002, Statistics in Medicine 21, section 2.3). Of several classes x is
+in contrasts, and c . x a parameter of a class less that of the base (`jaxlr.inference.fitted`).
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -22,22 +24,36 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.inference.over_models import Estimate, check_base, estimate_of, joined, less_base, over_models, parameters_of
+from jaxlr.batching.loops import in_groups
+from jaxlr.engine.memory import models_side_by_side
+from jaxlr.inference.fitted import (
+    Fitted,
+    as_params,
+    check_base,
+    estimates,
+    fitted,
+    functionals,
+    known,
+    mean_information,
+)
+from jaxlr.inference.over_models import over_models
 from jaxlr.inference.tails import Test, chi_square_test, normal_quantile
 from jaxlr.inference.wald import Intervals
 from jaxlr.linalg.cholesky import cholesky, in_own_units
+from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
 from jaxlr.solvers import firth
 from jaxlr.solvers.firth import Point
+from jaxlr.solvers.system import System
 
 _MOST_STEPS = 1000
 
 
 class _Walk(NamedTuple):
-    x: Array  # (k,)
-    d: Array  # (k,) the full step before
+    x: Array  # (*B, k)
+    d: Array  # (*B, k) the full step before
     moved: Array  # the largest change of a logit in the full step before
     before: Array  # and in the one before that
     damping: Array  # share of full steps that is taken
@@ -51,15 +67,16 @@ def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95, base: 
         fit: unpenalized, by `jaxlr.fit` or `jaxlr.fit_firth`, its batch shape in front.
         problem: its data, each field with the batch axes that it had there.
         level: in (0, 1).
-        base: of K classes the one that all are compared with: intervals are those of a class less the base; None keeps the
-            parameters of the fit.
+        base: of K classes, the one that all are compared with: the interval is that of a parameter of a class less that of the
+            base. None takes the parameters of the fit, which sum to 0 over the classes.
 
     Returns:
-        Intervals; NaN for a base, and where a model is not CONVERGED, or an end was not found. (With nearly as many columns as rows Firth's
+        Intervals; NaN for the base and an intercept that is not fitted, where a model is not CONVERGED, or where an end was not
+            found. (With nearly as many columns as rows Firth's
         likelihood can have several maxima along a parameter, and an interval several ends: one of them.)
 
     Raises:
-        ValueError: a penalized fit; level is not in (0, 1).
+        ValueError: a penalized fit; base is no class; level is not in (0, 1).
 
     Example:
         >>> import numpy as np, jaxlr
@@ -72,10 +89,10 @@ def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95, base: 
         Venzon & Moolgavkar 1988, Applied Statistics 37, eqs. 5 to 8; Heinze & Schemper 2002, section 2.3.
     """
     quantile = normal_quantile(level) ** 2
-    check_base(base, fit.params)
-    ends = over_models(_profile_intervals, fit, problem, options=(fit.solver == "firth", base, quantile))
-    estimate = less_base(joined(fit.params), fit.params, base)
-    return Intervals(*(parameters_of(part, fit.params) for part in (estimate, *ends)))
+    check_base(fit.params, base)
+    options = (base, fit.solver == "firth", quantile)
+    lower, upper = over_models(_profile_intervals, fit, problem, options=options, lanes=2 * _num_parameters(fit))
+    return Intervals(*(as_params(end, fit.params) for end in (estimates(fit.params, base), lower, upper)))
 
 
 def profile_tests(fit: Fit, problem: Problem, *, base: int | None = 0) -> Test:
@@ -83,14 +100,14 @@ def profile_tests(fit: Fit, problem: Problem, *, base: int | None = 0) -> Test:
 
     Args:
         fit: as in `profile_intervals`.
-        problem: likewise.
-        base: likewise.
+        problem: its data, as in `profile_intervals`.
+        base: as in `profile_intervals`; the parameter of a class is held at that of the base.
 
     Returns:
-        Test, df = 1, its statistic, p_value and log_p being parameters (...); NaN for a base.
+        Test, df = 1, its statistic, p_value and log_p being Params (...) or SoftmaxParams (...); NaN as in `profile_intervals`.
 
     Raises:
-        ValueError: a penalized fit.
+        ValueError: a penalized fit; base is no class.
 
     Example:
         >>> import numpy as np, jaxlr
@@ -101,85 +118,85 @@ def profile_tests(fit: Fit, problem: Problem, *, base: int | None = 0) -> Test:
     References:
         Heinze & Schemper 2002, Statistics in Medicine 21, section 2.3.
     """
-    check_base(base, fit.params)
-    test = chi_square_test(over_models(_profile_tests, fit, problem, options=(fit.solver == "firth", base)), 1)
-    statistic, p_value, log_p = (parameters_of(part, fit.params) for part in (test.statistic, test.p_value, test.log_p))
+    check_base(fit.params, base)
+    options = (base, fit.solver == "firth")
+    test = chi_square_test(over_models(_profile_tests, fit, problem, options=options, lanes=_num_parameters(fit)), 1)
+    statistic, p_value, log_p = (as_params(part, fit.params) for part in (test.statistic, test.p_value, test.log_p))
     return Test(statistic, 1, p_value, log_p)
 
 
+def _num_parameters(fit: Fit) -> int:
+    """Of one model, so many walks at a time."""
+    return math.prod(likelihood_of_params(fit.params).classes) * (np.shape(fit.params.coef)[-1] + 1)
+
+
 def _profile_intervals(
-    params: Params | SoftmaxParams, problem: Problem, of_firth: bool, base: int | None, quantile: float
+    params: Params | SoftmaxParams, problem: Problem, base: int | None, of_firth: bool, quantile: float
 ) -> tuple[Array, Array]:
-    estimate = estimate_of(params, problem, base)
-    at, x = _objective(estimate, of_firth)
-    highest = at(x).value + quantile / (2 * estimate.system.total)
+    model = fitted(params, problem)
+    at = _objective(model.system, of_firth)
+    highest = at(model.x).value + quantile / (2 * model.system.total)
 
     def end(c: Array, side: Array) -> Array:
         def step(x: Array) -> Array:
             here = at(x)
             newton, along = here.solve(here.g), here.solve(c)
             left = 2 * (highest - here.value) + jnp.sum(here.g * newton)
-            return side * jnp.sqrt(jnp.maximum(left, 0) / jnp.sum(c * along)) * along - newton
+            return (side * jnp.sqrt(jnp.maximum(left, 0) / jnp.sum(c * along)) * along - newton).reshape(x.shape)
 
-        return jnp.sum(c * _settled(step, x, estimate))
+        return jnp.sum(c * _settled(step, model).ravel())
 
-    sides = jnp.asarray([-1, 1], x.dtype)
-    ends = jax.vmap(lambda side: _of_parameters(lambda c: end(c, side), estimate, params))(sides)
-    return ends[0], ends[1]
+    sides = jnp.asarray([-1, 1], model.x.dtype)
+    both_ends = _of_free(lambda c: jax.vmap(lambda side: end(c, side))(sides), model, problem, base)
+    return both_ends[:, 0], both_ends[:, 1]
 
 
-def _profile_tests(params: Params | SoftmaxParams, problem: Problem, of_firth: bool, base: int | None) -> Array:
-    estimate = estimate_of(params, problem, base)
-    at, x = _objective(estimate, of_firth)
-    lowest = at(x).value
+def _profile_tests(params: Params | SoftmaxParams, problem: Problem, base: int | None, of_firth: bool) -> Array:
+    model = fitted(params, problem)
+    at = _objective(model.system, of_firth)
+    lowest = at(model.x).value
 
     def risen(c: Array) -> Array:
         def step(x: Array) -> Array:
             here = at(x)
             newton, along = here.solve(here.g), here.solve(c)
-            return along * (jnp.sum(c * (newton - x)) / jnp.sum(c * along)) - newton
+            return (along * (jnp.sum(c * (newton - x.ravel())) / jnp.sum(c * along)) - newton).reshape(x.shape)
 
-        return at(_settled(step, x, estimate)).value - lowest
+        return 2 * model.system.total * (at(_settled(step, model)).value - lowest)
 
-    return 2 * estimate.system.total * _of_parameters(risen, estimate, params)
+    return _of_free(risen, model, problem, base)
 
 
-def _objective(estimate: Estimate, of_firth: bool) -> tuple[Callable[[Array], Point], Float[Array, " p"]]:
-    """F with its derivatives as a function of the coordinates in one vector, and the estimate."""
-    system, like = estimate.system, estimate.system.likelihood
-    x = like.reduce(estimate.params)
+def _of_free(function: Callable[[Array], Array], model: Fitted, problem: Problem, base: int | None) -> Float[Array, "p *r"]:
+    """A function of the rows c of all parameters, a group side by side; NaN for those that are known to be 0."""
+    rows = functionals(model, base)
+    free = np.flatnonzero(~known(model.system.likelihood, problem.X.shape[1], problem.fit_intercept, base))
+    m, k = model.system.A.shape
+    found = in_groups(jax.vmap(function), rows[free], models_side_by_side(m * k))
+    return jnp.full((len(rows), *found.shape[1:]), jnp.nan, found.dtype).at[free].set(found)
 
-    def at(flat: Array) -> Point:
-        params = like.expand(flat.reshape(x.shape))
+
+def _objective(system: System, of_firth: bool) -> Callable[[Array], Point]:
+    """F with its derivatives as a function of x (*B, k)."""
+    likelihood = system.likelihood
+
+    def at(x: Array) -> Point:
+        params = likelihood.expand(x)
         z = system.logits(params)
         if of_firth:
-            return firth.point(flat, z, system)
-        H = like.assemble(system.A.gram(like.curvature(z, system.w).pairs()))
-        H, s = in_own_units(H, jnp.zeros_like(flat), jnp.ones(flat.shape, bool), jnp.zeros((), flat.dtype))
-        g = like.reduce(system.gradient(params, z)).ravel()
-        return Point(jnp.sum(system.w * like.losses(z, system.y)), g, cholesky(H), s)
+            return firth.point(x, z, system)
+        H, size = mean_information(system, z), math.prod(x.shape)
+        H, s = in_own_units(H, jnp.zeros(size, x.dtype), jnp.ones(size, bool), jnp.zeros((), x.dtype))
+        g = likelihood.reduce(system.gradient(params, z)).ravel()
+        return Point(jnp.sum(system.w * likelihood.losses(z, system.y)), g, cholesky(H), s)
 
-    return at, x.ravel()
-
-
-def _of_parameters(function: Callable[[Array], Array], estimate: Estimate, params: Params | SoftmaxParams) -> Array:
-    """A function of rows c for all parameters on X, of the shape of these; NaN for what is known, as an intercept that is not
-    fitted or a base."""
-    classes = np.flatnonzero(np.any(estimate.classes != 0, axis=1))
-    rows = jnp.einsum("cb,jk->cjbk", jnp.asarray(estimate.classes[classes], estimate.z.dtype), estimate.to_X)
-    found = jax.vmap(jax.vmap(function))(rows.reshape(*rows.shape[:2], -1))
-    whole = jnp.full((len(estimate.classes), estimate.system.n + 1), jnp.nan, found.dtype)
-    return whole.at[classes, : found.shape[1]].set(found).reshape(joined(params).shape)
+    return at
 
 
-def _settled(step: Callable[[Array], Array], x: Float[Array, " p"], estimate: Estimate) -> Float[Array, " p"]:
+def _settled(step: Callable[[Array], Array], model: Fitted) -> Float[Array, "*B k"]:
     """Steps until one moves no logit by more than eps^(3/4), or, below the root of eps, until they grow no smaller; NaN if that
     never comes."""
-    eps, system, like = float(jnp.finfo(x.dtype).eps), estimate.system, estimate.system.likelihood
-    shape = (*like.coordinates, system.A.shape[1])
-
-    def logits_of(d: Array) -> Array:
-        return system.A.times(like.expand(d.reshape(shape)))
+    system, eps = model.system, float(jnp.finfo(model.x.dtype).eps)
 
     def settled(state: _Walk) -> Array:
         slow = (state.moved <= eps**0.5) & (state.moved >= 0.99 * state.before)
@@ -187,16 +204,17 @@ def _settled(step: Callable[[Array], Array], x: Float[Array, " p"], estimate: Es
 
     def one(state: _Walk) -> _Walk:
         d = step(state.x)
-        dz = logits_of(d)
-        reach = jnp.max(like.reach(dz))
+        dz, dz_before = (system.A.times(system.likelihood.expand(move)) for move in (d, state.d))
+        reach = system.largest(system.likelihood.reach(dz))
         # Fisher's information may be less than half of the curvature, and full steps swing: then shorter ones.
-        swings = jnp.sum(dz * logits_of(state.d)) < 0
+        swings = jnp.sum(dz * dz_before) < 0
         damping = jnp.where(swings & (reach >= 0.9 * state.moved), state.damping / 2, 1.2 * state.damping)
         damping = jnp.clip(damping, 1 / 64, 1)
         part = jnp.minimum(damping, jnp.maximum(jnp.log1p(reach), 1) / reach)
         return _Walk(state.x + jnp.where(reach > 0, part, 1) * d, d, reach, state.moved, damping, state.num_steps + 1)
 
-    far = jnp.full((), np.inf, x.dtype)
+    far = jnp.full((), np.inf, model.x.dtype)
     more = lambda state: ~settled(state) & (state.num_steps < _MOST_STEPS)  # noqa: E731
-    end = jax.lax.while_loop(more, one, _Walk(x, 0 * x, far, far, jnp.ones_like(far), jnp.int32(0)))
+    start = _Walk(model.x, 0 * model.x, far, far, jnp.ones_like(far), jnp.int32(0))
+    end = jax.lax.while_loop(more, one, start)
     return jnp.where(settled(end), end.x, jnp.nan)

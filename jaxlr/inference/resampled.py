@@ -12,7 +12,7 @@ import warnings
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlr.inference.over_models import check_base, joined, less_base, parameters_of
+from jaxlr.inference.fitted import as_params, check_base, estimates
 from jaxlr.inference.tails import normal_quantile
 from jaxlr.inference.wald import Intervals
 from jaxlr.results.fit import Fit
@@ -31,14 +31,14 @@ def bootstrap_intervals(
         resamples: (k, ...), by `jaxlr.fit_bootstrap`, or by `jaxlr.fit_firth` with weights of `jaxlr.bootstrap`.
         level: in (0, 1).
         method: "percentile" or "basic".
-        base: of K classes the one that all are compared with, estimates and ends being those of a class less the base; None keeps
-            the parameters of the fit.
+        base: of K classes, the one whose parameters are subtracted from those of every class; None takes those of the fits.
 
     Returns:
-        Intervals (...); NaN where the fit is not CONVERGED, or none of its resamples.
+        Intervals (...), those of the base at 0; NaN where the fit is not CONVERGED, or none of its resamples.
 
     Raises:
-        ValueError: an unknown method, shapes that do not fit, no resample of any fit converged; level not in (0, 1).
+        ValueError: an unknown method, a base that is no class, shapes that do not fit, no resample of any fit converged; level
+            not in (0, 1).
 
     Warns:
         UserWarning: some resamples did not converge (separated ones have no estimate) and do not count, which makes intervals
@@ -57,11 +57,13 @@ def bootstrap_intervals(
     normal_quantile(level)
     if method not in _METHODS:
         raise ValueError(f"expected method {' or '.join(map(repr, _METHODS))}, got {method!r}")
-    check_base(base, fit.params)
-    draws, estimate = (less_base(joined(params), params, base) for params in (resamples.params, fit.params))
-    if draws.shape[1:] != estimate.shape or type(resamples.params) is not type(fit.params):
-        raise ValueError(f"expected resamples (k, ...) of a fit {np.shape(fit.status)}, got {np.shape(resamples.status)}")
-    cores = (1,) * (estimate.ndim - np.ndim(fit.status))
+    check_base(fit.params, base)
+    shapes = [np.shape(resamples.params.coef), np.shape(fit.params.coef)]
+    if type(resamples.params) is not type(fit.params) or shapes[0][1:] != shapes[1]:
+        raise ValueError(
+            f"expected resamples (k, ...) of the fit, with coefficients (k, {', '.join(map(str, shapes[1]))}), got {shapes[0]}"
+        )
+    draws, estimate = estimates(resamples.params, base), estimates(fit.params, base)
     converged = np.asarray(resamples.status) == Status.CONVERGED
     if not np.any(converged):
         raise ValueError("expected resamples that converged, got none; use fit_firth, whose estimates always exist")
@@ -72,13 +74,12 @@ def bootstrap_intervals(
             stacklevel=2,
         )
     outside = (1 - level) / 2
+    of_model = (...,) + (None,) * (estimate.ndim - np.ndim(fit.status))  # every parameter of a model counts, or none
     lower, upper = jnp.nanquantile(
-        jnp.where(converged.reshape(*converged.shape, *cores), draws, jnp.nan),
-        jnp.asarray([outside, 1 - outside], draws.dtype),
-        axis=0,
+        jnp.where(converged[of_model], draws, jnp.nan), jnp.asarray([outside, 1 - outside], draws.dtype), axis=0
     )
-    here = jnp.asarray(fit.status == Status.CONVERGED).reshape(*np.shape(fit.status), *cores)
+    here = jnp.asarray(fit.status == Status.CONVERGED)[of_model]
     lower, upper = (jnp.where(here, end, jnp.nan) for end in (lower, upper))
     if method == "basic":
         lower, upper = 2 * estimate - upper, 2 * estimate - lower
-    return Intervals(*(parameters_of(part, fit.params) for part in (estimate, lower, upper)))
+    return Intervals(*(as_params(end, fit.params) for end in (estimate, lower, upper)))

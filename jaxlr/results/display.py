@@ -167,14 +167,16 @@ def _terms(fit: Any) -> str:
     return f"<table>{head}{''.join(lines)}</table>{more}"
 
 
-def data_frame(columns: Mapping[str, np.ndarray], shape: tuple[int, ...], level: str, last: Sequence[str] | None = None) -> Any:
+def data_frame(
+    columns: Mapping[str, np.ndarray], shape: tuple[int, ...], level: str, inner: Mapping[str, Sequence[Any]] | None = None
+) -> Any:
     """A pandas DataFrame of arrays that share their leading axes.
 
     Args:
-        columns: by name, each of the shape, and of one more axis where `last` is given.
+        columns: by name, each of the shape, and of one more axis for each of `inner`.
         shape: of the batch; () is one row.
         level: name of the index: "model", numbered by axis where there are several.
-        last: labels of the last axis, which becomes the innermost level, "term".
+        inner: labels of the axes behind, which become the innermost levels, by their names.
 
     Returns:
         DataFrame, a row for each member.
@@ -183,8 +185,9 @@ def data_frame(columns: Mapping[str, np.ndarray], shape: tuple[int, ...], level:
         ImportError: pandas is not installed.
     """
     pd = importlib.import_module("pandas")
-    levels: list[Any] = [range(size) for size in shape] + ([] if last is None else [last])
-    labels = [f"{level}_{axis}" if len(shape) > 1 else level for axis in range(len(shape))] + ["term"] * (last is not None)
+    inner = {} if inner is None else inner
+    levels: list[Any] = [range(size) for size in shape] + list(inner.values())
+    labels = [f"{level}_{axis}" if len(shape) > 1 else level for axis in range(len(shape))] + list(inner)
     index = None
     if len(levels) == 1:
         index = pd.Index(levels[0], name=labels[0])

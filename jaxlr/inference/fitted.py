@@ -1,0 +1,198 @@
+"""One model as its statistics see it: on the working columns, and of several classes in contrasts.
+
+    x = Q' params       z = A Q x + offset       I = N Q' A' W A Q, Fisher's information, W the curvature of the losses
+    params on X, those of a base subtracted  =  ((Q - Q_base) (x) T) x
+
+with A the standardized columns (`jaxlr.solvers.working`), on which no digit is lost by the units of a column, T what takes
+parameters there to those on X, and Q the contrasts (`jaxlr.model.likelihood`): of K classes (K - 1) (n + 1) parameters are
+free. In the binary model Q and Q - Q_base are the number 1.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from jaxlr.inputs.checks import check_count
+from jaxlr.linalg.dot import einsum
+from jaxlr.model.likelihood import Likelihood, Multinomial, alike, likelihood_of_params
+from jaxlr.model.params import Params, SoftmaxParams
+from jaxlr.model.problem import Problem, row_weights
+from jaxlr.solvers.system import System, system_of
+from jaxlr.solvers.working import Working, prepare, to_working, units_of, working_problem
+
+
+class Fitted(NamedTuple):
+    """One model, on the working columns.
+
+    Attributes:
+        system: its data, without l1.
+        x: the estimate in contrasts (*B, k).
+        z: its logits (*K, m).
+        back: T (n + 1, k), the last row 0 without an intercept.
+    """
+
+    system: System
+    x: Array
+    z: Array
+    back: Array
+
+    @property
+    def num_parameters(self) -> int:
+        """How many are free."""
+        return math.prod(self.x.shape)
+
+
+def fitted(params: Params | SoftmaxParams, problem: Problem) -> Fitted:
+    """One model of a fit.
+
+    Args:
+        params: coef (*K, n), intercept (*K), on X.
+        problem: one problem without l1.
+
+    Returns:
+        Fitted.
+    """
+    likelihood = likelihood_of_params(params).in_contrasts()
+    system, working = prepared(problem, likelihood)
+    inside = to_working(params, working)
+    n, k = len(working.unit), inside.shape[-1]
+    back = jnp.eye(n, k, dtype=inside.dtype) / working.unit[:, None]
+    last = jnp.append(-working.center / working.unit, 1) if problem.fit_intercept else jnp.zeros(k, inside.dtype)
+    back = jnp.concatenate([back, last[None, :]])
+    return Fitted(system, likelihood.reduce(inside), system.logits(inside), back)
+
+
+def prepared(problem: Problem, likelihood: Likelihood) -> tuple[System, Working]:
+    """A problem on the working columns, as the solvers have it.
+
+    Args:
+        problem: one problem without l1.
+        likelihood: static, in contrasts.
+
+    Returns:
+        The system and the prepared design.
+    """
+    present = None if problem.sample_weight is None else problem.sample_weight > 0
+    working = prepare(jnp.asarray(problem.X), present, problem.fit_intercept)
+    units = units_of(working, row_weights(problem), problem.fit_intercept)
+    return system_of(working_problem(problem, working, None), working, units, likelihood, coercive=False), working
+
+
+def mean_information(system: System, z: Float[Array, "*K m"]) -> Float[Array, "p p"]:
+    """I / N, and the squared penalty: the Hessian of J in x.
+
+    Args:
+        system: the problem.
+        z: logits (*K, m).
+
+    Returns:
+        (B k, B k).
+    """
+    likelihood = system.likelihood
+    H = likelihood.assemble(system.A.gram(likelihood.curvature(z, system.w).pairs()))
+    k = system.A.shape[1]
+    return H + jnp.diag(alike(system.penalty.l2, jnp.zeros((*likelihood.coordinates, k), H.dtype)))
+
+
+def functionals(model: Fitted, base: int | None) -> Float[Array, "parameters p"]:
+    """The parameters on X as rows c . x.
+
+    Args:
+        model: of K classes or binary.
+        base: class whose parameters are subtracted from those of every class; None subtracts nothing.
+
+    Returns:
+        (K (n + 1), B k), class by class and the intercept last in each; 0 where a parameter is known to be 0.
+    """
+    likelihood = model.system.likelihood
+    Q = likelihood.basis if isinstance(likelihood, Multinomial) else np.ones((1, 1))
+    if likelihood.classes and base is not None:
+        Q = Q - Q[base]
+    rows = einsum("cb,jk->cjbk", jnp.asarray(Q, model.x.dtype), model.back)
+    return rows.reshape(-1, model.num_parameters)
+
+
+def known(likelihood: Likelihood, n: int, fit_intercept: bool, base: int | None) -> Bool[np.ndarray, "*K p"]:
+    """Which parameters are 0 by definition: those of the base, and an intercept that is not fitted.
+
+    Args:
+        likelihood: static.
+        n: columns of X.
+        fit_intercept: static.
+        base: as in `functionals`.
+
+    Returns:
+        (*K, n + 1), the intercept last.
+    """
+    zero = np.zeros((*likelihood.classes, n + 1), bool)
+    zero[..., n] = not fit_intercept
+    if likelihood.classes and base is not None:
+        zero[base] = True
+    return zero
+
+
+def check_base(params: Params | SoftmaxParams, base: Any) -> None:
+    """Refuse a base that is no class.
+
+    Args:
+        params: of the fit.
+        base: the argument.
+
+    Raises:
+        ValueError: it is neither None nor a class; or not 0 for a binary fit, which has no classes to choose from.
+    """
+    classes = likelihood_of_params(params).classes
+    if not classes and (base is None or base != 0):
+        raise ValueError(f"expected no base for a binary fit, whose coefficients are those of y = 1 against 0, got {base!r}")
+    if base is None:
+        return
+    check_count("base", base, 0)
+    if classes and base >= classes[0]:
+        raise ValueError(f"expected base None or a class from 0 to {classes[0] - 1}, got {base!r}")
+
+
+def joined(params: Params | SoftmaxParams) -> Array:
+    """Parameters as one array.
+
+    Args:
+        params: coef (..., n), intercept (...).
+
+    Returns:
+        (..., n + 1), the intercept last.
+    """
+    return jnp.concatenate([jnp.asarray(params.coef), jnp.asarray(params.intercept)[..., None]], axis=-1)
+
+
+def estimates(params: Params | SoftmaxParams, base: int | None) -> Array:
+    """The parameters on X, those of the base subtracted.
+
+    Args:
+        params: coef (..., n), intercept (...), of K classes (..., K, n) and (..., K).
+        base: as in `functionals`.
+
+    Returns:
+        (..., n + 1), of K classes (..., K, n + 1), the intercept last.
+    """
+    values = joined(params)
+    if base is None or isinstance(params, Params):
+        return values
+    return values - values[..., base : base + 1, :]
+
+
+def as_params(values: Array, like: Params | SoftmaxParams) -> Params | SoftmaxParams:
+    """Numbers of every parameter, as parameters.
+
+    Args:
+        values: (..., n + 1), of K classes (..., K, n + 1) or (..., K (n + 1)), the intercept last.
+        like: parameters of the model.
+
+    Returns:
+        Of the kind of `like`, with the batch axes of the values.
+    """
+    coef = jnp.shape(like.coef)
+    if isinstance(like, SoftmaxParams) and values.shape[-1] != coef[-1] + 1:
+        values = values.reshape(*values.shape[:-1], coef[-2], coef[-1] + 1)
+    return type(like)(values[..., :-1], values[..., -1])
