@@ -106,7 +106,7 @@ def _as_params(rows: Array, like: Any) -> Any:
 
 
 def _with_evidence(rows: Array, fits: Fit) -> Array:
-    """Parameters with all other numbers of a fit behind them: one array is stored and sorted in one go, the counts as floats."""
+    """Parameters with all other numbers of a fit behind them, counts as floats: one array is stored and sorted in one go."""
     numbers = (getattr(fits, name) for name in _EVIDENCE)
     return jnp.concatenate([rows, *(number.astype(rows.dtype)[..., None] for number in numbers)], axis=-1)
 

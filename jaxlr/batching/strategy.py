@@ -8,6 +8,7 @@ products        the products of all pairs of columns stand in memory, for models
 one_by_one      designs come one after the other
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -79,7 +80,7 @@ def choose(asked: Settings, traits: Traits) -> Settings:
     if solver == "auto":
         dense = not large and _factors_pay(asked, traits, k)
         solver = "proximal" if not traits.smooth else "newton" if dense else "newton_cg"
-    room = usual_room(m, k, traits.has_l2) if solver == "proximal" else 0
+    room = usual_room(m, k, traits.has_l2, math.prod(asked.likelihood.classes)) if solver == "proximal" else 0
     chosen = asked._replace(
         solver=solver, large=large, one_by_one=num_designs > 1 and stay_in_cache(m, traits.n, traits.itemsize)
     )
@@ -143,19 +144,21 @@ def num_parameters(settings: Settings, k: int, smooth: bool) -> int:
     return k * int(np.prod([num_classes - smooth for num_classes in settings.likelihood.classes], dtype=int))
 
 
-def usual_room(m: int, k: int, has_l2: bool) -> int:
+def usual_room(m: int, k: int, has_l2: bool, num_classes: int = 1) -> int:
     """How many columns to solve for at once: an eighth of the rows, from 64 (48 without l2, where supports are smaller) to
     256, or all where they are no more than twice that. A small set makes for cheap steps; a larger support takes more rounds.
+    Several classes share a set, and count in it what any of them has: four times as many, up to 256.
 
     Args:
         m: rows.
         k: columns of the design, the intercept counted.
         has_l2: whether there may be a squared penalty beside the absolute one.
+        num_classes: of the multinomial model, 1 for the binary one.
 
     Returns:
         From 1 to k.
     """
-    size = min(max(m // 8, 64 if has_l2 else 48), 256)
+    size = min(max(m // 8, 64 if has_l2 else 48) * (1 if num_classes == 1 else 4), 256)
     return k if k <= 2 * size else size
 
 

@@ -59,21 +59,10 @@ def fit_bootstrap(
         X: design (m, n).
         y: labels (m,), as in `jaxlr.fit`.
         num_samples: static, number of resamples k, >= 1.
-        num_classes: as in `jaxlr.fit`.
         sample_weight: (m,), multiplied by the counts.
-        offset: (m,), with num_classes (m, K).
-        l1: as in `jaxlr.fit`, one strength.
-        l2: likewise.
-        penalty_factor: as in `jaxlr.fit`.
-        fit_intercept: likewise.
-        standardize: likewise.
-        init: likewise; where the fit of all rows starts.
-        solver: likewise.
-        tol: likewise.
-        max_steps: likewise.
         batch_size: resamples at a time, whose weights are all of them that stands in memory.
-        mesh: as in `jaxlr.fit`.
-        progress: likewise.
+        num_classes, offset, l1, l2, penalty_factor, fit_intercept, standardize, init, solver, tol, max_steps, mesh, progress: as
+            in `jaxlr.fit`, without batch axes; `init` is where the fit of all rows starts.
 
     Returns:
         Fit (k,). A resample that lacks a class, or whose classes are separated, says so in its status.

@@ -61,23 +61,13 @@ def fit_columns(
         columns: (k, m), one model each; its floating dtype is that of everything else.
         y: labels (m,), as in `jaxlr.fit`.
         covariates: (m, c), in every model; None is none.
-        num_classes: as in `jaxlr.fit`.
-        sample_weight: (m,) >= 0.
-        offset: (m,), with num_classes (m, K).
-        l1: as in `jaxlr.fit`, one strength.
-        l2: likewise.
         penalty_factor: (c + 1,) >= 0, that of the own column last; None is 1.
-        fit_intercept: as in `jaxlr.fit`.
-        standardize: likewise.
-        tol: likewise.
-        max_steps: likewise.
-        batch_size: likewise.
-        mesh: likewise.
-        progress: likewise.
+        num_classes, sample_weight, offset, l1, l2, fit_intercept, standardize, tol, max_steps, batch_size, mesh, progress: as in
+            `jaxlr.fit`, without batch axes.
 
     Returns:
-        Fit (k,), with coef (k, c + 1), of K classes (k, K, c + 1), the own column's last. A column that separates the classes, or
-        is not finite, says so in the status of its model.
+        Fit (k,), with coef (k, c + 1), of K classes (k, K, c + 1), the own column's last. A column that separates the classes,
+        or is not finite, says so in the status of its model.
 
     Raises:
         TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; axes that do not fit.

@@ -39,15 +39,9 @@ def fit_firth(
         y: labels (..., m), 0/1 or soft.
         only: which models of the batch to fit (...), such as ``fit.status == Status.SEPARATED``; the others are NOT_RUN.
             None is all.
-        sample_weight: (..., m) >= 0; a weight k means the row k times.
-        offset: (..., m), added to the logits.
-        fit_intercept: static, as in `jaxlr.fit`.
-        init: start, as in `jaxlr.fit`.
         tol: on the KKT residual of the penalized likelihood, as in `jaxlr.fit`.
-        max_steps: as in `jaxlr.fit`.
-        batch_size: likewise.
-        mesh: likewise.
-        progress: likewise.
+        sample_weight, offset, fit_intercept, init, max_steps, batch_size, mesh, progress: as in `jaxlr.fit`; a weight k means the
+            row k times.
 
     Returns:
         Fit, with solver "firth". `value` is minus the penalized log-likelihood over the sum of the weights, `kkt` the residual

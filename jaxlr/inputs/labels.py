@@ -27,8 +27,8 @@ def check_labels(y: Any, num_classes: int | None) -> None:
                 f"expected labels 0/1 (or soft labels in [0, 1]), got values from {least} to {most}; for labels -1/1 pass y > 0"
             )
         return
-    fractions = y[(y != np.floor(y)) & np.isfinite(y)] if jnp.issubdtype(y.dtype, jnp.floating) else ()
-    if len(fractions):
+    fractions = y[(y != np.floor(y)) & np.isfinite(y)] if jnp.issubdtype(y.dtype, jnp.floating) else np.empty(0)
+    if fractions.size:
         raise ValueError(f"expected integer labels 0..{num_classes - 1}, got {fractions[0]}")
     if least < 0 or most >= num_classes:
         raise ValueError(f"expected labels 0..{num_classes - 1} of num_classes = {num_classes}, got {least} to {most}")
@@ -61,7 +61,7 @@ def check_classes(
     def of_class(y: np.ndarray) -> list[np.ndarray]:
         return [y < 1, y > 0] if num_classes is None else [y == k for k in range(num_classes)]
 
-    first_y, first_s = (a.reshape(-1, a.shape[-1])[0] for a in (y, s))
+    first_y, first_s = (a[(0,) * (a.ndim - 1)] for a in (y, s))
     if all(np.any((first_s > 0) & rows) for rows in of_class(first_y)):
         return
     if not np.any(s != 0):

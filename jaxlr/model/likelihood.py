@@ -77,6 +77,10 @@ class Binary(NamedTuple):
         """The change of logits that improves every row."""
         return 2 * y - 1
 
+    def class_weights(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, " 2"]:
+        """The weight of each class."""
+        return jnp.stack([jnp.sum(w * (1 - y)), jnp.sum(w * y)])
+
     def least_class_weight(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:
         """The weight of the rarest class."""
         return jnp.minimum(jnp.sum(w * (1 - y)), jnp.sum(w * y))

@@ -114,16 +114,7 @@ def cross_validate(
         sample_weight: (m,) >= 0; counts in training and in the scores. None is 1.
         offset: (m,), with num_classes (m, K); None is 0.
         num_classes: K >= 2 for multinomial models, as in `jaxlr.fit`; None is the binary model.
-        penalty_factor: as in `jaxlr.fit`.
-        fit_intercept: likewise.
-        standardize: likewise.
-        init: likewise.
-        solver: likewise.
-        tol: likewise.
-        max_steps: likewise.
-        batch_size: likewise.
-        mesh: likewise.
-        progress: likewise.
+        penalty_factor, fit_intercept, standardize, init, solver, tol, max_steps, batch_size, mesh, progress: as in `jaxlr.fit`.
 
     Returns:
         CrossValidation. A model that did not converge scores NaN, and its penalty cannot be chosen.
