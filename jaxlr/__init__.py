@@ -25,8 +25,6 @@ from jaxlr.model.logistic import log_sigmoid as log_sigmoid
 from jaxlr.model.logistic import logistic_loss as logistic_loss
 from jaxlr.model.logistic import residual as residual
 from jaxlr.model.logistic import sigmoid as sigmoid
-from jaxlr.model.multinomial import log_softmax as log_softmax
-from jaxlr.model.multinomial import logsumexp as logsumexp
 from jaxlr.model.objective import gradient as gradient
 from jaxlr.model.objective import hessian as hessian
 from jaxlr.model.objective import hvp as hvp
@@ -37,6 +35,8 @@ from jaxlr.model.predict import logits as logits
 from jaxlr.model.predict import predict as predict
 from jaxlr.model.predict import predict_proba as predict_proba
 from jaxlr.model.problem import Problem as Problem
+from jaxlr.model.softmax import log_softmax as log_softmax
+from jaxlr.model.softmax import logsumexp as logsumexp
 from jaxlr.results.fit import Fit as Fit
 from jaxlr.results.fit import raise_on_failure as raise_on_failure
 from jaxlr.results.status import SolverError as SolverError

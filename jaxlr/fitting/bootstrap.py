@@ -61,8 +61,8 @@ def fit_bootstrap(
         num_samples: static, number of resamples k, >= 1.
         sample_weight: (m,), multiplied by the counts.
         batch_size: resamples at a time, whose weights are all of them that stands in memory.
-        num_classes, offset, l1, l2, penalty_factor, fit_intercept, standardize, init, solver, tol, max_steps, mesh, progress: as
-            in `jaxlr.fit`, without batch axes; `init` is where the fit of all rows starts.
+        num_classes, offset, l1, l2, penalty_factor, fit_intercept, standardize, init, solver, tol, max_steps, mesh, progress:
+            as in `jaxlr.fit`, without batch axes; `init` is where the fit of all rows starts.
 
     Returns:
         Fit (k,). A resample that lacks a class, or whose classes are separated, says so in its status.

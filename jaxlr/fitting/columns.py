@@ -62,8 +62,8 @@ def fit_columns(
         y: labels (m,), as in `jaxlr.fit`.
         covariates: (m, c), in every model; None is none.
         penalty_factor: (c + 1,) >= 0, that of the own column last; None is 1.
-        num_classes, sample_weight, offset, l1, l2, fit_intercept, standardize, tol, max_steps, batch_size, mesh, progress: as in
-            `jaxlr.fit`, without batch axes.
+        num_classes, sample_weight, offset, l1, l2, fit_intercept, standardize, tol, max_steps, batch_size, mesh, progress: as
+            in `jaxlr.fit`, without batch axes.
 
     Returns:
         Fit (k,), with coef (k, c + 1), of K classes (k, K, c + 1), the own column's last. A column that separates the classes,

@@ -40,8 +40,8 @@ def fit_firth(
         only: which models of the batch to fit (...), such as ``fit.status == Status.SEPARATED``; the others are NOT_RUN.
             None is all.
         tol: on the KKT residual of the penalized likelihood, as in `jaxlr.fit`.
-        sample_weight, offset, fit_intercept, init, max_steps, batch_size, mesh, progress: as in `jaxlr.fit`; a weight k means the
-            row k times.
+        sample_weight, offset, fit_intercept, init, max_steps, batch_size, mesh, progress: as in `jaxlr.fit`; a weight k means
+            the row k times.
 
     Returns:
         Fit, with solver "firth". `value` is minus the penalized log-likelihood over the sum of the weights, `kkt` the residual

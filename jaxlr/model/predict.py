@@ -11,8 +11,8 @@ from jaxlr.inputs.tables import Data, as_floating
 from jaxlr.linalg.dot import dot, einsum
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.logistic import sigmoid
-from jaxlr.model.multinomial import log_softmax
 from jaxlr.model.params import Params, SoftmaxParams
+from jaxlr.model.softmax import log_softmax
 
 
 def logits(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) -> Float[Array, "..."]:

@@ -24,9 +24,9 @@ from jaxlr.fitting.fit import fit
 from jaxlr.inputs.checks import Data, checked_arrays
 from jaxlr.metrics.rows import weighted_mean
 from jaxlr.model.logistic import sigmoid
-from jaxlr.model.multinomial import log_softmax
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
+from jaxlr.model.softmax import log_softmax
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.selection.scores import CrossValidation

@@ -15,7 +15,7 @@ import jaxlr
 from jaxlr import Problem, SoftmaxParams, Status
 from jaxlr.linalg.operators import Dense
 from jaxlr.model.likelihood import Multinomial
-from jaxlr.model.multinomial import contrasts
+from jaxlr.model.softmax import contrasts
 from tests.helpers import assert_is_gradient, assert_tree_close, tolerance, x64  # noqa: F401
 from tests.strategies import arrays
 
