@@ -8,6 +8,7 @@ is followed from strong to weak. All other axes are lanes: models side by side, 
 A leaf that does not vary along the designs or the lanes has no such axis: it is shared along it and never copied.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -51,6 +52,7 @@ class Core:
         return value.shape[: value.ndim - len(self.axes)]
 
 
+@functools.cache
 def cores_of(likelihood: Likelihood, fit_intercept: bool) -> Models:
     """The cores of all leaves.
 

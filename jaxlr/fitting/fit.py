@@ -85,7 +85,7 @@ def fit(
         progress: static; True shows a bar on stderr, with the models done and failed.
 
     Returns:
-        Fit, its fields with the batch shape in front; its params are of the kind of init.
+        Fit, its fields with the batch shape in front; its params are SoftmaxParams with num_classes, else Params.
 
     Raises:
         TypeError: an argument has the wrong type.

@@ -71,6 +71,8 @@ def checked(
         TypeError: something is not a real array.
         ValueError: shapes or batch axes do not fit together, data are empty, or a value is out of its range.
     """
+    if num_classes is not None:
+        check_count("num_classes", num_classes, 2)
     required, axes = {"X", "y", "l1", "l2", "coef", "intercept"}, core_axes(num_classes)
     if absent := [name for name in fields if name in required and fields[name] is None]:
         raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")

@@ -49,6 +49,21 @@ def test_without_covariates_and_without_anything_else():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("penalties", [{"l2": 0.1}, {"l1": 0.02, "l2": 0.05}])
+def test_each_multinomial_model_is_the_fit_of_its_columns(penalties):
+    labels, options = (C[:, 0] > -0.5).astype(int) + (C[:, 0] > 0.5), penalties | {"num_classes": 3}
+    options |= {
+        "sample_weight": RNG.integers(0, 3, M),
+        "offset": RNG.standard_normal((M, 3)),
+        "penalty_factor": np.array([1, 2, 1]),
+    }
+    designs = np.stack([np.column_stack([C, column]) for column in G])
+    got = fit_columns(G, labels, covariates=C, **options)
+    assert got.params.coef.shape == (K, 3, 3)
+    assert_same(got, jaxlr.fit(designs, labels, **options))
+
+
+@pytest.mark.slow
 def test_chunks_change_nothing():
     whole = fit_columns(G, Y, covariates=C)
     assert_same(fit_columns(G, Y, covariates=C, batch_size=3), whole)
