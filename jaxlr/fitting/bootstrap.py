@@ -105,18 +105,18 @@ def fit_bootstrap(
     call = prepare(given, models_per_problem=int(num_samples))
     if call.batch:
         raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {call.batch}; map with jax.vmap")
-    typed = key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
-    many = call._replace(
-        program=_program,
-        own=(typed, np.arange(num_samples, dtype=np.int32)),
-        own_cores=(Core(""), Core("", dtype=np.int32)),
-        batch=(int(num_samples),),
-        settings=call.settings._replace(large=False),  # resamples have weights
-        drawn=call.traits.m,
-    )
+    settings = call.settings._replace(large=False)  # resamples have weights
+    many = call._replace(batch=(int(num_samples),), settings=settings, drawn=call.traits.m)
     with before(many):
         start = start_of(given)
-    return run(many._replace(models=replace(call.models, start=start)))
+    typed = key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
+    many = many._replace(
+        program=_program,
+        models=replace(call.models, start=start),
+        own=(typed, np.arange(num_samples, dtype=np.int32)),
+        own_cores=(Core(""), Core("", dtype=np.int32)),
+    )
+    return run(many)
 
 
 @program("batch", "settings")
