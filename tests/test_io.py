@@ -14,7 +14,9 @@ import pytest
 import jaxlr
 from jaxlr import Params
 from jaxlr.io import load, save
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 X, Y, *_ = jaxlr.datasets.low_birth_weight()
 L2 = np.array([1.0, 0.1])

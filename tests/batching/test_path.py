@@ -8,7 +8,8 @@ import pytest
 import jaxlr
 from jaxlr import Params, Status
 from jaxlr.batching.path import extrapolate
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 EPS = np.finfo(np.float64).eps
 GRID = np.logspace(1, -5, 21)

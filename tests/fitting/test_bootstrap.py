@@ -6,7 +6,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Status, fit_bootstrap
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 EPS = np.finfo(np.float64).eps
 RNG = np.random.default_rng(0)

@@ -7,7 +7,8 @@ import pytest
 import jaxlr
 from jaxlr import Problem, Status, fit, inference
 from jaxlr.inference import wald
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 2)) + np.array([0.0, 50.0])

@@ -7,7 +7,8 @@ import pytest
 
 import jaxlr
 from jaxlr import Problem, inference
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 X, Y, NAMES, _ = jaxlr.datasets.low_birth_weight()
 TABLE = pd.DataFrame(X, columns=list(NAMES))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxlr.linalg import cholesky as factors
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 EPS = np.finfo(np.float64).eps
 RNG = np.random.default_rng(0)

@@ -16,8 +16,10 @@ from jaxlr import Problem, SoftmaxParams, Status
 from jaxlr.linalg.operators import Dense
 from jaxlr.model.likelihood import Multinomial
 from jaxlr.model.multinomial import contrasts
-from tests.helpers import assert_is_gradient, assert_tree_close, tolerance, x64  # noqa: F401
+from tests.helpers import assert_is_gradient, assert_tree_close, tolerance
 from tests.strategies import arrays
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 K, M, N = 3, 12, 2
 EPS = float(np.finfo(float).eps)

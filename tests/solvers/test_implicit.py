@@ -9,7 +9,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Status
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 RNG = np.random.default_rng(0)
 M, N = 30, 3

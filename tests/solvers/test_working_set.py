@@ -8,7 +8,8 @@ import jaxlr
 from jaxlr import Problem
 from jaxlr.batching.strategy import usual_room
 from jaxlr.engine import run as running
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 TOL = 1e-10
 RNG = np.random.default_rng(0)
