@@ -128,9 +128,8 @@ def _check_rows(X: np.ndarray, y: np.ndarray, num_classes: int) -> None:
     if len(X) == 0 or y.shape != X.shape[:1]:
         raise ValueError(f"expected X (m, n) and y (m,) with at least one row, got shapes {X.shape} and {y.shape}")
     if not np.all(np.isin(y, range(num_classes))):
-        expected, advice = (
-            ("0/1", "pass y > 0?") if num_classes == 2 else (f"from 0 to {num_classes - 1}", "number the classes")
-        )
+        expected = "0/1" if num_classes == 2 else f"0, ..., {num_classes - 1}"
+        advice = "pass y > 0?" if num_classes == 2 else "number the classes from 0 on"
         raise ValueError(f"expected labels {expected}, got values such as {np.unique(y)[:4]}; {advice}")
     if not np.all(np.isfinite(X)):
         raise ValueError("expected finite X, got NaN or infinity; drop those rows")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 GREY = "#666666"
 CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
-_CLASS_MARKERS = "o^sDvPX"
+_CLASS_MARKERS = "o^sDvPX"  # one more than colours, so that 42 pairs come before any is used again
 
 
 def axes(ax: Axes | None) -> Axes:
@@ -92,7 +92,7 @@ def class_style(k: int) -> dict[str, Any]:
         >>> class_style(0)["marker"], class_style(1)["marker"]
         ('o', '^')
     """
-    return {"color": CYCLE[k % len(CYCLE)], "marker": _CLASS_MARKERS[(k + k // len(CYCLE)) % len(_CLASS_MARKERS)]}
+    return {"color": CYCLE[k % len(CYCLE)], "marker": _CLASS_MARKERS[k % len(_CLASS_MARKERS)]}
 
 
 def term_names(names: Sequence[str] | None, shape: tuple[int, ...]) -> list[str]:

@@ -71,7 +71,8 @@ def test_a_batch_has_the_errors_of_its_members_and_nan_where_one_failed():
 
 
 def test_an_offset_counts():
-    offset = RNG.normal(size=(80, 3))
+    rng = np.random.default_rng(10)
+    offset = rng.normal(size=(80, 3))
     found = fit(X, LABELS, num_classes=3, offset=offset)
     assert np.isfinite(wald(found, Problem(X, LABELS, offset=offset)).standard_error.coef[1:]).all()
     with pytest.raises(ValueError, match="expected the problem that was fitted"):
