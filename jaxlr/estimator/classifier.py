@@ -4,9 +4,9 @@ scikit-learn minimizes C sum_i s_i l(z_i, y_i) + (1 - r) / 2 |coef|^2 + r |coef|
 
     l1 = r / (C sum(s))        l2 = (1 - r) / (C sum(s))
 
-More than two classes are one multinomial model (`jaxlr.fit` with `num_classes`), or on request each is fitted against the rest, in one
-program: `fit(X, one_hot)`, the classes a batch axis. float64 input is computed in float64, whatever JAX's configuration. The
-extra "sklearn" installs what this file needs.
+More than two classes are one multinomial model (`jaxlr.fit` with `num_classes`), or on request each is fitted against the rest,
+in one program: `fit(X, one_hot)`, the classes a batch axis. float64 input is computed in float64, whatever JAX's configuration.
+The extra "sklearn" installs what this file needs.
 """
 
 import warnings

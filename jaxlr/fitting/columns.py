@@ -76,8 +76,8 @@ def fit_columns(
         progress: likewise.
 
     Returns:
-        Fit (k,), with coef (k, c + 1), of K classes (k, K, c + 1), the own column's last. A column that separates the classes, or
-        is not finite, says so in the status of its model.
+        Fit (k,), with coef (k, c + 1), of K classes (k, K, c + 1), the own column's last. A column that separates the classes,
+        or is not finite, says so in the status of its model.
 
     Raises:
         TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; axes that do not fit.

@@ -8,8 +8,8 @@ and with num_classes = K the multinomial model, every class with coefficients of
     minimize  sum_i w_i (logsumexp_k z_ik - z_i,y_i) + sum_j f_j (l1 sum_k |coef_kj| + l2 / 2 sum_k coef_kj^2)
     z_ik = X_i . coef_k + intercept_k + offset_ik,        w = s / sum(s)
 
-`jaxlr.engine.arguments` checks what comes in, `jaxlr.batching.strategy` chooses the solver, `jaxlr.engine.run` cuts a large batch into chunks, and
-`jaxlr.batching.program` fits a chunk in one compiled program.
+`jaxlr.engine.arguments` checks what comes in, `jaxlr.batching.strategy` chooses the solver, `jaxlr.engine.run` cuts a large
+batch into chunks, and `jaxlr.batching.program` fits a chunk in one compiled program.
 """
 
 from dataclasses import replace
@@ -90,7 +90,8 @@ def fit(
     Raises:
         TypeError: an argument has the wrong type.
         ValueError: shapes do not fit, labels outside [0, 1] or no integers 0..num_classes - 1, a negative weight or penalty; or
-            NaN, a class without weight (beside an intercept or a column without a penalty), no weight in the whole call. In some members of a batch only, these are the status NONFINITE or INVALID of the members.
+            NaN, a class without weight (beside an intercept or a column without a penalty), no weight in the whole call. In
+            some members of a batch only, these are the status NONFINITE or INVALID of the members.
         MemoryError: a chunk needs more than the device has free; nothing was allocated.
         KeyboardInterrupt: between chunks; its attribute `fit` is the Fit so far, NOT_RUN where models were not reached.
 
@@ -105,8 +106,8 @@ def fit(
     References:
         Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2009), eqs. 4.20 to 4.26 (Newton), 4.31 for the
         l1 penalty, and 18.11 for l2; the certificates are in `jaxlr.kkt_residual` and `jaxlr.duality_gap`. Friedman, Hastie &
-        Tibshirani 2010, Journal of Statistical Software 33, section 4: the multinomial objective; McCullagh & Nelder, Generalized
-        Linear Models (1989), section 5.2.4: the model.
+        Tibshirani 2010, Journal of Statistical Software 33, section 4: the multinomial objective; McCullagh & Nelder,
+        Generalized Linear Models (1989), section 5.2.4: the model.
     """
     given = Arguments(
         X=X,

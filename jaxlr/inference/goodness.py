@@ -4,7 +4,8 @@
     deviance       = 2 sum_i s_i KL(y_i || p_i)                                  -2 log-likelihood where labels are 0/1
     AIC = -2 log-likelihood + 2 k        BIC = -2 log-likelihood + k log N       McFadden's R^2 = 1 - log-likelihood / null
 
-with k parameters, of K classes K - 1 for each column, and N = sum_i s_i rows. The null model has the offset, and an intercept if the model has one.
+with k parameters, of K classes K - 1 for each column, and N = sum_i s_i rows. The null model has the offset, and an intercept
+if the model has one.
 """
 
 import math

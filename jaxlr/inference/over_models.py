@@ -187,7 +187,7 @@ class Estimate(NamedTuple):
         z: its logits (*K, m).
         l2: of its problem on the working columns (k,).
         to_X: from the parameters of one class on working columns to those on X (p, k), p = n + 1 with an intercept, else n.
-        classes: what statistics are about, as combinations of coordinates (C, B): one logit; every class, or that less the base.
+        classes: what statistics are about, as combinations of coordinates (C, B): a logit; every class, or that less the base.
     """
 
     system: System

@@ -55,8 +55,8 @@ def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95, base: 
             parameters of the fit.
 
     Returns:
-        Intervals; NaN for a base, and where a model is not CONVERGED, or an end was not found. (With nearly as many columns as rows Firth's
-        likelihood can have several maxima along a parameter, and an interval several ends: one of them.)
+        Intervals; NaN for a base, and where a model is not CONVERGED, or an end was not found. (With nearly as many columns as
+        rows Firth's likelihood can have several maxima along a parameter, and an interval several ends: one of them.)
 
     Raises:
         ValueError: a penalized fit; level is not in (0, 1).

@@ -31,8 +31,8 @@ def bootstrap_intervals(
         resamples: (k, ...), by `jaxlr.fit_bootstrap`, or by `jaxlr.fit_firth` with weights of `jaxlr.bootstrap`.
         level: in (0, 1).
         method: "percentile" or "basic".
-        base: of K classes the one that all are compared with, estimates and ends being those of a class less the base; None keeps
-            the parameters of the fit.
+        base: of K classes the one that all are compared with, estimates and ends being those of a class less the base; None
+            keeps the parameters of the fit.
 
     Returns:
         Intervals (...); NaN where the fit is not CONVERGED, or none of its resamples.

@@ -42,7 +42,7 @@ class Intervals(NamedTuple):
 
 
 class Wald(NamedTuple):
-    """Wald's tests of every parameter being 0, and intervals; each field is Params or SoftmaxParams with the batch shape in front.
+    """Wald's tests of every parameter being 0, and intervals; each field is Params or SoftmaxParams, its batch shape in front.
 
     Attributes:
         estimate: coefficients and intercept.
@@ -72,15 +72,15 @@ def covariance(
         fit: by `jaxlr.fit`, `fit_firth` and so on, its batch shape in front.
         problem: its data, each field with the batch axes that it had there.
         kind: "model", or the sandwich "HC0" or "HC1".
-        base: of K classes the one that all are compared with, which has no covariance (0); None keeps the parameters of the fit,
-            which sum to 0 over the classes.
+        base: of K classes the one that all are compared with, which has no covariance (0); None keeps the parameters of the
+            fit, which sum to 0 over the classes.
         penalized: whether a fit with l2 > 0 is accepted; H then holds the penalty, and V is the covariance of the posterior
             under the prior that l2 stands for (Wood, Generalized Additive Models, 2017, section 6.10).
 
     Returns:
-        (..., n + 1, n + 1), intercept last; of K classes (..., K (n + 1), K (n + 1)), class by class. 0 in the rows and columns of
-        what is known, an intercept that is not fitted or a base. NaN where a model is not CONVERGED, or its columns depend on
-        each other, as far as the dtype can tell.
+        (..., n + 1, n + 1), intercept last; of K classes (..., K (n + 1), K (n + 1)), class by class. 0 in the rows and columns
+        of what is known, an intercept that is not fitted or a base. NaN where a model is not CONVERGED, or its columns depend
+        on each other, as far as the dtype can tell.
 
     Raises:
         ValueError: a penalized fit, unless asked for; an unknown kind; no class for a base; shapes that do not fit.

@@ -10,9 +10,9 @@ add only terms of one sign behind z_t, so nothing cancels (shifted sums with the
 2021, IMA Journal of Numerical Analysis 41, Accurately computing the log-sum-exp and softmax functions).
 
 Dual points. For distributions p_i over the classes with sum_i w_i (p_i - e_label_i) = 0 (that is for the intercepts), Fenchel's
-inequality bounds what is left to gain (`jaxlr.model.certificates`). They are found without iteration: q' = softmax(z + b), b one
-Newton step of the intercepts; what is left, c_k = sum_i w_i q'_ik - (weight of class k), is moved from the classes that have
-too much to those that have too little,
+inequality bounds what is left to gain (`jaxlr.model.certificates`). They are found without iteration: q' = softmax(z + b), b
+one Newton step of the intercepts; what is left, c_k = sum_i w_i q'_ik - (weight of class k), is moved from the classes that
+have too much to those that have too little,
 
     p_i = (1 - sigma) e_label_i + sigma [ q'_i (1 - theta) + (q'_i . theta) rho ]
     theta_k = max(c_k, 0) / sum_i w_i q'_ik          rho_l = max(-c_l, 0) / sum_k max(-c_k, 0)

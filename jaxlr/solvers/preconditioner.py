@@ -2,11 +2,11 @@
 
     P = (A' diag(d) A + diag(l2))^-1        d: the mean of w c over the models, where they start
 
-One product A' D A and one factor, and models that differ in folds, targets or penalties need few products of conjugate gradients
-each (preconditioning: Nocedal & Wright, Numerical Optimization 2006, algorithm 5.3). A model whose penalties are far over the
-least has the diagonal of its Hessian for P instead. For several classes P takes every class for itself, one against all
-others, and is restricted to what sums to 0 over the classes: there it is nearly the inverse of H (a direction to 1e-2 takes 2
-products on the digits with l2 = 0.1, 6 with 1e-4, where blocks of the contrasts take 4 and 21).
+One product A' D A and one factor, and models that differ in folds, targets or penalties need few products of conjugate
+gradients each (preconditioning: Nocedal & Wright, Numerical Optimization 2006, algorithm 5.3). A model whose penalties are far
+over the least has the diagonal of its Hessian for P instead. For several classes P takes every class for itself, one against
+all others, and is restricted to what sums to 0 over the classes: there it is nearly the inverse of H (a direction to 1e-2 takes
+2 products on the digits with l2 = 0.1, 6 with 1e-4, where blocks of the contrasts take 4 and 21).
 """
 
 import math

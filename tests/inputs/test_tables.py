@@ -101,6 +101,16 @@ def test_a_batch_is_indexed_by_its_axes():
     assert table.loc[(2, 1), "coef_x0"] == fits.params.coef[2, 1, 0]
 
 
+def test_models_of_several_classes_have_a_column_for_each_class_and_column():
+    fits = jaxlr.fit(TABLE[["age", "lwt"]], np.arange(len(Y)) % 3, num_classes=3, l2=L2)
+    table = fits.to_pandas(l2=L2)
+    own = [f"intercept_{k}" for k in range(3)] + [f"coef_{k}_{name}" for k in range(3) for name in ("age", "lwt")]
+    assert table.columns.tolist() == ["l2", "status", "num_steps", "value", "kkt", "gap", *own]
+    np.testing.assert_array_equal(table[own[:3]], fits.params.intercept)
+    np.testing.assert_array_equal(table[own[3:]], np.reshape(fits.params.coef, (len(L2), 6)))
+    np.testing.assert_array_equal(fits.to_dict()["coef"], fits.params.coef)
+
+
 def test_a_fit_is_a_dictionary_of_arrays(path):
     found = path.to_dict()
     assert set(found) == {"coef", "intercept", "value", "kkt", "gap", "status", "num_steps", "solver", "names"}
