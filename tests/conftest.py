@@ -17,7 +17,7 @@ mpl.use("Agg")
 jax.config.update("jax_enable_x64", os.environ.get("JAX_ENABLE_X64", "1") not in ("0", "false", "False"))
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Compiling is most of the suite's time. What depends on optimized code (test_numerics, test_reference, the examples) has it.
+# Compiling is most of the suite's time. What depends on optimized code asks for `optimized`.
 jax.config.update("jax_disable_most_optimizations", True)
 
 # XLA's older code generator compiles in half the time; an XLA_FLAGS of one's own, an empty one too, keeps the default.
