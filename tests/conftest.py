@@ -4,6 +4,7 @@ import gc
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # one of scikit-learn's checks asks for it, before SciPy is imported
 
@@ -16,7 +17,7 @@ mpl.use("Agg")
 jax.config.update("jax_enable_x64", os.environ.get("JAX_ENABLE_X64", "1") not in ("0", "false", "False"))
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Compiling is most of the suite's time. What depends on optimized code (test_numerics, test_reference, the examples) has it.
+# Compiling is most of the suite's time. What depends on optimized code asks for `optimized`.
 jax.config.update("jax_disable_most_optimizations", True)
 
 # XLA's older code generator compiles in half the time; an XLA_FLAGS of one's own, an empty one too, keeps the default.
@@ -38,6 +39,23 @@ settings.register_profile("dev", max_examples=20, **_COMMON)
 settings.register_profile("ci", max_examples=20, derandomize=True, **_COMMON)
 settings.register_profile("deep", max_examples=1000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
+
+
+@pytest.fixture(scope="module")
+def x64() -> Iterator[None]:
+    """Float64 exists in every test of a module that uses this, also where JAX_ENABLE_X64=0 runs the suite."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def optimized() -> Iterator[None]:
+    """The module that uses this runs the code that users run, not the quickly compiled code of the other tests."""
+    jax.clear_caches()
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+    jax.clear_caches()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,7 +1,7 @@
 """What the tests share: tolerances in units of the dtype, errors in ulp, and checkers (which test_helpers.py checks)."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -12,23 +12,6 @@ import pytest
 from jaxlr.engine.devices import sizes
 from jaxlr.engine.memory import bytes_needed
 from jaxlr.engine.plan import chunk_of, chunks_at_once
-
-
-@pytest.fixture(scope="module", autouse=True)
-def x64() -> Iterator[None]:
-    """Float64 exists in every test of a module that imports this, also where JAX_ENABLE_X64=0 runs the suite."""
-    with jax.enable_x64(True):
-        yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def optimized() -> Iterator[None]:
-    """The module that imports this runs the code that users run, not the quickly compiled code of the other tests."""
-    jax.clear_caches()
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
-    jax.clear_caches()
 
 
 def quick(names: Iterable[str], *quick_ones: str) -> list[Any]:

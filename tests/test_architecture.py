@@ -32,6 +32,10 @@ ROOMS = [
 ]
 FLOOR = {name: floor for floor, names in enumerate(ROOMS) for name in names}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" and path.parent.name != "datasets")
+LONG = {  # files of more than 250 lines: none is added, and none grows beyond 300
+    "estimator/classifier.py", "inputs/checks.py", "model/likelihood.py", "model/multinomial.py", "selection/cross_validate.py",
+    "solvers/working.py",
+}  # fmt: skip
 OPTIONAL = {"matplotlib", "sklearn", "pandas", "joblib", "beartype", "hypothesis", "pytest"}
 PUBLIC = [name for name in vars(jaxlr) if not name.startswith("_") and getattr(jaxlr, name).__doc__ is not None]
 
@@ -66,11 +70,23 @@ def test_importing_the_package_imports_no_optional_dependency():
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "MPLBACKEND": "Agg"})
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_file_is_one_idea_of_at_most_300_lines(path):
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_is_one_idea_of_at_most_300_lines_and_250_but_for_those_listed(path):
     text = path.read_text()
-    assert len(text.splitlines()) <= 300
+    assert len(text.splitlines()) <= (300 if str(path.relative_to(PACKAGE)) in LONG else 250)
     assert ast.get_docstring(ast.parse(text))
+
+
+def test_few_modules_stand_outside_the_rooms():
+    assert len(list(PACKAGE.glob("*.py"))) <= 8
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_calls_say_what_they_take(path):
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    assert "locals()" not in {ast.unparse(node) for node in nodes if isinstance(node, ast.Call)}
+    rests = [node.kwarg for node in nodes if isinstance(node, ast.arguments) and node.kwarg is not None]
+    assert "options: Any" not in {ast.unparse(rest) for rest in rests}
 
 
 @pytest.mark.parametrize(
@@ -102,8 +118,7 @@ CONTRACT = {
     "kkt_residual": "params problem", "duality_gap": "params problem", "raise_on_failure": "fit",
     "Problem": "X y sample_weight offset l1 l2 penalty_factor fit_intercept",
     "fit": "X y num_classes sample_weight offset l1 l2 penalty_factor fit_intercept standardize init solver tol max_steps "
-    "batch_size mesh "
-    "progress",
+    "batch_size mesh progress",
     "l1_max": "problem num_classes", "l2_from_C": "C weight_sum", "elastic_net": "alpha l1_ratio",
     "kfold": "key m num_folds", "stratified_kfold": "key y num_folds", "bootstrap": "key m num_samples",
     "cross_validate": "X y l1 l2 folds key metrics select rule refit sample_weight offset num_classes penalty_factor "

@@ -12,7 +12,8 @@ Y = (RNG.random(50) < 1 / (1 + np.exp(-X @ [1.0, 0.0, -1.0]))).astype(float)
 
 def test_l2_from_c_minimizes_scikit_learns_objective():
     # scikit-learn: C sum_i s_i l_i + |coef|^2 / 2, whose gradient must vanish where ours does.
-    C, s = 0.7, RNG.integers(1, 4, 50).astype(float)
+    rng = np.random.default_rng(10)
+    C, s = 0.7, rng.integers(1, 4, 50).astype(float)
     fit = jaxlr.fit(X, Y, sample_weight=s, l2=jaxlr.l2_from_C(C, s.sum()))
     coef = np.asarray(fit.params.coef)
     r = 1 / (1 + np.exp(-(X @ coef + float(fit.params.intercept)))) - Y

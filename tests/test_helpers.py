@@ -14,8 +14,9 @@ from tests.helpers import (
     tolerance,
     ulp,
     ulp_error,
-    x64,  # noqa: F401
 )
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 X0 = Params(np.array([0.5, -1.5]), np.array(2.0))
 

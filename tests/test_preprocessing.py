@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import jaxlr
 from jaxlr.preprocessing import Scaler, fit_scaler, standardize, unscale_params
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 EPS = np.finfo(np.float64).eps
 

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 
 from jaxlr.inference.wald import Intervals, Wald
 from jaxlr.inputs.checks import Data
-from jaxlr.plots.style import CYCLE, GREY, axes, finish
+from jaxlr.model.likelihood import likelihood_of_params
+from jaxlr.plots.style import CYCLE, GREY, axes, finish, term_names
 
 _SHADE = 0.18
 _HALF_CHI_SQUARE = 0.4549364231195724  # median of a chi-square distribution with 1 df
@@ -23,8 +24,11 @@ def forest(
 ) -> Axes:
     """Estimates and intervals, a row for each term, one mark for each method.
 
+    Of K classes a term is a column and a class, "name [k]", class by class; a base, which has no intervals, has no rows.
+
     Args:
-        intervals: by method, of one model with n columns, as functions of `jaxlr.inference` return them.
+        intervals: by method, of one model with n columns, as functions of `jaxlr.inference` return them: their ends are Params
+            or, all of them, SoftmaxParams.
         names: n names of the columns.
         none: the value of no effect, marked by a line: 0 for coefficients, 1 for odds ratios (drawn on a log axis).
         value_name: of the horizontal axis.
@@ -34,7 +38,8 @@ def forest(
         Axes.
 
     Raises:
-        ValueError: shapes do not fit.
+        TypeError: ends are something else.
+        ValueError: shapes do not fit, methods are of different models, or they have different bases.
 
     Example:
         >>> from jaxlr import Params
@@ -42,12 +47,8 @@ def forest(
         >>> forest({"Wald": Intervals(*ends)}, ["a", "b"]).get_xlabel()
         'coefficient (log-odds)'
     """
+    parts, names = _rows_of_forest(intervals, names, none)
     terms = len(names)
-    ends = {method: (found.estimate, found.lower, found.upper) for method, found in intervals.items()}
-    parts = {method: [np.asarray(end.coef, float) for end in found] for method, found in ends.items()}
-    for method, found in parts.items():
-        if any(part.shape != (terms,) for part in found):
-            raise ValueError(f"expected intervals of one model of {terms} columns for {method!r}, got shape {found[0].shape}")
     ax = axes(ax)
     for i, (method, (estimate, lower, upper)) in enumerate(parts.items()):
         place = np.arange(terms) + _SHADE * (i - (len(parts) - 1) / 2)
@@ -154,3 +155,34 @@ def qq(log_p: Data, *, label: str | None = None, ax: Axes | None = None) -> Axes
 def _check_logarithms(heights: np.ndarray) -> None:
     if np.any(heights < 0) or np.any(np.isinf(heights)):
         raise ValueError("expected natural logarithms of p-values, finite and <= 0, as tests of jaxlr.inference have in log_p")
+
+
+def _rows_of_forest(
+    intervals: Mapping[str, Intervals | Wald], names: Sequence[str], none: float
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """By method estimates, lower and upper ends (3, rows), and the names of the rows."""
+    parts: dict[str, np.ndarray] = {}
+    shape: tuple[int, ...] | None = None
+    for method, found in intervals.items():
+        ends = (found.estimate, found.lower, found.upper)
+        own = (*likelihood_of_params(found.estimate).classes, len(names))
+        if any(np.shape(end.coef) != own for end in ends):
+            of = f"{len(names)} columns" if len(own) == 1 else f"{own[0]} classes and {len(names)} columns"
+            raise ValueError(
+                f"expected intervals of one model of {of} for {method!r}, got shape {np.shape(found.estimate.coef)}"
+            )
+        if shape not in (None, own):
+            raise ValueError(f"expected intervals of models of the same classes, got coef {shape} and {own} for {method!r}")
+        shape = own
+        parts[method] = np.stack([np.asarray(end.coef, float) for end in ends])
+    if shape is None or len(shape) == 1:
+        return parts, list(names)
+    known = [np.all(np.isnan(part) | (part == 0) | (part == none), axis=(0, 2)) for part in parts.values()]
+    bases = {
+        tuple(np.flatnonzero(each).tolist()) for each in known if not np.all(each)
+    }  # a model that failed is NaN throughout
+    if len(bases) > 1:
+        raise ValueError(f"expected intervals against the same base, got the bases {sorted(bases)}, one a method")
+    kept = [k for k in range(shape[0]) if k not in next(iter(bases), ())]
+    rows = np.reshape(term_names(names, shape), shape)[kept].ravel().tolist()
+    return {method: part[:, kept].reshape(3, -1) for method, part in parts.items()}, rows

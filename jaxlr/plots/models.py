@@ -1,4 +1,4 @@
-"""Figures of models: the sigmoid, decision boundaries with contours of the probability, coefficients over a penalty."""
+"""Figures of coefficients: the sigmoid that they act through, and their path over the strength of a penalty."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxlr.inputs.checks import Data, real_array
-from jaxlr.inputs.tables import as_floating, column_names
+from jaxlr.inputs.checks import Data
+from jaxlr.inputs.tables import column_names
 from jaxlr.model.logistic import sigmoid
-from jaxlr.model.predict import Params, logits
-from jaxlr.plots.style import CLASS_COLOURS, CLASS_MARKERS, CYCLE, GREY, axes, check_logarithmic, finish, lone_points
+from jaxlr.model.params import SoftmaxParams
+from jaxlr.plots.style import CYCLE, GREY, axes, check_logarithmic, finish, lone_points, term_names
 from jaxlr.results.fit import Fit
 
-_CONTOURS = (0.1, 0.25, 0.5, 0.75, 0.9)
 _CHOSEN = ("--", ":", "-.", "-")
 _NAMED = 10  # coefficients that get their name at the end of the line
 _COUNTS = 6  # on the upper axis
@@ -42,75 +41,6 @@ def sigmoid_curve(*, limit: float = 8.0, ax: Axes | None = None) -> Axes:
     return finish(ax, legend=True)
 
 
-def decision_boundary(
-    params: Params,
-    X: Data,
-    y: Data,
-    *,
-    features: tuple[int, int] = (0, 1),
-    feature_names: Sequence[str] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
-    """The rows over two columns, the line where the probability is 0.5, and contours of the probability.
-
-    The other columns stand at their means. The boundary is a contour of the logit, so that vertical lines need no special
-    case, and models whose boundary lies elsewhere simply show none.
-
-    Args:
-        params: coef (n,), intercept ().
-        X: design (m, n), n >= 2, in the units of params.
-        y: labels (m,), 0/1.
-        features: the two columns, horizontal and vertical.
-        feature_names: n names; None takes those of X where it is a table, and numbers the columns where not.
-        ax: where to draw; None makes a figure.
-
-    Returns:
-        Axes.
-
-    Raises:
-        ValueError: X has not these two columns, shapes do not fit, a label is not 0/1, or a value is not finite.
-
-    Example:
-        >>> X, y = np.array([[0, 1], [1, 0], [2, 2]], np.float32), np.array([0, 0, 1])
-        >>> decision_boundary(Params(np.ones(2, np.float32), np.float32(-2)), X, y).get_ylabel()
-        'x1'
-    """
-    feature_names = column_names(X) if feature_names is None else feature_names
-    X, y = np.asarray(real_array("X", X), float), np.asarray(y)
-    params = Params(as_floating(params.coef), as_floating(params.intercept))
-    _check_model(params, X, y, features)
-    ax = axes(ax)
-    names = [f"x{column}" for column in range(X.shape[1])] if feature_names is None else feature_names
-    sides = []
-    for column in features:
-        low, high = X[:, column].min(), X[:, column].max()
-        room = 0.08 * (high - low) or 1.0
-        sides.append(np.linspace(low - room, high + room, 200))
-    grid = np.tile(X.mean(axis=0), (200, 200, 1))
-    grid[..., features[0]], grid[..., features[1]] = np.meshgrid(*sides)
-    z = np.asarray(logits(params, grid.reshape(-1, X.shape[1]).astype(params.coef.dtype)), float).reshape(200, 200)
-    proba = np.asarray(sigmoid(z.astype(np.float32)))
-
-    shade = ax.pcolormesh(*sides, proba, cmap="cividis", vmin=0, vmax=1, alpha=0.35, shading="nearest", rasterized=True)
-    ax.figure.colorbar(shade, ax=ax, label="probability of y = 1")
-    levels = [level for level in np.log(_CONTOURS) - np.log1p(-np.array(_CONTOURS)) if z.min() < level < z.max()]
-    if levels:
-        lines = ax.contour(
-            *sides, z, levels=levels, colors="black",
-            linewidths=[2.0 if level == 0 else 0.8 for level in levels],
-            linestyles=["-" if level == 0 else "--" for level in levels],
-        )  # fmt: skip
-        ax.clabel(lines, fmt=lambda level: f"{1 / (1 + np.exp(-level)):.2g}", fontsize="small")
-    for value, colour, marker in zip((0, 1), CLASS_COLOURS, CLASS_MARKERS, strict=True):
-        rows = X[y == value]
-        style = {"color": colour, "marker": marker, "edgecolor": "white", "linewidth": 0.6, "label": f"y = {value}"}
-        ax.scatter(rows[:, features[0]], rows[:, features[1]], s=34, zorder=3, **style)
-    ax.set(xlabel=names[features[0]], ylabel=names[features[1]])
-    ax.set(xlim=(sides[0][0], sides[0][-1]), ylim=(sides[1][0], sides[1][-1]))
-    ax.legend(fontsize="small", framealpha=0.9, loc="upper right")
-    return finish(ax)
-
-
 def coefficient_path(
     strengths: Data,
     coef: Data | Fit,
@@ -126,8 +56,9 @@ def coefficient_path(
 
     Args:
         strengths: (g,), > 0, in any order; drawn on a log axis.
-        coef: (g, n), the coefficients at each, or the Fit (g,) of the path.
-        names: n names of the columns; None takes those of the Fit or table, and numbers them where there are none.
+        coef: (g, n), the coefficients at each, of K classes (g, K, n), or the Fit (g,) of the path.
+        names: n names of the columns; None takes those of the Fit or table, and numbers them where there are none. Of several
+            classes a line is named "name [k]".
         chosen: by label, an index into strengths, marked by a vertical line; at most four.
         strength_name: of the horizontal axis.
         ax: where to draw; None makes a figure.
@@ -136,18 +67,27 @@ def coefficient_path(
         Axes.
 
     Raises:
-        ValueError: shapes do not fit, a strength is not > 0, or more than four are chosen.
+        ValueError: shapes or names do not fit, a strength is not > 0, or more than four are chosen.
 
     Example:
         >>> coefficient_path(np.array([0.1, 1.0]), np.array([[2.0, -1.0], [0.5, -0.2]])).get_xscale()
         'log'
+        >>> path = coefficient_path(np.array([0.1, 1.0]), np.array([[[2.0], [-2.0]], [[0.5], [-0.5]]]), names=["age"])
+        >>> [text.get_text() for text in path.get_legend().get_texts()]
+        ['age [0]', 'age [1]']
     """
+    shapes = {2: "(g, n)", 3: "(g, K, n)"}
     if isinstance(coef, Fit):
+        del shapes[2 if isinstance(coef.params, SoftmaxParams) else 3]
         coef, names = coef.params.coef, coef.names if names is None else names
     names = column_names(coef) if names is None else names
     strengths, coef = np.asarray(strengths), np.asarray(coef)
-    if strengths.ndim != 1 or coef.shape[:1] != strengths.shape or coef.ndim != 2:
-        raise ValueError(f"expected strengths (g,) and coef (g, n), got {strengths.shape} and {coef.shape}")
+    if strengths.ndim != 1 or coef.shape[:1] != strengths.shape or coef.ndim not in shapes:
+        raise ValueError(
+            f"expected strengths (g,) and coef {' or '.join(shapes.values())}, got {strengths.shape} and {coef.shape}"
+        )
+    names = term_names(names, coef.shape[1:])
+    coef = coef.reshape(len(strengths), -1)
     check_logarithmic("strengths", strengths)
     chosen_strengths = {label: float(strengths[index]) for label, index in (chosen or {}).items()}
     if len(chosen_strengths) > len(_CHOSEN):
@@ -155,7 +95,6 @@ def coefficient_path(
     order = np.argsort(strengths, kind="stable")
     strengths, coef = strengths[order], coef[order]
     ax = axes(ax)
-    names = [f"x{column}" for column in range(coef.shape[1])] if names is None else names
     largest = np.argsort(-np.abs(coef[0]))[:_NAMED]
     for column in range(coef.shape[1]):
         style: dict[str, Any] = {"color": GREY, "lw": 0.7, "alpha": 0.6}
@@ -175,21 +114,3 @@ def coefficient_path(
         counts.set_xlabel("coefficients that are not 0")
     ax.legend(frameon=False, fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
     return finish(ax)
-
-
-def _check_model(params: Params, X: np.ndarray, y: np.ndarray, features: tuple[int, int]) -> None:
-    if X.ndim != 2 or len(features) != 2 or not all(0 <= column < X.shape[1] for column in features):
-        raise ValueError(f"expected X (m, n) with the columns {features}, got shape {X.shape}")
-    m, n = X.shape
-    if m == 0 or y.shape != (m,):
-        raise ValueError(f"expected X (m, n) and y (m,) with at least one row, got shapes {X.shape} and {y.shape}")
-    if params.coef.shape != (n,) or params.intercept.shape != ():
-        shapes = f"{params.coef.shape} and {params.intercept.shape}"
-        raise ValueError(
-            f"expected params of one model, coef ({n},) and intercept (), got shapes {shapes}; draw them one by one"
-        )
-    if not np.all(np.isin(y, (0, 1))):
-        raise ValueError(f"expected labels 0/1, got values such as {np.unique(y)[:4]}; pass y > 0?")
-    for name, value in (("X", X), ("coef", params.coef), ("intercept", params.intercept)):
-        if not np.all(np.isfinite(value)):
-            raise ValueError(f"expected finite {name}, got NaN or infinity; look at the status of the fit, or drop those rows")

@@ -1,4 +1,7 @@
-"""Figures of predictions: ROC, precision-recall and calibration curves; call again with the same `ax` to compare models."""
+"""Figures of predictions: ROC, precision-recall and calibration curves; call again with the same `ax` to compare models.
+
+Of several classes each is drawn against the others: `roc(y == k, proba[:, k], label=f"class {k}")`.
+"""
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -30,10 +33,14 @@ def roc(
     Returns:
         Axes.
 
+    Raises:
+        ValueError: as `jaxlr.metrics.roc_curve`, or scores of several classes.
+
     Example:
         >>> roc(np.array([0, 1]), np.array([0.2, 0.7], np.float32)).get_xlabel()
         'false positive rate'
     """
+    _check_one_class("score", score)
     ax = axes(ax)
     curve = metrics.roc_curve(y, score, sample_weight=sample_weight)
     area = float(metrics.roc_auc(y, score, sample_weight=sample_weight))
@@ -64,12 +71,13 @@ def precision_recall(
         Axes.
 
     Raises:
-        ValueError: as `jaxlr.metrics.precision_recall`, or no row has weight.
+        ValueError: as `jaxlr.metrics.precision_recall`, scores of several classes, or no row has weight.
 
     Example:
         >>> precision_recall(np.array([0, 1]), np.array([0.2, 0.7], np.float32)).get_ylabel()
         'precision'
     """
+    _check_one_class("score", score)
     if sample_weight is not None and not np.any(np.asarray(sample_weight)):
         raise ValueError("expected rows of positive sample_weight, got weights that are all 0")
     ax = axes(ax)
@@ -107,10 +115,14 @@ def calibration(
     Returns:
         Axes.
 
+    Raises:
+        ValueError: as `jaxlr.metrics.calibration`, or probabilities of several classes.
+
     Example:
         >>> calibration(np.array([0, 1]), np.array([0.2, 0.7], np.float32)).get_ylabel()
         'observed share of y = 1'
     """
+    _check_one_class("proba", proba)
     ax = axes(ax)
     curve = metrics.calibration(y, proba, sample_weight=sample_weight, num_bins=num_bins)
     predicted, observed, weight = (np.asarray(field)[np.asarray(curve.weight) > 0] for field in curve)
@@ -120,6 +132,12 @@ def calibration(
     ax.scatter(predicted, observed, s=20 + 200 * share / share.sum(), color=line.get_color(), edgecolor="white", zorder=3)
     ax.set(xlabel="predicted probability of y = 1", ylabel="observed share of y = 1", aspect="equal")
     return _unit_square(ax)
+
+
+def _check_one_class(name: str, score: ArrayLike) -> None:
+    if np.ndim(score) != 1:
+        advice = f"of several classes draw each against the others, y == k and {name}[:, k]"
+        raise ValueError(f"expected {name} (m,), got shape {np.shape(score)}; {advice}")
 
 
 def _diagonal(ax: Axes) -> None:

@@ -174,10 +174,8 @@ def cv_curve(
     band = strengths[order], (mean - error)[order], (mean + error)[order]
     ax.fill_between(*band, color=BLUE, alpha=0.25, lw=0, label="± one standard error")
     ax.plot(strengths[order], mean[order], color=BLUE, label="mean over folds", **lone_points(mean[order]))
-    for label, index, marker, colour in (
-        ("best mean", cv.best, "o", VERMILION),
-        ("one standard error", cv.one_se, "s", "black"),
-    ):
+    choices = ("best mean", cv.best, "o", VERMILION), ("one standard error", cv.one_se, "s", "black")
+    for label, index, marker, colour in choices:
         if index is not None:
             named = f"{label}: {strengths[index]:.1e}"
             ax.plot(strengths[index], mean[index], marker, color=colour, ms=7, ls="none", label=named)

@@ -4,6 +4,7 @@ The colours are those of Okabe & Ito (Color Universal Design, 2008); maps are pe
 Meaning never rests on colour alone: markers, line styles or labels repeat it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 GREY = "#666666"
 CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
-CLASS_COLOURS, CLASS_MARKERS = (BLUE, VERMILION), ("o", "^")
+_CLASS_MARKERS = "o^sDvPX"  # one more than colours, so that 42 pairs come before any is used again
 
 
 def axes(ax: Axes | None) -> Axes:
@@ -76,3 +77,43 @@ def check_logarithmic(name: str, values: NDArray) -> None:
     if values.ndim != 1 or len(values) == 0 or not np.all(np.isfinite(values) & (values > 0)):
         shown = np.array2string(values, threshold=8)
         raise ValueError(f"expected {name} (k,) > 0, for a log scale, got {shown}; leave the others out of the figure")
+
+
+def class_style(k: int) -> dict[str, Any]:
+    """Colour and marker of the rows of a class, another pair for each of the first 42.
+
+    Args:
+        k: the class, from 0 on.
+
+    Returns:
+        Options of `Axes.scatter`.
+
+    Example:
+        >>> class_style(0)["marker"], class_style(1)["marker"]
+        ('o', '^')
+    """
+    return {"color": CYCLE[k % len(CYCLE)], "marker": _CLASS_MARKERS[k % len(_CLASS_MARKERS)]}
+
+
+def term_names(names: Sequence[str] | None, shape: tuple[int, ...]) -> list[str]:
+    """A name for each coefficient of a model, class by class where there are several.
+
+    Args:
+        names: n names of the columns; None numbers them.
+        shape: of the coefficients, (n,) or (K, n).
+
+    Returns:
+        n or K n names.
+
+    Raises:
+        ValueError: there are not as many names as columns.
+
+    Example:
+        >>> term_names(["age"], (2, 1))
+        ['age [0]', 'age [1]']
+    """
+    *classes, columns = shape
+    names = [f"x{column}" for column in range(columns)] if names is None else list(names)
+    if len(names) != columns:
+        raise ValueError(f"expected a name for each of {columns} columns, got {len(names)}")
+    return [f"{name} [{k}]" for k in range(*classes) for name in names] if classes else names

@@ -6,7 +6,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Params, Status
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 RNG = np.random.default_rng(0)
 M, N = 30, 80
@@ -69,7 +71,8 @@ def test_thousands_of_columns_are_as_many_as_rows():
 @pytest.mark.slow
 @pytest.mark.parametrize("solver", ["newton", "newton_cg"])
 def test_rows_that_depend_on_each_other_leave_no_column_of_rounding(solver):
-    twice, soft = np.concatenate([X[:10], X[:10]]), RNG.uniform(size=10)
+    rng = np.random.default_rng(10)
+    twice, soft = np.concatenate([X[:10], X[:10]]), rng.uniform(size=10)
     both = jaxlr.fit(twice, np.append(Y[0, :10], 1 - Y[0, :10]), solver=solver)  # each row has both labels: coef = 0
     assert bool(both.converged)
     np.testing.assert_allclose(both.params.coef, 0, atol=1e-8)

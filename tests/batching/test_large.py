@@ -8,7 +8,9 @@ import jaxlr
 from jaxlr import Params, Status
 from jaxlr.batching import strategy
 from jaxlr.engine.arguments import Arguments, prepare
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 RNG = np.random.default_rng(0)
 M, N = 4000, 3

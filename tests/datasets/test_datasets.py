@@ -10,7 +10,8 @@ from scipy.stats import kstest
 import jaxlr
 from jaxlr import Status
 from jaxlr.inputs.checks import check_key
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def test_breast_cancer_has_the_published_counts():

@@ -18,7 +18,9 @@ from jaxlr.batching.compilation import quick_options
 from jaxlr.engine import plan as planning
 from jaxlr.engine import run as running
 from jaxlr.engine.chunks import common_size
-from tests.helpers import count_compilations, quick, x64  # noqa: F401
+from tests.helpers import count_compilations, quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 RNG = np.random.default_rng(0)
 M, N = 48, 3

@@ -14,7 +14,8 @@ import pytest
 import jaxlr
 from jaxlr.engine.devices import check_mesh
 from tests.engine.test_chunks import TARGETS, X, Y, models
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 TOL = 1e-10
 QUICK = ("13 targets, 8 devices",)

@@ -13,7 +13,9 @@ from jaxlr import fit
 from jaxlr.engine import memory
 from jaxlr.engine import plan as planning
 from jaxlr.engine.arguments import Arguments, prepare
-from tests.helpers import memory_bound, x64  # noqa: F401
+from tests.helpers import memory_bound
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((200, 10))

@@ -6,7 +6,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Status, fit_bootstrap
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 EPS = np.finfo(np.float64).eps
 RNG = np.random.default_rng(0)
@@ -37,7 +39,8 @@ def test_resamples_are_the_rows_of_bootstrap(name):
 
 @pytest.mark.slow
 def test_weights_multiply_the_counts_and_offsets_stay():
-    weight, offset = RNG.uniform(size=M), RNG.standard_normal(M)
+    rng = np.random.default_rng(10)
+    weight, offset = rng.uniform(size=M), rng.standard_normal(M)
     got = fit_bootstrap(KEY, X, Y, 5, sample_weight=weight, offset=offset, l2=0.1)
     counts = np.asarray(jaxlr.bootstrap(KEY, M, 5))
     expected = jaxlr.fit(X, Y, sample_weight=counts * weight, offset=offset, l2=0.1)
@@ -75,7 +78,8 @@ def test_wrong_calls_say_what_was_expected():
 
 @pytest.mark.slow
 def test_resamples_of_more_columns_than_rows_are_fitted_in_the_span_of_the_rows():
-    wide, labels = RNG.standard_normal((20, 400)), np.arange(20) % 2
+    rng = np.random.default_rng(10)
+    wide, labels = rng.standard_normal((20, 400)), np.arange(20) % 2
     program = jax.jit(lambda key: fit_bootstrap(key, wide, labels, 100, l2=0.1)).lower(KEY).compile()
     assert program.memory_analysis().temp_size_in_bytes < 100 * 400**2 * 8 / 4  # no Hessian of all columns for each
     got = fit_bootstrap(KEY, wide, labels, 20, l2=0.1)

@@ -5,7 +5,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Status, fit_columns
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 RNG = np.random.default_rng(0)
 M, K = 60, 7

@@ -159,7 +159,8 @@ def test_doubling_a_weight_equals_repeating_the_row_and_zero_its_absence():
 
 
 def test_permuting_rows_columns_or_problems_permutes_the_answer():
-    rows, columns, problems = RNG.permutation(M), RNG.permutation(N), RNG.permutation(4)
+    rng = np.random.default_rng(10)
+    rows, columns, problems = rng.permutation(M), rng.permutation(N), rng.permutation(4)
     reference = fit(X, Y, l2=L2)
     permuted = fit(X[rows][:, columns], Y[rows], l2=L2[problems])
     expected = Params(np.asarray(reference.params.coef)[problems][:, columns], np.asarray(reference.params.intercept)[problems])
@@ -280,12 +281,13 @@ def test_large_designs_one_after_the_other_are_the_same_models(monkeypatch):
 
 
 def test_what_the_caller_writes_into_his_arrays_afterwards_does_not_count():
+    rng = np.random.default_rng(10)
     m, n = 2000, 60
     memory = np.empty(m * n + 8)
     design = memory[-memory.ctypes.data % 64 // 8 :][: m * n].reshape(m, n)  # so aligned JAX reads it where it lies
     assert design.ctypes.data % 64 == 0
-    original = RNG.normal(size=(3, m, n))
-    labels = (original[:, :, 0] + RNG.logistic(size=(3, m)) > 0).astype(float)
+    original = rng.normal(size=(3, m, n))
+    labels = (original[:, :, 0] + rng.logistic(size=(3, m)) > 0).astype(float)
     fits = []
     for X_, y_ in zip(original, labels, strict=True):
         design[:] = X_

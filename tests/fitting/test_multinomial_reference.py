@@ -13,8 +13,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Problem, Status
-from tests.helpers import optimized, x64  # noqa: F401
 from tests.reference.softmax import HERE, extract
+
+pytestmark = pytest.mark.usefixtures("x64", "optimized")
 
 NOT_FEATURES = ("y", "freq")
 

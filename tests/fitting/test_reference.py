@@ -20,8 +20,10 @@ from scipy.special import xlogy
 
 import jaxlr
 from jaxlr import Fit, Params, Problem, Status
-from tests.helpers import optimized, tolerance, x64  # noqa: F401
+from tests.helpers import tolerance
 from tests.reference.extract import HERE, NOT_FEATURES, extract, header
+
+pytestmark = pytest.mark.usefixtures("x64", "optimized")
 
 TOL = 1e-10  # of fit in float64
 TOL32 = 1e-5  # of fit in float32

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 import jaxlr
 from jaxlr import Params, Problem, Status, train
-from tests.helpers import assert_tree_close, count_traces, quick, x64  # noqa: F401
+from tests.helpers import assert_tree_close, count_traces, quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 EPS = float(np.finfo(np.float64).eps)
 M, N = 53, 3

@@ -14,7 +14,8 @@ import jaxlr
 from jaxlr import Params, Problem, Status, train
 from jaxlr.datasets import clouds, discount_codes, two_moons
 from jaxlr.preprocessing import fit_scaler, standardize
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 EPS = float(np.finfo(np.float64).eps)
 SPENT, SEND, *_ = discount_codes()

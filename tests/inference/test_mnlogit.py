@@ -8,8 +8,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Problem, inference
-from tests.helpers import optimized, x64  # noqa: F401
 from tests.reference.mnlogit import HERE, SETS, load
+
+pytestmark = pytest.mark.usefixtures("optimized", "x64")
 
 RTOL = 1e-8  # relative; both estimates are roots of the gradient to the last digits
 

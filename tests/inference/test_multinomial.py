@@ -9,7 +9,8 @@ import pytest
 
 import jaxlr
 from jaxlr import Problem, Status, inference
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 RNG = np.random.default_rng(0)
 M, K = 120, 3

@@ -7,8 +7,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Problem, Status, inference
-from tests.helpers import optimized, x64  # noqa: F401
 from tests.reference.inference import NAMES, QUICK, load
+
+pytestmark = pytest.mark.usefixtures("x64", "optimized")
 
 SEPARATED = ("complete", "quasi")
 

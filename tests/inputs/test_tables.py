@@ -7,7 +7,8 @@ import pytest
 
 import jaxlr
 from jaxlr import Problem, inference
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 X, Y, NAMES, _ = jaxlr.datasets.low_birth_weight()
 TABLE = pd.DataFrame(X, columns=list(NAMES))
@@ -98,6 +99,16 @@ def test_a_batch_is_indexed_by_its_axes():
     assert table.index.names == ["model_0", "model_1"]
     assert table.loc[(2, 1), "l2"] == L2[2]
     assert table.loc[(2, 1), "coef_x0"] == fits.params.coef[2, 1, 0]
+
+
+def test_models_of_several_classes_have_a_column_for_each_class_and_column():
+    fits = jaxlr.fit(TABLE[["age", "lwt"]], np.arange(len(Y)) % 3, num_classes=3, l2=L2)
+    table = fits.to_pandas(l2=L2)
+    own = [f"intercept_{k}" for k in range(3)] + [f"coef_{k}_{name}" for k in range(3) for name in ("age", "lwt")]
+    assert table.columns.tolist() == ["l2", "status", "num_steps", "value", "kkt", "gap", *own]
+    np.testing.assert_array_equal(table[own[:3]], fits.params.intercept)
+    np.testing.assert_array_equal(table[own[3:]], np.reshape(fits.params.coef, (len(L2), 6)))
+    np.testing.assert_array_equal(fits.to_dict()["coef"], fits.params.coef)
 
 
 def test_a_fit_is_a_dictionary_of_arrays(path):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxlr.linalg import cholesky as factors
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 EPS = np.finfo(np.float64).eps
 RNG = np.random.default_rng(0)
@@ -19,8 +20,9 @@ def written_out(monkeypatch):
 
 @pytest.mark.parametrize("k", [1, 7])
 def test_factors_and_solutions_are_those_of_lapack(k):
-    H = RNG.standard_normal((5, k, k + 2))
-    H, b = H @ H.transpose(0, 2, 1), RNG.standard_normal((5, k, 2))
+    rng = np.random.default_rng(10)
+    H = rng.standard_normal((5, k, k + 2))
+    H, b = H @ H.transpose(0, 2, 1), rng.standard_normal((5, k, 2))
     L = np.asarray(jax.vmap(factors.cholesky)(np.tril(H)))  # the upper triangle is not read
     expected = np.linalg.cholesky(H)
     np.testing.assert_allclose(L, expected, rtol=0, atol=100 * EPS * np.max(np.abs(H), initial=1))
@@ -32,7 +34,8 @@ def test_factors_and_solutions_are_those_of_lapack(k):
 
 @pytest.mark.parametrize("k", [1, 7])
 def test_the_inverse_of_a_factor_is_lower_triangular_and_undoes_it(k):
-    L = np.tril(RNG.standard_normal((k, k))) + 3 * np.eye(k)
+    rng = np.random.default_rng(10)
+    L = np.tril(rng.standard_normal((k, k))) + 3 * np.eye(k)
     inverse = np.asarray(factors.inverse(jnp.asarray(L)))
     assert not np.triu(inverse, 1).any()
     np.testing.assert_allclose(inverse @ L, np.eye(k), rtol=0, atol=100 * k * EPS)

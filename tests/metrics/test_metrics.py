@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 from jaxlr import metrics
 from jaxlr.inputs.checks import warn_about_float32
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 EPS = np.finfo(np.float64).eps
 M = 12

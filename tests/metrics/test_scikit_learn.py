@@ -12,7 +12,8 @@ from sklearn import metrics as reference
 from sklearn.calibration import calibration_curve
 
 from jaxlr import metrics
-from tests.helpers import x64  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 M = 14
 EPS = float(np.finfo(np.float64).eps)

@@ -17,8 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlr import Params, Problem, duality_gap, kkt_residual
-from tests.helpers import assert_tree_close, count_traces, quick, tolerance, x64  # noqa: F401
+from tests.helpers import assert_tree_close, count_traces, quick, tolerance
 from tests.strategies import arrays, params_for, problems, problems_with_params
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 _kkt, _gap = jax.jit(kkt_residual), jax.jit(duality_gap)
 POSITIVE = st.sampled_from([2.0**-10, 2.0**-7, 0.125, 1.0])

@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from jaxlr import curvature, log_sigmoid, logistic_loss, residual, sigmoid
-from tests.helpers import assert_within_ulp, optimized, quick, tolerance, x64  # noqa: F401
+from tests.helpers import assert_within_ulp, quick, tolerance
+
+pytestmark = pytest.mark.usefixtures("x64", "optimized")
 
 FUNCTIONS = {
     "sigmoid": sigmoid,

@@ -16,8 +16,10 @@ from jaxlr import Problem, SoftmaxParams, Status
 from jaxlr.linalg.operators import Dense
 from jaxlr.model.likelihood import Multinomial
 from jaxlr.model.softmax import contrasts
-from tests.helpers import assert_is_gradient, assert_tree_close, tolerance, x64  # noqa: F401
+from tests.helpers import assert_is_gradient, assert_tree_close, tolerance
 from tests.strategies import arrays
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 K, M, N = 3, 12, 2
 EPS = float(np.finfo(float).eps)
@@ -57,7 +59,8 @@ def assert_same(got, expected, tol=4 * TOL, l2=1e-2):
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, np.float32, np.float64])
 def test_log_softmax_and_logsumexp_are_right_to_the_last_digits(dtype):
-    rows = RNG.standard_normal((40, 3)) * 10.0 ** RNG.integers(-3, 3, (40, 1))
+    rng = np.random.default_rng(10)
+    rows = rng.standard_normal((40, 3)) * 10.0 ** rng.integers(-3, 3, (40, 1))
     z = np.asarray(jnp.asarray(rows, dtype)).astype(np.float64)
     with mpmath.workdps(400):
         sums = [mpmath.log(sum(mpmath.exp(mpmath.mpf(v)) for v in row)) for row in z.tolist()]
@@ -110,16 +113,18 @@ def test_the_hessian_vector_product_is_the_derivative_of_the_gradient(at, v, pro
 
 
 def test_the_gradient_meets_finite_differences():
+    rng = np.random.default_rng(10)
     problem = Problem(X, LABELS, l2=0.25)
-    at = SoftmaxParams(RNG.standard_normal((3, 4)), RNG.standard_normal(3))
+    at = SoftmaxParams(rng.standard_normal((3, 4)), rng.standard_normal(3))
     f = jax.jit(lambda at: jaxlr.loss(at, problem))
     assert_is_gradient(f, at, jaxlr.gradient(at, problem))
 
 
 @pytest.mark.parametrize("likelihood", [Multinomial(3), Multinomial(3).in_contrasts()], ids=["classes", "contrasts"])
 def test_the_hessian_in_coordinates_of_the_classes_is_that_of_its_products(likelihood):
+    rng = np.random.default_rng(10)
     basis = likelihood.basis
-    problem, at = Problem(X, LABELS), SoftmaxParams(RNG.standard_normal((3, 4)), RNG.standard_normal(3))
+    problem, at = Problem(X, LABELS), SoftmaxParams(rng.standard_normal((3, 4)), rng.standard_normal(3))
     A = Dense(jnp.concatenate([X, np.ones((60, 1))], axis=1))
     H = np.asarray(likelihood.assemble(A.gram(likelihood.curvature(jaxlr.logits(at, X).T, jnp.full(60, 1 / 60)).pairs())))
     for column in range(H.shape[1]):
@@ -196,7 +201,8 @@ def test_a_permutation_of_the_classes_permutes_the_rows(problem, order):
 
 @pytest.mark.parametrize("l2", [0.0, pytest.param(0.05, marks=pytest.mark.slow)])
 def test_a_weight_is_a_number_of_rows_and_zero_sums_hold(l2):
-    weights = RNG.integers(0, 3, 60)
+    rng = np.random.default_rng(10)
+    weights = rng.integers(0, 3, 60)
     fit = jaxlr.fit(X, LABELS, num_classes=3, sample_weight=weights, l2=l2)
     rows = np.repeat(np.arange(60), weights)
     assert_same(fit, jaxlr.fit(X[rows], LABELS[rows], num_classes=3, l2=l2))

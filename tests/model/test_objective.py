@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlr import Params, Problem, gradient, hessian, hvp, logistic_loss, loss
-from tests.helpers import assert_is_gradient, assert_tree_close, count_traces, tolerance, x64  # noqa: F401
+from tests.helpers import assert_is_gradient, assert_tree_close, count_traces, tolerance
 from tests.strategies import arrays, params_for, problems, problems_with_params
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 FUNCTIONS = [loss, gradient, hessian]
 # Drawn numbers are at most 4: logits are at most 3 * 16 + 8 = 56 and rounded by that many eps, and a column multiplies

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from jaxlr import Params, logits, predict, predict_proba, sigmoid
-from tests.helpers import assert_is_gradient, assert_tree_close, tolerance, x64  # noqa: F401
+from tests.helpers import assert_is_gradient, assert_tree_close, tolerance
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 M, N = 5, 3
 RNG = np.random.default_rng(0)

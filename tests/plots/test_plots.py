@@ -9,13 +9,19 @@ import numpy as np
 import pytest
 
 import jaxlr
-from jaxlr import Params, plots
-from tests.helpers import x64  # noqa: F401
+from jaxlr import Params, SoftmaxParams, plots
 
+pytestmark = pytest.mark.usefixtures("x64")
+
+NAN = np.nan
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3))
 Y = (X[:, 0] + RNG.logistic(size=40) > 0).astype(int)
 L2 = np.logspace(0, -3, 5)
+LOSSES = RNG.random((5, 9))
+LABELS = np.arange(40) % 3
+ONES = np.ones((3, 2))
+CLASSES = SoftmaxParams(np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 2.0], [0.0, 1.0, -2.0]]), np.zeros(3))
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +46,15 @@ def intervals(coef):
     return jaxlr.inference.Intervals(*(Params(factor * coef, np.float64(0)) for factor in (1, 0.5, 2)))
 
 
+def whole(coef):
+    return jaxlr.inference.Intervals(*3 * [SoftmaxParams(coef, coef[:, 0])])
+
+
+def intervals_of_classes(coef):
+    ends = [np.where(np.arange(3)[:, None] == 0, base, factor * coef) for factor, base in ((1, 0.0), (0.5, NAN), (2, NAN))]
+    return jaxlr.inference.Intervals(*(SoftmaxParams(end, np.zeros(3)) for end in ends))
+
+
 def drawings(fits, cv):
     params = jax.tree.map(lambda leaf: leaf[-1], fits.params)
     z, proba = jaxlr.logits(params, X), jaxlr.predict_proba(params, X)
@@ -47,14 +62,17 @@ def drawings(fits, cv):
     return {
         "sigmoid_curve": lambda ax: plots.sigmoid_curve(ax=ax),
         "decision_boundary": lambda ax: plots.decision_boundary(params, X, Y, features=(2, 0), ax=ax),
-        "losses": lambda ax: plots.losses(RNG.random((3, 9)), labels="abc", ax=ax),
-        "many losses": lambda ax: plots.losses(RNG.random((5, 9)), values=L2, ax=ax),
+        "regions": lambda ax: plots.decision_boundary(CLASSES, X, LABELS, features=(2, 0), ax=ax),
+        "losses": lambda ax: plots.losses(LOSSES[:3], labels="abc", ax=ax),
+        "many losses": lambda ax: plots.losses(LOSSES, values=L2, ax=ax),
         "heat_map": lambda ax: plots.heat_map(
             grid, L2, L2, row_name="l2", column_name="l1", value_name="J", chosen=(1, 2), ax=ax
         ),
         "cv_curve": lambda ax: plots.cv_curve(cv, L2, ax=ax),
         "coefficient_path": lambda ax: plots.coefficient_path(L2, fits.params.coef, names="abc", chosen={"best": 2}, ax=ax),
+        "path of classes": lambda ax: plots.coefficient_path(L2, L2[:, None, None] * CLASSES.coef, names="abc", ax=ax),
         "forest": lambda ax: plots.forest({"a": intervals(L2), "b": intervals(-L2)}, list("vwxyz"), ax=ax),
+        "forest of classes": lambda ax: plots.forest({"a": intervals_of_classes(CLASSES.coef + 1)}, "abc", none=1.0, ax=ax),
         "manhattan": lambda ax: plots.manhattan(np.log(L2 / 2), groups=[1, 1, 2, 2, 2], marked=L2 > 0.5, ax=ax),
         "qq": lambda ax: plots.qq(np.log(L2 / 2), label="null", ax=ax),
         "roc": lambda ax: plots.roc(Y, z, label="model", ax=ax),
@@ -67,7 +85,8 @@ def drawings(fits, cv):
 
 NAMES = (
     "sigmoid_curve", "decision_boundary", "losses", "many losses", "heat_map", "cv_curve", "coefficient_path", "forest",
-    "manhattan", "qq", "roc", "precision_recall", "calibration", "convergence_map", "convergence_map of a grid",
+    "manhattan", "qq", "roc", "precision_recall", "calibration", "convergence_map", "convergence_map of a grid", "regions",
+    "path of classes", "forest of classes",
 )  # fmt: skip
 
 
@@ -96,13 +115,97 @@ def test_any_params_have_a_picture_vertical_and_absent_boundaries_included(coef)
         np.testing.assert_allclose(line[:, 0], -0.1, atol=1e-12)  # x0 = -intercept / coef0
 
 
+def test_of_several_classes_the_region_of_the_most_probable_one_is_drawn():
+    ax = plots.decision_boundary(CLASSES, X, LABELS, features=(0, 2))
+    mesh, *rest = ax.collections
+    lines = [drawn for drawn in rest if type(drawn).__name__ == "QuadContourSet"]
+    rows = rest[len(lines) :]
+    corners = mesh.get_coordinates()
+    points = np.zeros((200, 200, 3))
+    points[..., 0], points[..., 2] = ((corners[1:, 1:, axis] + corners[:-1, :-1, axis]) / 2 for axis in range(2))
+    points[..., 1] = X[:, 1].mean()
+    expected = jaxlr.predict(CLASSES, points.reshape(-1, 3)).reshape(200, 200)
+    np.testing.assert_array_equal(np.asarray(mesh.get_array()).reshape(200, 200), expected)
+    assert len(lines) == 3
+    for k, line in enumerate(lines):
+        edge = np.full((len(line.get_paths()[0].vertices), 3), X[:, 1].mean())
+        edge[:, [0, 2]] = line.get_paths()[0].vertices
+        z = (
+            np.sort(np.delete(np.asarray(jaxlr.logits(CLASSES, edge)), k, axis=1))
+            - np.asarray(jaxlr.logits(CLASSES, edge))[:, [k]]
+        )
+        np.testing.assert_allclose(z[:, -1], 0, atol=0.05)  # the contour is linear within cells, the maximum is not
+    for k, drawn in enumerate(rows):
+        np.testing.assert_array_equal(drawn.get_offsets(), X[k == LABELS][:, [0, 2]])
+        assert mpl.colors.to_hex(drawn.get_facecolor()[0]) == plots.style.class_style(k)["color"].lower()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["y = 0", "y = 1", "y = 2"]
+
+
+def test_two_classes_have_the_boundary_of_the_binary_model():
+    one = Params(np.array([1.0, -2.0, 0.5]), np.array(0.3))
+    two = SoftmaxParams(np.stack([-one.coef / 2, one.coef / 2]), np.array([-0.15, 0.15]))
+    edges = [drawn for drawn in plots.decision_boundary(two, X, Y).collections if type(drawn).__name__ == "QuadContourSet"]
+    assert len(edges) == 2
+    for edge in edges:
+        points = edge.get_paths()[0].vertices
+        logits = jaxlr.logits(one, np.column_stack([points, np.full(len(points), X[:, 2].mean())]))
+        np.testing.assert_allclose(logits, 0, atol=1e-12)
+
+
+def test_a_class_that_is_never_the_most_probable_has_no_region_and_many_have_styles_of_their_own():
+    beside = SoftmaxParams(np.eye(3), np.array([0.0, 0.0, -100.0]))
+    ax = plots.decision_boundary(beside, X, LABELS)
+    assert sum(type(drawn).__name__ == "QuadContourSet" for drawn in ax.collections) == 2
+    one_class = SoftmaxParams(np.ones((1, 3)), np.zeros(1))
+    plots.decision_boundary(one_class, X, 0 * LABELS).figure.canvas.draw()
+    assert len({tuple(plots.style.class_style(k).values()) for k in range(42)}) == 42
+
+
+def test_a_path_of_several_classes_has_a_line_for_each_class_and_column():
+    fits = jaxlr.fit(X, LABELS, num_classes=3, l1=L2 / 10)
+    ax = plots.coefficient_path(L2 / 10, fits, names=["a", "b", "c"])
+    coef = np.asarray(fits.params.coef)[::-1]
+    lines = {line.get_label(): line.get_ydata() for line in ax.lines[:9]}
+    named = [name for name in lines if not name.startswith("_")]
+    assert set(named) == {f"{name} [{k}]" for k in range(3) for name in "abc"}
+    for name in named:
+        np.testing.assert_array_equal(lines[name], coef[:, int(name[3]), "abc".index(name[0])])
+    (counts,) = ax.child_axes
+    shown = [int(label.get_text()) for label in counts.get_xticklabels()]
+    assert shown == np.count_nonzero(coef, axis=(1, 2)).tolist()
+    other = plots.coefficient_path(L2 / 10, fits.params.coef, names="abc")
+    for line, again in zip(ax.lines, other.lines, strict=True):
+        np.testing.assert_array_equal(line.get_xydata(), again.get_xydata())
+
+
+@pytest.mark.parametrize("odds", [False, True])
+def test_a_forest_of_several_classes_has_a_row_for_each_class_and_column_but_none_for_the_base(odds):
+    fits, problem = jaxlr.fit(X, LABELS, num_classes=3), jaxlr.Problem(X, LABELS)
+    found = jaxlr.inference.wald(fits, problem, base=1)
+    found = jaxlr.inference.odds_ratios(found) if odds else found
+    ax = plots.forest({"Wald": found}, ["a", "b", "c"], none=float(odds))
+    assert [label.get_text() for label in ax.get_yticklabels()] == [f"{name} [{k}]" for k in (0, 2) for name in "abc"]
+    (marks,) = [line for line in ax.lines if line.get_label() == "Wald"]
+    np.testing.assert_array_equal(
+        marks.get_xydata(), np.stack([np.asarray(found.estimate.coef)[[0, 2]].ravel(), np.arange(6)], 1)
+    )
+    (segments,) = ax.collections
+    ends = np.array([segment[:, 0] for segment in segments.get_segments()]).T
+    np.testing.assert_array_equal(ends, [np.asarray(end.coef)[[0, 2]].ravel() for end in (found.lower, found.upper)])
+
+
+def test_a_forest_without_a_base_has_every_class_and_a_failed_model_says_nothing_of_one():
+    failed = whole(NAN * ONES)
+    assert len(plots.forest({"a": whole(ONES), "failed": failed}, "ab").get_yticks()) == 6
+    assert len(plots.forest({"a": intervals_of_classes(ONES), "failed": failed}, "ab").get_yticks()) == 4
+
+
 def test_a_failed_model_is_marked(fits):
     bad = jaxlr.fit(X, Y, l2=L2, max_steps=1)
     labels = plots.convergence_map(bad).get_legend_handles_labels()[1]
     assert "MAX_STEPS (5)" in labels
 
 
-NAN = np.nan
 RUNS = np.array([[1.0, 0.5, 0.2], [1.0, 2.0, NAN], [0.7, NAN, NAN], [NAN, NAN, NAN]])
 
 
@@ -208,6 +311,24 @@ ONE = Params(np.ones(3), np.array(0.0))
         (lambda: plots.decision_boundary(Params(np.ones((4, 3)), np.ones(4)), X, Y), "params of one model"),
         (lambda: plots.decision_boundary(Params(np.array([1, NAN, 0]), np.array(0.0)), X, Y), "finite coef"),
         (lambda: plots.decision_boundary(ONE, X * NAN, Y), "finite X"),
+        (
+            lambda: plots.decision_boundary(CLASSES, X, LABELS + 1),
+            r"labels 0, ..., 2, got .*\[1 2 3\]; number the classes from 0 on",
+        ),
+        (lambda: plots.decision_boundary(CLASSES, X[:, :2], LABELS), r"coef \(3, 2\) and intercept \(3,\), got coef \(3, 3\)"),
+        (
+            lambda: plots.decision_boundary(SoftmaxParams(np.ones((4, 3, 3)), np.ones((4, 3))), X, LABELS),
+            "draw them one by one",
+        ),
+        (lambda: plots.decision_boundary(SoftmaxParams(NAN * CLASSES.coef, np.zeros(3)), X, LABELS), "finite coef"),
+        (lambda: plots.coefficient_path(L2[:3], CLASSES.coef, names="ab"), "a name for each of 3 columns, got 2"),
+        (lambda: plots.coefficient_path(L2, np.ones((5, 2, 3, 4))), r"coef \(g, n\) or \(g, K, n\), got"),
+        (lambda: plots.forest({"a": intervals_of_classes(ONES)}, "abc"), "one model of 3 classes and 3 columns for 'a'"),
+        (lambda: plots.forest({"a": intervals_of_classes(ONES), "b": intervals(L2[:2])}, "ab"), "models of the same classes"),
+        (lambda: plots.forest({"a": intervals_of_classes(ONES), "b": whole(ONES)}, "ab"), "against the same base"),
+        (lambda: plots.roc(Y, CLASSES.coef), r"score \(m,\), got shape \(3, 3\); of several classes draw each"),
+        (lambda: plots.precision_recall(Y, CLASSES.coef), r"score\[:, k\]"),
+        (lambda: plots.calibration(Y, CLASSES.coef), r"proba\[:, k\]"),
         (lambda: plots.losses(RUNS, labels="abc"), "one of labels for each of 4 runs, got 3"),
         (lambda: plots.losses(RUNS, values=[1.0, 2.0]), "one of values for each of 4 runs, got 2"),
         (lambda: plots.losses(RUNS, values=[0.0, 1.0, 2.0, 3.0]), "values .* > 0, for a log scale"),

@@ -11,6 +11,7 @@ from jaxlr import Status, cross_validate, fit
 
 X = np.array([[0.0, 1], [1, 0], [2, 2], [3, 1]], np.float32)
 Y = np.array([0, 1, 0, 1])
+LABELS = np.array([0, 1, 2, 1])
 
 
 def parsed(fits):
@@ -23,6 +24,18 @@ def test_one_model_shows_its_coefficients_the_largest_first():
     assert {rows[2][0], rows[3][0]} == {"<script>", "b"}
     assert abs(float(rows[2][1])) >= abs(float(rows[3][1]))
     assert "1 converged" in "".join(page.itertext())
+
+
+def test_a_model_of_several_classes_shows_the_coefficients_of_each():
+    one = fit(X, LABELS, num_classes=3, l2=0.1)
+    page = parsed(replace(one, names=("a", "b")))
+    shown = {row[0].text: float(row[1].text) for row in list(page.iter("tr"))[1:]}
+    expected = {f"{name} [{k}]": one.params.coef[k, j] for k in range(3) for j, name in enumerate("ab")}
+    expected |= {f"(intercept) [{k}]": one.params.intercept[k] for k in range(3)}
+    assert shown == {name: float(f"{value:.5g}") for name, value in expected.items()}
+    path = fit(X, LABELS, num_classes=3, l2=np.array([0.1, 1.0]))
+    assert str(path).splitlines()[0] == f"2 models by {path.solver}, shape (2,): 2 converged"
+    assert len(list(parsed(path).iter("title"))) == 2
 
 
 def test_only_the_largest_of_many_coefficients_are_listed():

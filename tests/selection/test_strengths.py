@@ -6,7 +6,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Problem, glmnet_path, l1_max
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 X, Y, *_ = jaxlr.datasets.low_birth_weight()
 M, N = X.shape

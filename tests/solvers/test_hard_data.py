@@ -7,7 +7,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Status, fit
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def _outlier(size: float) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Status
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 RNG = np.random.default_rng(0)
 M, N = 30, 3
@@ -111,7 +113,8 @@ def assert_derivatives(got, fields, name, direction=None, **options):
     """Those of coef, intercept and value along a direction, to 1e-7 of the largest; those of kkt and gap are 0."""
     field = np.asarray(fields[name])
     if direction is None:
-        direction = np.random.default_rng(1).uniform(0.5, 1, field.shape) * RNG.choice([-1, 1], field.shape)
+        rng = np.random.default_rng(1)
+        direction = rng.uniform(0.5, 1, field.shape) * rng.choice([-1, 1], field.shape)
     along, expected = np.tensordot(got, direction, field.ndim), differences(fields, name, direction, **options)
     np.testing.assert_allclose(along[:, :-2], expected, rtol=0, atol=1e-7 * np.max(np.abs(expected)), err_msg=name)
     assert not along[:, -2:].any()
@@ -186,9 +189,10 @@ def test_a_constant_column_that_is_held_at_zero_stays_there():
 
 @pytest.mark.slow
 def test_forward_mode_under_vmap_and_in_float32_is_the_same_to_its_digits():
+    rng = np.random.default_rng(10)
     names = ("X", "sample_weight", "l2")
     given = {name: np.float32(value) for name, value in ONE.items()}
-    direction = {name: RNG.standard_normal((2, *ONE[name].shape)).astype(np.float32) for name in names}
+    direction = {name: rng.standard_normal((2, *ONE[name].shape)).astype(np.float32) for name in names}
 
     def along(direction):
         moving = {name: given[name] for name in names}
@@ -216,6 +220,8 @@ def test_reverse_over_reverse_is_forward_over_reverse():
 @pytest.mark.slow
 @pytest.mark.parametrize("across", [lambda f, x: f(x[0]), jax.lax.map], ids=["alone", "in a scan"])
 def test_second_derivatives_are_the_differences_of_the_first(across):
+    rng = np.random.default_rng(10)
+
     # Forward over reverse: in a scan JAX has forgotten the custom rule by then.
     def scalar(moving):
         fitted = functools.partial(jaxlr.fit, ONE["X"], ONE["y"], sample_weight=moving["sample_weight"], tol=1e-12)
@@ -223,7 +229,7 @@ def test_second_derivatives_are_the_differences_of_the_first(across):
 
     names, h = ("l2", "sample_weight"), 1e-5
     moving = {name: ONE[name] for name in names}
-    direction = {name: RNG.standard_normal(ONE[name].shape) for name in names}
+    direction = {name: rng.standard_normal(ONE[name].shape) for name in names}
     both = jax.jit(lambda moving: jax.jvp(jax.grad(scalar), (moving,), (direction,)))
     _, got = both(moving)
     up, down = (both({name: ONE[name] + t * direction[name] for name in names})[0] for t in (h, -h))

@@ -18,7 +18,9 @@ from jaxlr.model.likelihood import Binary
 from jaxlr.solvers import newton
 from jaxlr.solvers.system import system_of
 from jaxlr.solvers.working import from_working, prepare, working_problem
-from tests.helpers import quick, tolerance, x64  # noqa: F401
+from tests.helpers import quick, tolerance
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 TOL = {np.float64: 1e-10, np.float32: 1e-5}  # of fit
 EPS = float(np.finfo(np.float64).eps)

@@ -6,7 +6,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Params, Status
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 RNG = np.random.default_rng(0)
 M, N = 300, 20
@@ -137,8 +139,9 @@ def test_a_start_far_out_does_not_hide_a_separation(far):
 
 @pytest.mark.slow
 def test_a_path_that_ends_without_a_penalty_is_separated_there():
-    wide = RNG.standard_normal((60, 40)).astype(np.float32)
-    labels = RNG.integers(0, 2, 60).astype(np.float32)
+    rng = np.random.default_rng(10)
+    wide = rng.standard_normal((60, 40)).astype(np.float32)
+    labels = rng.integers(0, 2, 60).astype(np.float32)
     l2 = np.append(np.logspace(0, -10, 30), 0).astype(np.float32)
     status = np.asarray(jaxlr.fit(wide, labels, l2=l2, solver="newton_cg").status)
     assert int(jaxlr.fit(wide, labels).status) == Status.SEPARATED
@@ -164,8 +167,9 @@ def test_penalties_that_float32_cannot_hold():
 
 @pytest.mark.slow
 def test_columns_that_are_constant_in_most_rows():
-    spikes = np.tril(RNG.standard_normal((96, 90))) - 3.3 * (np.arange(90) % 2)  # ever fewer rows differ
-    labels = RNG.integers(0, 2, (3, 96)).astype(float)
+    rng = np.random.default_rng(10)
+    spikes = np.tril(rng.standard_normal((96, 90))) - 3.3 * (np.arange(90) % 2)  # ever fewer rows differ
+    labels = rng.integers(0, 2, (3, 96)).astype(float)
     got, expected = (jaxlr.fit(spikes, labels, l2=1e-2, solver=s) for s in ("newton_cg", "newton"))
     assert bool(got.converged.all())
     assert bool(expected.converged.all())

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 import jaxlr
 from jaxlr import Params, Problem, Status
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import quick
 from tests.strategies import problems
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 TOL = 1e-10  # of fit in float64
 M, N = 40, 6

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from jaxlr.model.penalty import violations
 from jaxlr.solvers.quadratic import minimize
-from tests.helpers import quick, x64  # noqa: F401
+from tests.helpers import quick
+
+pytestmark = pytest.mark.usefixtures("x64")
 
 EPS = np.finfo(np.float64).eps
 K = 6
