@@ -209,7 +209,9 @@ def from_working(
     """
     coef, intercept = split(x, len(working.unit))
     coef = coef / aligned(working.unit, coef)
-    return params_type(coef, intercept - dot(coef, working.center))
+    intercept = intercept - dot(coef, working.center)
+    # What all classes share changes no logit, and depends on the origin: the intercepts on X sum to 0.
+    return params_type(coef, intercept - jnp.mean(intercept) if intercept.ndim else intercept)
 
 
 def _standardized(
