@@ -17,7 +17,7 @@ from jaxlr.linalg.operators import Transposed
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
-from jaxlr.solvers.preconditioner import curvature_inputs, precondition
+from jaxlr.solvers.preconditioner import Preconditioner, curvature_inputs, precondition
 from jaxlr.solvers.solve import Settings, solve_one
 from jaxlr.solvers.system import system_of
 from jaxlr.solvers.working import Working, prepare, to_working, units_of, working_problem
@@ -218,4 +218,11 @@ def _preconditioned(working: Working, lanes: Lane, lane_axes: Lane, l2: Array, s
     # The mean as a product: a sum would be computed again for every column of the weighted design.
     d = jnp.dot(jnp.full(l2.size, 1 / l2.size, d.dtype), d.reshape(l2.size, -1)).reshape(d.shape[l2.ndim :])
     least = jnp.min(strength, axis=tuple(range(l2.ndim)))
-    return working._replace(aid=precondition(working.A if working.aid is None else working.aid, d, least))
+    directions = working.A if working.aid is None else working.aid
+    if d.ndim == 1:
+        return working._replace(aid=precondition(directions, d, least))
+    of_class = jax.vmap(
+        lambda d: precondition(directions, d, least),
+        out_axes=Preconditioner(directions=None, inverse=0, diagonal=0, least=None),
+    )
+    return working._replace(aid=of_class(d))

@@ -78,12 +78,12 @@ def curvature_inputs(system: System, start: Float[Array, "*K k"]) -> tuple[Float
     return jnp.where(healthy, d, 0), jnp.where(healthy, l2, jnp.inf)
 
 
-def precondition(directions: Design | Transposed, d: Float[Array, "*K m"], l2: Float[Array, " k"]) -> Preconditioner:
-    """Make the preconditioner.
+def precondition(directions: Design | Transposed, d: Float[Array, " m"], l2: Float[Array, " k"]) -> Preconditioner:
+    """Make the preconditioner, of several classes that of one.
 
     Args:
         directions: A in the dtype of the directions.
-        d: mean weights times curvatures (*K, m).
+        d: mean weights times curvatures (m,).
         l2: least penalty vector (k,).
 
     Returns:
@@ -92,13 +92,6 @@ def precondition(directions: Design | Transposed, d: Float[Array, "*K m"], l2: F
     AT = directions.rows if isinstance(directions, Transposed) else directions.to_array().T
     d, l2 = jax.lax.stop_gradient((d, l2))
     l2 = jnp.where(jnp.isfinite(l2), jnp.minimum(l2, 1e30), 0).astype(AT.dtype)  # that float32 can hold
-    made = _inverse(AT, d, l2) if d.ndim == 1 else jax.lax.map(lambda d: _inverse(AT, d, l2), d)
-    inverse, diagonal = made
-    return Preconditioner(directions, inverse, diagonal, l2)
-
-
-def _inverse(AT: Float[Array, "k m"], d: Float[Array, " m"], l2: Float[Array, " k"]) -> tuple[Array, Array]:
-    """(A' diag(d) A + diag(l2))^-1, and the diagonal of A' diag(d) A."""
     k = AT.shape[0]
     weighted, middle = AT * d.astype(AT.dtype)[None, :], k // 2
     left, corner = jnp.dot(weighted, AT[:middle].T), jnp.dot(weighted[middle:], AT[middle:].T)
@@ -109,7 +102,7 @@ def _inverse(AT: Float[Array, "k m"], d: Float[Array, " m"], l2: Float[Array, " 
     H = jnp.where(np.eye(k, dtype=bool), 1 + jitter, H * s[:, None] * s[None, :])
     half = _inverse_factor(H, max(_LEAF, -(-k // 16))) * s[None, :]
     half = jnp.where(jnp.isfinite(jnp.sum(half)), half, jnp.diag(s))
-    return jnp.dot(half.T, half), diagonal
+    return Preconditioner(directions, jnp.dot(half.T, half), diagonal, l2)
 
 
 def _inverse_factor(H: Float[Array, "k k"], leaf: int) -> Float[Array, "k k"]:
