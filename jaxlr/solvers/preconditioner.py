@@ -11,7 +11,7 @@ takes 2 products on the digits with l2 = 0.1, 6 with 1e-4, where blocks of the c
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,10 +38,11 @@ class Preconditioner(NamedTuple):
         least: the penalties that it was made from (k,).
     """
 
-    directions: Design | Transposed
-    inverse: Array
-    diagonal: Array
-    least: Array
+    # Any: as a pytree it also holds out_axes.
+    directions: Any
+    inverse: Any
+    diagonal: Any
+    least: Any
 
     def for_penalty(self, l2: Float[Array, " k"], n: int) -> Callable[[Float[Array, "*K k"]], Float[Array, "*K k"]]:
         """What stands for the inverse of the Hessian of one model, before penalties are restricted to contrasts.
