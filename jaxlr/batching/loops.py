@@ -1,4 +1,4 @@
-"""Loops in place of `jax.vmap`: one member after the other, or a group at a time."""
+"""`jax.vmap` one after the other, or in groups: for what should not stand side by side."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,33 +9,38 @@ from jaxtyping import Array
 
 
 def loop(function: Callable, in_axes: tuple[Any, ...]) -> Callable:
-    """`jax.vmap` one after the other, with the same axes: what has none is shared, and never copied.
+    """`jax.vmap` one after the other, with the same axes.
 
     Args:
         function: of pytrees.
-        in_axes: for each argument a prefix of it, 0 or None.
+        in_axes: a pytree for each, 0 or None in the place of its leaves or subtrees.
 
     Returns:
         The mapped function.
     """
 
-    def looped(*args: Any) -> Any:
-        leaves, structure = jax.tree.flatten(args)
-        axes = jax.tree.leaves(jax.tree.broadcast(in_axes, args, is_leaf=lambda axis: axis is None), is_leaf=_is_axis)
-        mapped = [leaf for leaf, axis in zip(leaves, axes, strict=True) if axis is not None]
+    def looped(*arguments: Any) -> Any:
+        leaves, structure = jax.tree.flatten(arguments)
+        axes = structure.flatten_up_to(_filled(in_axes, arguments))
+        differing = [leaf for leaf, axis in zip(leaves, axes, strict=True) if axis is not None]
 
         def one(own: list[Array]) -> Any:
             rest = iter(own)
-            whole = [leaf if axis is None else next(rest) for leaf, axis in zip(leaves, axes, strict=True)]
-            return function(*jax.tree.unflatten(structure, whole))
+            mine = [leaf if axis is None else next(rest) for leaf, axis in zip(leaves, axes, strict=True)]
+            return function(*jax.tree.unflatten(structure, mine))
 
-        return jax.lax.map(one, mapped)
+        return jax.lax.map(one, differing)
 
     return looped
 
 
-def _is_axis(axis: Any) -> bool:
-    return axis is None
+def _filled(in_axes: tuple[Any, ...], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """An axis in the place of every leaf, where one may stand for a whole subtree."""
+
+    def of_subtree(axis: int | None, subtree: Any) -> Any:
+        return jax.tree.map(lambda _: axis, subtree)
+
+    return jax.tree.map(of_subtree, in_axes, arguments, is_leaf=lambda axis: axis is None)
 
 
 def in_groups(function: Callable, mapped: Any, size: int) -> Any:

@@ -198,10 +198,11 @@ def heard_by(monkeypatch, listener):
     """Calls the listener when a chunk begins, in its thread."""
     original = running.brought
 
-    def brought(fields, dtype):
-        if "X" in fields and fields["X"].ndim > 2:
+    def brought(arguments, cores, dtype):
+        models = arguments[0]
+        if models is not None and models.problem.X is not None and models.problem.X.ndim > 2:
             listener()
-        return original(fields, dtype)
+        return original(arguments, cores, dtype)
 
     monkeypatch.setattr(running, "brought", brought)
 

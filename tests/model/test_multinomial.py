@@ -158,7 +158,7 @@ def test_saturated_rows_keep_their_digits():
 @settings(max_examples=10)
 @given(params(), problems())
 def test_the_gap_bounds_what_is_left_to_gain_and_vanishes_with_the_residual(at, problem):
-    fit = jaxlr.fit(*_fields(problem)[0], K, **_fields(problem)[1])
+    fit = jaxlr.fit(*_fields(problem)[0], num_classes=K, **_fields(problem)[1])
     assert int(fit.status) == Status.CONVERGED
     left = float(jaxlr.loss(at, problem) - fit.value)
     gap = float(jaxlr.duality_gap(at, problem))
