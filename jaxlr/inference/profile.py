@@ -39,7 +39,7 @@ from jaxlr.inference.fitted import (
 from jaxlr.inference.over_models import over_models
 from jaxlr.inference.tails import Test, chi_square_test, normal_quantile
 from jaxlr.inference.wald import Intervals
-from jaxlr.linalg.cholesky import cholesky, in_own_units
+from jaxlr.linalg.cholesky import cholesky, in_own_units, inverse_root
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem
@@ -168,11 +168,14 @@ def _profile_tests(params: Params | SoftmaxParams, problem: Problem, base: int |
 
 
 def _of_free(function: Callable[[Array], Array], model: Fitted, problem: Problem, base: int | None) -> Float[Array, "p *r"]:
-    """A function of the rows c of all parameters, a group side by side; NaN for those that are known to be 0."""
+    """A function of the rows c of all parameters, a group side by side; NaN for those that are known to be 0, and for all where
+    columns depend on each other, as of the standard errors."""
     rows = functionals(model, base)
     free = np.flatnonzero(~known(model.system.likelihood, problem.X.shape[1], problem.fit_intercept, base))
     m, k = model.system.A.shape
     found = in_groups(jax.vmap(function), rows[free], models_side_by_side(m * k))
+    definite = jnp.all(jnp.isfinite(inverse_root(mean_information(model.system, model.z))))
+    found = jnp.where(definite, found, jnp.nan)
     return jnp.full((len(rows), *found.shape[1:]), jnp.nan, found.dtype).at[free].set(found)
 
 
