@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxlr.linalg.cholesky import cholesky, solve
+from jaxlr.linalg.cholesky import blocked_cholesky, solve
 from jaxlr.linalg.dot import dot
 from jaxlr.model.penalty import violations
 
@@ -75,7 +75,7 @@ def minimize(
         support = (v != 0) | (l1 == 0)
         slope = b + dot(H, v) + jnp.where(support, l1 * jnp.sign(v), 0)
         face = jnp.where(support[:, None] & support[None, :], H, 0)
-        L = cholesky(jnp.where(np.eye(k, dtype=bool), diagonal[:, None], face))
+        L = blocked_cholesky(jnp.where(np.eye(k, dtype=bool), diagonal[:, None], face))
         half = solve(L, jnp.where(support, -slope, 0)[:, None])
         delta = jnp.where(support, solve(L, half, transposed=True)[:, 0], 0)
         turns = support & (l1 > 0) & ((v + delta) * v <= 0)
