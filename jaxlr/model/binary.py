@@ -105,12 +105,10 @@ class Binary(NamedTuple):
         del unpenalized
         return params
 
-    def dual(
+    def evidence(
         self, z: Float[Array, " m"], y: Float[Array, " m"], w: Float[Array, " m"], balanced: bool
-    ) -> tuple[Float[Array, " m"], Callable[[Array], Float[Array, " m"]]]:
-        """Residuals of a dual point, and the divergence of the rows there once they are shrunk by a factor <= 1.
-
-        Balanced residuals sum to 0 under the weights, as an intercept asks.
-        """
+    ) -> tuple[Float[Array, " m"], Float[Array, " m"], Float[Array, " m"], Callable[[Array], Float[Array, " m"]]]:
+        """Losses, residuals, residuals of a dual point, and the divergence of the rows there once these are shrunk by a
+        factor <= 1; balanced ones sum to 0 under the weights, as an intercept asks."""
         r = logistic.balanced_residuals(z, y, w) if balanced else logistic.residual(z, y)
-        return r, lambda shrink: logistic.divergence(z, y, shrink * r)
+        return self.losses(z, y), self.residual(z, y), r, lambda shrink: logistic.divergence(z, y, shrink * r)

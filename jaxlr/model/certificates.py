@@ -21,7 +21,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import aligned
 from jaxlr.model.likelihood import likelihood_of_params
-from jaxlr.model.objective import gradient, loss_at
+from jaxlr.model.objective import gradient
 from jaxlr.model.params import Parameters, Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
 from jaxlr.model.problem import Problem, design, dtype_of, penalty_of, problem_logits, row_weights
@@ -130,8 +130,7 @@ def evidence(
     likelihood, penalty, w = likelihood_of_params(params), penalty_of(problem), row_weights(problem)
     z = problem_logits(params, problem)
     y, coef = jnp.asarray(problem.y, z.dtype), jnp.asarray(params.coef, z.dtype)
-    primal = likelihood.residual(z, y)
-    dual, divergence = likelihood.dual(z, y, w, problem.fit_intercept)
+    losses, primal, dual, divergence = likelihood.evidence(z, y, w, problem.fit_intercept)
     both = jnp.stack([primal, dual])
     sides = design(problem).transposed_times((aligned(w, both) * both).reshape(-1, len(w)))
     slopes, a = sides.reshape(2, *coef.shape)
@@ -144,4 +143,4 @@ def evidence(
     unbounded = jnp.min(penalty.l1 + penalty.l2, initial=jnp.inf) == 0
     if problem.fit_intercept:
         unbounded |= likelihood.least_class_weight(y, w) == 0
-    return loss_at(z, params, problem), kkt, jnp.where(unbounded | jnp.isnan(gap), jnp.inf, gap)
+    return jnp.sum(w * losses) + penalty.value(coef), kkt, jnp.where(unbounded | jnp.isnan(gap), jnp.inf, gap)

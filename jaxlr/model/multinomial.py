@@ -128,9 +128,9 @@ class Multinomial(NamedTuple):
         """The same logits without what changes none of them and has no penalty: what all classes share."""
         return params - jnp.where(unpenalized, jnp.mean(params, axis=0), 0)[None, :]
 
-    def dual(
+    def evidence(
         self, z: Float[Array, "K m"], y: Float[Array, " m"], w: Float[Array, " m"], balanced: bool
-    ) -> tuple[Float[Array, "K m"], Callable[[Array], Float[Array, " m"]]]:
-        """Residuals of a dual point, and the divergence of the rows there once they are shrunk by a factor <= 1; balanced
-        residuals of every class sum to 0 under the weights."""
-        return softmax.dual(z, y, w, balanced)
+    ) -> tuple[Float[Array, " m"], Float[Array, "K m"], Float[Array, "K m"], Callable[[Array], Float[Array, " m"]]]:
+        """Losses, residuals, residuals of a dual point, and the divergence of the rows there once these are shrunk by a
+        factor <= 1; balanced ones of every class sum to 0 under the weights."""
+        return softmax.evidence(z, y, w, balanced)

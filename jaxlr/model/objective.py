@@ -44,20 +44,7 @@ def loss(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, ""]:
         >>> round(float(loss(three, problem)), 6)  # log 3
         1.098612
     """
-    return loss_at(problem_logits(params, problem), params, problem)
-
-
-def loss_at(z: Float[Array, "*K m"], params: Params | SoftmaxParams, problem: Problem) -> Float[Array, ""]:
-    """The objective where the logits are known already.
-
-    Args:
-        z: logits (*K, m).
-        params: coef (*K, n), intercept (*K).
-        problem: one problem.
-
-    Returns:
-        J.
-    """
+    z = problem_logits(params, problem)
     losses = likelihood_of_params(params).losses(z, jnp.asarray(problem.y, z.dtype))
     return jnp.sum(row_weights(problem) * losses) + penalty_of(problem).value(jnp.asarray(params.coef, z.dtype))
 

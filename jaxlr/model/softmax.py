@@ -195,32 +195,27 @@ def contrasts(num_classes: int) -> np.ndarray:
     return Q / np.sqrt(u * (u + 1))[None, :]
 
 
-def dual(
+def evidence(
     z: Float[Array, "K m"], y: Float[Array, " m"], w: Float[Array, " m"], balanced: bool
-) -> tuple[Float[Array, "K m"], Callable[[Array], Float[Array, " m"]]]:
-    """Residuals p - e_label of a dual point.
+) -> tuple[Float[Array, " m"], Float[Array, "K m"], Float[Array, "K m"], Callable[[Array], Float[Array, " m"]]]:
+    """Losses (m,), residuals and those of a dual point, p - e_label (K, m) for sigma = 1, and from sigma to upper bounds on
+    KL(p_i || softmax(z_i)) (m,) for sigma times these: all of one exponential a logit.
 
-    Args:
-        z: logits (K, m).
-        y: labels (m,).
-        w: weights that sum to 1 (m,).
-        balanced: static; whether they sum to 0 under the weights, for every class.
-
-    Returns:
-        Residuals (K, m) for sigma = 1, and from sigma to upper bounds on KL(p_i || softmax(z_i)) (m,) for sigma times them.
+    Where `balanced`, the residuals of the dual point sum to 0 under the weights w, which sum to 1, for every class.
     """
     label = is_label(y, z.shape[0])
     below, _, rest = shifted(z)
+    rest = rest + 0 * y  # NaN where the label is
     logs = below - jnp.log1p(rest)[None, :]
-    losses = -jnp.sum(jnp.where(label, logs, 0), axis=0)  # both terms of the sum are >= 0
+    losses = 0 * y - jnp.sum(jnp.where(label, logs, 0), axis=0)  # both terms of the sum are >= 0
     q = jnp.exp(below) / (1 + rest)[None, :]
     others = jnp.sum(jnp.where(label, 0, q), axis=0)
-    primal = jnp.where(label, -others[None, :], q)
-    d, theta, rho = _balance(q, primal, w) if balanced else (0 * q, 0 * q[:, 0], 0 * q[:, 0])
+    r = jnp.where(label, -others[None, :], q)
+    d, theta, rho = _balance(q, r, w) if balanced else (0 * q, 0 * q[:, 0], 0 * q[:, 0])
     tau = jnp.sum(q * (1 + d) * theta[:, None], axis=0)
     d = d - (1 + d) * theta[:, None]
-    r = primal + q * d + tau[None, :] * rho[:, None] + 0 * y[None, :]
-    return r, lambda sigma: _divergence(q, logs, label, losses, d, tau, rho, sigma)
+    dual = r + q * d + tau[None, :] * rho[:, None]
+    return losses, r, dual, lambda sigma: _divergence(q, logs, label, losses, d, tau, rho, sigma)
 
 
 def _balance(q: Array, r: Array, w: Array) -> tuple[Array, Array, Array]:

@@ -60,9 +60,8 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     inverse = system.aid.for_penalty(system.penalty.l2, system.n)
     # Where the data may be separated, the curvature of saturated rows counts however small it is.
     curvature = likelihood.curvature(here.z, system.w, dtype, saturates=not system.coercive)
-    jitter = jitter * jnp.sum(curvature.diagonal()).astype(
-        x.dtype
-    )  # on the scale of the Hessian, or it would hide a separation
+    # On the scale of the Hessian, or it would hide a separation.
+    jitter = jitter * jnp.sum(curvature.diagonal()).astype(x.dtype)
     l2 = aligned((system.penalty.l2 + (damping(kkt) + jitter) * system.squares).astype(dtype), x)
     stiff = aligned(system.penalty.l2 > STIFF * system.squares, x)  # nothing else counts there, nor fits into float32
     free = aligned(system.free, x) & ~stiff
@@ -95,8 +94,8 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     d, r = (largest * vector.astype(x.dtype) for vector in (end.d, end.r))
     dz = largest * end.dz.astype(x.dtype)
     d = jnp.where(stiff, -here.g / jnp.where(stiff, aligned(system.penalty.l2, x), 1), d)
-    # There the other coefficients' step leaves at most its curvature, c <= 1/4, times the column.
-    r = jnp.where(stiff, 0.25 * jnp.max(jnp.abs(dz)) * aligned(jnp.sqrt(system.squares), x), r)
+    # There the other coefficients' step leaves at most its change of the residuals, <= R / 4, times the column.
+    r = jnp.where(stiff, 0.25 * system.largest(likelihood.reach(dz)) * aligned(jnp.sqrt(system.squares), x), r)
     hides = jnp.bool_(False)
     if (margins := system.margins) is not None:
         hides = jnp.sum(margins**2) ** 2 > system.hidden_from * curvature_along(system, curvature, margins)
