@@ -136,6 +136,7 @@ def test_cross_validation_of_more_classes_is_that_of_its_folds():
         assert ours.scores_[k, 0, 0] == one.score(X[test], THREE[test])
 
 
+@pytest.mark.slow
 def test_a_search_over_50_clones_compiles_once():
     rows = np.arange(187)  # folds of 149 and 150 rows
     search = GridSearchCV(LogisticRegressor(), {"C": np.logspace(-3, 3, 50)}, cv=5, refit=False)

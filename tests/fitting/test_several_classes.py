@@ -36,7 +36,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", quick(CASES, "ridge", "elastic net"))
+@pytest.mark.parametrize("case", quick(CASES, "ridge"))
 def test_derivatives_are_the_differences_of_refits(case):
     fields, options = CASES[case]
     fields = {name: np.asarray(value, float) for name, value in fields.items()}
@@ -85,6 +85,7 @@ def test_working_sets_find_the_lasso_of_all_columns(monkeypatch):
     assert float(few.value - whole.value) <= float(few.gap) + 1e-15
 
 
+@pytest.mark.slow
 def test_resamples_are_fits_under_their_counts():
     key, options = jax.random.key(1), {"num_classes": K, "l2": 0.05}
     found = jaxlr.fit_bootstrap(key, X, LABELS, 9, sample_weight=S, **options)
@@ -104,6 +105,7 @@ def test_a_model_for_each_column_is_the_fit_of_its_columns():
         np.testing.assert_allclose(found.value[k], alone.value, rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_chunks_and_a_mesh_are_the_models_of_the_whole():
     weights = np.random.default_rng(9).integers(0, 3, (11, M)) + 1.0
     whole = jaxlr.fit(X, LABELS, num_classes=K, l2=0.1, sample_weight=weights)
@@ -140,12 +142,17 @@ def test_at_the_largest_strength_nothing_is_left_and_below_it_something():
     fits = jaxlr.fit(X, LABELS, l1=np.array([most, 0.98 * most]), **options)
     assert not np.asarray(fits.params.coef[0, :, 1:]).any()
     assert np.asarray(fits.params.coef[1, :, 1:]).any()
+
+
+@pytest.mark.slow
+def test_a_path_begins_where_nothing_is_left():
     path = jaxlr.glmnet_path(X, LABELS, num_classes=K, num_strengths=3)
     first = jaxlr.fit(X, LABELS, num_classes=K, standardize=True, **path)
     assert not np.asarray(first.params.coef[0]).any()
     assert np.asarray(first.params.coef[1]).any()
 
 
+@pytest.mark.slow
 def test_folds_are_scored_as_they_are_fitted():
     l2, key = np.array([1.0, 0.1]), jax.random.key(0)
     cv = jaxlr.cross_validate(X, LABELS, num_classes=K, l2=l2, offset=OFFSET, folds=3, key=key, metrics=("accuracy",))

@@ -8,6 +8,7 @@ import pytest
 
 import jaxlr
 from jaxlr import Problem, inference
+from tests.helpers import quick
 from tests.reference.mnlogit import HERE, SETS, load
 
 pytestmark = pytest.mark.usefixtures("optimized", "x64")
@@ -27,7 +28,7 @@ def by_class(params):
     return np.column_stack([params.intercept, params.coef])[1:]
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", quick(SETS, "anes96"))
 def test_wald_is_what_mnlogit_prints(name):
     fit, problem, expected = fitted(name)
     assert bool(fit.converged)
@@ -42,7 +43,7 @@ def test_wald_is_what_mnlogit_prints(name):
     np.testing.assert_allclose(by_class(ratios.upper), np.exp(expected["upper"]), rtol=RTOL * 100)
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", quick(SETS, "anes96"))
 def test_covariances_are_those_of_mnlogit(name):
     fit, problem, expected = fitted(name)
     num_classes, n = fit.params.coef.shape
@@ -61,7 +62,7 @@ def test_covariances_are_those_of_mnlogit(name):
     np.testing.assert_allclose(found["HC1"], found["HC0"] * m / (m - free), rtol=1e-14)
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", quick(SETS, "anes96"))
 def test_measures_of_fit_are_those_of_mnlogit(name):
     fit, problem, expected = fitted(name)
     found = inference.goodness_of_fit(fit, problem)
@@ -76,7 +77,7 @@ def test_measures_of_fit_are_those_of_mnlogit(name):
     assert float(test.p_value) == pytest.approx(expected["llr_pvalue"], rel=1e-5)
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", quick(SETS, "anes96"))
 def test_a_summary_prints_what_mnlogit_prints(name):
     fit, problem, expected = fitted(name)
     table = inference.summary(fit, problem, names=SETS[name])

@@ -44,7 +44,7 @@ def assert_class_1_is(found, expected, rtol=1e-8):
 # --- two classes are the binary model ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["model", "HC1"])
+@pytest.mark.parametrize("kind", ["HC1", pytest.param("model", marks=pytest.mark.slow)])
 def test_two_classes_have_the_wald_tests_and_covariance_of_the_binary_model(kind):
     two, one = two_and_binary()
     got, expected = inference.wald(*two, kind=kind), inference.wald(*one, kind=kind)
@@ -56,6 +56,7 @@ def test_two_classes_have_the_wald_tests_and_covariance_of_the_binary_model(kind
     assert not V[:, :3].any()
 
 
+@pytest.mark.slow
 def test_two_classes_have_the_profiles_of_the_binary_model():
     two, one = two_and_binary()
     got, expected = inference.profile_intervals(*two), inference.profile_intervals(*one)
@@ -114,7 +115,7 @@ def test_every_base_is_another_view_of_the_same_profiles():
 # --- the formulas, and refits -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("fit_intercept", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_covariances_are_those_of_the_formula(fit_intercept):
     """In NumPy, from scores (p - e_label) (x) a and the Hessian, of the classes 1 and 2 against 0."""
     A = X - [0.0, 50.0]
@@ -208,6 +209,7 @@ def test_profiles_agree_with_refits():
     assert float(tests.statistic.coef[1, 0]) == pytest.approx(risen(0.0), rel=1e-7)
 
 
+@pytest.mark.slow
 def test_the_null_model_has_the_offset():
     fit = jaxlr.fit(X, LABELS, num_classes=K, offset=OFFSET, sample_weight=S)
     found = inference.goodness_of_fit(fit, Problem(X, LABELS, S, OFFSET))
@@ -250,7 +252,7 @@ def batch():
         inference.wald,
         functools.partial(inference.covariance, kind="HC0"),
         inference.goodness_of_fit,
-        functools.partial(inference.score_test, columns=RNG.normal(size=(2, M))),
+        pytest.param(functools.partial(inference.score_test, columns=RNG.normal(size=(2, M))), marks=pytest.mark.slow),
         pytest.param(inference.profile_intervals, marks=pytest.mark.slow),
         pytest.param(inference.profile_tests, marks=pytest.mark.slow),
     ],
@@ -288,6 +290,7 @@ def test_bootstrap_intervals_are_those_of_the_differences_to_the_base():
         inference.bootstrap_intervals(jaxlr.fit(X, LABELS > 0), resamples)
 
 
+@pytest.mark.slow
 def test_bootstraps_of_the_front_door_give_intervals_around_the_estimate():
     resamples = jaxlr.fit_bootstrap(jax.random.key(0), X, LABELS, 60, num_classes=K)
     found = inference.bootstrap_intervals(fitted(), resamples, base=1)

@@ -337,6 +337,7 @@ def test_wrong_types_are_refused():
         jaxlr.fit(X, LABELS, num_classes=3, init=jaxlr.Params(np.zeros(4), 0.0))
 
 
+@pytest.mark.slow
 def test_a_fit_is_constant_under_differentiation():
     slope = jax.grad(lambda l2: jnp.sum(jaxlr.fit(X, LABELS, num_classes=3, l2=l2).params.coef))(0.1)
     assert float(slope) == 0
