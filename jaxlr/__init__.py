@@ -1,7 +1,7 @@
 """jaxlr: logistic regression in JAX, one model or a million, each with the evidence that it converged."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxlr import datasets as datasets
 from jaxlr import inference as inference
@@ -12,8 +12,6 @@ from jaxlr.fitting.bootstrap import fit_bootstrap as fit_bootstrap
 from jaxlr.fitting.columns import fit_columns as fit_columns
 from jaxlr.fitting.firth import fit_firth as fit_firth
 from jaxlr.fitting.fit import fit as fit
-from jaxlr.fitting.training import Training as Training
-from jaxlr.fitting.training import train as train
 from jaxlr.inference.scan import Scan as Scan
 from jaxlr.inference.scan import association_scan as association_scan
 from jaxlr.inference.separation import separating_direction as separating_direction
@@ -52,16 +50,23 @@ from jaxlr.weights import class_weight as class_weight
 from jaxlr.weights import kfold as kfold
 from jaxlr.weights import stratified_kfold as stratified_kfold
 
+if TYPE_CHECKING:
+    from jaxlr.fitting.training import Training as Training
+    from jaxlr.fitting.training import train as train
+
 __version__ = "0.1.0"
+
+# Imported when it is first used: `import jaxlr` waits for none of matplotlib, scikit-learn, optax and scipy.
+_ON_USE = {"plots": "jaxlr", "estimator": "jaxlr", "train": "jaxlr.fitting.training", "Training": "jaxlr.fitting.training"}
 
 
 def __getattr__(name: str) -> Any:
-    """What is imported when it is first used: `import jaxlr` waits for neither matplotlib nor scikit-learn."""
-    if name in ("plots", "estimator"):
-        return importlib.import_module(f"jaxlr.{name}")
-    raise AttributeError(f"module 'jaxlr' has no attribute {name!r}")
+    if name not in _ON_USE:
+        raise AttributeError(f"module 'jaxlr' has no attribute {name!r}")
+    home = _ON_USE[name]
+    return importlib.import_module(f"jaxlr.{name}") if home == "jaxlr" else getattr(importlib.import_module(home), name)
 
 
 def __dir__() -> list[str]:
     """Also what is not imported yet, for completion."""
-    return sorted([name for name in globals() if name not in ("Any", "importlib")] + ["estimator", "plots"])
+    return sorted({*globals(), *_ON_USE} - {"Any", "TYPE_CHECKING", "importlib"})

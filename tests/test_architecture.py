@@ -65,7 +65,7 @@ def test_optional_dependencies_are_not_imported_at_the_top(path):
 
 
 def test_importing_the_package_imports_no_optional_dependency():
-    code = "import sys, jaxlr; assert not {'matplotlib', 'sklearn', 'pandas'} & set(sys.modules)"
+    code = "import sys, jaxlr; assert not {'matplotlib', 'optax', 'pandas', 'scipy.optimize', 'sklearn'} & set(sys.modules)"
     code += "; jaxlr.plots.sigmoid_curve(); jaxlr.estimator.LogisticRegressor()"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "MPLBACKEND": "Agg"})
 

@@ -11,8 +11,6 @@ program let through is no proof.
 """
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import csr_array, eye_array, hstack
 
 from jaxlr.inputs.checks import Data, checked
 from jaxlr.model.params import Params
@@ -115,6 +113,9 @@ def _direction(rows: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
 
     Variables are d and a margin t_i in [0, 1] for each row: maximize sum t subject to rows d >= t.
     """
+    from scipy.optimize import linprog  # takes as long to import as all of jaxlr
+    from scipy.sparse import csr_array, eye_array, hstack
+
     m, k = rows.shape
     found = linprog(
         np.concatenate([np.zeros(k), -np.ones(m)]),
