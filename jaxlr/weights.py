@@ -93,16 +93,7 @@ def bootstrap(key: Array, m: int, num_samples: int) -> Float[Array, "k m"]:
 
 
 def resample(key: Array, i: Int[Array, ""], m: int) -> Float[Array, " m"]:
-    """Resample i of `bootstrap`.
-
-    Args:
-        key: a key of `jax.random`.
-        i: its number.
-        m: static, number of rows.
-
-    Returns:
-        Counts (m,).
-    """
+    """Counts of the rows in resample i of `bootstrap`."""
     drawn = jax.random.randint(jax.random.fold_in(key, i), (m,), 0, m)
     return jnp.zeros(m, jnp.result_type(float)).at[drawn].add(1)
 

@@ -41,28 +41,13 @@ class Core:
     dtype: Any = None
 
     def lead(self, value: Any) -> tuple[int, ...]:
-        """The batch axes of such a leaf.
-
-        Args:
-            value: array (..., *axes).
-
-        Returns:
-            Their sizes.
-        """
+        """The batch axes of such a leaf (..., *axes)."""
         return value.shape[: value.ndim - len(self.axes)]
 
 
 @functools.cache
 def cores_of(likelihood: Likelihood, fit_intercept: bool) -> Models:
-    """The cores of all leaves.
-
-    Args:
-        likelihood: static.
-        fit_intercept: static.
-
-    Returns:
-        Models of Core.
-    """
+    """Models with a Core in the place of each leaf."""
     cores = {name: Core(axes, strength=name in ("l1", "l2")) for name, axes in core_axes(*likelihood.classes).items()}
     start = likelihood.params_type(cores.pop("coef"), cores.pop("intercept"))
     problem = Problem(**cores, fit_intercept=fit_intercept)
@@ -70,16 +55,7 @@ def cores_of(likelihood: Likelihood, fit_intercept: bool) -> Models:
 
 
 def map_leaves(function: Callable[..., Any], cores: Any, *trees: Any) -> Any:
-    """`jax.tree.map` over cores and trees of the same structure, where trees may lack leaves.
-
-    Args:
-        function: of a core and the leaves in its place, the first of which is not None.
-        cores: a pytree of Core.
-        *trees: arrays, or None where the first has None.
-
-    Returns:
-        The tree of results, None where the first tree has that.
-    """
+    """`jax.tree.map` over cores and trees of the same structure, where the first tree may have None, which stays, for a leaf."""
 
     def of_leaf(leaf: Any, core: Any, *others: Any) -> Any:
         return None if leaf is None else function(core, leaf, *others)
@@ -103,14 +79,7 @@ class Axes(NamedTuple):
     path: tuple[int, ...]
 
     def sizes(self, axes: tuple[int, ...]) -> tuple[int, ...]:
-        """Sizes of some axes.
-
-        Args:
-            axes: of the batch.
-
-        Returns:
-            One each.
-        """
+        """Sizes of some axes of the batch."""
         return tuple(self.batch[axis] for axis in axes)
 
     @property
@@ -119,29 +88,12 @@ class Axes(NamedTuple):
         return math.prod(self.sizes(self.lanes))
 
     def along(self, value: Array, core: Core, axes: tuple[int, ...]) -> bool:
-        """Whether a leaf varies along any of these axes.
-
-        Args:
-            value: (..., *core), its batch axes those of the end of the batch.
-            core: of the leaf.
-            axes: of the batch.
-
-        Returns:
-            True or False.
-        """
+        """Whether a leaf varies along any of these axes of the batch, of which its own are the last."""
         lead = core.lead(value)
         return any(axis >= 0 and lead[axis] > 1 for axis in (axis - len(self.batch) + len(lead) for axis in axes))
 
     def split(self, value: Array, core: Core) -> Array:
-        """A leaf with the axes (D, L, P, *core), without D or L where it does not vary along them; strengths alone have P.
-
-        Args:
-            value: (..., *core).
-            core: of the leaf.
-
-        Returns:
-            The same numbers.
-        """
+        """A leaf with the axes (D, L, P, *core), without D or L where it does not vary along them; strengths alone have P."""
         lead, own = core.lead(value), value.shape[len(core.lead(value)) :]
         sizes = (1,) * (len(self.batch) - len(lead)) + lead
         groups = [axes for axes in (self.designs, self.lanes) if any(sizes[axis] > 1 for axis in axes)]
@@ -154,14 +106,7 @@ class Axes(NamedTuple):
         return value.reshape(*(math.prod(self.sizes(axes)) for axes in groups), *path, *own)
 
     def join(self, value: Array) -> Array:
-        """A result with the axes of the batch.
-
-        Args:
-            value: (D, L, P, *core), without D or P where there are no designs or no path.
-
-        Returns:
-            (*batch, *core).
-        """
+        """A result (D, L, P, *core), without D or P where there are no designs or no path, with the axes of the batch."""
         order = self.designs + self.lanes + self.path
         core = value.shape[bool(self.designs) + 1 + bool(self.path) :]
         return jnp.moveaxis(value.reshape(*self.sizes(order), *core), range(len(order)), order)
@@ -182,16 +127,7 @@ class Split(NamedTuple):
 
 
 def axes_of(models: Models, cores: Models, batch: tuple[int, ...]) -> Axes:
-    """What each axis of a batch is.
-
-    Args:
-        models: every leaf with its batch axes in front.
-        cores: of the leaves.
-        batch: shape to which all batch axes broadcast.
-
-    Returns:
-        Axes.
-    """
+    """What each axis is of the batch to which the leading axes of all leaves broadcast."""
     every = range(len(batch))
     path = (len(batch) - 1,) if has_path(models, cores) else ()
     of_X = cores.problem.X.lead(models.problem.X)
@@ -200,15 +136,7 @@ def axes_of(models: Models, cores: Models, batch: tuple[int, ...]) -> Axes:
 
 
 def has_path(models: Models, cores: Models) -> bool:
-    """Whether the last axis of a batch is a path.
-
-    Args:
-        models: every leaf with its batch axes in front.
-        cores: of the leaves.
-
-    Returns:
-        True or False.
-    """
+    """Whether the last axis of a batch is a path."""
 
     def longest(models: Models) -> int:
         return max(jax.tree.leaves(map_leaves(lambda core, leaf: (1, *core.lead(leaf))[-1], cores, models)))
@@ -219,16 +147,7 @@ def has_path(models: Models, cores: Models) -> bool:
 
 
 def split(models: Models, cores: Models, axes: Axes) -> Split:
-    """Models with split axes.
-
-    Args:
-        models: every leaf with its batch axes in front.
-        cores: of the leaves.
-        axes: of the batch.
-
-    Returns:
-        Split.
-    """
+    """Models with split axes."""
 
     def along(which: tuple[int, ...]) -> Models:
         return map_leaves(lambda core, leaf: 0 if axes.along(leaf, core, which) else None, cores, models)

@@ -14,14 +14,7 @@ from jax.core import Tracer
 
 
 def program(*static_argnames: str) -> Callable[[Callable], Callable]:
-    """`jax.jit`, quick to compile.
-
-    Args:
-        static_argnames: names of the static arguments.
-
-    Returns:
-        A decorator. Inside someone's jit or vmap the function is a part of their program, compiled as they say.
-    """
+    """`jax.jit`, quick to compile. Inside someone's jit or vmap the function is a part of their program, compiled as they say."""
 
     def decorate(function: Callable) -> Callable:
         one_at_a_time = threading.Lock()  # one wrapper for all threads: jax.jit lets them wait for one compilation
@@ -47,11 +40,7 @@ def program(*static_argnames: str) -> Callable[[Callable], Callable]:
 
 @functools.cache
 def quick_options() -> dict[str, Any]:
-    """Options of the compiler for the quicker generator.
-
-    Returns:
-        As `jax.jit` takes them; none but on a CPU, and where this version of XLA has one generator.
-    """
+    """Options of the compiler for the quicker generator: none but on a CPU, and where this version of XLA has one generator."""
     if jax.default_backend() != "cpu":
         return {}
     options: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}

@@ -57,18 +57,11 @@ class Lane(NamedTuple):
 
 
 def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, tol: Array, settings: Settings) -> Fit:
-    """Fit all models of one design.
+    """Fit all models of one design, to a Fit (L,), with a path (L, P).
 
     Args:
-        models: of the design.
         axes: 0 where a leaf has an axis of lanes, None elsewhere.
         num_lanes: static, L.
-        has_path: static.
-        tol: on the KKT residual.
-        settings: static.
-
-    Returns:
-        Fit (L,), with a path (L, P).
     """
     X, strengths = models.problem.X, strengths_of(models, axes, num_lanes)
     working = prepare_design(X, models.present, settings, max(strength.size for strength in jax.tree.leaves(strengths)) == 1)
@@ -103,33 +96,14 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
 
 
 def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:
-    """The strengths of every lane.
-
-    Args:
-        models: of the design.
-        axes: likewise.
-        num_lanes: static, L.
-
-    Returns:
-        l1 (None without one) and l2, (L,) or with a path (L, P) or (L, 1).
-    """
+    """The strengths of every lane, (L,) or with a path (L, P) or (L, 1); l1 is None without one."""
     l1 = None if models.problem.l1 is None else with_lanes(models.problem.l1, axes.problem.l1, num_lanes)
     return Strengths(l1, with_lanes(models.problem.l2, axes.problem.l2, num_lanes))
 
 
 def prepare_design(X: Array, present: Array | None, settings: Settings, alone: bool) -> Working:
-    """What the models of one design share.
-
-    Args:
-        X: design (m, n).
-        present: rows that have weight in at least one model (m,); None is all.
-        settings: static.
-        alone: static; whether there is one model.
-
-    Returns:
-        Working, its aid the transposed columns for working sets, and those in the dtype of directions for conjugate gradients
-        of several models.
-    """
+    """What the models of one design share: its aid the transposed columns for working sets, and those in the dtype of
+    directions for conjugate gradients of several models, unless one is `alone`."""
     if 0 < settings.room < X.shape[1] + settings.fit_intercept:
         working = prepare(X, present, settings.fit_intercept)
         return working._replace(aid=Transposed(working.A.to_array().T))
@@ -142,16 +116,7 @@ def prepare_design(X: Array, present: Array | None, settings: Settings, alone: b
 
 
 def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, Lane]:
-    """The lanes, with the units of the columns under every row of weights.
-
-    Args:
-        models: of the design.
-        axes: likewise.
-        working: the prepared design.
-
-    Returns:
-        The lanes and their in_axes.
-    """
+    """The lanes, with the units of the columns under every row of weights, and their in_axes."""
     problem, s = models.problem, jax.lax.stop_gradient(models.problem.sample_weight)
 
     def weights(s: Array | None) -> Array:
@@ -165,31 +130,12 @@ def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, La
 
 
 def with_lanes(value: Array, axis: int | None, num_lanes: int) -> Array:
-    """A leaf with an axis of lanes.
-
-    Args:
-        value: (L, ...) or (...).
-        axis: 0 or None.
-        num_lanes: static, L.
-
-    Returns:
-        (L, ...).
-    """
+    """A leaf (L, ...) or (...), whose axis is 0 or None, with an axis of lanes."""
     return value if axis == 0 else jnp.broadcast_to(value, (num_lanes, *value.shape))
 
 
 def zeros(batch: tuple[int, ...], n: int, dtype: jnp.dtype, settings: Settings) -> Params | SoftmaxParams:
-    """Parameters that are 0.
-
-    Args:
-        batch: axes in front.
-        n: columns.
-        dtype: floating.
-        settings: static.
-
-    Returns:
-        coef (*batch, *K, n), intercept (*batch, *K).
-    """
+    """Parameters that are 0, with these axes in front."""
     likelihood, shape = settings.likelihood, (*batch, *settings.likelihood.classes)
     return likelihood.params_type(jnp.zeros((*shape, n), dtype), jnp.zeros(shape, dtype))
 

@@ -24,16 +24,7 @@ from jaxlr.solvers.working import prepare, to_working, units_of, working_problem
 
 
 def fit_large(problem: Problem, tol: Array, settings: Settings) -> Fit:
-    """Fit one model.
-
-    Args:
-        problem: X (m, n), y (m,), l2 () and so on, without weights.
-        tol: on the KKT residual.
-        settings: static.
-
-    Returns:
-        Fit of one model.
-    """
+    """Fit one model without weights."""
     given, problem = problem, jax.lax.stop_gradient(problem)
     X, likelihood = problem.X, settings.likelihood
     (m, n), fit_intercept = X.shape, settings.fit_intercept

@@ -9,15 +9,8 @@ from jaxtyping import Array
 
 
 def loop(function: Callable, in_axes: tuple[Any, ...]) -> Callable:
-    """`jax.vmap` one after the other, with the same axes.
-
-    Args:
-        function: of pytrees.
-        in_axes: a pytree for each, 0 or None in the place of its leaves or subtrees.
-
-    Returns:
-        The mapped function.
-    """
+    """`jax.vmap` one after the other, with the same axes: in_axes has a pytree for each argument, 0 or None in the place of its
+    leaves or subtrees."""
 
     def looped(*arguments: Any) -> Any:
         leaves, structure = jax.tree.flatten(arguments)
@@ -44,16 +37,7 @@ def _filled(in_axes: tuple[Any, ...], arguments: tuple[Any, ...]) -> tuple[Any, 
 
 
 def in_groups(function: Callable, mapped: Any, size: int) -> Any:
-    """Groups of at most so many, one after the other.
-
-    Args:
-        function: of a group, its axis in front.
-        mapped: a pytree with one leading axis (k, ...).
-        size: static, >= 1.
-
-    Returns:
-        The results (k, ...).
-    """
+    """A function of groups along the leading axis of `mapped`, of at most so many, one group after the other."""
     k = jax.tree.leaves(mapped)[0].shape[0]
     num_groups = -(-k // size)
     if num_groups == 1:

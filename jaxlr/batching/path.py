@@ -32,12 +32,7 @@ _STEADY = 20.0  # sum of the sizes of the weights; equal steps give 4 + 6 + 4 + 
 
 
 class Strengths(NamedTuple):
-    """Of the penalties.
-
-    Attributes:
-        l1: (...), None for a smooth objective.
-        l2: (...).
-    """
+    """Of the penalties; l1 is None for a smooth objective."""
 
     l1: Any
     l2: Any
@@ -49,16 +44,13 @@ def follow(
     start: Any,
     solver: str,
 ) -> Fit:
-    """Fit a path in every lane.
+    """Fit a path in every lane, to a Fit (L, P) in the order of the strengths.
 
     Args:
         fit_lanes: fits S models in each lane: strengths (L, S) and starts, parameters (L, S, ...), to a Fit (L, S).
         strengths: by lane, in any order (L, P), or (L, 1) where one stays the same.
         start: of the first points, parameters (L, ...).
-        solver: static, its name; for "newton" a path may be cut, for others penalties of one strength belong together.
-
-    Returns:
-        Fit (L, P), in the order of the strengths.
+        solver: static; for "newton" a path may be cut, for others penalties of one strength belong together.
     """
     num_lanes, num_points = np.broadcast_shapes(*(strength.shape for strength in jax.tree.leaves(strengths)))
     along = [jax.lax.stop_gradient(strength) for strength in jax.tree.leaves(strengths) if strength.shape[1] > 1]
@@ -128,16 +120,8 @@ def _as_fit(rows: Array, like: Any, solver: str) -> Fit:
 def extrapolate(
     t: Float[Array, "..."], times: Float[Array, "p ..."], solutions: Float[Array, "p ... k"]
 ) -> Float[Array, "... k"]:
-    """The polynomial through the last solutions.
-
-    Args:
-        t: log strength of the next point (...).
-        times: log strength of the last ones, latest first (p, ...), NaN where there was none.
-        solutions: theirs (p, ..., k).
-
-    Returns:
-        (..., k); the last solution itself where points coincide, or the next is too far away for a polynomial.
-    """
+    """The polynomial through the last solutions at t, the log strength of the next point; the last solution itself where points
+    coincide, or the next is too far away. `times` are theirs, latest first, NaN where there was none."""
     known = ~jnp.isnan(times)
     pairs = np.arange(len(times))
     others = known[None] & (pairs[:, None] != pairs[None, :]).reshape(len(pairs), len(pairs), *(1,) * t.ndim)

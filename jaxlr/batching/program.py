@@ -21,17 +21,8 @@ from jaxlr.solvers.solve import Settings
 
 @program("batch", "settings")
 def fit_batch(models: Models, tol: Array, batch: tuple[int, ...], settings: Settings) -> Fit:
-    """Fit every member of a batch in one program.
-
-    Args:
-        models: every leaf with its batch axes in front; `present` (..., m) where it is known already.
-        tol: on the KKT residual.
-        batch: shape to which all batch axes broadcast.
-        settings: static.
-
-    Returns:
-        Fit, the batch shape in front.
-    """
+    """Fit every member of a batch in one program: leaves have their batch axes in front, and `batch` is what these broadcast
+    to."""
     cores = cores_of(settings.likelihood, settings.fit_intercept)
     if settings.large:
         one = map_leaves(lambda core, leaf: leaf.reshape(leaf.shape[len(core.lead(leaf)) :]), cores, models)

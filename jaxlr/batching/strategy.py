@@ -62,15 +62,7 @@ class Traits(NamedTuple):
 
 
 def choose(asked: Settings, traits: Traits) -> Settings:
-    """Complete what the caller asked for.
-
-    Args:
-        asked: static arguments of a fit; its solver may be "auto".
-        traits: of the call.
-
-    Returns:
-        Settings, with all that is chosen.
-    """
+    """Complete what the caller asked for, whose solver may be "auto"."""
     m, num_designs = traits.m, traits.num_designs
     wide = traits.n > m and traits.same_penalty and traits.smooth and not asked.standardize
     asked = asked._replace(wide=wide)
@@ -88,16 +80,7 @@ def choose(asked: Settings, traits: Traits) -> Settings:
 
 
 def with_room(settings: Settings, traits: Traits, room: int) -> Settings:
-    """Settings with another room, and what follows from that.
-
-    Args:
-        settings: with all else that is chosen.
-        traits: of the call.
-        room: columns that "proximal" solves for at once, the intercept counted; 0 for the others.
-
-    Returns:
-        Settings.
-    """
+    """Settings with another room, and what follows from that."""
     k = columns_to_solve(settings, traits.m, traits.n)
     shared = settings.solver != "newton_cg" and room in (0, k) and traits.num_models > traits.num_designs
     fits = products_fit(traits.m, k, traits.num_designs, traits.itemsize)
@@ -117,105 +100,45 @@ def _factors_pay(asked: Settings, traits: Traits, k: int) -> bool:
 
 
 def columns_to_solve(settings: Settings, m: int, n: int) -> int:
-    """Columns that a solver sees, the intercept counted.
-
-    Args:
-        settings: static.
-        m: rows.
-        n: columns.
-
-    Returns:
-        k.
-    """
+    """Columns that a solver sees, the intercept counted."""
     return (min(m, n) if settings.wide else n) + settings.fit_intercept
 
 
 def num_parameters(settings: Settings, k: int, smooth: bool) -> int:
-    """Unknowns of one model: without l1 its classes sum to 0.
-
-    Args:
-        settings: static.
-        k: columns, the intercept counted.
-        smooth: whether there is no l1.
-
-    Returns:
-        Their number.
-    """
+    """Unknowns of one model of k columns, the intercept counted: without l1 its classes sum to 0."""
     return k * int(np.prod([num_classes - smooth for num_classes in settings.likelihood.classes], dtype=int))
 
 
 def usual_room(m: int, k: int, has_l2: bool, num_classes: int = 1) -> int:
-    """How many columns to solve for at once: an eighth of the rows, from 64 (48 without l2, where supports are smaller) to
-    256, or all where they are no more than twice that. A small set makes for cheap steps; a larger support takes more rounds.
-    Several classes share a set, and count in it what any of them has: four times as many, up to 256.
+    """How many of k columns, the intercept counted, to solve for at once.
 
-    Args:
-        m: rows.
-        k: columns of the design, the intercept counted.
-        has_l2: whether there may be a squared penalty beside the absolute one.
-        num_classes: of the multinomial model, 1 for the binary one.
-
-    Returns:
-        From 1 to k.
+    An eighth of the rows, from 64 (48 without l2, where supports are smaller) to 256, or all where they are no more than twice
+    that. A small set makes for cheap steps; a larger support takes more rounds. Several classes share a set, and count in it
+    what any of them has: four times as many, up to 256.
     """
     size = min(max(m // 8, 64 if has_l2 else 48) * (1 if num_classes == 1 else 4), 256)
     return k if k <= 2 * size else size
 
 
 def products_fit(m: int, k: int, num_designs: int, itemsize: int) -> bool:
-    """Whether the products of all pairs of columns stand in memory.
-
-    Args:
-        m: rows.
-        k: columns of the design, the intercept counted.
-        num_designs: their number.
-        itemsize: bytes of a number.
-
-    Returns:
-        True up to 1 GiB.
-    """
+    """Whether the products of all pairs of columns stand in memory, up to 1 GiB."""
     return num_designs * m * k * (k + 1) // 2 * itemsize <= _PRODUCTS_BYTES
 
 
 def stay_in_cache(m: int, n: int, itemsize: int) -> bool:
     """Whether designs come one after the other: on CPU, those so large that side by side each step would stream them from
-    memory, while one alone stays near the cores.
-
-    Args:
-        m: rows.
-        n: columns.
-        itemsize: bytes of a number.
-
-    Returns:
-        True or False.
-    """
+    memory, while one alone stays near the cores."""
     return jax.default_backend() == "cpu" and m * n * itemsize >= _CACHE
 
 
 def is_path(strengths: int, others: int) -> bool:
-    """Whether the last axis of a batch is long enough for a path, and strengths alone vary along it.
-
-    Args:
-        strengths: how many l1 or l2 there are along it.
-        others: likewise of everything else.
-
-    Returns:
-        True or False.
-    """
+    """Whether the last axis of a batch is long enough for a path, and strengths alone vary along it."""
     return strengths >= _SHORTEST_PATH and others == 1
 
 
 def is_large(X: Any, fit_intercept: bool) -> bool:
     """Whether a design is worth the road of `jaxlr.batching.large`: large, many rows for each column, and centered well enough
-    to be used as it is.
-
-    Args:
-        X: design (m, n), NumPy or JAX, known outside jit.
-        fit_intercept: static.
-
-    Returns:
-        True or False.
-    """
+    to be used as it is."""
     m, n = X.shape
     if X.nbytes < _LARGE or m < 2 * ROWS_PER_COLUMN * (n + 1) or X.dtype.kind != "f":
         return False

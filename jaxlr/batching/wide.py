@@ -22,19 +22,8 @@ from jaxlr.solvers.working import Working, prepare, working_problem
 
 
 def fit_wide(models: Models, *, axes: Models, num_lanes: int, has_path: bool, tol: Array, settings: Settings) -> Fit:
-    """Fit all models of a design of more columns than rows, with one squared penalty for all columns of a model.
-
-    Args:
-        models: as in `fit_design`, without l1, penalty factors and deviations.
-        axes: likewise.
-        num_lanes: likewise.
-        has_path: likewise.
-        tol: likewise.
-        settings: likewise.
-
-    Returns:
-        Fit (L,), with a path (L, P).
-    """
+    """Fit all models of a design of more columns than rows, with one squared penalty for all columns of a model and no other;
+    arguments and Fit are those of `fit_design`."""
     working = prepare(models.problem.X, models.present, settings.fit_intercept)
     given, models = models, jax.lax.stop_gradient(models)
     small, Q, factor = _in_span(models, working)

@@ -50,18 +50,8 @@ class Arguments:
 
 
 def prepare(given: Arguments, models_per_problem: int = 1) -> Call:
-    """Check the arguments of a fit, and choose what they leave open.
-
-    Args:
-        given: as they came.
-        models_per_problem: how many models will share each design beyond the batch.
-
-    Returns:
-        Call.
-
-    Raises:
-        TypeError, ValueError: as `jaxlr.fit`.
-    """
+    """Check the arguments of a fit, and choose what they leave open; each design will have so many models beyond the batch.
+    Raises as `jaxlr.fit`."""
     likelihood = _checked_static(given)
     models, dtype, batch = _checked_models(given)
     problem, fit_intercept = models.problem, bool(given.fit_intercept)

@@ -38,24 +38,19 @@ def fit_in_chunks(
     progress: bool,
     at_once: int = 1,
 ) -> Fit:
-    """Fit a batch, chunk by chunk.
+    """Fit a batch, chunk by chunk, to a Fit (*batch,).
 
     Args:
         program: from the fields of a chunk to its Fit (*chunk,).
-        fields: a pytree of NumPy or JAX arrays (..., *core), each with batch axes that broadcast to `batch`.
-        cores: a Core in the place of each.
+        fields: NumPy or JAX arrays (..., *core), each with batch axes that broadcast to `batch`.
         unfitted: makes the Fit (*batch,) of `not_run`.
-        batch: shape of the batch.
-        chunk: shape of a chunk; where it is longer than the batch, the batch is filled up.
+        chunk: where it is longer than the batch, the batch is filled up.
         progress: whether to show a bar on stderr, with the models done and failed.
         at_once: chunks that run beside each other.
 
-    Returns:
-        Fit (*batch,).
-
     Raises:
-        KeyboardInterrupt: an interrupt came; what ran was finished, and the attribute `fit` is the Fit (*batch,),
-            with the status NOT_RUN for models that were not reached.
+        KeyboardInterrupt: an interrupt came; what ran was finished, and the attribute `fit` is the Fit (*batch,), with the
+            status NOT_RUN for models that were not reached.
     """
 
     x64 = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
@@ -88,18 +83,7 @@ def fit_in_chunks(
 
 
 def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str, likelihood: Likelihood) -> Fit:
-    """What is known before anything is fitted.
-
-    Args:
-        batch: shape of the batch.
-        n: columns.
-        dtype: of the parameters.
-        solver: its name.
-        likelihood: of the rows.
-
-    Returns:
-        Fit (*batch,) of NumPy arrays, with the status NOT_RUN and NaN everywhere.
-    """
+    """What is known before anything is fitted: a Fit (*batch,) of NumPy arrays, with the status NOT_RUN and NaN everywhere."""
 
     def unknown(*core: int) -> np.ndarray:
         return np.full((*batch, *core), np.nan, dtype)
@@ -117,14 +101,7 @@ def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str, likelihood:
 
 
 def common_size(size: int) -> int:
-    """The next of the few sizes that programs are compiled for: eight in each octave, at most an eighth more.
-
-    Args:
-        size: >= 1.
-
-    Returns:
-        >= size.
-    """
+    """The next of the few sizes that programs are compiled for: eight in each octave, at most an eighth more."""
     if size <= _EXACT:
         return size
     step = 2 ** ((size - 1).bit_length() - 4)

@@ -25,16 +25,8 @@ _LARGE_COPY = 2**24  # bytes
 
 
 def check_mesh(mesh: object, m: int) -> None:
-    """Refuse what models and rows cannot be spread over.
-
-    Args:
-        mesh: the argument.
-        m: rows.
-
-    Raises:
-        TypeError: it is not a mesh.
-        ValueError: it has more than one axis beside "rows", or the rows cannot be dealt out evenly.
-    """
+    """Refuse what models and m rows cannot be spread over: no mesh, more than one axis beside "rows", rows that cannot be dealt
+    out evenly."""
     if not isinstance(mesh, Mesh):
         raise TypeError(f'expected mesh to be a jax.sharding.Mesh, as of jax.make_mesh((8,), ("models",)), got {mesh!r}')
     if len(set(mesh.axis_names) - {_ROWS}) > 1:
@@ -46,14 +38,7 @@ def check_mesh(mesh: object, m: int) -> None:
 
 
 def check_on_one_device(X: Any) -> None:
-    """Refuse a design of explicit sharding where a call is one program, which leaves no sums over devices to XLA.
-
-    Args:
-        X: the design, NumPy or JAX, also traced.
-
-    Raises:
-        ValueError: its rows or columns are dealt out.
-    """
+    """Refuse a design of explicit sharding where a call is one program, which leaves no sums over devices to XLA."""
     spec = getattr(getattr(jax.typeof(X), "sharding", None), "spec", ())
     if any(name is not None for name in spec):
         raise ValueError(
@@ -63,14 +48,7 @@ def check_on_one_device(X: Any) -> None:
 
 
 def sizes(mesh: Mesh | None) -> tuple[int, int, int]:
-    """How many devices there are.
-
-    Args:
-        mesh: as `check_mesh` accepts it; None is one device.
-
-    Returns:
-        Devices that models are spread over, that rows are spread over, and those of this process.
-    """
+    """Devices that models are spread over, that rows are spread over, and those of this process; without a mesh there is one."""
     if mesh is None:
         return 1, 1, 1
     return mesh.shape.get(_models(mesh), 1), mesh.shape.get(_ROWS, 1), len(mesh.local_devices)
@@ -79,14 +57,7 @@ def sizes(mesh: Mesh | None) -> tuple[int, int, int]:
 def place(fields: Any, mesh: Mesh, cores: Any, chunk: tuple[int, ...]) -> Any:
     """Put the fields of a chunk on the devices that need them; what lies there already stays.
 
-    Args:
-        fields: a pytree of NumPy or JAX arrays.
-        mesh: as `check_mesh` accepts it.
-        cores: a Core in the place of each; its axis m is dealt out.
-        chunk: shape of the batch; its longest axis is spread, a multiple of the devices.
-
-    Returns:
-        Arrays on the mesh.
+    The axis m of a core is dealt out, and the longest axis of the chunk, a multiple of the devices, is spread.
     """
     mesh = _automatic(mesh)
     return map_leaves(lambda core, leaf: _place(leaf, NamedSharding(mesh, _spec(leaf, core, mesh, chunk))), cores, fields)
@@ -95,18 +66,8 @@ def place(fields: Any, mesh: Mesh, cores: Any, chunk: tuple[int, ...]) -> Any:
 def on_mesh(
     program: Callable[..., Fit], mesh: Mesh, cores: tuple[Any, ...], chunk: tuple[int, ...], settings: Hashable
 ) -> Callable[[tuple[Any, ...]], Fit]:
-    """A program of a chunk, on all devices of a mesh.
-
-    Args:
-        program: (*arguments, chunk, settings) to a Fit (*chunk,).
-        mesh: as `check_mesh` accepts it.
-        cores: of the arguments, as in `place`.
-        chunk: shape of the batch, as in `place`.
-        settings: static.
-
-    Returns:
-        From the arguments to a Fit (*chunk,) that every process holds whole.
-    """
+    """A program of a chunk, (*arguments, chunk, settings), on all devices of a mesh: from the arguments to a Fit (*chunk,) that
+    every process holds whole."""
 
     def run(arguments: tuple[Any, ...]) -> Fit:
         placed = place(arguments, mesh, cores, chunk)
@@ -187,16 +148,8 @@ def _whole(leaf: jax.Array) -> np.ndarray:
 
 
 def brought(fields: Any, cores: Any, dtype: jnp.dtype) -> Any:
-    """The fields in one dtype; NumPy arrays stay so, for a program takes them over where they lie.
-
-    Args:
-        fields: a pytree of arrays.
-        cores: a Core in the place of each; one that names a dtype keeps to that.
-        dtype: floating.
-
-    Returns:
-        NumPy or JAX arrays; keys stay as they are.
-    """
+    """The fields in one dtype, but for those whose core names its own, and keys; NumPy arrays stay so, for a program takes them
+    over where they lie."""
 
     def bring(core: Core, value: Any) -> Any:
         if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):

@@ -59,16 +59,8 @@ class Needs(NamedTuple):
 
 
 def needs_of(settings: Settings, traits: Traits, own: int) -> Needs:
-    """What the memory of a model depends on, as it was chosen.
-
-    Args:
-        settings: with all that is chosen.
-        traits: that it was chosen from, m the rows on one device.
-        own: numbers that a model brings beside its design.
-
-    Returns:
-        Needs.
-    """
+    """What the memory of a model depends on, as it was chosen; m is the rows on one device, `own` what a model brings beside
+    its design."""
     k, num_classes = columns_to_solve(settings, traits.m, traits.n), math.prod(settings.likelihood.classes)
     size, dense = settings.room or k, settings.solver != "newton_cg"
     pairs = num_classes * (num_classes + 1) // 2 if settings.likelihood.classes and dense else 0  # a row for each two classes
@@ -87,16 +79,8 @@ def needs_of(settings: Settings, traits: Traits, own: int) -> Needs:
 
 
 def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
-    """Upper bound on the memory that a call takes on a device.
-
-    Args:
-        needs: of a model.
-        side_by_side: models in a chunk, a path counted once.
-        num_results: models of the whole call, whose results are kept.
-
-    Returns:
-        Bytes.
-    """
+    """Upper bound on the memory that a call takes on a device, with so many models in a chunk, a path counted once, and so many
+    results."""
     m, k, C = needs.m, needs.n + 1, needs.num_classes
     design = (6 if needs.n <= m else 12) * m * k + 4 * needs.preconditioner**2
     paired = min(needs.hessian, k)
@@ -110,29 +94,16 @@ def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
 
 
 def models_side_by_side(numbers: int) -> int:
-    """How many models to fit side by side where memory is no question.
-
-    Args:
-        numbers: that each brings.
-
-    Returns:
-        At least 64.
-    """
+    """How many models to fit side by side, at least 64, where each brings so many numbers and memory is no question."""
     return max(_FEWEST_MODELS, _PREFERRED_NUMBERS.get(jax.default_backend(), _MOST_NUMBERS) // numbers)
 
 
 def models_that_fit(needs: Needs, num_models: int, num_results: int, asked: int | None = None, sharing: int = 1) -> int:
-    """How many models to fit side by side.
+    """How many of the models, a path counted once, to fit side by side.
 
     Args:
-        needs: of a model.
-        num_models: of the whole call, a path counted once.
-        num_results: of the whole call.
         asked: the caller's number; None is what is worth its memory and fits.
         sharing: devices of this process that work at the same time; on a CPU they share its memory.
-
-    Returns:
-        From 1 to `num_models`.
 
     Raises:
         MemoryError: what was asked for, or a single model, needs more than the device has free.
@@ -154,14 +125,7 @@ def models_that_fit(needs: Needs, num_models: int, num_results: int, asked: int 
 
 
 def bytes_free(sharing: int = 1) -> int:
-    """What a device has free, on a CPU what the process may still take.
-
-    Args:
-        sharing: devices of this process that work at the same time.
-
-    Returns:
-        Bytes.
-    """
+    """What a device has free; on a CPU what the process may still take, for each of the devices that work at the same time."""
     stats = jax.local_devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"] - stats["bytes_in_use"]

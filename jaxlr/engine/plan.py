@@ -98,13 +98,8 @@ class Call(NamedTuple):
 
 
 def chunk_of(call: Call) -> tuple[int, ...]:
-    """How many models are fitted together along each batch axis.
-
-    Args:
-        call: the checked call.
-
-    Returns:
-        The shape of a chunk. Without a batch_size a path stays whole, and shapes are rounded up to few sizes.
+    """How many models are fitted together along each batch axis. Without a batch_size a path stays whole, and shapes are
+    rounded up to few sizes.
 
     Raises:
         MemoryError: a chunk would not fit.
@@ -134,14 +129,7 @@ def chunk_of(call: Call) -> tuple[int, ...]:
 def chunks_at_once(call: Call) -> int:
     """How many chunks run side by side: as many as there are cores where designs come one after the other, which keeps one core
     busy. But not where LAPACK waits for XLA's threads (see `jaxlr.linalg.cholesky`): in batches of factors, and in the QR of
-    designs with more columns than rows.
-
-    Args:
-        call: the checked call.
-
-    Returns:
-        At least 1.
-    """
+    designs with more columns than rows."""
     lapack = call.settings.solver != "newton_cg" or call.traits.n > call.traits.m
     if lapack or not call.settings.one_by_one or call.mesh is not None or call.batch_size is not None:
         return 1

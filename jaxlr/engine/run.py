@@ -22,35 +22,15 @@ _MORE, _MOST_ROOM = 4, 1024  # times the room of a working set, where it was too
 
 
 def run(call: Call) -> Fit:
-    """Run a call.
-
-    Args:
-        call: checked.
-
-    Returns:
-        Fit (*batch,).
-
-    Raises:
-        MemoryError, KeyboardInterrupt: as `jaxlr.fit`.
-    """
+    """Run a checked call, to a Fit (*batch,). Raises as `jaxlr.fit`."""
     with _naming(call):
         fits = _run(call)
     return replace(fits, names=call.names)
 
 
 def run_some(call: Call, at: np.ndarray) -> Fit:
-    """Run a call for some members of its batch, outside jit.
-
-    Args:
-        call: checked.
-        at: indices of the members (N, axes of the batch).
-
-    Returns:
-        Fit (*batch,), the others NOT_RUN.
-
-    Raises:
-        MemoryError, KeyboardInterrupt: as `jaxlr.fit`.
-    """
+    """Run a call for those members of its batch whose indices are the rows of `at`, outside jit; the others are NOT_RUN. Raises
+    as `jaxlr.fit`."""
     with _naming(call):
         fits = _run_some(call, at, _not_run(call))
     return replace(fits, names=call.names)
@@ -58,18 +38,8 @@ def run_some(call: Call, at: np.ndarray) -> Fit:
 
 @contextlib.contextmanager
 def before(call: Call) -> Iterator[None]:
-    """What a call does before its first chunk; an interrupt of that says too that no model was run.
-
-    Args:
-        call: checked.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        MemoryError: as `jaxlr.fit`, before anything is done.
-        KeyboardInterrupt: with the attribute `fit`.
-    """
+    """What a call does before its first chunk, once it is known to fit into memory; an interrupt of that says too that no model
+    was run."""
     chunk_of(call)
     try:
         yield

@@ -132,17 +132,7 @@ def fit(
 
 
 def start_of(given: Arguments) -> Any:
-    """Where other fits may start: the parameters of a fit, constant under differentiation.
-
-    Args:
-        given: the arguments of `fit`.
-
-    Returns:
-        Params, or SoftmaxParams with num_classes.
-
-    Raises:
-        TypeError, ValueError: as `fit`.
-    """
+    """Where other fits may start: the parameters of a fit, constant under differentiation. Raises as `fit`."""
     constant = {name: jax.tree.map(_constant, value) for name, value in vars(given).items()}
     return run(prepare(replace(given, **constant | {"batch_size": None, "progress": False}))).params
 

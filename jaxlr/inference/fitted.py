@@ -46,15 +46,7 @@ class Fitted(NamedTuple):
 
 
 def fitted(params: Params | SoftmaxParams, problem: Problem) -> Fitted:
-    """One model of a fit.
-
-    Args:
-        params: coef (*K, n), intercept (*K), on X.
-        problem: one problem without l1.
-
-    Returns:
-        Fitted.
-    """
+    """One model of a fit, from its parameters on X."""
     likelihood = likelihood_of_params(params).in_contrasts()
     system, working = prepared(problem, likelihood)
     inside = to_working(params, working)
@@ -66,15 +58,7 @@ def fitted(params: Params | SoftmaxParams, problem: Problem) -> Fitted:
 
 
 def prepared(problem: Problem, likelihood: Likelihood) -> tuple[System, Working]:
-    """A problem on the working columns, as the solvers have it.
-
-    Args:
-        problem: one problem without l1.
-        likelihood: static, in contrasts.
-
-    Returns:
-        The system and the prepared design.
-    """
+    """A problem without l1 on the working columns, as the solvers have it, and the prepared design."""
     present = None if problem.sample_weight is None else problem.sample_weight > 0
     working = prepare(jnp.asarray(problem.X), present, problem.fit_intercept)
     units = units_of(working, row_weights(problem), problem.fit_intercept)
@@ -82,15 +66,7 @@ def prepared(problem: Problem, likelihood: Likelihood) -> tuple[System, Working]
 
 
 def mean_information(system: System, z: Float[Array, "*K m"]) -> Float[Array, "p p"]:
-    """I / N, and the squared penalty: the Hessian of J in x.
-
-    Args:
-        system: the problem.
-        z: logits (*K, m).
-
-    Returns:
-        (B k, B k).
-    """
+    """I / N, and the squared penalty: the Hessian (B k, B k) of J in x."""
     likelihood = system.likelihood
     H = likelihood.assemble(system.A.gram(likelihood.curvature(z, system.w).pairs()))
     k = system.A.shape[1]
@@ -98,14 +74,9 @@ def mean_information(system: System, z: Float[Array, "*K m"]) -> Float[Array, "p
 
 
 def functionals(model: Fitted, base: int | None) -> Float[Array, "parameters p"]:
-    """The parameters on X as rows c . x.
+    """The parameters on X as rows c . x, class by class and the intercept last in each; 0 where one is known to be 0.
 
-    Args:
-        model: of K classes or binary.
-        base: class whose parameters are subtracted from those of every class; None subtracts nothing.
-
-    Returns:
-        (K (n + 1), B k), class by class and the intercept last in each; 0 where a parameter is known to be 0.
+    Those of the class `base` are subtracted from those of every class; None subtracts nothing.
     """
     likelihood = model.system.likelihood
     Q = likelihood.basis if isinstance(likelihood, Multinomial) else np.ones((1, 1))
@@ -116,17 +87,7 @@ def functionals(model: Fitted, base: int | None) -> Float[Array, "parameters p"]
 
 
 def known(likelihood: Likelihood, n: int, fit_intercept: bool, base: int | None) -> Bool[np.ndarray, "*K p"]:
-    """Which parameters are 0 by definition: those of the base, and an intercept that is not fitted.
-
-    Args:
-        likelihood: static.
-        n: columns of X.
-        fit_intercept: static.
-        base: as in `functionals`.
-
-    Returns:
-        (*K, n + 1), the intercept last.
-    """
+    """Which parameters are 0 by definition: those of the base, and an intercept that is not fitted, which stands last."""
     zero = np.zeros((*likelihood.classes, n + 1), bool)
     zero[..., n] = not fit_intercept
     if likelihood.classes and base is not None:
@@ -135,15 +96,7 @@ def known(likelihood: Likelihood, n: int, fit_intercept: bool, base: int | None)
 
 
 def check_base(params: Params | SoftmaxParams, base: Any) -> None:
-    """Refuse a base that is no class.
-
-    Args:
-        params: of the fit.
-        base: the argument.
-
-    Raises:
-        ValueError: it is neither None nor a class; or not 0 for a binary fit, which has no classes to choose from.
-    """
+    """Refuse a base that is neither None nor a class; or not 0 for a binary fit, which has no classes to choose from."""
     classes = likelihood_of_params(params).classes
     if not classes and (base is None or base != 0):
         raise ValueError(f"expected no base for a binary fit, whose coefficients are those of y = 1 against 0, got {base!r}")
@@ -155,27 +108,12 @@ def check_base(params: Params | SoftmaxParams, base: Any) -> None:
 
 
 def joined(params: Params | SoftmaxParams) -> Array:
-    """Parameters as one array.
-
-    Args:
-        params: coef (..., n), intercept (...).
-
-    Returns:
-        (..., n + 1), the intercept last.
-    """
+    """Parameters as one array (..., n + 1), the intercept last."""
     return jnp.concatenate([jnp.asarray(params.coef), jnp.asarray(params.intercept)[..., None]], axis=-1)
 
 
 def estimates(params: Params | SoftmaxParams, base: int | None) -> Array:
-    """The parameters on X, those of the base subtracted.
-
-    Args:
-        params: coef (..., n), intercept (...), of K classes (..., K, n) and (..., K).
-        base: as in `functionals`.
-
-    Returns:
-        (..., n + 1), of K classes (..., K, n + 1), the intercept last.
-    """
+    """The parameters on X, those of the base subtracted: (..., n + 1), of K classes (..., K, n + 1), the intercept last."""
     values = joined(params)
     if base is None or isinstance(params, Params):
         return values
@@ -183,15 +121,8 @@ def estimates(params: Params | SoftmaxParams, base: int | None) -> Array:
 
 
 def as_params(values: Array, like: Params | SoftmaxParams) -> Params | SoftmaxParams:
-    """Numbers of every parameter, as parameters.
-
-    Args:
-        values: (..., n + 1), of K classes (..., K, n + 1) or (..., K (n + 1)), the intercept last.
-        like: parameters of the model.
-
-    Returns:
-        Of the kind of `like`, with the batch axes of the values.
-    """
+    """Numbers of every parameter, (..., n + 1), of K classes (..., K, n + 1) or (..., K (n + 1)), the intercept last, as
+    parameters of the kind of `like`."""
     coef = jnp.shape(like.coef)
     if isinstance(like, SoftmaxParams) and values.shape[-1] != coef[-1] + 1:
         values = values.reshape(*values.shape[:-1], coef[-2], coef[-1] + 1)

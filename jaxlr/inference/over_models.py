@@ -39,18 +39,15 @@ def over_models(
     options: tuple = (),
     lanes: int = 1,
 ) -> Any:
-    """Apply a function of one model to every model of a fit.
+    """Apply a function of one model to every model of a fit: NaN for those that are not CONVERGED.
 
     Args:
-        function: of module level, (params, problem, *options) to a pytree of arrays, for one problem.
-        fit: its batch shape in front.
+        function: of module level, (params, problem, *options) to a pytree of arrays, for one problem; its name stands in
+            messages.
         problem: the data of the fit, each field with the batch axes that it had there.
         penalized: whether an l2 penalty is no obstacle.
         options: static.
         lanes: how many copies of itself the function runs side by side.
-
-    Returns:
-        What the function gives, the batch shape in front; NaN for models that are not CONVERGED.
 
     Raises:
         TypeError: the parameters of the fit are of no model.

@@ -18,19 +18,7 @@ _WIDTHS = {"estimate": 10, "standard_error": 11, "z": 11, "p_value": 11, "lower"
 def binary_text(
     names: Sequence[str], table: Mapping[str, np.ndarray], goodness: Goodness, num_slopes: int, level: float, steps: str
 ) -> str:
-    """A model of two classes.
-
-    Args:
-        names: of the terms.
-        table: by column, each (terms,).
-        goodness: of the model.
-        num_slopes: terms that the null model lacks.
-        level: of the intervals.
-        steps: a note on the solver.
-
-    Returns:
-        Lines.
-    """
+    """The lines of a model of two classes; `table` has columns (terms,), and `num_slopes` terms are not in the null model."""
     shown = {name: [f"{value:.{3 if name == 'p_value' else 5}g}" for value in table[name]] for name in table}
     order = [name for name in _HEADINGS if name in shown]
     width = {name: max(len(_HEADINGS[name]), *(len(value) for value in shown[name])) + 2 for name in order}
@@ -62,21 +50,8 @@ def multinomial_text(
     level: float,
     steps: str,
 ) -> str:
-    """A model of several classes.
-
-    Args:
-        names: of the terms.
-        classes: that have a block each.
-        table: by column, each (classes, terms).
-        goodness: of the model.
-        num_slopes: free parameters that the null model lacks.
-        num_parameters: free parameters.
-        level: of the intervals.
-        steps: a note on the solver.
-
-    Returns:
-        Lines.
-    """
+    """The lines of a model of several classes, a block for each of `classes`; `table` has columns (classes, terms), and
+    `num_slopes` of `num_parameters` free parameters are not in the null model."""
     g, wide = goodness, max(11, *map(len, names))
     rule = wide + sum(_WIDTHS.values())
     ratio = jnp.maximum(2 * (g.log_likelihood - g.null_log_likelihood), 0)

@@ -35,15 +35,7 @@ class Test(NamedTuple):
 
 
 def chi_square_test(statistic: Float[Array, "..."], df: int) -> Test:
-    """The test of a chi-square statistic.
-
-    Args:
-        statistic: (...), >= 0 but for rounding.
-        df: >= 1.
-
-    Returns:
-        Test.
-    """
+    """The test of a chi-square statistic, >= 0 but for rounding, with df >= 1."""
     statistic = jnp.maximum(statistic, 0)
     log_p = log_chi_square_tail(statistic, df)
     return Test(statistic, df, jnp.exp(log_p), log_p)
@@ -99,13 +91,7 @@ def log_chi_square_tail(x: ArrayLike, df: int) -> Float[Array, "..."]:
 
 
 def normal_quantile(level: float) -> float:
-    """The z of a two-sided interval.
-
-    Args:
-        level: confidence, in (0, 1).
-
-    Returns:
-        z with P(|Z| <= z) = level.
+    """z with P(|Z| <= z) = level.
 
     Raises:
         ValueError: level is not in (0, 1).

@@ -22,14 +22,7 @@ _NOT_NEGATIVE = ("sample_weight", "l1", "l2", "penalty_factor")
 
 
 def core_axes(num_classes: int | None = None) -> dict[str, str]:
-    """The axes of one model's fields, behind those of the batch: m rows, n columns, c classes.
-
-    Args:
-        num_classes: K, None for the binary model.
-
-    Returns:
-        By name, such as "mn" for X; coef and intercept are those of the parameters.
-    """
+    """The axes of one model's fields, such as "mn" for X, behind those of the batch: m rows, n columns, c classes."""
     c = "" if num_classes is None else "c"
     data = {"X": "mn", "y": "m", "sample_weight": "m", "offset": "m" + c, "penalty_factor": "n", "l1": "", "l2": ""}
     return data | {"coef": c + "n", "intercept": c}
@@ -59,13 +52,8 @@ def checked(
 ) -> tuple[dict[str, Any], jnp.dtype, tuple[int, ...]]:
     """Check the fields of a fit, and leave them where and as they are.
 
-    Args:
-        fields: by name, each with its core axes last and batch axes in front; absent ones are None.
-        num_classes: K, None for the binary model.
-
-    Returns:
-        The present fields as NumPy or JAX arrays, the dtype of X, to which they are to be brought, and the batch shape to
-        which they all broadcast.
+    Absent fields are None. Returns the present ones as NumPy or JAX arrays, the dtype of X, to which they are to be brought,
+    and the batch shape to which they all broadcast.
 
     Raises:
         TypeError: something is not a real array.
@@ -89,26 +77,12 @@ def checked(
 
 
 def is_zero(value: Data) -> bool:
-    """Whether a strength is known to be 0 everywhere.
-
-    Args:
-        value: numbers.
-
-    Returns:
-        False for a tracer.
-    """
+    """Whether a strength is known to be 0 everywhere; False for a tracer."""
     return is_concrete(value) and not np.any(np.asarray(value))
 
 
 def real_array(name: str, value: Data) -> Any:
     """The argument as it is, if it is a real array already, else as a NumPy array.
-
-    Args:
-        name: of the argument, for the message.
-        value: what came in.
-
-    Returns:
-        A JAX or NumPy array.
 
     Raises:
         TypeError: it is sparse, masked, or of a dtype that is not real.
@@ -130,15 +104,7 @@ def _at_hand(name: str, value: Any) -> Any:
 
 
 def check_key(key: object) -> None:
-    """Refuse what is not one key of `jax.random`, typed or of the old kind.
-
-    Args:
-        key: the argument.
-
-    Raises:
-        TypeError: it is something else.
-        ValueError: there are several keys.
-    """
+    """Refuse what is not one key of `jax.random`, typed or of the old kind."""
     typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     if not isinstance(key, jax.Array) or not (typed or key.dtype == jnp.uint32):
         raise TypeError(f"expected a key of jax.random, such as jax.random.key(0), got {key!r}")
@@ -147,30 +113,14 @@ def check_key(key: object) -> None:
 
 
 def check_count(name: str, count: object, least: int) -> None:
-    """Refuse what is not an integer known outside jit, or is too small.
-
-    Args:
-        name: of the argument, for the message.
-        count: the argument.
-        least: the smallest that makes sense.
-
-    Raises:
-        ValueError: it is something else.
-    """
+    """Refuse what is not an integer known outside jit, or is too small."""
     if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < least:
         raise ValueError(f"expected {name} to be an integer >= {least}, got {count!r}")
 
 
 @functools.cache
 def warn_about_float32(name: str) -> None:
-    """Warn, once for each name, that float64 is about to be rounded.
-
-    Args:
-        name: of the argument that is float64 where JAX computes in float32.
-
-    Warns:
-        UserWarning: always, the first time.
-    """
+    """Warn, once for each name, that float64 is about to be rounded."""
     warnings.warn(
         f'{name} is float64 but JAX computes in float32; to compute in float64: jax.config.update("jax_enable_x64", True)',
         stacklevel=5,

@@ -9,15 +9,7 @@ from jaxlr.inputs.tables import Data, is_concrete
 
 
 def check_labels(y: Any, num_classes: int | None) -> None:
-    """Refuse labels that no model knows; NaN is no label, and is not judged here.
-
-    Args:
-        y: NumPy or JAX array (..., m), known outside jit.
-        num_classes: K, None for the binary model.
-
-    Raises:
-        ValueError: a label is out of range, or no integer where those are classes.
-    """
+    """Refuse labels that no model knows; NaN is no label, and is not judged here."""
     y = np.asarray(y)
     y = y.astype(np.float32) if y.dtype.itemsize < 4 and jnp.issubdtype(y.dtype, jnp.floating) else y
     least, most = (extreme.reduce(y, axis=None) for extreme in (np.fmin, np.fmax))
@@ -44,14 +36,9 @@ def check_classes(
     """Refuse data without weight or without some class, where every member of the call has that.
 
     Args:
-        y: labels (..., m); a soft label counts for both classes.
-        sample_weight: (..., m) or None.
+        y: a soft label counts for both classes.
         fit_intercept: with an intercept, a class without weight leaves no finite estimate whatever the penalty.
-        penalized: whether every column has a penalty (...); None when not known yet.
-        num_classes: K, None for the binary model.
-
-    Raises:
-        ValueError: every member lacks weight, or every member lacks a class.
+        penalized: whether every column has a penalty, by member; None when not known yet.
     """
     if not (is_concrete(y) and is_concrete(sample_weight)):
         return

@@ -39,13 +39,7 @@ def is_concrete(value: object) -> bool:
 
 
 def column_names(value: Any) -> tuple[str, ...] | None:
-    """Names of the columns of a table.
-
-    Args:
-        value: any argument.
-
-    Returns:
-        One name a column; None for what is no table.
+    """Names of the columns of a table, None for what is none.
 
     Raises:
         ValueError: two columns have the same name.
@@ -60,14 +54,8 @@ def column_names(value: Any) -> tuple[str, ...] | None:
 
 
 def table_numbers(name: str, value: Any) -> Any:
-    """The numbers of a table or a series, where NumPy alone would make objects of them; missing ones are NaN.
-
-    Args:
-        name: of the argument, for the message.
-        value: any argument.
-
-    Returns:
-        A NumPy array of a table or a series, everything else as it is.
+    """The numbers of a table or a series, where NumPy alone would make objects of them, missing ones NaN; everything else as it
+    is.
 
     Raises:
         TypeError: a column of a table is not numeric; the message names it.
@@ -93,15 +81,7 @@ def table_numbers(name: str, value: Any) -> Any:
 
 
 def check_aligned(fields: Mapping[str, Any], core_axes: Mapping[str, str]) -> None:
-    """Refuse tables and series whose rows, or columns, bear different labels.
-
-    Args:
-        fields: by name; what has no labels of its own does not count.
-        core_axes: of every field, such as "mn" for X: rows are m, columns n.
-
-    Raises:
-        ValueError: the labels of two fields differ.
-    """
+    """Refuse tables and series whose rows, or columns, bear different labels; what has no labels of its own does not count."""
     for axis, called in (("m", "rows"), ("n", "columns")):
         labels = {name: _labels(value, core_axes.get(name, ""), axis) for name, value in fields.items()}
         labels = {name: label for name, label in labels.items() if label is not None}
@@ -126,15 +106,8 @@ def _labels(value: Any, core: str, axis: str) -> Any:
 
 
 def not_finite(value: np.ndarray, table: Any) -> str:
-    """Which columns of a design hold what is missing or infinite, and where it begins.
-
-    Args:
-        value: (m, n), not everywhere finite.
-        table: that it came from, or anything else.
-
-    Returns:
-        Half a sentence, such as "column 'age' has 3 missing values, first at row 17".
-    """
+    """Which columns of a design hold what is missing or infinite, and where it begins: half a sentence, such as "column 'age'
+    has 3 missing values, first at row 17"."""
     names, index = column_names(table), getattr(table, "index", None)
     found = []
     bad = ~np.isfinite(value)

@@ -20,14 +20,7 @@ _ROWS = 16  # of the blocks that are inverted a row at a time
 
 
 def cholesky(H: Float[Array, "k k"]) -> Float[Array, "k k"]:
-    """Factor a matrix.
-
-    Args:
-        H: symmetric, positive definite; only its lower triangle is read.
-
-    Returns:
-        L, lower triangular; not finite where H is not definite.
-    """
+    """Factor a matrix, of which only the lower triangle is read; not finite where it is not positive definite."""
     if not _share_a_pool():
         return jnp.linalg.cholesky(H, symmetrize_input=False)
     k = H.shape[0]
@@ -41,15 +34,9 @@ def cholesky(H: Float[Array, "k k"]) -> Float[Array, "k k"]:
 
 
 def blocked_cholesky(H: Float[Array, "k k"]) -> Float[Array, "k k"]:
-    """Factor a matrix of many columns in matrix products of all but small blocks, so that OpenBLAS starts no threads.
+    """The same for many columns, in matrix products of all but small blocks, so that OpenBLAS starts no threads.
 
     [A B'; B C] has the factor [L 0; W M], where L is that of A, W = B L^-T and M that of C - W W'.
-
-    Args:
-        H: symmetric, positive definite; only its lower triangle is read.
-
-    Returns:
-        L, lower triangular; not finite where H is not definite.
     """
     k = H.shape[0]
     if k <= _BLOCK:
@@ -62,16 +49,7 @@ def blocked_cholesky(H: Float[Array, "k k"]) -> Float[Array, "k k"]:
 
 
 def solve(L: Float[Array, "k k"], b: Float[Array, "k r"], transposed: bool = False) -> Float[Array, "k r"]:
-    """Solve L x = b, or L' x = b.
-
-    Args:
-        L: lower triangular.
-        b: right-hand sides.
-        transposed: static.
-
-    Returns:
-        x (k, r).
-    """
+    """Solve L x = b, or L' x = b, of a lower triangle L."""
     if not _share_a_pool():
         return jax.scipy.linalg.solve_triangular(L, b, lower=True, trans=int(transposed))
     k = L.shape[0]
@@ -85,15 +63,9 @@ def solve(L: Float[Array, "k k"], b: Float[Array, "k r"], transposed: bool = Fal
 
 
 def inverse(L: Float[Array, "k k"]) -> Float[Array, "k k"]:
-    """Invert a triangular factor: small blocks of its diagonal a row at a time, all at once, then pairs of them.
+    """Invert a lower triangle: small blocks of its diagonal a row at a time, all at once, then pairs of them.
 
     [A 0; B C] has the inverse [A^-1 0; -C^-1 B A^-1, C^-1].
-
-    Args:
-        L: lower triangular.
-
-    Returns:
-        L^-1, lower triangular.
     """
     k = L.shape[0]
     num_blocks = 1
@@ -135,16 +107,13 @@ def _share_a_pool() -> bool:
 def in_own_units(
     H: Float[Array, "k k"], more: Float[Array, " k"], free: Bool[Array, " k"], jitter: Float[Array, ""]
 ) -> tuple[Float[Array, "k k"], Float[Array, " k"]]:
-    """A Hessian in units where its diagonal is 1, to be factored.
+    """A Hessian in units where its diagonal is 1, to be factored; and the units s: H + diag(more) is about that divided by s
+    s'.
 
     Args:
-        H: of the loss.
         more: what penalties and damping add to its diagonal.
-        free: whether a parameter may move; the rows and columns of the others become those of the identity.
+        free: whether a parameter may move; the rows and columns of the others become those of the identity, and their s is 0.
         jitter: added to the diagonal of 1, so that dependent columns leave it definite.
-
-    Returns:
-        The matrix, and the units s (k,), 0 where a parameter may not move: H + diag(more) is about that divided by s s'.
     """
     diagonal = np.arange(len(more))
     # The floor keeps saturated rows (no curvature left in this dtype) from dividing by 0.
@@ -154,14 +123,8 @@ def in_own_units(
 
 
 def inverse_root(H: Float[Array, "k k"]) -> Float[Array, "k k"]:
-    """A root of the inverse, the covariance of estimates whose information is H.
-
-    Args:
-        H: symmetric, positive definite.
-
-    Returns:
-        R with R' R = H^-1; NaN where H is singular as far as its dtype can tell.
-    """
+    """R with R' R = H^-1, the covariance of estimates whose information is H; NaN where H is singular as far as its dtype can
+    tell."""
     k, limits = H.shape[0], jnp.finfo(H.dtype)
     none = jnp.zeros(k, H.dtype)
     scaled, s = in_own_units(H, none, jnp.ones(k, bool), jnp.zeros((), H.dtype))

@@ -8,39 +8,16 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 
 
 def dot(a: Float[Array, "..."], b: Float[Array, "..."]) -> Float[Array, "..."]:
-    """`jnp.dot` at the highest precision.
-
-    Args:
-        a: (..., k).
-        b: (k,) or (k, n).
-
-    Returns:
-        (...) or (..., n).
-    """
+    """`jnp.dot` at the highest precision."""
     return jnp.dot(a, b, precision=_HIGHEST)
 
 
 def einsum(form: str, *operands: Float[Array, "..."]) -> Float[Array, "..."]:
-    """`jnp.einsum` at the highest precision.
-
-    Args:
-        form: subscripts.
-        *operands: arrays.
-
-    Returns:
-        What the subscripts say.
-    """
+    """`jnp.einsum` at the highest precision."""
     return jnp.einsum(form, *operands, precision=_HIGHEST)
 
 
 def aligned(vector: Shaped[Array, "..."], like: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
-    """A vector over the last axis, with axes of length 1 in front: what belongs to a row or a column belongs to all classes.
-
-    Args:
-        vector: (k,), or what has fewer axes than `like`.
-        like: (..., k).
-
-    Returns:
-        (1, ..., k), of the rank of `like`.
-    """
+    """A vector over the last axis with axes of length 1 in front, to the rank of `like`: what belongs to a row or a column
+    belongs to all classes."""
     return vector.reshape((1,) * (like.ndim - vector.ndim) + vector.shape)

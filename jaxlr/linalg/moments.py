@@ -69,14 +69,10 @@ def times_power_of_two(x: Float[Array, "..."], k: Int[Array, "..."]) -> Float[Ar
 
 
 def moments_of_lanes(A: Float[Array, "m n"], w: Float[Array, "L m"]) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
-    """`column_moments` under many rows of weights: two matrix products wherever their digits are enough.
+    """`column_moments` under many rows of weights that sum to 1: two matrix products wherever their digits are enough.
 
-    Args:
-        A: columns near the origin, in units of about their deviation (m, n).
-        w: weights, each row summing to 1 (L, m).
-
-    Returns:
-        means (L, n) and deviations (L, n), these to a relative 1e-4 at least, enough for the unit of a residual.
+    A has columns near the origin, in units of about their deviation; deviations are right to a relative 1e-4 at least, enough
+    for the unit of a residual.
     """
     squares, mean = dot(w, A * A), dot(w, A)
     variance = squares - mean**2

@@ -24,13 +24,8 @@ _BLOCKS = 512
 
 
 class Dense(NamedTuple):
-    """An array.
-
-    Attributes:
-        array: (m, k).
-        products: of the pairs of columns i <= j (m, k (k + 1) / 2), so that the Hessians of all models are one matrix product;
-            None where they would not fit in memory.
-    """
+    """An array (m, k), and where they fit into memory the products of its pairs of columns i <= j (m, k (k + 1) / 2), so that
+    the Hessians of all models are one matrix product."""
 
     array: Any
     products: Any = None
@@ -82,11 +77,7 @@ class Dense(NamedTuple):
 
 
 class Transposed(NamedTuple):
-    """An array by its columns.
-
-    Attributes:
-        rows: A' (k, m).
-    """
+    """An array by its columns, A' (k, m)."""
 
     rows: Any
 
@@ -105,12 +96,7 @@ class Transposed(NamedTuple):
 
 
 class Bordered(NamedTuple):
-    """[own common]: the own column comes first.
-
-    Attributes:
-        own: (m,).
-        common: (m, c), a design.
-    """
+    """[own common], a column (m,) in front of a design (m, c)."""
 
     own: Any
     common: Any
@@ -231,13 +217,7 @@ Design = Dense | Bordered | Standardized
 
 
 def as_design(X: Any) -> Design:
-    """A design of whatever a problem holds.
-
-    Args:
-        X: a real array (m, n), or a design.
-
-    Returns:
-        The design itself, or a `Dense` one of floating dtype: integers and booleans take the default float.
+    """A design of a real array (m, k), integers and booleans in the default float, or the design itself.
 
     Raises:
         TypeError: X is not real.
@@ -253,14 +233,7 @@ def as_design(X: Any) -> Design:
 
 
 def triangle(k: int) -> np.ndarray:
-    """Where the pair (i, j) stands among the pairs i <= j.
-
-    Args:
-        k: columns.
-
-    Returns:
-        (k, k), symmetric.
-    """
+    """Where the pair (i, j) stands among the pairs i <= j of k columns: (k, k), symmetric."""
     place = np.zeros((k, k), np.int32)
     i, j = np.triu_indices(k)
     place[i, j] = place[j, i] = np.arange(len(i))

@@ -35,16 +35,12 @@ class Rows(NamedTuple):
 
 
 def checked_rows(y: Data, name: str, predicted: Data, sample_weight: Data | None) -> Rows:
-    """Check the rows of a metric and broadcast them.
+    """Check the rows of a metric and broadcast them, in the dtype of predictions that are not classes, else the default float.
 
     Args:
-        y: labels (..., m); 0/1 where classes are predicted, else in [0, 1].
+        y: 0/1 where classes are predicted, else in [0, 1].
         name: what is predicted: "predicted" (classes), "proba", "logits" or "score".
-        predicted: (..., m).
-        sample_weight: (..., m) >= 0; None is 1.
-
-    Returns:
-        Rows, of the dtype of predictions that are not classes, else of the default float.
+        sample_weight: >= 0; None is 1.
 
     Raises:
         TypeError: something is not a real array.
@@ -67,15 +63,8 @@ def checked_rows(y: Data, name: str, predicted: Data, sample_weight: Data | None
 
 
 def weighted_mean(rows: Float[Array, "... m"], share: Float[Array, "... m"]) -> Float[Array, "..."]:
-    """The mean over the last axis, by weight.
-
-    Args:
-        rows: (..., m).
-        share: weights (..., m), as `checked_rows` scales them.
-
-    Returns:
-        Means (...); NaN where no row has weight. Rows of weight 0 do not count, whatever they hold.
-    """
+    """The mean over the last axis by weight, as `checked_rows` scales it; NaN where no row has weight. Rows of weight 0 do not
+    count, whatever they hold."""
     return jnp.sum(jnp.where(share > 0, share * rows, 0), axis=-1) / jnp.sum(share, axis=-1)
 
 

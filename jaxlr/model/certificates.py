@@ -56,32 +56,15 @@ def kkt_residual(params: Parameters, problem: Problem) -> Float[Array, ""]:
 def kkt_of_gradient(
     g: Params | SoftmaxParams, coef: Float[Array, "*K n"], penalty: Penalty, units: tuple[Array, Array]
 ) -> Float[Array, ""]:
-    """The KKT residual where the gradient and the units of the columns are known already.
-
-    Args:
-        g: gradient of the smooth part of J, coef (*K, n), intercept (*K).
-        coef: coefficients (*K, n).
-        penalty: its vectors (n,).
-        units: mean (n,) and sd (n,), from `standard_units`.
-
-    Returns:
-        Scalar >= 0.
-    """
+    """The KKT residual where the gradient of the smooth part and the `standard_units` of the columns are known already."""
     mean, sd = (aligned(unit, coef) for unit in units)
     u = g.coef - mean * g.intercept[..., None]
     return jnp.max(jnp.append(penalty.violations(u, coef) / sd, jnp.abs(g.intercept)))
 
 
 def standard_units(problem: Problem) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """The location and scale in which the KKT residual measures columns.
-
-    Args:
-        problem: one problem.
-
-    Returns:
-        mean (n,) and sd (n,) under the problem's weights; 0 and the root mean square without an intercept. The scale of
-        a constant (without an intercept: zero) column is 1.
-    """
+    """Location and scale in which the KKT residual measures columns: mean and standard deviation under the problem's weights;
+    without an intercept 0 and the root mean square. The scale of a constant (without an intercept: zero) column is 1."""
     mean, sd = design(problem).moments(row_weights(problem))
     if not problem.fit_intercept:
         mean, sd = jnp.zeros_like(mean), jnp.hypot(mean, sd)
@@ -117,16 +100,7 @@ def duality_gap(params: Params | SoftmaxParams, problem: Problem) -> Float[Array
 def evidence(
     params: Params | SoftmaxParams, problem: Problem, units: tuple[Array, Array]
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    """Objective, KKT residual and duality gap, in two products with the data.
-
-    Args:
-        params: coef (*K, n), intercept (*K).
-        problem: one problem, any l1, l2 >= 0.
-        units: mean (n,) and sd (n,), from `standard_units`.
-
-    Returns:
-        `jaxlr.loss`, `kkt_residual` and `duality_gap`.
-    """
+    """`jaxlr.loss`, `kkt_residual` and `duality_gap` in two products with the data; `units` are those of `standard_units`."""
     likelihood, penalty, w = likelihood_of_params(params), penalty_of(problem), row_weights(problem)
     z = problem_logits(params, problem)
     y, coef = jnp.asarray(problem.y, z.dtype), jnp.asarray(params.coef, z.dtype)

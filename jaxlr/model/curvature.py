@@ -17,11 +17,7 @@ from jaxlr.linalg.dot import dot
 
 
 class LogitCurvature(NamedTuple):
-    """Of a binary loss: a number a row.
-
-    Attributes:
-        wc: weights times curvatures (m,).
-    """
+    """Of a binary loss: weights times curvatures, a number a row."""
 
     wc: Array
 

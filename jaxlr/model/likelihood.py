@@ -27,25 +27,12 @@ Likelihood = Binary | Multinomial
 
 
 def likelihood_of(num_classes: int | None) -> Likelihood:
-    """The likelihood that `num_classes` of a fit names.
-
-    Args:
-        num_classes: K, None for the binary model.
-
-    Returns:
-        Static, hashable.
-    """
+    """The likelihood that `num_classes` of a fit names, static and hashable; None is the binary one."""
     return Binary() if num_classes is None else Multinomial(num_classes)
 
 
 def likelihood_of_params(params: Any) -> Likelihood:
-    """The likelihood whose parameters these are.
-
-    Args:
-        params: Params, or SoftmaxParams of one model or a batch.
-
-    Returns:
-        Static, hashable.
+    """The likelihood whose parameters these are, of one model or a batch.
 
     Raises:
         TypeError: they are something else.
@@ -58,13 +45,5 @@ def likelihood_of_params(params: Any) -> Likelihood:
 
 
 def alike(vector: Shaped[Array, " k"], x: Float[Array, "*B k"]) -> Shaped[Array, " parameters"]:
-    """A vector over columns, once for each coordinate of the classes: of the length of x.ravel().
-
-    Args:
-        vector: (k,).
-        x: (*B, k).
-
-    Returns:
-        (B k,).
-    """
+    """A vector over columns, once for each coordinate of the classes: of the length of x.ravel()."""
     return jnp.broadcast_to(aligned(vector, x), x.shape).ravel()

@@ -131,16 +131,10 @@ def curvature(z: ArrayLike) -> Float[Array, "..."]:
 
 
 def balanced_residuals(z: Float[Array, " m"], y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, " m"]:
-    """Residuals r with sum_i w_i r_i = 0 and y + r in [0, 1]: one Newton step of the intercept towards that equation, as long
-    as the root is never passed by far, then those of the heavier sign are shrunk by what is left.
+    """Residuals r with sum_i w_i r_i = 0 and y + r in [0, 1], for weights that sum to 1.
 
-    Args:
-        z: logits (m,).
-        y: labels (m,).
-        w: weights that sum to 1 (m,).
-
-    Returns:
-        (m,).
+    One Newton step of the intercept towards that equation, as long as the root is never passed by far, then those of the
+    heavier sign are shrunk by what is left.
     """
     newton = -jnp.sum(w * residual(z, y)) / jnp.sum(w * curvature(z))
     step = jnp.sign(newton) * jnp.log1p(jnp.abs(newton))  # as the solver's: safe from any start, Newton's near the root
@@ -152,18 +146,10 @@ def balanced_residuals(z: Float[Array, " m"], y: Float[Array, " m"], w: Float[Ar
 
 
 def divergence(z: Float[Array, " m"], y: Float[Array, " m"], r: Float[Array, " m"]) -> Float[Array, " m"]:
-    """An upper bound on KL(p || sigmoid(z)) for p = y + r: the smaller of two.
+    """An upper bound on KL(p || sigmoid(z)) for p = y + r in [0, 1]: the smaller of two.
 
-    Chi-square, (p - sigmoid(z))^2 / curvature(z), keeps its digits however small it is; it can overflow far from the
-    optimum, where KL without its negative entropies, loss(z, y) - r z, is finite.
-
-    Args:
-        z: logits (m,).
-        y: labels (m,).
-        r: residuals with y + r in [0, 1] (m,).
-
-    Returns:
-        (m,).
+    Chi-square, (p - sigmoid(z))^2 / curvature(z), keeps its digits however small it is; it can overflow far from the optimum,
+    where KL without its negative entropies, loss(z, y) - r z, is finite.
     """
     difference = jnp.abs(r - residual(z, y))  # |p - sigmoid(z)|; its square may vanish together with the curvature
     chi_square = jnp.where(difference == 0, 0, difference * (difference / curvature(z)))

@@ -70,14 +70,5 @@ class Penalty(NamedTuple):
 
 
 def violations(slope: Float[Array, "..."], x: Float[Array, "..."], l1: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The distance of -slope from the subdifferential of l1 |x|.
-
-    Args:
-        slope: of the smooth part.
-        x: coefficients.
-        l1: >= 0.
-
-    Returns:
-        Distances >= 0, of the shape of x.
-    """
+    """The distance of -slope from the subdifferential of l1 |x|, where slope is that of the smooth part."""
     return jnp.where(x != 0, jnp.abs(slope + l1 * jnp.sign(x)), jnp.maximum(jnp.abs(slope) - l1, 0))

@@ -53,38 +53,18 @@ class Problem:
 
 
 def design(problem: Problem) -> Design:
-    """X (m, n) as a design: its dtype is the problem's.
-
-    Args:
-        problem: one problem.
-
-    Returns:
-        A design, of an array where X is one.
-    """
+    """X (m, n) as a design: its dtype is the problem's."""
     return as_design(problem.X)
 
 
 def dtype_of(problem: Problem) -> jnp.dtype:
-    """The dtype that everything computed from the problem has.
-
-    Args:
-        problem: one problem.
-
-    Returns:
-        A floating dtype.
-    """
+    """The floating dtype that everything computed from the problem has."""
     return design(problem).dtype
 
 
 def row_weights(problem: Problem) -> Float[Array, " m"]:
-    """The weights of the mean, w = s / sum(s); divided by the largest first, so that no sum overflows.
-
-    Args:
-        problem: one problem.
-
-    Returns:
-        (m,), summing to 1; NaN where no row has weight.
-    """
+    """The weights of the mean, w = s / sum(s); divided by the largest first, so that no sum overflows. NaN where no row has
+    weight."""
     X = design(problem)
     if problem.sample_weight is None:
         return jnp.full(X.shape[0], 1 / X.shape[0], X.dtype)
@@ -94,14 +74,7 @@ def row_weights(problem: Problem) -> Float[Array, " m"]:
 
 
 def weight_sum(problem: Problem) -> Float[Array, "..."]:
-    """How many rows there are, a weight k counting k times.
-
-    Args:
-        problem: one problem, or several with the batch axes of the weights in front.
-
-    Returns:
-        sum(s) (...).
-    """
+    """sum(s): how many rows there are, a weight k counting k times, of one problem or with batch axes of the weights in front."""
     X = design(problem)
     if problem.sample_weight is None:
         return jnp.asarray(X.shape[-2], X.dtype)
@@ -109,14 +82,7 @@ def weight_sum(problem: Problem) -> Float[Array, "..."]:
 
 
 def penalty_of(problem: Problem) -> Penalty:
-    """The penalty of every column, penalty factors multiplied in.
-
-    Args:
-        problem: one problem; l1=None is 0.
-
-    Returns:
-        Penalty, its vectors (n,).
-    """
+    """The penalty of every column, penalty factors multiplied in; l1=None is 0."""
     X = design(problem)
     factor = jnp.asarray(1 if problem.penalty_factor is None else problem.penalty_factor, X.dtype)
     given = (0.0 if problem.l1 is None else problem.l1, problem.l2)
@@ -125,29 +91,15 @@ def penalty_of(problem: Problem) -> Penalty:
 
 
 def problem_logits(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, "*K m"]:
-    """The logits of the problem's rows, the classes in front.
-
-    Args:
-        params: coef (*K, n), intercept (*K); the intercept counts only where it is fitted.
-        problem: one problem.
-
-    Returns:
-        Logits (*K, m); only the offset in rows of weight 0, where finite fillers may overflow.
-    """
+    """The logits of the problem's rows, the classes in front; only the offset in rows of weight 0, where finite fillers may
+    overflow."""
     z = linear_change(params, problem)
     return z if problem.offset is None else z + jnp.asarray(problem.offset, z.dtype).T
 
 
 def linear_change(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, "*K m"]:
-    """What parameters add to the logits of the rows that have weight.
-
-    Args:
-        params: coef (*K, n), intercept (*K).
-        problem: one problem.
-
-    Returns:
-        (*K, m), 0 in rows of weight 0.
-    """
+    """What parameters add to the logits of the rows that have weight; 0 in the others. The intercept counts only where it is
+    fitted."""
     X = design(problem)
     z = X.times(jnp.asarray(params.coef, X.dtype))
     if problem.fit_intercept:

@@ -80,14 +80,7 @@ def log_softmax(z: ArrayLike, axis: int = -1) -> Float[Array, "..."]:
 
 
 def shifted(z: Float[Array, "K *rows"]) -> tuple[Float[Array, "K *rows"], Float[Array, "*rows"], Float[Array, "*rows"]]:
-    """Logits relative to the largest, and what all but that one add to the sum of their exponentials.
-
-    Args:
-        z: logits, the classes in front (K, ...).
-
-    Returns:
-        z - max z (K, ...), max z (...), and sum exp(z - max z) - 1 (...).
-    """
+    """z - max z, max z, and sum exp(z - max z) - 1, over the classes in front."""
     top = jnp.max(z, axis=0)
     # By its place: XLA may compute z twice, rounded differently, so that no logit equals the largest.
     first = np.arange(z.shape[0]).reshape(-1, *(1,) * (z.ndim - 1)) == jnp.argmax(z, axis=0)[None]
@@ -121,41 +114,19 @@ def _logsumexp_jvp(primals: tuple, tangents: tuple) -> tuple:
 
 
 def is_label(y: Float[Array, " m"], num_classes: int) -> Bool[Array, "K m"]:
-    """Which rows are of which class.
-
-    Args:
-        y: labels (m,).
-        num_classes: static, K.
-
-    Returns:
-        (K, m); a row whose label is no class is of none.
-    """
+    """Which rows are of which class; a row whose label is no class is of none."""
     return y[None, :] == jnp.arange(num_classes, dtype=y.dtype)[:, None]
 
 
 def proba(z: Float[Array, "K m"]) -> Float[Array, "K m"]:
-    """softmax(z_i) for every row.
-
-    Args:
-        z: logits (K, m).
-
-    Returns:
-        Probabilities (K, m).
-    """
+    """softmax(z_i) for every row."""
     e = jnp.exp(z - jnp.max(z, axis=0)[None, :])
     return e / jnp.sum(e, axis=0)[None, :]
 
 
 def residuals(z: Float[Array, "K m"], y: Float[Array, " m"]) -> Float[Array, "K m"]:
-    """The derivative of the loss in the logits, p - [label = k]; the label's own is minus the sum of the others.
-
-    Args:
-        z: logits (K, m).
-        y: labels (m,).
-
-    Returns:
-        (K, m), in [-1, 1]; NaN where the label is.
-    """
+    """The derivative of the loss in the logits, p - [label = k]; the label's own is minus the sum of the others, and NaN makes
+    its row NaN."""
     label = is_label(y, z.shape[0])
     e = jnp.exp(z - jnp.max(z, axis=0)[None, :])
     others = jnp.sum(jnp.where(label, 0, e), axis=0)
@@ -163,27 +134,14 @@ def residuals(z: Float[Array, "K m"], y: Float[Array, " m"]) -> Float[Array, "K 
 
 
 def most_probable(p: Float[Array, "K m"]) -> Bool[Array, "K m"]:
-    """Which class of each row is the most probable one, the first of several.
-
-    Args:
-        p: probabilities (K, m).
-
-    Returns:
-        (K, m), one class of each row.
-    """
+    """Which class of each row is the most probable one, the first of several."""
     return np.arange(p.shape[0])[:, None] == jnp.argmax(p, axis=0)[None, :]
 
 
 def contrasts(num_classes: int) -> np.ndarray:
-    """An orthonormal basis Q of what sums to 0 over the classes (Helmert's contrasts).
+    """An orthonormal basis Q (K, K - 1) of what sums to 0 over the classes (Helmert's contrasts), Q'Q = 1.
 
     Wherever J is smooth its minimum has such coefficients and intercepts, or can have, and |Q x|^2 = |x|^2 keeps the penalty.
-
-    Args:
-        num_classes: K.
-
-    Returns:
-        Q (K, K - 1), Q'Q = 1, each column summing to 0.
 
     Example:
         >>> contrasts(2).ravel().round(6).tolist()

@@ -19,27 +19,12 @@ _CLASS_MARKERS = "o^sDvPX"  # one more than colours, so that 42 pairs come befor
 
 
 def axes(ax: Axes | None) -> Axes:
-    """The given Axes, or those of a new figure of 6.4 x 4 inches.
-
-    Args:
-        ax: where to draw, or None.
-
-    Returns:
-        Axes.
-    """
+    """The given Axes, or those of a new figure of 6.4 x 4 inches."""
     return plt.subplots(figsize=(6.4, 4), layout="constrained")[1] if ax is None else ax
 
 
 def finish(ax: Axes, *, legend: bool = False) -> Axes:
-    """The last touch: no frame above and to the right, a legend without a box.
-
-    Args:
-        ax: drawn already.
-        legend: whether labelled artists get one.
-
-    Returns:
-        The same Axes.
-    """
+    """The last touch: no frame above and to the right, a legend without a box."""
     ax.spines[["top", "right"]].set_visible(False)
     if legend:
         ax.legend(frameon=False, fontsize="small")
@@ -47,13 +32,7 @@ def finish(ax: Axes, *, legend: bool = False) -> Axes:
 
 
 def lone_points(values: NDArray) -> dict[str, Any]:
-    """A marker where a line would show nothing: at finite points whose neighbours are not.
-
-    Args:
-        values: heights of a line (k,).
-
-    Returns:
-        Options of `Axes.plot`; none for a line without such points.
+    """Options of `Axes.plot` for a marker where a line would show nothing: at finite points whose neighbours are not.
 
     Example:
         >>> lone_points(np.array([1.0, np.nan, 2.0, 3.0]))
@@ -65,28 +44,14 @@ def lone_points(values: NDArray) -> dict[str, Any]:
 
 
 def check_logarithmic(name: str, values: NDArray) -> None:
-    """Refuse what has no place on a log scale.
-
-    Args:
-        name: of the values, for the message.
-        values: (k,).
-
-    Raises:
-        ValueError: a value is not finite or not > 0.
-    """
+    """Refuse what has no place on a log scale: what is not finite and > 0."""
     if values.ndim != 1 or len(values) == 0 or not np.all(np.isfinite(values) & (values > 0)):
         shown = np.array2string(values, threshold=8)
         raise ValueError(f"expected {name} (k,) > 0, for a log scale, got {shown}; leave the others out of the figure")
 
 
 def class_style(k: int) -> dict[str, Any]:
-    """Colour and marker of the rows of a class, another pair for each of the first 42.
-
-    Args:
-        k: the class, from 0 on.
-
-    Returns:
-        Options of `Axes.scatter`.
+    """Colour and marker of the rows of class k, options of `Axes.scatter`: another pair for each of the first 42.
 
     Example:
         >>> class_style(0)["marker"], class_style(1)["marker"]
@@ -96,14 +61,7 @@ def class_style(k: int) -> dict[str, Any]:
 
 
 def term_names(names: Sequence[str] | None, shape: tuple[int, ...]) -> list[str]:
-    """A name for each coefficient of a model, class by class where there are several.
-
-    Args:
-        names: n names of the columns; None numbers them.
-        shape: of the coefficients, (n,) or (K, n).
-
-    Returns:
-        n or K n names.
+    """A name for each coefficient of this shape, (n,) or class by class (K, n), of the names of the columns; None numbers them.
 
     Raises:
         ValueError: there are not as many names as columns.

@@ -20,14 +20,7 @@ _DECADES = (-16.0, -4.0)  # of the residuals, from the darkest to the palest gre
 
 
 def headline(fit: Any) -> str:
-    """How many models there are, and how many converged.
-
-    Args:
-        fit: `jaxlr.Fit` of concrete arrays.
-
-    Returns:
-        Such as "3 models by newton, shape (3,): 2 converged".
-    """
+    """How many models there are, and how many converged: such as "3 models by newton, shape (3,): 2 converged"."""
     status = np.asarray(fit.status)
     shape = f", shape {status.shape}" if status.ndim else ""
     models = "1 model" if status.size == 1 else f"{status.size} models"
@@ -35,15 +28,7 @@ def headline(fit: Any) -> str:
 
 
 def failures(status: Any, kkt: Any) -> dict[Status, str]:
-    """What became of the models that did not converge, and what to do.
-
-    Args:
-        status: (...).
-        kkt: (...).
-
-    Returns:
-        A line by status.
-    """
+    """What became of the models that did not converge, and what to do, a line by status."""
     status, kkt = np.asarray(status), np.asarray(kkt)
     lines = {}
     for cause in list(Status)[1:]:
@@ -61,14 +46,7 @@ def failures(status: Any, kkt: Any) -> dict[Status, str]:
 
 
 def evidence(fit: Any) -> list[str]:
-    """The worst residual and bound of the models that converged, and the steps of all.
-
-    Args:
-        fit: `jaxlr.Fit` of concrete arrays.
-
-    Returns:
-        Lines, none of an empty batch.
-    """
+    """Lines with the worst residual and bound of the models that converged, and the steps of all; none of an empty batch."""
     done = np.asarray(fit.status) == Status.CONVERGED
     lines = []
     if np.any(done):
@@ -80,14 +58,7 @@ def evidence(fit: Any) -> list[str]:
 
 
 def fit_as_html(fit: Any) -> str:
-    """A card for one model or a batch.
-
-    Args:
-        fit: `jaxlr.Fit` of concrete arrays.
-
-    Returns:
-        HTML.
-    """
+    """A card for one model or a batch."""
     status = np.asarray(fit.status)
     parts = [f"<b>{html.escape(headline(fit))}</b>", _bar(status)]
     for cause, line in failures(status, fit.kkt).items():
@@ -170,16 +141,12 @@ def _terms(fit: Any) -> str:
 def data_frame(
     columns: Mapping[str, np.ndarray], shape: tuple[int, ...], level: str, inner: Mapping[str, Sequence[Any]] | None = None
 ) -> Any:
-    """A pandas DataFrame of arrays that share their leading axes.
+    """A pandas DataFrame of arrays that share their leading axes, a row for each member of the batch; () is one row.
 
     Args:
         columns: by name, each of the shape, and of one more axis for each of `inner`.
-        shape: of the batch; () is one row.
         level: name of the index: "model", numbered by axis where there are several.
         inner: labels of the axes behind, which become the innermost levels, by their names.
-
-    Returns:
-        DataFrame, a row for each member.
 
     Raises:
         ImportError: pandas is not installed.

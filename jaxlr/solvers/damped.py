@@ -32,13 +32,7 @@ _DAMPING = 1e-5
 
 
 class Solution(NamedTuple):
-    """What a solver hands back.
-
-    Attributes:
-        params: (*K, k), in working coordinates.
-        status: int32, see `jaxlr.Status`.
-        num_steps: int32, Newton steps taken.
-    """
+    """What a solver hands back: params (*K, k) in working coordinates, a `jaxlr.Status`, and the Newton steps taken."""
 
     params: Array
     status: Int[Array, ""]
@@ -56,18 +50,13 @@ def minimize(
     direction: Search,
     polish: float | Float[Array, ""],
 ) -> Solution:
-    """Minimize the objective of one problem.
+    """Minimize the objective of one problem; how it ended is decided by the rules of `jaxlr.solvers.descent`.
 
     Args:
-        system: the problem; without l1 (inf holds a coefficient at 0) unless `direction` sees to it.
-        start: parameters; None is 0.
-        tol: on the KKT residual.
-        max_steps: limit of Newton steps.
-        direction: (system, x, point, jitter, running) to a Direction; what it is where not running does not count.
+        system: without l1 (inf holds a coefficient at 0) unless `direction` sees to it.
+        start: None is 0.
+        direction: what it gives where not running does not count.
         polish: <= 1, the share of tol that is asked of the square of the last step, and of what its direction leaves.
-
-    Returns:
-        Solution; how it ended is decided by the rules of `jaxlr.solvers.descent`.
     """
     likelihood, penalty = system.likelihood, system.penalty
     rarity = likelihood.rarity(system.y, system.w)
@@ -107,27 +96,11 @@ def _watchful(system: System, x: Float[Array, "*B k"], rarity: Array) -> System:
 
 
 def damping(kkt: Float[Array, ""]) -> Float[Array, ""]:
-    """What is added to the Hessian's diagonal, in mean squares of the columns.
-
-    Args:
-        kkt: KKT residual.
-
-    Returns:
-        >= 0.
-    """
+    """What is added to the Hessian's diagonal, in mean squares of the columns."""
     return _DAMPING * jnp.minimum(kkt, 1) ** 2
 
 
 def curvature_along(system: System, curvature: Curvature, v: Float[Array, "*B k"]) -> Float[Array, ""]:
-    """v . H v, for the bound v . H^-1 v >= (v . v)^2 / v . H v.
-
-    Args:
-        system: the problem.
-        curvature: of the losses.
-        v: of the shape of x.
-
-    Returns:
-        >= 0.
-    """
+    """v . H v, for the bound v . H^-1 v >= (v . v)^2 / v . H v."""
     dz = system.A.times(system.likelihood.expand(v))
     return jnp.sum(dz * curvature.times(dz)) + jnp.sum(aligned(system.penalty.l2, v) * v * v)

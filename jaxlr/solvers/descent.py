@@ -111,17 +111,12 @@ def descend(
     reach_of: Callable[[Array], Array],
     rules: Rules,
 ) -> tuple[Array, Int[Array, ""], Int[Array, ""]]:
-    """Minimize a convex loss that is quasi-self-concordant in what `reach_of` measures.
+    """Minimize a convex loss that is quasi-self-concordant in R: parameters, status and number of steps.
 
     Args:
-        x: start, of the shape of the gradient.
         at: from parameters to what is known there.
         search: (x, Point, jitter, running) to a Direction; what it is where not running does not count.
         reach_of: from the change of the logits to R.
-        rules: of the verdict.
-
-    Returns:
-        Parameters, status and number of steps.
     """
     eps = float(jnp.finfo(x.dtype).eps)
 

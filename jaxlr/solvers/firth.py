@@ -67,16 +67,7 @@ class _State(NamedTuple):
 
 
 def point(x: Float[Array, " k"], z: Float[Array, " m"], system: System) -> Point:
-    """Value, gradient and information at the parameters x, of which the logits z are known.
-
-    Args:
-        x: parameters on the working columns, the intercept last.
-        z: their logits.
-        system: one problem without penalties.
-
-    Returns:
-        Point.
-    """
+    """Value, gradient and information at the parameters x, of which the logits z are known."""
     w, y, total = system.w, system.y, system.total
     # From one exponential, for many rows wait for these: right to eps, and so are the sums over rows.
     e = jnp.exp(-jnp.abs(z))
@@ -96,16 +87,10 @@ def point(x: Float[Array, " k"], z: Float[Array, " m"], system: System) -> Point
 
 
 def solve(system: System, start: Float[Array, " k"] | None, tol: Float[Array, ""], max_steps: int) -> Solution:
-    """Maximize the penalized likelihood of one problem.
+    """Maximize the penalized likelihood of one problem without further penalties, from `start` or 0.
 
-    Args:
-        system: the problem, without penalties.
-        start: parameters; None is 0.
-        tol: on the KKT residual, that of F.
-        max_steps: limit of points that are evaluated.
-
-    Returns:
-        Solution; STALLED where no estimate exists, for the columns depend on each other.
+    STALLED where no estimate exists, for the columns depend on each other. `tol` is on the KKT residual, that of F; `max_steps`
+    limits the points that are evaluated.
     """
 
     def at(x: Array) -> tuple[Point, Array]:
@@ -173,16 +158,7 @@ def _two_loops(here: Point, changes: Float[Array, "p 2 k"]) -> Float[Array, " k"
 def evidence(
     params: Float[Array, " k"], system: System, unit: Float[Array, " n"]
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    """F on the scale of X, its KKT residual, and no bound.
-
-    Args:
-        params: on the working columns (k,).
-        system: one problem.
-        unit: of the working columns (n,).
-
-    Returns:
-        Value, KKT residual and inf.
-    """
+    """F on the scale of X, its KKT residual, and inf for a bound, of parameters on the working columns."""
     here = point(params, system.logits(params), system)
     kkt = system.smooth_kkt(here.g)
     return here.value - jnp.sum(jnp.log(unit)) / system.total, kkt, jnp.full_like(kkt, jnp.inf)

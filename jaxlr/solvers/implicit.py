@@ -49,18 +49,14 @@ class _Road(NamedTuple):
 def differentiable(
     fit: Fit, problem: Problem, working: Working, deviation: Float[Array, " n"] | None, likelihood: Likelihood, solve: str
 ) -> Fit:
-    """Give params and value of one model their derivatives; all else in a Fit has none.
+    """Give params and value of one model their derivatives, NaN where it is not CONVERGED; all else in a Fit has none.
 
     Args:
-        fit: of one model, computed from whatever has no derivatives.
+        fit: computed from whatever has no derivatives.
         problem: its data with their derivatives; X does not count.
-        working: the prepared design; `rows` has the derivatives of X.
-        deviation: in which penalties are measured (n,); None is 1.
-        likelihood: static.
+        working: the prepared design, whose `rows` have the derivatives of X.
+        deviation: in which penalties are measured; None is 1.
         solve: static, a name in `jaxlr.solvers.linear.SOLVES`.
-
-    Returns:
-        The same Fit. The derivatives of a model that is not CONVERGED are NaN.
     """
     t = replace(problem, X=working.rows)
     road = _Road(likelihood.in_contrasts() if problem.l1 is None else likelihood, solve)

@@ -19,17 +19,7 @@ POLISH = 1e-5  # steps square the error: a few more digits cost next to nothing
 
 
 def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int) -> Solution:
-    """Minimize the smooth objective of one problem.
-
-    Args:
-        system: the problem, l1 = 0 (inf holds a coefficient at 0).
-        start: parameters; None is 0.
-        tol: on the KKT residual.
-        max_steps: limit of Newton steps.
-
-    Returns:
-        Solution.
-    """
+    """Minimize the objective of one problem with l1 = 0 (inf holds a coefficient at 0), from `start` or 0."""
     system = system._replace(likelihood=system.likelihood.in_contrasts())
     return minimize(system, start, tol, max_steps, _direction, POLISH)
 

@@ -34,17 +34,8 @@ class _State(NamedTuple):
 
 
 def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int) -> Solution:
-    """Minimize the smooth objective of one problem.
-
-    Args:
-        system: the problem, l1 = 0 (inf holds a coefficient at 0), its `aid` the preconditioner.
-        start: parameters; None is 0.
-        tol: on the KKT residual.
-        max_steps: limit of Newton steps.
-
-    Returns:
-        Solution.
-    """
+    """Minimize the objective of one problem with l1 = 0 (inf holds a coefficient at 0), from `start` or 0; the system's `aid`
+    is the preconditioner."""
     # Who asks for few digits gets them in few products; else coefficients are to be exact, not their residual alone small.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
 

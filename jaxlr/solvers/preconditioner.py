@@ -45,15 +45,8 @@ class Preconditioner(NamedTuple):
     least: Any
 
     def for_penalty(self, l2: Float[Array, " k"], n: int) -> Callable[[Float[Array, "*K k"]], Float[Array, "*K k"]]:
-        """What stands for the inverse of the Hessian of one model, before penalties are restricted to contrasts.
-
-        Args:
-            l2: penalty vector of the model, 0 for the intercept.
-            n: columns without the intercept.
-
-        Returns:
-            A symmetric positive linear function, in the dtype of `inverse`.
-        """
+        """What stands for the inverse of the Hessian of one model with this penalty vector, 0 for the intercept, before it is
+        restricted to contrasts: a symmetric positive linear function, in the dtype of `inverse`."""
         l2, diagonal = l2.astype(self.inverse.dtype), self.diagonal.reshape(-1, len(l2)).mean(axis=0)
         # In units of the Hessian's diagonal P leaves a spread of l2 / least, the diagonal one of 1 / l2: they meet at
         # l2^2 = least.
@@ -63,15 +56,8 @@ class Preconditioner(NamedTuple):
 
 
 def curvature_inputs(system: System, start: Float[Array, "*K k"]) -> tuple[Float[Array, "*K m"], Float[Array, " k"]]:
-    """What one model adds to what the preconditioner is made from.
-
-    Args:
-        system: the problem.
-        start: where it starts.
-
-    Returns:
-        Weights times curvatures of every logit (*K, m), 0 where they are not finite, and l2 (k,), there infinite.
-    """
+    """What one model adds, where it starts: weights times curvatures of every logit, 0 where they are not finite, and l2, there
+    infinite."""
     floor = system.w * (_LEAST_CURVATURE / math.prod(system.likelihood.classes))
     d = system.likelihood.curvature(system.logits(start), system.w).diagonal()
     d, l2 = jnp.maximum(d, aligned(floor, d)), system.penalty.l2
@@ -80,16 +66,8 @@ def curvature_inputs(system: System, start: Float[Array, "*K k"]) -> tuple[Float
 
 
 def precondition(directions: Design | Transposed, d: Float[Array, " m"], l2: Float[Array, " k"]) -> Preconditioner:
-    """Make the preconditioner, of several classes that of one.
-
-    Args:
-        directions: A in the dtype of the directions.
-        d: mean weights times curvatures (m,).
-        l2: least penalty vector (k,).
-
-    Returns:
-        Preconditioner.
-    """
+    """Make the preconditioner, of several classes that of one, from A in the dtype of the directions, mean weights times
+    curvatures d, and the least penalty vector."""
     AT = directions.rows if isinstance(directions, Transposed) else directions.to_array().T
     d, l2 = jax.lax.stop_gradient((d, l2))
     l2 = jnp.where(jnp.isfinite(l2), jnp.minimum(l2, 1e30), 0).astype(AT.dtype)  # that float32 can hold

@@ -31,17 +31,7 @@ _SHORTER = 0.69  # times a step that falls too little, and 1/2 - q / (d' H d) is
 
 
 def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int) -> Solution:
-    """Minimize the objective of one problem.
-
-    Args:
-        system: the problem, l1 >= 0 (inf holds a coefficient at 0).
-        start: parameters; None is 0.
-        tol: on the KKT residual.
-        max_steps: limit of Newton steps.
-
-    Returns:
-        Solution, its zeros exact.
-    """
+    """Minimize the objective of one problem, l1 >= 0 (inf holds a coefficient at 0), from `start` or 0; zeros are exact."""
 
     def direction(system: System, x: Array, here: Point, jitter: Array, running: Array) -> Direction:
         del running

@@ -44,18 +44,14 @@ def minimize(
     units: Float[Array, " k"],
     enough: Float[Array, ""],
 ) -> Float[Array, " k"]:
-    """Minimize the quadratic.
+    """Minimize the quadratic: v with exact zeros, no higher than the start; not finite where a factor failed.
 
     Args:
         H: symmetric, positive definite, its diagonal nearly 1.
-        b: linear term.
         start: where q is already low.
         l1: >= 0; inf holds a coefficient at 0, where `start` has it.
         units: in which residuals are measured, > 0.
         enough: residual at which to stop.
-
-    Returns:
-        v, with exact zeros, no higher than the start; not finite where a factor failed.
     """
     k = len(b)
     diagonal = jnp.diagonal(H)

@@ -66,19 +66,14 @@ def solve_one(
     tol: Float[Array, ""],
     settings: Settings,
 ) -> Fit:
-    """Fit one problem.
+    """Fit one problem: with the derivatives of the minimum in the problem and X (Firth's has none).
 
     Args:
         problem: its data; X is that of `working`.
         start: parameters on X; None is 0.
         working: prepared from X.
-        units: of the working columns under the problem's weights, location and scale (n,).
-        deviation: standard deviations of X under the problem's weights (n,), in which penalties are measured; None is 1.
-        tol: on the KKT residual.
-        settings: static.
-
-    Returns:
-        Fit of one model, with the derivatives of the minimum in the problem and X (Firth's has none).
+        units: location and scale of the working columns under the problem's weights.
+        deviation: standard deviations of X under the problem's weights, in which penalties are measured; None is 1.
     """
     given = (problem, working, deviation)
     problem, start, working, units, deviation, tol = jax.lax.stop_gradient(
@@ -117,19 +112,12 @@ def certify(
     tol: Float[Array, ""],
     settings: Settings,
 ) -> Fit:
-    """The Fit of parameters on X, with the evidence.
+    """The Fit of parameters on X, with the evidence; CONVERGED only where the residual of these very parameters is <= tol.
 
     Args:
-        params: on X.
         solution: how the solver ended, and its steps.
         problem: on the working columns.
-        working: prepared from X.
         units: of the KKT residual on the working columns.
-        tol: on the KKT residual.
-        settings: static.
-
-    Returns:
-        Fit of one model; CONVERGED only where the residual of these very parameters is <= tol.
     """
     found = evidence(params_to_working(params, working), problem, units)
     return _judged(params, solution, found, problem, working, tol, settings)

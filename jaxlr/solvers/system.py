@@ -30,7 +30,7 @@ class System(NamedTuple):
         n: static, columns without the intercept.
         coercive: static; whether every column is known to have a penalty, so that nothing can be separated.
         aid: what the solver has prepared for all models of the design, see `Working`.
-        margins: the direction that improves every margin at once, of the shape of x; None where the start is 0.
+        margins: the direction that improves every margin at once, of the shape of x; None where the start is 0, or the system coercive.
         hidden_from: a separation is hidden where margins . H^-1 margins is not under this.
     """
 
@@ -98,18 +98,7 @@ class System(NamedTuple):
 
 
 def system_of(problem: Problem, working: Working, units: tuple[Array, Array], likelihood: Likelihood, coercive: bool) -> System:
-    """The system of a problem.
-
-    Args:
-        problem: in working coordinates, see `jaxlr.solvers.working.working_problem`.
-        working: the prepared design.
-        units: location and scale of the working columns under the model's weights (n,).
-        likelihood: static.
-        coercive: static.
-
-    Returns:
-        System.
-    """
+    """The system of a problem in working coordinates (`jaxlr.solvers.working.working_problem`)."""
     k, n = working.A.shape[1], len(working.unit)
     dtype = working.unit.dtype
     return System(

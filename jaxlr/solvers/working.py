@@ -31,7 +31,7 @@ class Working(NamedTuple):
         columns: A without that last column (m, n).
         center: (n,), 0 without an intercept.
         unit: (n,), > 0, a standard deviation of the column, without an intercept a root mean square; 1 where that is 0.
-        rows: A with the derivatives of X, rows without weight as they are; all else is constant under differentiation.
+        rows: A with the derivatives of X, rows without weight as they are but far out; all else is constant under differentiation.
         aid: what a solver has prepared from it: the `Preconditioner` of conjugate gradients, for working sets A `Transposed`.
     """
 
@@ -49,13 +49,9 @@ def prepare(
     """Prepare a design for the solvers.
 
     Args:
-        X: design (m, n).
-        present: rows that have weight in at least one model (m,); fillers in the other rows are set to 0. None is all rows.
+        present: rows that have weight in at least one model; fillers in the others are set to 0. None is all rows.
         fit_intercept: static; False leaves the columns where they are.
         with_products: static; form the products of columns.
-
-    Returns:
-        Working.
     """
     center, unit, columns, rows = _standardized(X, present, fit_intercept)
     A = columns
@@ -70,17 +66,7 @@ def prepare(
 
 
 def with_own(working: Working, own: Float[Array, " m"], present: Bool[Array, " m"] | None, fit_intercept: bool) -> Working:
-    """Add a column of a model's own to a shared design.
-
-    Args:
-        working: prepared from the columns that models share.
-        own: (m,).
-        present: rows that have weight in at least one model (m,); None is all rows.
-        fit_intercept: static, as in `prepare`.
-
-    Returns:
-        Working, the own column first.
-    """
+    """Add a column of a model's own, as the first, to a design that was prepared from the columns that models share."""
     center, unit, column, rows = _standardized(own[:, None], present, fit_intercept)
     return Working(
         A=Bordered(column[:, 0], working.A),
@@ -94,16 +80,9 @@ def with_own(working: Working, own: Float[Array, " m"], present: Bool[Array, " m
 def units_of(
     working: Working, w: Float[Array, "*L m"], fit_intercept: bool
 ) -> tuple[Float[Array, "*L n"], Float[Array, "*L n"]]:
-    """Location and scale of the working columns under a model's weights, or under many rows of weights:
-    `jaxlr.model.certificates.standard_units` there.
+    """Location and scale of the working columns under weights that sum to 1, `jaxlr.model.certificates.standard_units` there.
 
-    Args:
-        working: the prepared design.
-        w: weights that sum to 1 (m,) or (L, m).
-        fit_intercept: static; without it the root mean square is the scale.
-
-    Returns:
-        location (n,) and scale (n,), or (L, n); the scale of a column that is constant under the weights is 1 on X.
+    The scale of a column that is constant under the weights is 1 on X; without an intercept it is the root mean square.
     """
     location, scale = working.columns.moments(w)
     if not fit_intercept:
@@ -112,15 +91,9 @@ def units_of(
 
 
 def working_problem(problem: Problem, working: Working, deviation: Float[Array, " n"] | None) -> Problem:
-    """A problem in working coordinates.
+    """A problem in working coordinates, with two penalty vectors (n,); its own X does not count.
 
-    Args:
-        problem: one problem; its X does not count.
-        working: prepared from it.
-        deviation: what the penalties measure coefficients in (n,), 0 to hold one at 0; None is 1.
-
-    Returns:
-        The problem with the working columns and two penalty vectors (n,).
+    Penalties measure coefficients in `deviation`, 0 to hold one at 0; None is 1.
     """
     l1, l2 = penalty_of(Problem(working.columns, None, None, None, problem.l1, problem.l2, problem.penalty_factor))
     per_unit = 1 / working.unit if deviation is None else deviation / working.unit
@@ -142,54 +115,22 @@ def working_problem(problem: Problem, working: Working, deviation: Float[Array, 
 
 
 def join(params: Params | SoftmaxParams, k: int) -> Float[Array, "*K k"]:
-    """Parameters as one vector.
-
-    Args:
-        params: coef (*K, n), intercept (*K).
-        k: columns of the design: n + 1 with an intercept, else n.
-
-    Returns:
-        (*K, k), the intercept last.
-    """
+    """Parameters as one vector, the intercept last if k = n + 1."""
     return jnp.concatenate([params.coef, params.intercept[..., None]], axis=-1)[..., :k]
 
 
 def split(x: Float[Array, "*K k"], n: int) -> tuple[Float[Array, "*K n"], Float[Array, "*K"]]:
-    """Coefficients and intercept of a vector of parameters.
-
-    Args:
-        x: (*K, k).
-        n: columns.
-
-    Returns:
-        coef (*K, n), and intercept (*K), 0 where k = n.
-    """
+    """Coefficients and intercept of a vector of parameters, the intercept 0 where k = n."""
     return x[..., :n], jnp.sum(x[..., n:], axis=-1)
 
 
 def to_working(params: Params | SoftmaxParams, working: Working) -> Float[Array, "*K k"]:
-    """Parameters of the same logits on the working columns.
-
-    Args:
-        params: coef (*K, n), intercept (*K), on X.
-        working: prepared from X.
-
-    Returns:
-        (*K, k).
-    """
+    """Parameters of the same logits on the working columns, as a vector."""
     return join(params_to_working(params, working), working.A.shape[1])
 
 
 def params_to_working(params: Params | SoftmaxParams, working: Working) -> Params | SoftmaxParams:
-    """The same, as parameters.
-
-    Args:
-        params: coef (*K, n), intercept (*K), on X.
-        working: prepared from X.
-
-    Returns:
-        coef (*K, n), intercept (*K).
-    """
+    """The same, as parameters."""
     coef = params.coef * aligned(working.unit, params.coef)
     return type(params)(coef, params.intercept + dot(params.coef, working.center))
 
@@ -197,16 +138,7 @@ def params_to_working(params: Params | SoftmaxParams, working: Working) -> Param
 def from_working(
     x: Float[Array, "*K k"], working: Working, params_type: type[Params] | type[SoftmaxParams]
 ) -> Params | SoftmaxParams:
-    """Parameters back on the original columns.
-
-    Args:
-        x: (*K, k), on the working columns.
-        working: prepared from X.
-        params_type: of the model.
-
-    Returns:
-        Parameters of the same logits on X.
-    """
+    """Parameters of the same logits on X."""
     coef, intercept = split(x, len(working.unit))
     coef = coef / aligned(working.unit, coef)
     intercept = intercept - dot(coef, working.center)

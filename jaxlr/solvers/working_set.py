@@ -39,29 +39,18 @@ class _State(NamedTuple):
 
 
 def most_used(room: int) -> int:
-    """How many columns may be in use where the rest of a working set is for those that come in.
-
-    Args:
-        room: columns that are solved for at once.
-
-    Returns:
-        Seven eighths of them.
-    """
+    """How many columns may be in use, seven eighths: the rest of a working set is for those that come in."""
     return room - room // 8
 
 
 def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int, room: int) -> Solution:
-    """Minimize the objective of one problem, on all columns at once where they are few.
+    """Minimize the objective of one problem, on all columns at once where they are few; zeros are exact.
 
     Args:
-        system: the problem, l1 >= 0 (inf holds a coefficient at 0), its `aid` A transposed where columns are left out.
-        start: parameters; None is 0.
-        tol: on the KKT residual.
+        system: l1 >= 0 (inf holds a coefficient at 0), its `aid` A transposed where columns are left out.
+        start: None is 0.
         max_steps: limit of Newton steps in a round, and of rounds.
         room: static; columns that are solved for at once, the intercept counted.
-
-    Returns:
-        Solution, its zeros exact.
     """
     n, k = system.n, system.A.shape[1]
     size = room - (k - n)
