@@ -55,7 +55,7 @@ def cores_of(likelihood: Likelihood, fit_intercept: bool) -> Models:
 
 
 def map_leaves(function: Callable[..., Any], cores: Any, *trees: Any) -> Any:
-    """`jax.tree.map` over cores and trees of the same structure, where the first tree may have None, which stays, for a leaf."""
+    """`jax.tree.map` over cores and trees of the same structure, where the first tree may have None for a leaf."""
 
     def of_leaf(leaf: Any, core: Any, *others: Any) -> Any:
         return None if leaf is None else function(core, leaf, *others)

@@ -14,7 +14,7 @@ from jax.core import Tracer
 
 
 def program(*static_argnames: str) -> Callable[[Callable], Callable]:
-    """`jax.jit`, quick to compile. Inside someone's jit or vmap the function is a part of their program, compiled as they say."""
+    """`jax.jit`, quick to compile. Inside someone's jit or vmap the function is a part of their program."""
 
     def decorate(function: Callable) -> Callable:
         one_at_a_time = threading.Lock()  # one wrapper for all threads: jax.jit lets them wait for one compilation

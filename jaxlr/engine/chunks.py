@@ -83,7 +83,7 @@ def fit_in_chunks(
 
 
 def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str, likelihood: Likelihood) -> Fit:
-    """What is known before anything is fitted: a Fit (*batch,) of NumPy arrays, with the status NOT_RUN and NaN everywhere."""
+    """What is known before anything is fitted: a Fit (*batch,) of NumPy arrays, NOT_RUN, without steps, and NaN elsewhere."""
 
     def unknown(*core: int) -> np.ndarray:
         return np.full((*batch, *core), np.nan, dtype)

@@ -38,7 +38,7 @@ def check_mesh(mesh: object, m: int) -> None:
 
 
 def check_on_one_device(X: Any) -> None:
-    """Refuse a design of explicit sharding where a call is one program, which leaves no sums over devices to XLA."""
+    """Refuse a design that explicit sharding deals out where a call is one program, without sums over devices."""
     spec = getattr(getattr(jax.typeof(X), "sharding", None), "spec", ())
     if any(name is not None for name in spec):
         raise ValueError(
@@ -48,7 +48,7 @@ def check_on_one_device(X: Any) -> None:
 
 
 def sizes(mesh: Mesh | None) -> tuple[int, int, int]:
-    """Devices that models are spread over, that rows are spread over, and those of this process; without a mesh there is one."""
+    """Devices that models are spread over, that rows are spread over, and those of this process; one without a mesh."""
     if mesh is None:
         return 1, 1, 1
     return mesh.shape.get(_models(mesh), 1), mesh.shape.get(_ROWS, 1), len(mesh.local_devices)

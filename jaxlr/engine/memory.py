@@ -103,7 +103,7 @@ def models_that_fit(needs: Needs, num_models: int, num_results: int, asked: int 
 
     Args:
         asked: the caller's number; None is what is worth its memory and fits.
-        sharing: devices of this process that work at the same time; on a CPU they share its memory.
+        sharing: devices, or chunks, of this process that work at the same time; on a CPU they share its memory.
 
     Raises:
         MemoryError: what was asked for, or a single model, needs more than the device has free.

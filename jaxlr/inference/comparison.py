@@ -17,10 +17,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.batching.compilation import program
-from jaxlr.batching.loops import in_groups
+from jaxlr.batching.loops import in_groups, loop
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.inference.fitted import fitted, mean_information
-from jaxlr.inference.over_models import over_models
+from jaxlr.inference.over_models import checked_pair, over_models
 from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.inputs.checks import Data, is_zero, real_array
 from jaxlr.linalg.cholesky import inverse_root
@@ -38,8 +38,9 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
     Args:
         larger: fit with all parameters, unpenalized.
         smaller: fit with some of them left out or held at 0, of a batch that broadcasts against the other's.
-        problem: data of the larger one; only the rows and their weights count.
-        df: free parameters left out; None is the difference in columns, of K classes K - 1 times it.
+        problem: data of the larger one.
+        df: free parameters left out; None is the difference in columns, of K classes K - 1 times it. Pass it where an intercept
+            is left out too, or columns depend on each other.
 
     Returns:
         Test of the broadcast batch; NaN where one of both is not CONVERGED, or where the smaller model fits better than the
@@ -47,7 +48,8 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
         of N rows it is right to about 1e-7 N.
 
     Raises:
-        ValueError: a penalized problem; fits of different likelihoods or numbers of classes; df less than 1.
+        ValueError: a penalized problem; the data of another fit than the larger; fits of different likelihoods or numbers of
+            classes; df less than 1.
 
     Example:
         >>> import numpy as np, jaxlr
@@ -73,10 +75,16 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
     more = columns * _free_logits(kinds[0]) if df is None else df
     if more < 1:
         raise ValueError(f"expected the first fit to have more parameters than the second, got df = {more}; swap them")
-    statistic = 2 * weight_sum(problem) * (jnp.asarray(smaller.value) - jnp.asarray(larger.value))
-    possible = statistic >= -1e3 * jnp.finfo(jnp.asarray(larger.value).dtype).eps * weight_sum(problem)
+    checked_pair(larger, problem)
+    return ratio_test(larger, smaller, weight_sum(problem), more)
+
+
+def ratio_test(larger: Fit, smaller: Fit, total: Array, df: int) -> Test:
+    """The likelihood-ratio test of fits that are known to be nested, of so many rows in total."""
+    statistic = 2 * total * (jnp.asarray(smaller.value) - jnp.asarray(larger.value))
+    possible = statistic >= -1e3 * jnp.finfo(jnp.asarray(larger.value).dtype).eps * total
     both = possible & (jnp.asarray(larger.status) == Status.CONVERGED) & (jnp.asarray(smaller.status) == Status.CONVERGED)
-    return chi_square_test(jnp.where(both, statistic, jnp.nan).astype(jnp.asarray(larger.value).dtype), more)
+    return chi_square_test(jnp.where(both, statistic, jnp.nan).astype(jnp.asarray(larger.value).dtype), df)
 
 
 def _free_logits(likelihood: Likelihood) -> int:
@@ -117,9 +125,6 @@ def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
         raise ValueError(f"expected columns (k, {m}), one test each, got shape {given.shape}{hint}")
     inputs = over_models(_score_test, fit, problem)
     tested = jnp.asarray(given, inputs[0].dtype)
-    if problem.sample_weight is not None:  # what stands in rows without weight does not count
-        s = jnp.asarray(problem.sample_weight).reshape(-1, m)
-        tested = jnp.where(jnp.max(s, axis=0)[None, :] > 0, tested, 0)
     likelihood = likelihood_of_params(fit.params).in_contrasts()
     batch = np.shape(fit.status)
     inputs = tuple(part.reshape(-1, *part.shape[len(batch) :]) for part in inputs)
@@ -127,31 +132,32 @@ def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
     return chi_square_test(statistics.reshape(*batch, -1), _free_logits(likelihood))
 
 
-def _score_test(params: Params | SoftmaxParams, problem: Problem) -> tuple[Array, Array, Array]:
-    """What the statistics of all columns need of a model: s r (*B, m), the pairs of s W, and s W A I^-1/2 (p, *B, m)."""
+def _score_test(params: Params | SoftmaxParams, problem: Problem) -> tuple[Array, Array, Array, Array]:
+    """What the statistics of all columns need of a model: w, s r (*B, m), the pairs of s W, and s W A I^-1/2 (p, *B, m)."""
     model = fitted(params, problem)
     system, likelihood = model.system, model.system.likelihood
     s = system.total * system.w
     r, curvature = likelihood.residual(model.z, system.y), likelihood.curvature(model.z, s)
     root = inverse_root(system.total * mean_information(system, model.z)).reshape(-1, *model.x.shape)
     basis = jax.vmap(lambda x: likelihood.reduce(curvature.times(likelihood.expand(system.A.times(x)))))(root)
-    return likelihood.reduce(aligned(s, r) * r), curvature.pairs(), basis
+    return system.w, likelihood.reduce(aligned(s, r) * r), curvature.pairs(), basis
 
 
 @program("likelihood", "fit_intercept")
 def _statistics(
-    columns: Float[Array, "k m"], inputs: tuple[Array, Array, Array], likelihood: Likelihood, fit_intercept: bool
+    columns: Float[Array, "k m"], inputs: tuple[Array, Array, Array, Array], likelihood: Likelihood, fit_intercept: bool
 ) -> Float[Array, "models k"]:
     """u' V^-1 u. A basis whose columns are orthonormal in the information makes C I^-1 C' a sum of squares."""
 
     def of_group(x: Float[Array, "g m"]) -> Float[Array, "g models"]:
-        x = x - jnp.mean(x, axis=1, keepdims=True) if fit_intercept else x  # keeps the digits of columns far from 0
-
-        def of_model(slopes: Array, pairs: Array, basis: Array) -> Float[Array, " g"]:
-            sums = dot(slopes, x.T), dot(pairs, (x**2).T), dot(basis, x.T)
+        def of_model(w: Array, slopes: Array, pairs: Array, basis: Array) -> Float[Array, " g"]:
+            own = jnp.where(w > 0, x, 0)  # what stands in rows without weight does not count
+            if fit_intercept:  # keeps the digits of columns far from 0
+                own = jnp.where(w > 0, own - dot(own, w)[:, None], 0)
+            sums = dot(slopes, own.T), dot(pairs, (own**2).T), dot(basis, own.T)
             return jax.vmap(lambda u, V, along: _quadratic_form(u, V, along, likelihood), in_axes=-1)(*sums)
 
-        return jax.vmap(of_model, out_axes=1)(*inputs)
+        return loop(of_model, in_axes=(0,) * len(inputs))(*inputs).T
 
     return jnp.moveaxis(in_groups(of_group, columns, models_side_by_side(columns.shape[1])), 0, -1)
 

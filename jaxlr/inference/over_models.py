@@ -64,12 +64,26 @@ def over_models(
             f"expected an unpenalized fit for its {name}, got l2 > 0 (or unknown inside jit): a penalized estimate is biased; "
             "pass penalized=True where a function has it, to ask for the inverse of the penalized Hessian all the same"
         )
+    models, batch = checked_pair(fit, problem)
+    return _mapped(models, fit.status, function, batch, options, lanes)
+
+
+def checked_pair(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
+    """The data with the estimates for a start, and the batch shape; ValueError where they are known to be those of another fit:
+    where their gradient at the estimates is not 0."""
     models, batch = _checked(fit, problem)
     if batch != np.shape(fit.status):
         raise ValueError(f"expected a problem of the batch {np.shape(fit.status)} of the fit, got one of {batch}")
-    if fit.solver != "firth" and all(map(is_concrete, jax.tree.leaves((fit.status, models)))):
-        _check_pair(np.asarray(_mapped(models, fit.status, kkt_residual, batch, (), 1)), fit)
-    return _mapped(models, fit.status, function, batch, options, lanes)
+    if fit.solver == "firth" or not all(map(is_concrete, jax.tree.leaves((fit.status, models)))):
+        return models, batch
+    kkt = np.asarray(_mapped(models, fit.status, kkt_residual, batch, (), 1))
+    most = _SLACK * np.maximum(np.asarray(fit.kkt), np.sqrt(np.finfo(kkt.dtype).eps))
+    if np.any(kkt > most):
+        raise ValueError(
+            f"expected the problem that was fitted, got one whose gradient at the estimate is not 0 ({np.nanmax(kkt):.1e}); "
+            "give it the X, y, sample_weight, offset, l2 and fit_intercept of the fit"
+        )
+    return models, batch
 
 
 def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
@@ -80,16 +94,6 @@ def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
     arrays, batch = checked_arrays(fields, *likelihood_of_params(fit.params).classes)
     params = type(fit.params)(arrays.pop("coef"), arrays.pop("intercept"))
     return Models(problem=Problem(**arrays, l1=None, fit_intercept=bool(problem.fit_intercept)), start=params), batch
-
-
-def _check_pair(kkt: np.ndarray, fit: Fit) -> None:
-    """Refuse data at which the estimates are no minimum: those of another fit."""
-    most = _SLACK * np.maximum(np.asarray(fit.kkt), np.sqrt(np.finfo(kkt.dtype).eps))
-    if np.any(kkt > most):
-        raise ValueError(
-            f"expected the problem that was fitted, got one whose gradient at the estimate is not 0 ({np.nanmax(kkt):.1e}); "
-            "give it the X, y, sample_weight, offset, l2 and fit_intercept of the fit"
-        )
 
 
 @program("function", "batch", "options", "lanes")

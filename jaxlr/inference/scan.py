@@ -23,7 +23,7 @@ from jaxlr.engine.memory import models_side_by_side
 from jaxlr.fitting.columns import fit_columns
 from jaxlr.fitting.firth import fit_firth
 from jaxlr.fitting.fit import fit
-from jaxlr.inference.comparison import likelihood_ratio, score_test
+from jaxlr.inference.comparison import ratio_test, score_test
 from jaxlr.inference.profile import profile_tests
 from jaxlr.inference.tails import Test, chi_square_test, log_normal_tails
 from jaxlr.inputs.checks import Data, core_axes, real_array
@@ -125,7 +125,7 @@ def association_scan(
         fits = fit_columns(own, labels, covariates=common, batch_size=batch_size, progress=progress, **rows)
         status[chosen] = fits.status
         estimate[chosen], error[chosen] = _own(fits, own, problem)
-        ratio[chosen] = likelihood_ratio(fits, null, problem, df=1).statistic
+        ratio[chosen] = ratio_test(fits, null, weight_sum(problem), 1).statistic
     firth = status == Status.SEPARATED
     if np.any(firth):
         own = np.asarray(given)[firth]

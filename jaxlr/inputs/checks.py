@@ -91,7 +91,7 @@ def real_array(name: str, value: Data) -> Any:
         raise TypeError(f"expected {name} to be a dense array without mask, got {type(value).__name__}; make it one first")
     raw = value if isinstance(value, jax.Array) else np.asarray(table_numbers(name, value))
     if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
-        hint = "; encode the classes as 0 and 1" if name == "y" else "; convert it to float first"
+        hint = "; encode the classes as 0 and 1, or 0..K-1 with num_classes=K" if name == "y" else "; convert it to float first"
         raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}{hint}")
     return raw
 
@@ -206,7 +206,10 @@ def _check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given:
             else:
                 first = tuple(map(int, np.argwhere(~finite)[0]))
                 got = f"{value[first]}{f' first at index {first}' if first else ''}"
-            raise ValueError(f"expected finite {name}, got {got}; drop or impute missing values before the fit")
+            fix = "drop or impute missing values before the fit"
+            if name in ("l1", "l2", "penalty_factor"):
+                fix = "leave a column out to hold its coefficient at 0"
+            raise ValueError(f"expected finite {name}, got {got}; {fix}")
     if name in _NOT_NEGATIVE:
         if np.any(value < 0):
             raise ValueError(f"expected {name} >= 0, got {np.nanmin(value)}")

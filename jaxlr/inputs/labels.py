@@ -15,9 +15,8 @@ def check_labels(y: Any, num_classes: int | None) -> None:
     least, most = (extreme.reduce(y, axis=None) for extreme in (np.fmin, np.fmax))
     if num_classes is None:
         if least < 0 or most > 1:
-            raise ValueError(
-                f"expected labels 0/1 (or soft labels in [0, 1]), got values from {least} to {most}; for labels -1/1 pass y > 0"
-            )
+            fix = "for labels -1/1 pass y > 0, for classes 0..K-1 pass num_classes=K"
+            raise ValueError(f"expected labels 0/1 (or soft labels in [0, 1]), got values from {least} to {most}; {fix}")
         return
     fractions = y[(y != np.floor(y)) & np.isfinite(y)] if jnp.issubdtype(y.dtype, jnp.floating) else np.empty(0)
     if fractions.size:
@@ -37,7 +36,8 @@ def check_classes(
 
     Args:
         y: a soft label counts for both classes.
-        fit_intercept: with an intercept, a class without weight leaves no finite estimate whatever the penalty.
+        fit_intercept: with an intercept, a class without weight leaves no finite estimate whatever the penalty; without one it
+            is refused where some column of it has none.
         penalized: whether every column has a penalty, by member; None when not known yet.
     """
     if not (is_concrete(y) and is_concrete(sample_weight)):
@@ -62,7 +62,7 @@ def check_classes(
         every, got = f"all {num_classes} classes", f"none of {absent or 'some'}"
         if num_classes is None:
             every, got = "both classes", f"only y = {int(absent == [0])}"
-        raise ValueError(
-            f"expected {every} among the rows of positive weight, got {got}; no finite estimate exists "
-            "(an intercept or an unpenalized column would go to infinity)"
-        )
+        why = "no finite estimate of the intercept exists"
+        if not fit_intercept:
+            why = "what has no penalty may have no finite estimate; give every column one"
+        raise ValueError(f"expected {every} among the rows of positive weight, got {got}; {why}")

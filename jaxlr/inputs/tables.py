@@ -58,7 +58,7 @@ def table_numbers(name: str, value: Any) -> Any:
     is.
 
     Raises:
-        TypeError: a column of a table is not numeric; the message names it.
+        TypeError: a column of a table is sparse or not numeric; the message names the latter.
     """
     if not hasattr(value, "to_numpy"):
         return value

@@ -107,19 +107,27 @@ def _share_a_pool() -> bool:
 def in_own_units(
     H: Float[Array, "k k"], more: Float[Array, " k"], free: Bool[Array, " k"], jitter: Float[Array, ""]
 ) -> tuple[Float[Array, "k k"], Float[Array, " k"]]:
-    """A Hessian in units where its diagonal is 1, to be factored; and the units s: H + diag(more) is about that divided by s
-    s'.
+    """A Hessian in units where its diagonal is 1, to be factored; and the units s, 0 for what cannot move:
+    H + diag(more) is about that divided by s s'.
 
     Args:
         more: what penalties and damping add to its diagonal.
-        free: whether a parameter may move; the rows and columns of the others become those of the identity, and their s is 0.
+        free: whether a parameter may move; the rows and columns of the others become those of the identity.
         jitter: added to the diagonal of 1, so that dependent columns leave it definite.
     """
     diagonal = np.arange(len(more))
-    # The floor keeps saturated rows (no curvature left in this dtype) from dividing by 0.
-    s = jax.lax.rsqrt(H[diagonal, diagonal] + more + jnp.sqrt(jnp.finfo(H.dtype).tiny))
-    s = jnp.where(free, s, 0)
+    s = jnp.where(free, jax.lax.rsqrt(H[diagonal, diagonal] + more + _floor(H.dtype)), 0)
     return jnp.where(np.eye(len(more), dtype=bool), 1 + jitter, H * s[:, None] * s[None, :]), s
+
+
+def floored(d: Float[Array, "..."], curved: Float[Array, ""]) -> Bool[Array, ""]:
+    """Whether a step d with d' H d = curved is shorter for the floor in `in_own_units`: by a thousandth or more."""
+    return _floor(d.dtype) * jnp.sum(d * d) > 1e-3 * curved
+
+
+def _floor(dtype: jnp.dtype) -> float:
+    """Keeps what has no curvature left in this dtype, saturated rows, from dividing by 0; over it no step overflows."""
+    return float(jnp.finfo(dtype).tiny) ** 0.75
 
 
 def inverse_root(H: Float[Array, "k k"]) -> Float[Array, "k k"]:

@@ -133,7 +133,7 @@ def curvature(z: ArrayLike) -> Float[Array, "..."]:
 def balanced_residuals(z: Float[Array, " m"], y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, " m"]:
     """Residuals r with sum_i w_i r_i = 0 and y + r in [0, 1], for weights that sum to 1.
 
-    One Newton step of the intercept towards that equation, as long as the root is never passed by far, then those of the
+    One Newton step of the intercept towards that equation, cut so that the root is never passed by far, then those of the
     heavier sign are shrunk by what is left.
     """
     newton = -jnp.sum(w * residual(z, y)) / jnp.sum(w * curvature(z))

@@ -115,7 +115,8 @@ class Multinomial(NamedTuple):
         """A Hessian with a curvature along what changes no logit and has no penalty: what all classes share, which stays 0."""
         if self.contrasts:
             return H
-        diagonal = jnp.mean(jnp.diagonal(H).reshape(self.num_classes, -1), axis=0)
+        # Of the rarest class: more would drown its own curvature.
+        diagonal = jnp.min(jnp.diagonal(H).reshape(self.num_classes, -1), axis=0)
         average = jnp.full((self.num_classes, self.num_classes), 1 / self.num_classes, H.dtype)
         sums = jnp.diag(jnp.where(unpenalized, diagonal, 0))
         return H + (average[:, None, :, None] * sums[None, :, None, :]).reshape(H.shape)

@@ -47,6 +47,8 @@ def logits(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) 
     if X.ndim < 2 or coef.ndim < 1 + len(classes) or X.shape[-1] != coef.shape[-1]:
         form = "(..., K, n)" if classes else "(..., n)"
         raise ValueError(f"expected X (..., m, n) and coef {form} with one n, got X {X.shape} and coef {coef.shape}")
+    if classes and jnp.ndim(0 if offset is None else offset) == 1:
+        raise ValueError(f"expected offset (..., m, K) of K classes, got shape {jnp.shape(offset)}; pass offset[:, None]")
     if classes:
         z = einsum("...mn,...kn->...mk", X, coef)
     elif X.ndim == 2:

@@ -74,7 +74,7 @@ def row_weights(problem: Problem) -> Float[Array, " m"]:
 
 
 def weight_sum(problem: Problem) -> Float[Array, "..."]:
-    """sum(s): how many rows there are, a weight k counting k times, of one problem or with batch axes of the weights in front."""
+    """sum(s): how many rows there are, a weight k counting k times, of one problem or with batch axes in front."""
     X = design(problem)
     if problem.sample_weight is None:
         return jnp.asarray(X.shape[-2], X.dtype)

@@ -44,7 +44,7 @@ def lone_points(values: NDArray) -> dict[str, Any]:
 
 
 def check_logarithmic(name: str, values: NDArray) -> None:
-    """Refuse what has no place on a log scale: what is not finite and > 0."""
+    """Refuse what has no place on a log scale: all but finite values > 0 along one axis."""
     if values.ndim != 1 or len(values) == 0 or not np.all(np.isfinite(values) & (values > 0)):
         shown = np.array2string(values, threshold=8)
         raise ValueError(f"expected {name} (k,) > 0, for a log scale, got {shown}; leave the others out of the figure")

@@ -77,7 +77,7 @@ def minimize(
     def search(x: Array, here: Point, jitter: Array, running: Array) -> Direction:
         return direction(system, x, here, jitter, running)
 
-    rules = Rules(penalty, system.penalized, rarity, tol, max_steps, polish)
+    rules = Rules(penalty, system.penalized, system.gradient_suffices(tol), rarity, tol, max_steps, polish)
     x, status, num_steps = descend(x, at, search, lambda dz: system.largest(likelihood.reach(dz)), rules)
     return Solution(likelihood.expand(x), status, num_steps)
 

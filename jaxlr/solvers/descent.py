@@ -7,8 +7,9 @@ it ends: a slope <= 0 there shows that the minimum along the ray is not passed (
 the step began and cuts its length. The rules of the verdict, the first that holds:
 
     NONFINITE     a number is not finite
-    CONVERGED     kkt <= tol, seen or proved for the last step, and, unless every column has a penalty, a Newton step that moves
-                  no logit of a row of positive weight by more than 1e-2 and resolves what the gradient asks for
+    CONVERGED     kkt <= tol, seen or proved for the last step, and, unless every column has a penalty and no class is rare, a
+                  Newton step that moves no logit of a row of positive weight by more than 1e-2 and resolves what the gradient
+                  asks for
     SEPARATED     kkt <= min(tol, eps^0.6) and a step that stays over 0.1 logits: under separation, complete or quasi, it stays
                   near 1 while the gradient vanishes
     STALLED       the decrement lambda stopped falling before: rounding has the last word
@@ -71,6 +72,7 @@ class Rules(NamedTuple):
     Attributes:
         penalty: of the parameters; l1 and what is held at 0 are read.
         penalized: whether every column that may move has a penalty.
+        suffices: whether a KKT residual of tol shows a minimum by itself.
         rarity: of the rarest class, in (0, 1]: where one is rare, so are gradient and curvature at the minimum.
         tol: on the KKT residual.
         max_steps: limit of steps.
@@ -79,6 +81,7 @@ class Rules(NamedTuple):
 
     penalty: Penalty
     penalized: Array
+    suffices: Array
     rarity: Array
     tol: Array
     max_steps: int
@@ -173,9 +176,10 @@ def _judge(
     polished = (reach**2 <= rules.polish * jnp.minimum(tol, 1)) & (found.error <= rules.polish * tol / 2) & (reach <= longest)
     # What the jitter adds to the decrement is that of directions which H does not resolve: the rounding of g, a few eps, on
     # exactly collinear columns (eps / sqrt(jitter)); more is a gradient along nearly collinear ones, and no minimum.
-    resolved = found.unresolved <= 8 * eps**0.625
+    # Where only a rare class asks for this, what it has to resolve is of the order of that class.
+    resolved = found.unresolved <= 8 * eps**0.625 * jnp.where(penalized, jnp.sqrt(rules.rarity), 1)
     converged = polished | ((kkt <= tol) & (exhausted | last))
-    converged &= penalized | ((reach <= 1e-2) & ~hidden & resolved)
+    converged &= rules.suffices | ((reach <= 1e-2) & ~hidden & resolved)
     flat = kkt <= jnp.minimum(tol, eps**0.6) * rules.rarity
     informative = factored & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~penalized)))
     steep = flat & factored & ~penalized & ((reach > 0.1) | hidden)

@@ -63,7 +63,10 @@ def _factored(working: Working, hessian: Hessian, b: Float[Array, "*B k"]) -> Fl
     likelihood, jitter = hessian.likelihood, jnp.asarray(jnp.finfo(b.dtype).eps ** 0.75)
     H = likelihood.assemble(working.A.gram(hessian.curvature.pairs()))
     H = likelihood.with_sums(H, hessian.unpenalized)
-    H, s = in_own_units(H, alike(hessian.strength, b), hessian.free.ravel(), jitter)
+    strength = alike(hessian.strength, b)
+    # A column of zeros, as a constant one is beside an intercept, has nothing to move, and the rounding of b no step.
+    moves = hessian.free.ravel() & (jnp.diagonal(H) + strength > 0)
+    H, s = in_own_units(H, strength, moves, jitter)
     L = cholesky(H)
 
     def precondition(r: Array) -> Array:

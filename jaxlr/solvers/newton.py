@@ -8,7 +8,7 @@ with W the curvature of the losses, and for several classes Q their contrasts (`
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.linalg.cholesky import cholesky, in_own_units
+from jaxlr.linalg.cholesky import cholesky, floored, in_own_units
 from jaxlr.linalg.cholesky import solve as solve_lower
 from jaxlr.model.likelihood import alike
 from jaxlr.solvers.damped import Solution, damping, minimize
@@ -43,6 +43,6 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
         dz=system.A.times(likelihood.expand(d)),
         decrement=jnp.sqrt(jnp.sum(half**2)),
         error=jnp.zeros_like(here.kkt),
-        unresolved=jnp.sqrt(jitter * jnp.sum(scaled**2)),
+        unresolved=jnp.where(floored(d, jnp.sum(half**2)), jnp.inf, jnp.sqrt(jitter * jnp.sum(scaled**2))),
         hides=hides,
     )

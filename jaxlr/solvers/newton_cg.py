@@ -57,7 +57,7 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     stiff = aligned(system.penalty.l2 > STIFF * system.squares, x)  # nothing else counts there, nor fits into float32
     free = aligned(system.free, x) & ~stiff
     largest = jnp.max(jnp.abs(here.g), initial=0, where=jnp.broadcast_to(free, x.shape))
-    arrived = system.penalized & (kkt <= wanted)  # where nothing but the gradient is asked for
+    arrived = system.gradient_suffices(wanted) & (kkt <= wanted)  # where nothing but the gradient is asked for
     r = jnp.where(running & ~arrived & (largest > 0) & free, -here.g / largest, 0).astype(dtype)
 
     def preconditioned(r: Array) -> Array:
@@ -90,11 +90,15 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     hides = jnp.bool_(False)
     if (margins := system.margins) is not None:
         hides = jnp.sum(margins**2) ** 2 > system.hidden_from * curvature_along(system, curvature, margins)
+    unresolved = jnp.sqrt(jitter * jnp.sum(aligned(system.squares, d) * d * d, where=free))
+    # What is left to the intercepts: P knows nothing of the curvature of rare classes.
+    curved = jnp.sum(curvature.diagonal(), axis=-1, keepdims=True).astype(r.dtype)
+    idle = jnp.abs(likelihood.expand(r)[..., system.n :]) > 1e-2 * curved
     return Direction(
         d=d,
         dz=dz,
         decrement=jnp.sqrt(-jnp.sum(here.g * d)),
         error=system.smooth_kkt(likelihood.expand(r)),
-        unresolved=jnp.sqrt(jitter * jnp.sum(aligned(system.squares, d) * d * d, where=free)),
+        unresolved=jnp.where(jnp.any(idle), jnp.inf, unresolved),
         hides=hides,
     )

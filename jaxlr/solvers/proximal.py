@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.linalg.cholesky import in_own_units
+from jaxlr.linalg.cholesky import floored, in_own_units
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.model.likelihood import alike
 from jaxlr.model.penalty import violations
@@ -53,8 +53,8 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, tol: Array)
     H, s = in_own_units(H, alike(penalty.l2 + damping(kkt) * system.squares, x), free, jitter)
     s = jnp.where(free, s, 1)
     start, slope, l1, units = x.ravel() / s, s * here.g.ravel(), s * alike(penalty.l1, x), s * scale
-    # Where something is not penalized a step is always taken to be seen: under separation it stays long.
-    least = jnp.where(system.penalized, jnp.inf, kkt / 100)
+    # Where a gradient does not suffice a step is always taken to be seen: under separation it stays long.
+    least = jnp.where(system.gradient_suffices(tol), jnp.inf, kkt / 100)
     enough = jnp.maximum(jnp.minimum(kkt, 1e-2) * kkt, jnp.minimum(POLISH / 4 * tol, least))
     v = quadratic.minimize(H, slope - dot(H, start), start, l1, units, enough)
 
@@ -69,11 +69,14 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, tol: Array)
     if system.margins is not None:  # along what has no penalty
         along = jnp.where(aligned(penalty.l1, x) > 0, 0, system.margins)
         hides = jnp.sum(along * along) ** 2 > system.hidden_from * curvature_along(system, curvature, along)
+    # What is left to the intercepts: rounding of b may be all that their curvature is, where a class is rare.
+    left = (s * jnp.abs(slope + H_change)).reshape(x.shape)[..., system.n :]
+    idle = floored(d, curved) | jnp.any(left > 1e-2)
     return Direction(
         d=d,
         dz=system.A.times(d),
         decrement=jnp.sqrt(curved),
         error=jnp.max(violations(slope + H_change, v, l1) / units),
-        unresolved=jnp.sqrt(jitter * jnp.sum(change**2)),
+        unresolved=jnp.where(idle, jnp.inf, jnp.sqrt(jitter * jnp.sum(change**2))),
         hides=hides,
     )

@@ -31,7 +31,7 @@ class Working(NamedTuple):
         columns: A without that last column (m, n).
         center: (n,), 0 without an intercept.
         unit: (n,), > 0, a standard deviation of the column, without an intercept a root mean square; 1 where that is 0.
-        rows: A with the derivatives of X, rows without weight as they are but far out; all else is constant under differentiation.
+        rows: A with the derivatives of X, also in rows without weight, but far out; all else is constant.
         aid: what a solver has prepared from it: the `Preconditioner` of conjugate gradients, for working sets A `Transposed`.
     """
 

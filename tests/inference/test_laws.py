@@ -356,3 +356,32 @@ def test_profiles_of_columns_that_depend_on_each_other_are_nan_as_the_standard_e
         inference.profile_intervals(found, problem).lower,
     ):
         assert np.isnan(of_parameter.coef).all()
+
+
+@pytest.mark.parametrize("num_classes", [None, pytest.param(3, marks=pytest.mark.slow)])
+def test_a_score_test_ignores_what_stands_in_rows_without_weight(num_classes):
+    """Columns far from 0 keep their digits, centred under each model's own weights."""
+    rng = np.random.default_rng(4)
+    X, y = rng.normal(size=(120, 2)), rng.integers(0, num_classes or 2, 120)
+    weights = np.stack([np.arange(120) % 2, np.ones(120)])
+    columns = 1.7e9 + 500 * rng.normal(size=(2, 120))
+    columns[0, 0] = 1e200  # only in a row of weight 0 of the first model
+    fits = jaxlr.fit(X, y, num_classes=num_classes, sample_weight=weights)
+    found = inference.score_test(fits, Problem(X, y, weights), columns).statistic
+    rows = np.arange(120) % 2 == 1
+    alone = jaxlr.fit(X[rows], y[rows], num_classes=num_classes)
+    expected = inference.score_test(alone, Problem(X[rows], y[rows]), columns[:, rows]).statistic
+    np.testing.assert_allclose(found[0], expected, rtol=1e-7)  # the digits that columns of 1.7e9 +- 500 have are 1e-10
+    centred = columns[1:] - 1.7e9
+    np.testing.assert_allclose(
+        found[1, 1],
+        inference.score_test(jaxlr.fit(X, y, num_classes=num_classes), Problem(X, y), centred).statistic[0],
+        rtol=1e-7,
+    )
+
+
+def test_a_likelihood_ratio_of_other_data_is_refused():
+    rng = np.random.default_rng(5)
+    X, y = rng.normal(size=(50, 2)), rng.integers(0, 2, 50)
+    with pytest.raises(ValueError, match="expected the problem that was fitted"):
+        inference.likelihood_ratio(jaxlr.fit(X, y, l2=1.0), jaxlr.fit(X[:, :1], y, l2=1.0), Problem(X, y))

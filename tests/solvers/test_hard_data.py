@@ -116,3 +116,38 @@ def test_values_that_only_tracers_get_past_the_checks_are_invalid():
         jax.jit(lambda tol: fit(X, y, l2=0.1, tol=tol))(jnp.nan),
     )
     assert [Status(int(got.status)) for got in calls] == [Status.INVALID] * 4
+
+
+def _share(fit, X, is_rare, weights, rare):
+    """Probability of the rare class over its weight, which an intercept makes 1 at the minimum."""
+    p = np.asarray(jaxlr.predict_proba(fit.params, X), float)
+    return np.sum(weights * (p if p.ndim == 1 else p[:, rare])) / np.sum(weights * is_rare)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "options",
+    [{"l2": 0.1, "solver": "newton_cg"}, {"l1": 0.1}, {"l2": 0.1}, {"num_classes": 3, "l1": 0.01}, {"num_classes": 2}],
+    ids=str,
+)
+def test_a_class_of_next_to_no_weight_has_its_intercept_or_no_converged(options, dtype):
+    """Beside penalized columns a small gradient says nothing about the intercept of a class that is rarer than tol."""
+    X, is_rare = np.random.default_rng(1).normal(size=(60, 3)).astype(dtype), np.arange(60) < 25
+    rare = options.get("num_classes", 2) - 1
+    y = np.where(is_rare, rare, np.arange(60) % max(rare, 1))
+    weights = np.where(is_rare, 10.0 ** -np.array([[5], [8], [12], [16], [22], [30], [36]]), 1)
+    fits = jaxlr.fit(X, y, sample_weight=weights, **options)
+    converged = np.asarray(fits.converged)
+    assert converged[: 2 if dtype == np.float64 else 1].all()
+    for k in np.flatnonzero(converged):
+        # A Newton step that moves no logit by more than 1e-2 leaves at most that, and steps square it.
+        assert _share(jax.tree.map(lambda leaf, k=k: leaf[k], fits), X, is_rare, weights[k], rare) == pytest.approx(1, abs=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_intercept_alone_of_labels_near_0_is_their_logit_or_not_converged(dtype):
+    labels = 10.0 ** -np.array([5, 10, 20, 25, 30, 36])
+    fits = jaxlr.fit(np.zeros((20, 0), dtype), np.broadcast_to(labels[:, None], (6, 20)).astype(dtype))
+    converged = np.asarray(fits.converged)
+    assert converged.sum() >= (6 if dtype == np.float64 else 4)
+    np.testing.assert_allclose(np.asarray(fits.params.intercept)[converged], np.log(labels)[converged], rtol=0, atol=1e-4)

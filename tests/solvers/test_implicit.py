@@ -280,3 +280,17 @@ def test_resamples():
 
     fields = {"X": X, "y": Y, "l2": np.array(0.1), "sample_weight": np.asarray(jaxlr.bootstrap(key, M, 3))}
     assert_derivatives(jax.jit(jax.jacfwd(fitted))(0.1), fields, "l2")
+
+
+@pytest.mark.parametrize("constant", [1.0, pytest.param(3.7, id="not a power of two")])
+def test_a_constant_column_beside_the_intercept_has_derivatives(constant):
+    """Of what is determined: the probabilities, here of the null model with one column more."""
+    rng = np.random.default_rng(6)
+    X = np.column_stack([rng.normal(size=(30, 2)), np.full(30, constant)])
+    y, ones = rng.integers(0, 2, 30), np.ones(30)
+
+    def first(offset, columns):
+        return jaxlr.predict_proba(jaxlr.fit(X[:, :columns], y, offset=offset, tol=1e-13).params, X[:, :columns])[0]
+
+    found, expected = (jax.grad(first)(0.1 * ones * np.arange(30) / 30, columns) for columns in (3, 2))
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
