@@ -31,8 +31,8 @@ from jaxlr.inputs.tables import check_aligned, column_names
 from jaxlr.linalg.moments import column_moments
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
+from jaxlr.solvers import working as design
 from jaxlr.solvers.solve import Settings, solve_one
-from jaxlr.solvers.working import prepare as prepare_design
 from jaxlr.solvers.working import units_of, with_own
 
 
@@ -158,7 +158,7 @@ def _program(models: Models, tol: Array, columns: Float[Array, "k m"], batch: tu
     del batch
     problem, common = models.problem, models.problem.X
     m, present = common.shape[0], None if problem.sample_weight is None else problem.sample_weight > 0
-    working = prepare_design(common, present, settings.fit_intercept, settings.products)
+    working = design.prepare(common, present, settings.fit_intercept, settings.products)
     w = row_weights(Problem(working.A, None, sample_weight=problem.sample_weight))
     mine = replace(problem, X=None, penalty_factor=jnp.roll(problem.penalty_factor, 1))
 

@@ -3,7 +3,7 @@
     pen(c)  = l1 |c| + l2 / 2 c^2                     the intercept has none: both strengths 0; l1 = inf holds c at 0
     pen*(u) = max(|u| - l1, 0)^2 / (2 l2)             its conjugate; 0 or inf where l2 = 0
 
-A new penalty is a new tuple with these methods; its proximal step is in `jaxlr.solvers.quadratic`.
+Its proximal step is in `jaxlr.solvers.quadratic`, and its curvature l2 stands in every Hessian.
 """
 
 from typing import NamedTuple

@@ -47,8 +47,6 @@ def logits(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) 
     if X.ndim < 2 or coef.ndim < 1 + len(classes) or X.shape[-1] != coef.shape[-1]:
         form = "(..., K, n)" if classes else "(..., n)"
         raise ValueError(f"expected X (..., m, n) and coef {form} with one n, got X {X.shape} and coef {coef.shape}")
-    if classes and jnp.ndim(0 if offset is None else offset) == 1:
-        raise ValueError(f"expected offset (..., m, K) of K classes, got shape {jnp.shape(offset)}; pass offset[:, None]")
     if classes:
         z = einsum("...mn,...kn->...mk", X, coef)
     elif X.ndim == 2:
@@ -57,7 +55,12 @@ def logits(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) 
         z = einsum("...n,...mn->...m", coef, X)
     place = -1 - len(classes)  # of the rows
     z = jnp.add(*jnp.broadcast_arrays(z, jnp.expand_dims(intercept.astype(coef.dtype), place)))
-    return z if offset is None else jnp.add(*jnp.broadcast_arrays(z, as_floating(offset).astype(coef.dtype)))
+    if offset is None:
+        return z
+    offset = as_floating(offset).astype(coef.dtype)
+    if classes and offset.ndim == 1:
+        raise ValueError(f"expected offset (..., m, K) of K classes, got shape {offset.shape}; one a row is offset[:, None]")
+    return jnp.add(*jnp.broadcast_arrays(z, offset))
 
 
 def predict_proba(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) -> Float[Array, "..."]:

@@ -175,6 +175,7 @@ def test_the_dtype_is_that_of_the_input():
         assert model.coef_.dtype == model.predict_proba(X.astype(dtype)).dtype == dtype
 
 
+@pytest.mark.slow
 def test_what_does_not_converge_warns_and_cannot_be_chosen():
     with pytest.warns(ConvergenceWarning, match=r"1 of 1 models ended SEPARATED: .*add a penalty"):
         model = LogisticRegressor(C=np.inf).fit(np.array([[0.0], [1.0], [2.0], [3.0]]), [0, 0, 1, 1])

@@ -94,6 +94,7 @@ def test_resamples_are_fits_under_their_counts():
     np.testing.assert_allclose(found.params.coef, expected.params.coef, rtol=0, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_model_for_each_column_is_the_fit_of_its_columns():
     columns = np.random.default_rng(8).normal(size=(3, M))
     options = {"num_classes": K, "sample_weight": S, "offset": OFFSET}

@@ -44,7 +44,8 @@ def assert_class_1_is(found, expected, rtol=1e-8):
 # --- two classes are the binary model ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["HC1", pytest.param("model", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["model", "HC1"])
 def test_two_classes_have_the_wald_tests_and_covariance_of_the_binary_model(kind):
     two, one = two_and_binary()
     got, expected = inference.wald(*two, kind=kind), inference.wald(*one, kind=kind)
@@ -81,6 +82,7 @@ def test_two_classes_have_the_fit_and_the_score_tests_of_the_binary_model():
 # --- a base is a view -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_base_is_another_view_of_the_same_differences():
     first, last, none = (inference.wald(fitted(), PROBLEM, base=base) for base in (0, 2, None))
     np.testing.assert_allclose(first.standard_error.coef[2], last.standard_error.coef[0], rtol=1e-10)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlr import Params, logits, predict, predict_proba, sigmoid
+from jaxlr import Params, SoftmaxParams, logits, predict, predict_proba, sigmoid
 from tests.helpers import assert_is_gradient, assert_tree_close, tolerance
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -228,3 +228,10 @@ def test_complex_numbers_raise_type_error_and_are_not_cut_to_their_real_part(fun
 def test_text_is_refused(function):
     with pytest.raises((TypeError, ValueError)):
         function(ONE, np.full((M, N), "a"))
+
+
+def test_an_offset_of_several_classes_has_their_axis():
+    """One of K rows would else be taken for one of K classes, where there are as many of both."""
+    params = SoftmaxParams(np.eye(3, 2), np.zeros(3))
+    with pytest.raises(ValueError, match=r"offset \(..., m, K\)"):
+        logits(params, np.ones((3, 2)), np.arange(3.0))

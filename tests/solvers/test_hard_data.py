@@ -124,7 +124,7 @@ def _share(fit, X, is_rare, weights, rare):
     return np.sum(weights * (p if p.ndim == 1 else p[:, rare])) / np.sum(weights * is_rare)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", quick([np.float32, np.float64], np.float32))
 @pytest.mark.parametrize(
     "options",
     [{"l2": 0.1, "solver": "newton_cg"}, {"l1": 0.1}, {"l2": 0.1}, {"num_classes": 3, "l1": 0.01}, {"num_classes": 2}],

@@ -282,7 +282,7 @@ def test_resamples():
     assert_derivatives(jax.jit(jax.jacfwd(fitted))(0.1), fields, "l2")
 
 
-@pytest.mark.parametrize("constant", [1.0, pytest.param(3.7, id="not a power of two")])
+@pytest.mark.parametrize("constant", [3.7, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_a_constant_column_beside_the_intercept_has_derivatives(constant):
     """Of what is determined: the probabilities, here of the null model with one column more."""
     rng = np.random.default_rng(6)
