@@ -57,7 +57,7 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     stiff = aligned(system.penalty.l2 > STIFF * system.squares, x)  # nothing else counts there, nor fits into float32
     free = aligned(system.free, x) & ~stiff
     largest = jnp.max(jnp.abs(here.g), initial=0, where=jnp.broadcast_to(free, x.shape))
-    arrived = system.gradient_suffices(wanted) & (kkt <= wanted)  # where nothing but the gradient is asked for
+    arrived = system.suffices & (kkt <= wanted)  # where nothing but the gradient is asked for
     r = jnp.where(running & ~arrived & (largest > 0) & free, -here.g / largest, 0).astype(dtype)
 
     def preconditioned(r: Array) -> Array:

@@ -54,7 +54,7 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, tol: Array)
     s = jnp.where(free, s, 1)
     start, slope, l1, units = x.ravel() / s, s * here.g.ravel(), s * alike(penalty.l1, x), s * scale
     # Where a gradient does not suffice a step is always taken to be seen: under separation it stays long.
-    least = jnp.where(system.gradient_suffices(tol), jnp.inf, kkt / 100)
+    least = jnp.where(system.suffices, jnp.inf, kkt / 100)
     enough = jnp.maximum(jnp.minimum(kkt, 1e-2) * kkt, jnp.minimum(POLISH / 4 * tol, least))
     v = quadratic.minimize(H, slope - dot(H, start), start, l1, units, enough)
 

@@ -30,6 +30,7 @@ class System(NamedTuple):
         n: static, columns without the intercept.
         coercive: static; whether every column is known to have a penalty, so that nothing can be separated.
         aid: what the solver has prepared for all models of the design, see `Working`.
+        suffices: whether a KKT residual of tol shows a minimum by itself, see `jaxlr.solvers.damped`.
         margins: the direction that improves every margin at once, of the shape of x; None from 0, or where coercive.
         hidden_from: a separation is hidden where margins . H^-1 margins is not under this.
     """
@@ -47,6 +48,7 @@ class System(NamedTuple):
     n: int
     coercive: bool
     aid: Any = None
+    suffices: Any = False
     margins: Array | None = None
     hidden_from: Any = jnp.inf
 
@@ -67,13 +69,6 @@ class System(NamedTuple):
             return jnp.bool_(True)
         strength = (self.penalty.l1 + self.penalty.l2)[: self.n]
         return jnp.min(strength, initial=jnp.inf, where=self.free[: self.n]) > 0
-
-    def gradient_suffices(self, tol: Float[Array, ""]) -> Array:
-        """Whether a KKT residual of tol shows a minimum by itself: every column has a penalty, and no class is so rare that the
-        curvature of its intercept, about a quarter of its weight, would leave a logit free to move by more than 1e-2."""
-        if self.A.shape[1] == self.n:
-            return self.penalized
-        return self.penalized & (tol <= 2.5e-3 * self.likelihood.rarity(self.y, self.w))
 
     def logits(self, params: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
         """Only the offset in rows of weight 0, where finite fillers may overflow."""
