@@ -120,9 +120,9 @@ def in_own_units(
     return jnp.where(np.eye(len(more), dtype=bool), 1 + jitter, H * s[:, None] * s[None, :]), s
 
 
-def floored(d: Float[Array, "..."], curved: Float[Array, ""]) -> Bool[Array, ""]:
-    """Whether a step d with d' H d = curved is shorter for the floor in `in_own_units`: by a thousandth or more."""
-    return _floor(d.dtype) * jnp.sum(d * d) > 1e-3 * curved
+def floored(d: Float[Array, "..."], half: Float[Array, "..."]) -> Bool[Array, ""]:
+    """Whether a step d with d' H d = half' half is shorter for the floor in `in_own_units`: by a thousandth or more."""
+    return jnp.sum(1e3 * _floor(d.dtype) * d * d - half * half) > 0
 
 
 def _floor(dtype: jnp.dtype) -> float:

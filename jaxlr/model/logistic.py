@@ -185,7 +185,8 @@ def _third_derivative(z: Array) -> Array:
 
 @_with_derivative(_third_derivative)
 def _curvature(z: Array) -> Array:
-    return jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
+    e = jnp.exp(-jnp.abs(z))  # the same exponential as that of the residual and the loss
+    return e / (1 + e) ** 2
 
 
 @_with_derivative(_curvature)

@@ -56,6 +56,7 @@ class Direction(NamedTuple):
         error: bound on the KKT residual that H d + g leaves.
         unresolved: the share of lambda that the jitter adds.
         hides: whether saturated rows hide a separation.
+        inexact: whether more than 1e-2 may be left to an intercept, of a class whose weight is next to nothing.
     """
 
     d: Array
@@ -64,6 +65,7 @@ class Direction(NamedTuple):
     error: Array
     unresolved: Array
     hides: Array
+    inexact: Array
 
 
 class Rules(NamedTuple):
@@ -176,10 +178,10 @@ def _judge(
     polished = (reach**2 <= rules.polish * jnp.minimum(tol, 1)) & (found.error <= rules.polish * tol / 2) & (reach <= longest)
     # What the jitter adds to the decrement is that of directions which H does not resolve: the rounding of g, a few eps, on
     # exactly collinear columns (eps / sqrt(jitter)); more is a gradient along nearly collinear ones, and no minimum.
-    # Where only a rare class asks for this, what it has to resolve is of the order of that class.
-    resolved = found.unresolved <= 8 * eps**0.625 * jnp.where(penalized, jnp.sqrt(rules.rarity), 1)
+    resolved = found.unresolved <= 8 * eps**0.625
     converged = polished | ((kkt <= tol) & (exhausted | last))
-    converged &= rules.suffices | ((reach <= 1e-2) & ~hidden & resolved)
+    converged &= rules.suffices | ((reach <= 1e-2) & ~found.inexact)
+    converged &= penalized | (~hidden & resolved)
     flat = kkt <= jnp.minimum(tol, eps**0.6) * rules.rarity
     informative = factored & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~penalized)))
     steep = flat & factored & ~penalized & ((reach > 0.1) | hidden)

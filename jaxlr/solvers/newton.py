@@ -43,6 +43,7 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
         dz=system.A.times(likelihood.expand(d)),
         decrement=jnp.sqrt(jnp.sum(half**2)),
         error=jnp.zeros_like(here.kkt),
-        unresolved=jnp.where(floored(d, jnp.sum(half**2)), jnp.inf, jnp.sqrt(jitter * jnp.sum(scaled**2))),
+        unresolved=jnp.sqrt(jitter * jnp.sum(scaled**2)),
         hides=hides,
+        inexact=floored(d.ravel(), half),
     )

@@ -90,15 +90,15 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     hides = jnp.bool_(False)
     if (margins := system.margins) is not None:
         hides = jnp.sum(margins**2) ** 2 > system.hidden_from * curvature_along(system, curvature, margins)
-    unresolved = jnp.sqrt(jitter * jnp.sum(aligned(system.squares, d) * d * d, where=free))
     # What is left to the intercepts: P knows nothing of the curvature of rare classes.
     curved = jnp.sum(curvature.diagonal(), axis=-1, keepdims=True).astype(r.dtype)
-    idle = jnp.abs(likelihood.expand(r)[..., system.n :]) > 1e-2 * curved
+    inexact = jnp.any(jnp.abs(likelihood.expand(r)[..., system.n :]) > 1e-2 * curved)
     return Direction(
         d=d,
         dz=dz,
         decrement=jnp.sqrt(-jnp.sum(here.g * d)),
         error=system.smooth_kkt(likelihood.expand(r)),
-        unresolved=jnp.where(jnp.any(idle), jnp.inf, unresolved),
+        unresolved=jnp.sqrt(jitter * jnp.sum(aligned(system.squares, d) * d * d, where=free)),
         hides=hides,
+        inexact=inexact,
     )

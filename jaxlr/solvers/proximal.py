@@ -71,12 +71,12 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, tol: Array)
         hides = jnp.sum(along * along) ** 2 > system.hidden_from * curvature_along(system, curvature, along)
     # What is left to the intercepts: rounding of b may be all that their curvature is, where a class is rare.
     left = (s * jnp.abs(slope + H_change)).reshape(x.shape)[..., system.n :]
-    idle = floored(d, curved) | jnp.any(left > 1e-2)
     return Direction(
         d=d,
         dz=system.A.times(d),
         decrement=jnp.sqrt(curved),
         error=jnp.max(violations(slope + H_change, v, l1) / units),
-        unresolved=jnp.where(idle, jnp.inf, jnp.sqrt(jitter * jnp.sum(change**2))),
+        unresolved=jnp.sqrt(jitter * jnp.sum(change**2)),
         hides=hides,
+        inexact=floored(d, curved) | jnp.any(left > 1e-2),
     )
