@@ -46,7 +46,10 @@ def pytest_generate_tests(metafunc):
         if kind[:-1] in metafunc.fixturenames:
             folder = metafunc.config.getoption("--reference-data")
             found = cases(None, kind) + (cases(folder, kind) if folder else [])
-            found = [pytest.param(case, marks=[pytest.mark.slow] * (case[:2] == (None, "iris"))) for case in found]
+            found = [
+                pytest.param(case, marks=[pytest.mark.slow] * (case[:2] in ((None, "iris"), (None, "anes96"))))
+                for case in found
+            ]
             metafunc.parametrize(
                 kind[:-1], found, ids=lambda case: f"{'' if case[0] is None else 'folder-'}{case[1]}-{case[2]}"
             )

@@ -136,6 +136,7 @@ def test_the_bar_counts_and_an_interrupt_keeps_what_was_fitted(capsys, monkeypat
     assert np.isnan(fit.params.coef[4:]).all()
 
 
+@pytest.mark.slow
 def test_at_the_largest_strength_nothing_is_left_and_below_it_something():
     factor = np.array([0.0, 1, 2, 1])
     most = float(jaxlr.l1_max(Problem(X, LABELS, S, OFFSET, penalty_factor=factor), num_classes=K))

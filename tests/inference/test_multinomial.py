@@ -69,6 +69,7 @@ def test_two_classes_have_the_profiles_of_the_binary_model():
     assert_class_1_is(got.p_value, expected.p_value)
 
 
+@pytest.mark.slow
 def test_two_classes_have_the_fit_and_the_score_tests_of_the_binary_model():
     two, one = two_and_binary()
     for got, expected in zip(inference.goodness_of_fit(*two), inference.goodness_of_fit(*one), strict=True):
