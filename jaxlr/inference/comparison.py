@@ -101,8 +101,8 @@ def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
         columns: (k, m), each tested alone beside all of X.
 
     Returns:
-        Test (..., k), df = 1, of K classes K - 1; NaN where the model is not CONVERGED, or where a column is a
-            combination of those of X.
+        Test (..., k), df = 1, of K classes K - 1; NaN where the model is not CONVERGED, or where a column is a combination of
+        those of X.
 
     Raises:
         TypeError, ValueError: columns are not real (k, m); as `covariance`.
