@@ -71,9 +71,9 @@ def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95, base: 
             base. None takes the parameters of the fit, which sum to 0 over the classes.
 
     Returns:
-        Intervals of the estimates as they are; ends are NaN for the base and an intercept that is not fitted, where a model is not
-        CONVERGED, or where an end was not found. (With nearly as many columns as rows Firth's likelihood can have several maxima
-        along a parameter, and an interval several ends: one of them.)
+        Intervals of the estimates as they are; ends are NaN for the base and an intercept that is not fitted, where a model is
+        not CONVERGED, or where an end was not found. (With nearly as many columns as rows Firth's likelihood can have several
+        maxima along a parameter, and an interval several ends: one of them.)
 
     Raises:
         ValueError: a penalized fit; base is no class; level is not in (0, 1).
