@@ -38,7 +38,7 @@ def forest(
         Axes.
 
     Raises:
-        TypeError: no mapping; ends are something else.
+        TypeError: ends are something else.
         ValueError: shapes do not fit, methods are of different models, or they have different bases.
 
     Example:
@@ -161,8 +161,6 @@ def _rows_of_forest(
     intervals: Mapping[str, Intervals | Wald], names: Sequence[str], none: float
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """By method estimates, lower and upper ends (3, rows), and the names of the rows."""
-    if not isinstance(intervals, Mapping):
-        raise TypeError(f'expected intervals by method, such as {{"Wald": wald(...)}}, got {type(intervals).__name__}')
     parts: dict[str, np.ndarray] = {}
     shape: tuple[int, ...] | None = None
     for method, found in intervals.items():

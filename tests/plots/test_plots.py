@@ -356,8 +356,3 @@ def test_shapes_that_do_not_fit_are_refused(cv):
         plots.cv_curve(cv, L2, metric="roc_auc")
     with pytest.raises(ValueError, match="strengths"):
         plots.coefficient_path(L2, np.ones((3, 2)))
-
-
-def test_a_forest_of_one_method_has_its_name_too():
-    with pytest.raises(TypeError, match="by method"):
-        plots.forest(jaxlr.inference.Intervals(*[jaxlr.Params(np.zeros(1), np.zeros(()))] * 3), ["a"])
