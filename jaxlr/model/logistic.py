@@ -183,10 +183,16 @@ def _third_derivative(z: Array) -> Array:
     return -_curvature(z) * jnp.tanh(z / 2)
 
 
+def _smaller_share(z: Array) -> Array:
+    """sigmoid(-|z|), the probability of the less probable label."""
+    e = jnp.exp(-jnp.abs(z))
+    return e / (1 + e)
+
+
 @_with_derivative(_third_derivative)
 def _curvature(z: Array) -> Array:
-    e = jnp.exp(-jnp.abs(z))  # the same exponential as that of the residual and the loss
-    return e / (1 + e) ** 2
+    v = _smaller_share(z)
+    return v * (1 - v)  # of v <= 1/2, whose error weighs less the nearer it is to that
 
 
 @_with_derivative(_curvature)
@@ -201,8 +207,7 @@ def _log_sigmoid(z: Array) -> Array:
 
 @jax.custom_jvp
 def _residual(z: Array, y: Array) -> Array:
-    e = jnp.exp(-jnp.abs(z))
-    v = e / (1 + e)
+    v = _smaller_share(z)
     return jnp.where(z < 0, v - y, (1 - y) - v)
 
 
