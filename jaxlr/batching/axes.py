@@ -55,7 +55,13 @@ def cores_of(likelihood: Likelihood, fit_intercept: bool) -> Models:
 
 
 def map_leaves(function: Callable[..., Any], cores: Any, *trees: Any) -> Any:
-    """`jax.tree.map` over cores and trees of the same structure, where the first tree may have None for a leaf."""
+    """`jax.tree.map` over cores and trees of the same structure, where the first tree may have None, which stays, for a leaf.
+
+    Args:
+        function: of a core and the leaves in its place.
+        cores: a pytree of Core.
+        *trees: arrays, or None where the first has None.
+    """
 
     def of_leaf(leaf: Any, core: Any, *others: Any) -> Any:
         return None if leaf is None else function(core, leaf, *others)
@@ -127,7 +133,13 @@ class Split(NamedTuple):
 
 
 def axes_of(models: Models, cores: Models, batch: tuple[int, ...]) -> Axes:
-    """What each axis is of the batch to which the leading axes of all leaves broadcast."""
+    """What each axis of a batch is: of designs, of lanes, or the path.
+
+    Args:
+        models: every leaf with its batch axes in front (..., *core).
+        cores: of the leaves.
+        batch: shape to which all batch axes broadcast.
+    """
     every = range(len(batch))
     path = (len(batch) - 1,) if has_path(models, cores) else ()
     of_X = cores.problem.X.lead(models.problem.X)

@@ -96,14 +96,30 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
 
 
 def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:
-    """The strengths of every lane, (L,) or with a path (L, P) or (L, 1); l1 is None without one."""
+    """The strengths of every lane, (L,) or with a path (L, P) or (L, 1); l1 is None without one.
+
+    Args:
+        models: of one design; l1 and l2 (L, P or 1), or without either axis.
+        axes: 0 where a leaf has an axis of lanes, None elsewhere.
+        num_lanes: static, L.
+    """
     l1 = None if models.problem.l1 is None else with_lanes(models.problem.l1, axes.problem.l1, num_lanes)
     return Strengths(l1, with_lanes(models.problem.l2, axes.problem.l2, num_lanes))
 
 
 def prepare_design(X: Array, present: Array | None, settings: Settings, alone: bool) -> Working:
-    """What the models of one design share: its aid the transposed columns for working sets, and those in the dtype of
-    directions for conjugate gradients of several models, unless one is `alone`."""
+    """What the models of one design share.
+
+    Args:
+        X: design (m, n).
+        present: rows that have weight in at least one model (m,); None is all.
+        settings: static.
+        alone: static; whether there is one model.
+
+    Returns:
+        Working, its aid the transposed columns for working sets, and those in the dtype of directions for conjugate gradients
+        of several models.
+    """
     if 0 < settings.room < X.shape[1] + settings.fit_intercept:
         working = prepare(X, present, settings.fit_intercept)
         return working._replace(aid=Transposed(working.A.to_array().T))
@@ -130,12 +146,12 @@ def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, La
 
 
 def with_lanes(value: Array, axis: int | None, num_lanes: int) -> Array:
-    """A leaf (L, ...) or (...), whose axis is 0 or None, with an axis of lanes."""
+    """A leaf with an axis of lanes (L, ...): of axis 0 it has that, of axis None it is (...)."""
     return value if axis == 0 else jnp.broadcast_to(value, (num_lanes, *value.shape))
 
 
 def zeros(batch: tuple[int, ...], n: int, dtype: jnp.dtype, settings: Settings) -> Params | SoftmaxParams:
-    """Parameters that are 0, with these axes in front."""
+    """Parameters that are 0: coef (*batch, *K, n), intercept (*batch, *K)."""
     likelihood, shape = settings.likelihood, (*batch, *settings.likelihood.classes)
     return likelihood.params_type(jnp.zeros((*shape, n), dtype), jnp.zeros(shape, dtype))
 

@@ -9,8 +9,12 @@ from jaxtyping import Array
 
 
 def loop(function: Callable, in_axes: tuple[Any, ...]) -> Callable:
-    """`jax.vmap` one after the other, with the same axes: in_axes has a pytree for each argument, 0 or None in the place of its
-    leaves or subtrees."""
+    """`jax.vmap` one after the other, with the same axes.
+
+    Args:
+        function: of pytrees.
+        in_axes: a pytree for each argument, 0 or None in the place of its leaves or subtrees.
+    """
 
     def looped(*arguments: Any) -> Any:
         leaves, structure = jax.tree.flatten(arguments)
@@ -37,7 +41,13 @@ def _filled(in_axes: tuple[Any, ...], arguments: tuple[Any, ...]) -> tuple[Any, 
 
 
 def in_groups(function: Callable, mapped: Any, size: int) -> Any:
-    """A function of groups along the leading axis of `mapped`, of at most so many, one group after the other."""
+    """A function of groups, one group after the other.
+
+    Args:
+        function: of a group, its axis in front.
+        mapped: a pytree with one leading axis (k, ...).
+        size: static, >= 1; a group has at most so many.
+    """
     k = jax.tree.leaves(mapped)[0].shape[0]
     num_groups = -(-k // size)
     if num_groups == 1:

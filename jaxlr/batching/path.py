@@ -120,8 +120,13 @@ def _as_fit(rows: Array, like: Any, solver: str) -> Fit:
 def extrapolate(
     t: Float[Array, "..."], times: Float[Array, "p ..."], solutions: Float[Array, "p ... k"]
 ) -> Float[Array, "... k"]:
-    """The polynomial through the last solutions at t, the log strength of the next point; the last solution itself where points
-    coincide, or the next is too far away. `times` are theirs, latest first, NaN where there was none."""
+    """The polynomial through the last solutions; the last one itself where points coincide, or the next is too far away.
+
+    Args:
+        t: log strength of the next point.
+        times: log strength of the last ones, latest first, NaN where there was none.
+        solutions: theirs.
+    """
     known = ~jnp.isnan(times)
     pairs = np.arange(len(times))
     others = known[None] & (pairs[:, None] != pairs[None, :]).reshape(len(pairs), len(pairs), *(1,) * t.ndim)

@@ -21,8 +21,14 @@ from jaxlr.solvers.solve import Settings
 
 @program("batch", "settings")
 def fit_batch(models: Models, tol: Array, batch: tuple[int, ...], settings: Settings) -> Fit:
-    """Fit every member of a batch in one program: leaves have their batch axes in front, and `batch` is what these broadcast
-    to."""
+    """Fit every member of a batch in one program: Fit, the batch shape in front.
+
+    Args:
+        models: every leaf with its batch axes in front (..., *core); `present` (..., m) where it is known already.
+        tol: on the KKT residual, ().
+        batch: static; shape to which all batch axes broadcast.
+        settings: static.
+    """
     cores = cores_of(settings.likelihood, settings.fit_intercept)
     if settings.large:
         one = map_leaves(lambda core, leaf: leaf.reshape(leaf.shape[len(core.lead(leaf)) :]), cores, models)

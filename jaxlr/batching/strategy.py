@@ -110,11 +110,17 @@ def num_parameters(settings: Settings, k: int, smooth: bool) -> int:
 
 
 def usual_room(m: int, k: int, has_l2: bool, num_classes: int = 1) -> int:
-    """How many of k columns, the intercept counted, to solve for at once.
+    """How many columns to solve for at once.
 
     An eighth of the rows, from 64 (48 without l2, where supports are smaller) to 256, or all where they are no more than twice
     that. A small set makes for cheap steps; a larger support takes more rounds. Several classes share a set, and count in it
     what any of them has: four times as many, up to 256.
+
+    Args:
+        m: rows.
+        k: columns of the design, the intercept counted.
+        has_l2: whether there may be a squared penalty beside the absolute one.
+        num_classes: 1 for the binary model.
     """
     size = min(max(m // 8, 64 if has_l2 else 48) * (1 if num_classes == 1 else 4), 256)
     return k if k <= 2 * size else size

@@ -57,7 +57,11 @@ def sizes(mesh: Mesh | None) -> tuple[int, int, int]:
 def place(fields: Any, mesh: Mesh, cores: Any, chunk: tuple[int, ...]) -> Any:
     """Put the fields of a chunk on the devices that need them; what lies there already stays.
 
-    The axis m of a core is dealt out, and the longest axis of the chunk, a multiple of the devices, is spread.
+    Args:
+        fields: a pytree of NumPy or JAX arrays (..., *core).
+        mesh: as `check_mesh` accepts it.
+        cores: a Core in the place of each; its axis m is dealt out.
+        chunk: shape of the batch; its longest axis is spread, a multiple of the devices.
     """
     mesh = _automatic(mesh)
     return map_leaves(lambda core, leaf: _place(leaf, NamedSharding(mesh, _spec(leaf, core, mesh, chunk))), cores, fields)
@@ -66,8 +70,13 @@ def place(fields: Any, mesh: Mesh, cores: Any, chunk: tuple[int, ...]) -> Any:
 def on_mesh(
     program: Callable[..., Fit], mesh: Mesh, cores: tuple[Any, ...], chunk: tuple[int, ...], settings: Hashable
 ) -> Callable[[tuple[Any, ...]], Fit]:
-    """A program of a chunk, (*arguments, chunk, settings), on all devices of a mesh: from the arguments to a Fit (*chunk,) that
-    every process holds whole."""
+    """A program of a chunk on all devices of a mesh: from its arguments to a Fit (*chunk,) that every process holds whole.
+
+    Args:
+        program: (*arguments, chunk, settings) to a Fit (*chunk,).
+        mesh, cores, chunk: as in `place`.
+        settings: static.
+    """
 
     def run(arguments: tuple[Any, ...]) -> Fit:
         placed = place(arguments, mesh, cores, chunk)
@@ -148,8 +157,13 @@ def _whole(leaf: jax.Array) -> np.ndarray:
 
 
 def brought(fields: Any, cores: Any, dtype: jnp.dtype) -> Any:
-    """The fields in one dtype, but for those whose core names its own, and keys; NumPy arrays stay so, for a program takes them
-    over where they lie."""
+    """The fields in one dtype, keys as they are; NumPy arrays stay so, for a program takes them over where they lie.
+
+    Args:
+        fields: a pytree of arrays.
+        cores: a Core in the place of each; one that names a dtype keeps to that.
+        dtype: floating.
+    """
 
     def bring(core: Core, value: Any) -> Any:
         if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):

@@ -79,8 +79,13 @@ def needs_of(settings: Settings, traits: Traits, own: int) -> Needs:
 
 
 def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
-    """Upper bound on the memory that a call takes on a device, with so many models in a chunk, a path counted once, and so many
-    results."""
+    """Upper bound on the memory in bytes that a call takes on a device.
+
+    Args:
+        needs: of a model.
+        side_by_side: models in a chunk, a path counted once.
+        num_results: models of the whole call, whose results are kept.
+    """
     m, k, C = needs.m, needs.n + 1, needs.num_classes
     design = (6 if needs.n <= m else 12) * m * k + 4 * needs.preconditioner**2
     paired = min(needs.hessian, k)

@@ -29,8 +29,12 @@ def run(call: Call) -> Fit:
 
 
 def run_some(call: Call, at: np.ndarray) -> Fit:
-    """Run a call for those members of its batch whose indices are the rows of `at`, outside jit; the others are NOT_RUN. Raises
-    as `jaxlr.fit`."""
+    """Run a call for some members of its batch, outside jit: Fit (*batch,), the others NOT_RUN. Raises as `jaxlr.fit`.
+
+    Args:
+        call: checked.
+        at: indices of the members (N, axes of the batch).
+    """
     with _naming(call):
         fits = _run_some(call, at, _not_run(call))
     return replace(fits, names=call.names)

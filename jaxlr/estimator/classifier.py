@@ -222,9 +222,17 @@ class LogisticRegressor(LinearClassifier):
 def fit_rows(estimator: Any, rows: Rows, C: Any, l1_ratio: Any) -> Fit:
     """Fit the labels under the weights and penalties, with the parameters of an estimator and in the dtype of X.
 
-    Rows of weight 0 fill X up to one of few sizes, so that the folds of a search share one compilation. C > 0 and l1_ratio
-    broadcast to the grid. The Fit is (..., M, *grid) of NumPy arrays, M being 1 for a multinomial model; its params are coef
-    (..., K or 1, *grid, n) and intercept (..., K or 1, *grid). Raises as `jaxlr.fit`.
+    Rows of weight 0 fill X up to one of few sizes, so that the folds of a search share one compilation. Raises as `jaxlr.fit`.
+
+    Args:
+        estimator: one of this package.
+        rows: with weights (..., 1 or M, m).
+        C: inverse strengths > 0.
+        l1_ratio: shares of l1, in [0, 1]; they broadcast with C to the grid.
+
+    Returns:
+        Fit (..., M, *grid) of NumPy arrays, M being 1 for a multinomial model. Its params are coef (..., K or 1, *grid, n) and
+        intercept (..., K or 1, *grid).
     """
     C, l1_ratio = np.asarray(C, float), np.asarray(l1_ratio, float)
     if not np.all(np.finfo(rows.X.dtype).tiny <= C):

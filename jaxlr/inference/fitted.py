@@ -66,7 +66,7 @@ def prepared(problem: Problem, likelihood: Likelihood) -> tuple[System, Working]
 
 
 def mean_information(system: System, z: Float[Array, "*K m"]) -> Float[Array, "p p"]:
-    """I / N, and the squared penalty: the Hessian (B k, B k) of J in x."""
+    """I / N, and the squared penalty: the Hessian (B k, B k) of J in x, at logits z."""
     likelihood = system.likelihood
     H = likelihood.assemble(system.A.gram(likelihood.curvature(z, system.w).pairs()))
     k = system.A.shape[1]
@@ -74,9 +74,11 @@ def mean_information(system: System, z: Float[Array, "*K m"]) -> Float[Array, "p
 
 
 def functionals(model: Fitted, base: int | None) -> Float[Array, "parameters p"]:
-    """The parameters on X as rows c . x, class by class and the intercept last in each; 0 where one is known to be 0.
+    """The parameters on X as rows c . x: (K (n + 1), B k), class by class and the intercept last in each; 0 where one is 0.
 
-    Those of the class `base` are subtracted from those of every class; None subtracts nothing.
+    Args:
+        model: of K classes or binary.
+        base: class whose parameters are subtracted from those of every class; None subtracts nothing.
     """
     likelihood = model.system.likelihood
     Q = likelihood.basis if isinstance(likelihood, Multinomial) else np.ones((1, 1))

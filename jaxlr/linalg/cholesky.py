@@ -116,17 +116,13 @@ def in_own_units(
         jitter: added to the diagonal of 1, so that dependent columns leave it definite.
     """
     diagonal = np.arange(len(more))
-    s = jnp.where(free, jax.lax.rsqrt(H[diagonal, diagonal] + more + _floor(H.dtype)), 0)
+    s = jnp.where(free, jax.lax.rsqrt(H[diagonal, diagonal] + more + least_curvature(H.dtype)), 0)
     return jnp.where(np.eye(len(more), dtype=bool), 1 + jitter, H * s[:, None] * s[None, :]), s
 
 
-def floored(d: Float[Array, "..."], half: Float[Array, "..."]) -> Bool[Array, ""]:
-    """Whether a step d with d' H d = half' half is shorter for the floor in `in_own_units`: by a thousandth or more."""
-    return jnp.sum(1e3 * _floor(d.dtype) * d * d - half * half) > 0
-
-
-def _floor(dtype: jnp.dtype) -> float:
-    """Keeps what has no curvature left in this dtype, saturated rows, from dividing by 0; over it no step overflows."""
+def least_curvature(dtype: jnp.dtype) -> float:
+    """Under the diagonal of a Hessian: keeps what has no curvature left in this dtype, saturated rows, from dividing by 0, and
+    steps from overflowing."""
     return float(jnp.finfo(dtype).tiny) ** 0.75
 
 

@@ -63,7 +63,7 @@ class Binary(NamedTuple):
         return 2 * y - 1
 
     def class_weights(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, " 2"]:
-        """The weight of each class."""
+        """The weight of each class; NaN where a label is."""
         return jnp.stack([jnp.sum(w * (1 - y)), jnp.sum(w * y)])
 
     def least_class_weight(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:

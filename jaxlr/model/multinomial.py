@@ -74,8 +74,8 @@ class Multinomial(NamedTuple):
         return softmax.is_label(y, self.num_classes).astype(y.dtype) - 1 / self.num_classes
 
     def class_weights(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, " K"]:
-        """The weight of each class."""
-        return jnp.sum(jnp.where(softmax.is_label(y, self.num_classes), w[None, :], 0), axis=1)
+        """The weight of each class; NaN where a label is."""
+        return jnp.sum(jnp.where(softmax.is_label(y, self.num_classes), w[None, :], 0 * y[None, :]), axis=1)
 
     def least_class_weight(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:
         """The weight of the rarest class."""

@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxlr.linalg.cholesky import least_curvature
 from jaxlr.model.penalty import Penalty
 from jaxlr.results.status import Status
 
@@ -180,7 +181,9 @@ def _judge(
     # exactly collinear columns (eps / sqrt(jitter)); more is a gradient along nearly collinear ones, and no minimum.
     resolved = found.unresolved <= 8 * eps**0.625
     converged = polished | ((kkt <= tol) & (exhausted | last))
-    converged &= rules.suffices | ((reach <= 1e-2) & ~found.inexact)
+    # A curvature that is next to nothing in this dtype made the step shorter than it should be.
+    inexact = found.inexact | (1e3 * least_curvature(tol.dtype) * reach**2 > found.decrement**2)
+    converged &= rules.suffices | ((reach <= 1e-2) & ~inexact)
     converged &= penalized | (~hidden & resolved)
     flat = kkt <= jnp.minimum(tol, eps**0.6) * rules.rarity
     informative = factored & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~penalized)))

@@ -8,7 +8,7 @@ with W the curvature of the losses, and for several classes Q their contrasts (`
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.linalg.cholesky import cholesky, floored, in_own_units
+from jaxlr.linalg.cholesky import cholesky, in_own_units
 from jaxlr.linalg.cholesky import solve as solve_lower
 from jaxlr.model.likelihood import alike
 from jaxlr.solvers.damped import Solution, damping, minimize
@@ -45,5 +45,5 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
         error=jnp.zeros_like(here.kkt),
         unresolved=jnp.sqrt(jitter * jnp.sum(scaled**2)),
         hides=hides,
-        inexact=floored(d.ravel(), half),
+        inexact=jnp.bool_(False),
     )

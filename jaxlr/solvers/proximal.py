@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.linalg.cholesky import floored, in_own_units
+from jaxlr.linalg.cholesky import in_own_units
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.model.likelihood import alike
 from jaxlr.model.penalty import violations
@@ -78,5 +78,5 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, tol: Array)
         error=jnp.max(violations(slope + H_change, v, l1) / units),
         unresolved=jnp.sqrt(jitter * jnp.sum(change**2)),
         hides=hides,
-        inexact=floored(d, curved) | jnp.any(left > 1e-2),
+        inexact=jnp.any(left > 1e-2),
     )

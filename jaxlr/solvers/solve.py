@@ -155,10 +155,11 @@ def _is_invalid(problem: Problem, tol: Float[Array, ""], likelihood: Likelihood)
     """No weight, a class without weight where nothing keeps the estimate finite, or values that only tracers get past the
     checks."""
     y, (l1, l2) = problem.y, penalty_of(problem)
-    lacking = (likelihood.least_class_weight(y, row_weights(problem)) == 0) & ~jnp.any(jnp.isnan(y))
+    lacking = likelihood.least_class_weight(y, row_weights(problem)) == 0  # not where a label is NaN
     if not problem.fit_intercept:
         lacking &= ~(jnp.min(l1 + l2, initial=1) > 0)
-    invalid = lacking | likelihood.out_of_range(y) | (jnp.min(jnp.minimum(l1, l2), initial=0) < 0) | ~(tol > 0)
-    if problem.sample_weight is None:
-        return invalid
-    return invalid | (jnp.max(problem.sample_weight) == 0) | (jnp.min(problem.sample_weight) < 0)
+    # What does not vary along a path comes first: XLA takes it out of the loop, whole.
+    invalid = lacking | likelihood.out_of_range(y) | ~(tol > 0)
+    if (s := problem.sample_weight) is not None:
+        invalid = invalid | (jnp.max(s) == 0) | (jnp.min(s) < 0)
+    return invalid | (jnp.min(jnp.minimum(l1, l2), initial=0) < 0)
