@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import jaxlr
 
 KEY = jax.random.key(7)
-SIZES = st.sampled_from([(2, 2), (7, 2), (7, 7), (10, 3), (23, 5)])
+SIZES = st.sampled_from([(7, 2), (7, 7), (23, 5)])  # each is a program
 
 
 @pytest.mark.slow

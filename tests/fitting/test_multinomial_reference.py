@@ -15,7 +15,7 @@ import jaxlr
 from jaxlr import Problem, Status
 from tests.reference.softmax import HERE, extract
 
-pytestmark = pytest.mark.usefixtures("x64", "optimized")
+pytestmark = pytest.mark.usefixtures("x64")
 
 NOT_FEATURES = ("y", "freq")
 

@@ -71,6 +71,7 @@ def test_more_columns_than_rows_are_fitted_in_the_span_of_the_rows():
     assert float(found.gap.max()) <= 1e-15
 
 
+@pytest.mark.slow
 def test_working_sets_find_the_lasso_of_all_columns(monkeypatch):
     options = {"num_classes": K, "l1": 0.12}
     few = jaxlr.fit(MANY, LABELS, **options)

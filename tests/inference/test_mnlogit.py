@@ -11,7 +11,7 @@ from jaxlr import Problem, inference
 from tests.helpers import quick
 from tests.reference.mnlogit import HERE, SETS, load
 
-pytestmark = pytest.mark.usefixtures("optimized", "x64")
+pytestmark = pytest.mark.usefixtures("x64")
 
 RTOL = 1e-8  # relative; both estimates are roots of the gradient to the last digits
 

@@ -96,6 +96,7 @@ def test_every_base_is_another_view_of_the_same_differences():
     np.testing.assert_allclose(V[None].reshape(K, 3, K, 3).sum(axis=0), 0, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_base_has_no_test():
     found = inference.wald(fitted(), PROBLEM, base=1)
     assert np.isnan(found.z.coef[1]).all()
@@ -118,6 +119,7 @@ def test_every_base_is_another_view_of_the_same_profiles():
 # --- the formulas, and refits -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit_intercept", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_covariances_are_those_of_the_formula(fit_intercept):
     """In NumPy, from scores (p - e_label) (x) a and the Hessian, of the classes 1 and 2 against 0."""
@@ -228,6 +230,7 @@ def test_the_null_model_has_the_offset():
 # --- weights, batches, resamples --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_weight_is_so_many_rows():
     rows = np.repeat(np.arange(M), S.astype(int))
     one = jaxlr.fit(X, LABELS, num_classes=K, sample_weight=S), Problem(X, LABELS, S)
@@ -252,7 +255,7 @@ def batch():
 @pytest.mark.parametrize(
     "function",
     [
-        inference.wald,
+        pytest.param(inference.wald, marks=pytest.mark.slow),
         functools.partial(inference.covariance, kind="HC0"),
         inference.goodness_of_fit,
         pytest.param(functools.partial(inference.score_test, columns=RNG.normal(size=(2, M))), marks=pytest.mark.slow),

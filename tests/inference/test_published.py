@@ -9,7 +9,7 @@ import jaxlr
 from jaxlr import Problem, Status, inference
 from tests.reference.inference import NAMES, QUICK, load
 
-pytestmark = pytest.mark.usefixtures("x64", "optimized")
+pytestmark = pytest.mark.usefixtures("x64")
 
 SEPARATED = ("complete", "quasi")
 

@@ -212,6 +212,7 @@ def test_a_weight_is_a_number_of_rows_and_zero_sums_hold(l2):
     np.testing.assert_allclose(np.sum(fit.params.intercept), 0, rtol=0, atol=16 * EPS * size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{"l1": 0.02, "l2": 0.01}, *(pytest.param(p, marks=pytest.mark.slow) for p in ({"l2": 0.1}, {}))]
 )
@@ -281,6 +282,7 @@ def test_designs_and_jit_and_vmap():
     assert_same(jax.tree.map(lambda leaf: leaf[2], fits), jaxlr.fit(2 * X, LABELS, num_classes=3, l2=0.1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["newton", pytest.param("newton_cg", marks=pytest.mark.slow)])
 def test_one_failed_model_never_touches_its_neighbours(solver):
     weights = np.ones((3, 60))

@@ -178,6 +178,7 @@ def test_a_path_of_several_classes_has_a_line_for_each_class_and_column():
         np.testing.assert_array_equal(line.get_xydata(), again.get_xydata())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odds", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_forest_of_several_classes_has_a_row_for_each_class_and_column_but_none_for_the_base(odds):
     fits, problem = jaxlr.fit(X, LABELS, num_classes=3), jaxlr.Problem(X, LABELS)

@@ -26,6 +26,7 @@ def test_one_model_shows_its_coefficients_the_largest_first():
     assert "1 converged" in "".join(page.itertext())
 
 
+@pytest.mark.slow
 def test_a_model_of_several_classes_shows_the_coefficients_of_each():
     one = fit(X, LABELS, num_classes=3, l2=0.1)
     page = parsed(replace(one, names=("a", "b")))

@@ -160,6 +160,7 @@ def test_the_smooth_solvers_refuse_l1_by_name():
 # --- paths ------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_path_is_the_models_one_by_one_in_any_order():
     order = np.random.default_rng(1).permutation(len(GRID))
     path = jaxlr.fit(X, Y, l1=GRID[order])
