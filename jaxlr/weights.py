@@ -12,6 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from jaxlr.compilation.program import program
 from jaxlr.inputs.tables import Data, as_floating, is_concrete, table_numbers
 
 
@@ -35,6 +36,11 @@ def kfold(key: Array, m: int, num_folds: int) -> Float[Array, "k m"]:
         [4.0, 4.0, 4.0]
     """
     _check_num_folds(num_folds, m)
+    return _kfold(key, m, num_folds)
+
+
+@program("m", "num_folds")
+def _kfold(key: Array, m: int, num_folds: int) -> Array:
     return _training_weights(jax.random.permutation(key, m), num_folds)
 
 
@@ -58,10 +64,15 @@ def stratified_kfold(key: Array, y: ArrayLike, num_folds: int) -> Float[Array, "
         >>> (np.asarray(stratified_kfold(jax.random.key(0), y, 2)) @ y).tolist()
         [1.0, 1.0]
     """
+    if np.ndim(y) != 1:
+        raise ValueError(f"expected y (m,), got shape {np.shape(y)}")
+    _check_num_folds(num_folds, np.shape(y)[0])
+    return _stratified_kfold(key, y, num_folds)
+
+
+@program("num_folds")
+def _stratified_kfold(key: Array, y: Data, num_folds: int) -> Array:
     y = as_floating(y)
-    if y.ndim != 1:
-        raise ValueError(f"expected y (m,), got shape {y.shape}")
-    _check_num_folds(num_folds, y.shape[0])
     shuffled = jax.random.permutation(key, y.shape[0])
     return _training_weights(shuffled[jnp.argsort(y[shuffled], stable=True)], num_folds)
 
@@ -88,7 +99,11 @@ def bootstrap(key: Array, m: int, num_samples: int) -> Float[Array, "k m"]:
     for name, value in (("m", m), ("num_samples", num_samples)):
         if not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f"expected {name} to be an integer >= 1, got {value!r}")
+    return _bootstrap(key, m, num_samples)
 
+
+@program("m", "num_samples")
+def _bootstrap(key: Array, m: int, num_samples: int) -> Array:
     return jax.vmap(lambda i: resample(key, i, m))(jnp.arange(num_samples))
 
 
@@ -137,12 +152,18 @@ def class_weight(y: Data, weights: str | Mapping[int, float]) -> Float[Array, "*
         ones = np.asarray(y).mean(-1) if is_concrete(y) else 0.5
         if np.any((ones == 0) | (ones == 1)):
             raise ValueError('expected both classes in y for "balanced", got one class')
-        y = jnp.asarray(y).astype(jnp.result_type(float))
-        share_of_ones = jnp.mean(y, axis=-1, keepdims=True)
-        weight_0, weight_1 = 0.5 / (1 - share_of_ones), 0.5 / share_of_ones
-    else:
-        if set(weights) != {0, 1} or not all(np.isfinite(w) and w >= 0 for w in weights.values()):
-            raise ValueError(f"expected finite weights >= 0 for the classes 0 and 1, got {dict(weights)}")
-        y = jnp.asarray(y).astype(jnp.result_type(float))
-        weight_0, weight_1 = weights[0], weights[1]
-    return jnp.where(y == 1, weight_1, weight_0)
+        return _balanced(y)
+    if set(weights) != {0, 1} or not all(np.isfinite(w) and w >= 0 for w in weights.values()):
+        raise ValueError(f"expected finite weights >= 0 for the classes 0 and 1, got {dict(weights)}")
+    return _chosen(y, float(weights[0]), float(weights[1]))
+
+
+@program()
+def _balanced(y: Data) -> Float[Array, "*batch m"]:
+    share_of_ones = jnp.mean(as_floating(y), axis=-1, keepdims=True)
+    return _chosen(y, 0.5 / (1 - share_of_ones), 0.5 / share_of_ones)
+
+
+@program()
+def _chosen(y: Data, weight_0: ArrayLike, weight_1: ArrayLike) -> Float[Array, "*batch m"]:
+    return jnp.where(as_floating(y) == 1, weight_1, weight_0)

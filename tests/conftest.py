@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+os.environ["JAXLR_CACHE_DIR"] = "off"  # every test compiles what it runs
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # one of scikit-learn's checks asks for it, before SciPy is imported
 
 import jax

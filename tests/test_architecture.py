@@ -17,6 +17,7 @@ PACKAGE = Path(jaxlr.__file__).parent
 ROOMS = [
     {"linalg"},
     {"inputs"},
+    {"compilation"},
     {"model"},
     {"results"},
     {"weights", "preprocessing"},

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxlr.batching.axes import axes_of, cores_of, map_leaves, split
-from jaxlr.batching.compilation import program
 from jaxlr.batching.lanes import Models, fit_design
 from jaxlr.batching.large import fit_large
 from jaxlr.batching.loops import loop
 from jaxlr.batching.wide import fit_wide
+from jaxlr.compilation.program import program
 from jaxlr.linalg.moments import column_moments
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit

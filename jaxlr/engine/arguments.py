@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
@@ -165,4 +166,4 @@ def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array:
         tol = 1e-10 if dtype == jnp.float64 else 1e-5
     if is_concrete(tol) and not (np.ndim(tol) == 0 and np.asarray(tol).dtype.kind in "iuf" and np.asarray(tol) > 0):
         raise ValueError(f"expected tol to be one number > 0, got {tol!r}")
-    return jnp.asarray(tol, dtype)
+    return jax.device_put(np.asarray(tol, dtype)) if is_concrete(tol) else jnp.asarray(tol, dtype)

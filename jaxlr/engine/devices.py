@@ -17,7 +17,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlr.batching.axes import Core, map_leaves
-from jaxlr.batching.compilation import quick_options
+from jaxlr.compilation.program import quick_options
 from jaxlr.results.fit import Fit
 
 _ROWS = "rows"

@@ -15,10 +15,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
 from jaxlr.batching.axes import Core
-from jaxlr.batching.compilation import program
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.loops import in_groups
 from jaxlr.batching.program import fit_batch
+from jaxlr.compilation.program import program
 from jaxlr.engine.arguments import Arguments, prepare
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.engine.run import before, run

@@ -17,10 +17,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxlr.batching.axes import Core
-from jaxlr.batching.compilation import program
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.loops import in_groups
 from jaxlr.batching.strategy import with_room
+from jaxlr.compilation.program import program
 from jaxlr.engine.arguments import Arguments, prepare
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.engine.plan import Call
@@ -88,9 +88,10 @@ def fit_columns(
     factor = np.ones(c + 1) if penalty_factor is None else real_array("penalty_factor", penalty_factor)
     if factor.shape != (c + 1,):
         raise ValueError(f"expected penalty_factor ({c + 1},), the own column's last, got shape {factor.shape}")
-    one = jnp.concatenate([common, jnp.asarray(own[0], common.dtype)[:, None]], axis=1)  # stands for all in the checks
+    xp = jnp if isinstance(own, jax.Array) or isinstance(common, jax.Array) else np
+    one = xp.concatenate([common, own[:1].T.astype(common.dtype)], axis=1)  # stands for all in the checks
     given = Arguments(
-        X=jnp.where(jnp.isfinite(one), one, 0),
+        X=xp.where(xp.isfinite(one), one, 0),
         y=y,
         num_classes=num_classes,
         sample_weight=sample_weight,
@@ -119,12 +120,12 @@ def fit_columns(
     return run(many._replace(models=replace(many.models, start=start)))
 
 
-def _checked_columns(columns: Data, covariates: Data | None, y: Data) -> tuple[Any, Float[Array, "m c"]]:
+def _checked_columns(columns: Data, covariates: Data | None, y: Data) -> tuple[Any, Any]:
     """The columns (k, m) and the covariates (m, c), of one dtype."""
     given = real_array("columns", columns)
     if given.ndim != 2:
         raise ValueError(f"expected columns (k, m), one model each, got shape {given.shape}")
-    own, dtype, _ = checked({"X": given[:, :, None]})  # a design each
+    _, dtype, _ = checked({"X": given[:, :, None]})  # a design each
     k, m = given.shape
     common = np.zeros((m, 0)) if covariates is None else checked({"X": covariates})[0]["X"]
     if common.ndim != 2 or common.shape[0] != m:
@@ -133,10 +134,10 @@ def _checked_columns(columns: Data, covariates: Data | None, y: Data) -> tuple[A
     if np.shape(y) != (m,):
         hint = "; the axes look transposed, pass columns.T" if np.shape(y) == (k,) else ""
         raise ValueError(f"expected y ({m},) to match columns {given.shape}, got shape {np.shape(y)}{hint}")
-    return own["X"][:, :, 0], jnp.asarray(common, dtype)
+    return given, (jnp if isinstance(common, jax.Array) else np).asarray(common, dtype)
 
 
-def _call_of_columns(call: Call, own: Any, common: Float[Array, "m c"], names: tuple[str, ...] | None) -> Call:
+def _call_of_columns(call: Call, own: Any, common: Any, names: tuple[str, ...] | None) -> Call:
     """The call of all columns, from that of one."""
     settings = call.settings
     if settings.room:  # no column is left out

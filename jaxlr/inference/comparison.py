@@ -10,14 +10,15 @@ eq. 2.3). The score test needs no fit with the column: a scan of many columns is
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
-from jaxlr.batching.compilation import program
 from jaxlr.batching.loops import in_groups, loop
+from jaxlr.compilation.program import program
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.inference.fitted import fitted, mean_information
 from jaxlr.inference.over_models import checked_pair, over_models
@@ -27,7 +28,7 @@ from jaxlr.linalg.cholesky import inverse_root
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.model.likelihood import Likelihood, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
-from jaxlr.model.problem import Problem, weight_sum
+from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 
@@ -76,15 +77,24 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
     if more < 1:
         raise ValueError(f"expected the first fit to have more parameters than the second, got df = {more}; swap them")
     checked_pair(larger, problem)
-    return ratio_test(larger, smaller, weight_sum(problem), more)
+    return ratio_test(larger, smaller, problem, more)
 
 
-def ratio_test(larger: Fit, smaller: Fit, total: Array, df: int) -> Test:
-    """The likelihood-ratio test of fits that are known to be nested, of so many rows in total."""
-    statistic = 2 * total * (jnp.asarray(smaller.value) - jnp.asarray(larger.value))
-    possible = statistic >= -1e3 * jnp.finfo(jnp.asarray(larger.value).dtype).eps * total
-    both = possible & (jnp.asarray(larger.status) == Status.CONVERGED) & (jnp.asarray(smaller.status) == Status.CONVERGED)
-    return chi_square_test(jnp.where(both, statistic, jnp.nan).astype(jnp.asarray(larger.value).dtype), df)
+def ratio_test(larger: Fit, smaller: Fit, problem: Problem, df: int) -> Test:
+    """The likelihood-ratio test of fits that are known to be nested, of the rows of a problem."""
+    of_larger, of_smaller = (larger.value, larger.status), (smaller.value, smaller.status)
+    return chi_square_test(_ratio(of_larger, of_smaller, np.shape(problem.X)[-2], problem.sample_weight), df)
+
+
+@program("m")
+def _ratio(larger: tuple[Array, Array], smaller: tuple[Array, Array], m: int, sample_weight: Any) -> Float[Array, "..."]:
+    """2 N times the difference of the values; NaN where one is not CONVERGED, or the smaller model fits better."""
+    (least, status), (value, other_status) = larger, smaller
+    total = m if sample_weight is None else jnp.sum(jnp.asarray(sample_weight, least.dtype), axis=-1)
+    statistic = 2 * total * (value - least)
+    possible = statistic >= -1e3 * jnp.finfo(least.dtype).eps * total
+    both = possible & (status == Status.CONVERGED) & (other_status == Status.CONVERGED)
+    return jnp.where(both, statistic, jnp.nan).astype(least.dtype)
 
 
 def _free_logits(likelihood: Likelihood) -> int:
@@ -124,12 +134,9 @@ def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
         hint = "; the axes look transposed, pass columns.T" if given.ndim == 2 and given.shape[0] == m else ""
         raise ValueError(f"expected columns (k, {m}), one test each, got shape {given.shape}{hint}")
     inputs = over_models(_score_test, fit, problem)
-    tested = jnp.asarray(given, inputs[0].dtype)
     likelihood = likelihood_of_params(fit.params).in_contrasts()
-    batch = np.shape(fit.status)
-    inputs = tuple(part.reshape(-1, *part.shape[len(batch) :]) for part in inputs)
-    statistics = _statistics(tested, inputs, likelihood, bool(problem.fit_intercept))
-    return chi_square_test(statistics.reshape(*batch, -1), _free_logits(likelihood))
+    statistics = _statistics(given, inputs, likelihood, bool(problem.fit_intercept), np.shape(fit.status))
+    return chi_square_test(statistics, _free_logits(likelihood))
 
 
 def _score_test(params: Params | SoftmaxParams, problem: Problem) -> tuple[Array, Array, Array, Array]:
@@ -143,11 +150,17 @@ def _score_test(params: Params | SoftmaxParams, problem: Problem) -> tuple[Array
     return system.w, likelihood.reduce(aligned(s, r) * r), curvature.pairs(), basis
 
 
-@program("likelihood", "fit_intercept")
+@program("likelihood", "fit_intercept", "batch")
 def _statistics(
-    columns: Float[Array, "k m"], inputs: tuple[Array, Array, Array, Array], likelihood: Likelihood, fit_intercept: bool
-) -> Float[Array, "models k"]:
+    columns: Num[Array, "k m"],
+    inputs: tuple[Array, Array, Array, Array],
+    likelihood: Likelihood,
+    fit_intercept: bool,
+    batch: tuple[int, ...],
+) -> Float[Array, "*batch k"]:
     """u' V^-1 u. A basis whose columns are orthonormal in the information makes C I^-1 C' a sum of squares."""
+    columns = jnp.asarray(columns, inputs[0].dtype)
+    inputs = jax.tree.map(lambda part: part.reshape(-1, *part.shape[len(batch) :]), inputs)
 
     def of_group(x: Float[Array, "g m"]) -> Float[Array, "g models"]:
         def of_model(w: Array, slopes: Array, pairs: Array, basis: Array) -> Float[Array, " g"]:
@@ -159,7 +172,8 @@ def _statistics(
 
         return loop(of_model, in_axes=(0,) * len(inputs))(*inputs).T
 
-    return jnp.moveaxis(in_groups(of_group, columns, models_side_by_side(columns.shape[1])), 0, -1)
+    statistics = jnp.moveaxis(in_groups(of_group, columns, models_side_by_side(columns.shape[1])), 0, -1)
+    return statistics.reshape(*batch, -1)
 
 
 def _quadratic_form(

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxlr.batching.axes import Core, cores_of, map_leaves
-from jaxlr.batching.compilation import program
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.loops import in_groups
+from jaxlr.compilation.program import program
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.inputs.checks import checked_arrays, is_zero
 from jaxlr.inputs.tables import is_concrete

@@ -17,7 +17,7 @@ in contrasts, and c . x a parameter of a class less that of the base (`jaxlr.inf
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.batching.loops import in_groups
+from jaxlr.compilation.program import program
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.inference.fitted import (
     Fitted,
@@ -92,7 +93,12 @@ def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95, base: 
     check_base(fit.params, base)
     options = (base, fit.solver == "firth", quantile)
     lower, upper = over_models(_profile_intervals, fit, problem, options=options, lanes=2 * _num_parameters(fit))
-    return Intervals(*(as_params(end, fit.params) for end in (estimates(fit.params, base), lower, upper)))
+    return _intervals(fit.params, lower, upper, base)
+
+
+@program("base")
+def _intervals(params: Params | SoftmaxParams, lower: Array, upper: Array, base: int | None) -> Intervals:
+    return Intervals(*(as_params(end, params) for end in (estimates(params, base), lower, upper)))
 
 
 def profile_tests(fit: Fit, problem: Problem, *, base: int | None = 0) -> Test:
@@ -121,8 +127,13 @@ def profile_tests(fit: Fit, problem: Problem, *, base: int | None = 0) -> Test:
     check_base(fit.params, base)
     options = (base, fit.solver == "firth")
     test = chi_square_test(over_models(_profile_tests, fit, problem, options=options, lanes=_num_parameters(fit)), 1)
-    statistic, p_value, log_p = (as_params(part, fit.params) for part in (test.statistic, test.p_value, test.log_p))
+    statistic, p_value, log_p = _of_parameters((test.statistic, test.p_value, test.log_p), fit.params)
     return Test(statistic, 1, p_value, log_p)
+
+
+@program()
+def _of_parameters(parts: tuple[Array, ...], params: Params | SoftmaxParams) -> tuple[Any, ...]:
+    return tuple(as_params(part, params) for part in parts)
 
 
 def _num_parameters(fit: Fit) -> int:

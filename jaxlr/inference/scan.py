@@ -14,11 +14,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
-from jaxlr.batching.compilation import program
 from jaxlr.batching.loops import in_groups
 from jaxlr.batching.strategy import products_fit
+from jaxlr.compilation.program import program
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.fitting.columns import fit_columns
 from jaxlr.fitting.firth import fit_firth
@@ -125,7 +125,7 @@ def association_scan(
         fits = fit_columns(own, labels, covariates=common, batch_size=batch_size, progress=progress, **rows)
         status[chosen] = fits.status
         estimate[chosen], error[chosen] = _own(fits, own, problem)
-        ratio[chosen] = ratio_test(fits, null, weight_sum(problem), 1).statistic
+        ratio[chosen] = ratio_test(fits, null, problem, 1).statistic
     firth = status == Status.SEPARATED
     if np.any(firth):
         own = np.asarray(given)[firth]
@@ -133,16 +133,17 @@ def association_scan(
         fits = fit_firth(designs, labels, batch_size=batch_size, **rows)
         estimate[firth], error[firth] = _own(fits, own, problem)
         ratio[firth] = profile_tests(fits, Problem(designs, labels, **rows)).statistic.coef[:, -1]
-        firth[firth] = fits.converged
+        firth[firth] = np.asarray(fits.status) == Status.CONVERGED
     estimate, ratio = (np.where(np.isnan(error), np.nan, value) for value in (estimate, ratio))
-    log_p = log_normal_tails(estimate / error)
-    wald = Test((estimate / error) ** 2, 1, jnp.exp(log_p), log_p)
-    return Scan(score, estimate, error, wald, chi_square_test(jnp.asarray(ratio), 1), status, firth, null)
+    z = estimate / error
+    log_p = np.asarray(log_normal_tails(z))
+    wald = Test(z**2, 1, np.exp(log_p), log_p)
+    return Scan(score, estimate, error, wald, chi_square_test(ratio, 1), status, firth, null)
 
 
 def _checked(
     columns: Data, y: Data, covariates: Data | None, sample_weight: Data | None, offset: Data | None
-) -> tuple[Any, Any, Float[Array, "m c"]]:
+) -> tuple[Any, Any, Float[np.ndarray, "m c"]]:
     """Columns (k, m), labels (m,) and covariates of one dtype."""
     check_aligned(
         {"columns": columns, "covariates": covariates, "y": y, "sample_weight": sample_weight, "offset": offset},
@@ -161,23 +162,24 @@ def _checked(
     floating = jnp.issubdtype(given.dtype, jnp.floating) and given.dtype.itemsize >= 4
     given = given if floating else np.asarray(given, jnp.zeros(0).dtype)
     common = np.zeros((m, 0)) if covariates is None else real_array("covariates", covariates)
-    return given, labels, jnp.asarray(common, jnp.asarray(given[:0]).dtype)
+    return given, labels, np.asarray(common, jax.dtypes.canonicalize_dtype(given.dtype))
 
 
 def _own(fits: Fit, columns: Any, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Estimates and standard errors of the own columns, NaN where a model is not CONVERGED."""
-    found = np.asarray(fits.converged)
-    errors = _own_errors(jnp.asarray(columns, problem.X.dtype), fits.params, problem)
-    return np.where(found, fits.params.coef[:, -1], np.nan), np.where(found, errors, np.nan)
+    found = np.asarray(fits.status) == Status.CONVERGED
+    errors = _own_errors(columns, fits.params, problem)
+    return np.where(found, np.asarray(fits.params.coef)[:, -1], np.nan), np.where(found, errors, np.nan)
 
 
 @program()
-def _own_errors(columns: Float[Array, "k m"], params: Params, problem: Problem) -> Float[Array, " k"]:
+def _own_errors(columns: Num[Array, "k m"], params: Params, problem: Problem) -> Float[Array, " k"]:
     """Standard error of the own column's coefficient in every model: a corner of the inverse information.
 
     What the covariates give is one matrix product for all models of a group, as in `jaxlr.fitting.columns`.
     """
     common = problem.X
+    columns = jnp.asarray(columns, common.dtype)
     m, c = common.shape
     with_products = products_fit(m, c + 1, 1, common.dtype.itemsize)
     working = prepare(common, None, True, with_products)

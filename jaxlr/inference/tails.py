@@ -15,6 +15,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from jaxlr.compilation.program import program
+
 
 class Test(NamedTuple):
     """A test statistic and how far out it lies.
@@ -34,13 +36,20 @@ class Test(NamedTuple):
     log_p: Any
 
 
-def chi_square_test(statistic: Float[Array, "..."], df: int) -> Test:
-    """The test of a chi-square statistic, >= 0 but for rounding, with df >= 1."""
+@program("df")
+def _chi_square_tails(statistic: ArrayLike, df: int) -> tuple[Array, Array, Array]:
     statistic = jnp.maximum(statistic, 0)
     log_p = log_chi_square_tail(statistic, df)
-    return Test(statistic, df, jnp.exp(log_p), log_p)
+    return statistic, jnp.exp(log_p), log_p
 
 
+def chi_square_test(statistic: ArrayLike, df: int) -> Test:
+    """The test of a chi-square statistic, >= 0 but for rounding, with df >= 1."""
+    statistic, p_value, log_p = _chi_square_tails(statistic, df)
+    return Test(statistic, df, p_value, log_p)
+
+
+@program()
 def log_normal_tails(z: ArrayLike) -> Float[Array, "..."]:
     """log P(|Z| > |z|) of a standard normal Z.
 
@@ -64,6 +73,7 @@ def log_normal_tails(z: ArrayLike) -> Float[Array, "..."]:
     return jnp.where(jnp.isnan(z), jnp.nan, jnp.where(z < far, near, beyond))
 
 
+@program("df")
 def log_chi_square_tail(x: ArrayLike, df: int) -> Float[Array, "..."]:
     """log P(chi-square > x) with df degrees of freedom.
 

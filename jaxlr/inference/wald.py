@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from jaxlr.compilation.program import program
 from jaxlr.inference.fitted import as_params, check_base, estimates, fitted, functionals, mean_information
 from jaxlr.inference.over_models import over_models
 from jaxlr.inference.tails import log_normal_tails, normal_quantile
@@ -144,7 +146,12 @@ def standard_errors(
         McCullagh & Nelder 1989, section 4.4.4.
     """
     V = covariance(fit, problem, kind=kind, base=base, penalized=penalized)
-    return as_params(jnp.sqrt(jnp.diagonal(V, axis1=-2, axis2=-1)), fit.params)
+    return _errors(V, fit.params)
+
+
+@program()
+def _errors(V: Float[Array, "... p p"], params: Params | SoftmaxParams) -> Params | SoftmaxParams:
+    return as_params(jnp.sqrt(jnp.diagonal(V, axis1=-2, axis2=-1)), params)
 
 
 def wald(
@@ -187,14 +194,18 @@ def wald(
         Categorical Data Analysis (2002), section 7.1 (baseline-category logits).
     """
     reach = normal_quantile(level)
-    V = covariance(fit, problem, kind=kind, base=base, penalized=penalized)
-    estimate = estimates(fit.params, base)
+    return _wald(covariance(fit, problem, kind=kind, base=base, penalized=penalized), fit.params, reach, base)
+
+
+@program("base")
+def _wald(V: Float[Array, "... p p"], params: Params | SoftmaxParams, reach: ArrayLike, base: int | None) -> Wald:
+    estimate = estimates(params, base)
     error = jnp.sqrt(jnp.diagonal(V, axis1=-2, axis2=-1)).reshape(estimate.shape)
     error = jnp.where(error > 0, error, jnp.nan)
     z = estimate / error
     log_p = log_normal_tails(z)
     fields = (estimate, error, z, jnp.exp(log_p), log_p, estimate - reach * error, estimate + reach * error)
-    return Wald(*(as_params(field, fit.params) for field in fields))
+    return Wald(*(as_params(field, params) for field in fields))
 
 
 def odds_ratios(intervals: Intervals | Wald) -> Intervals:
@@ -217,4 +228,9 @@ def odds_ratios(intervals: Intervals | Wald) -> Intervals:
     References:
         Agresti, Categorical Data Analysis (2002), sections 5.1.1 and 7.1.1.
     """
-    return Intervals(*(jax.tree.map(jnp.exp, end) for end in (intervals.estimate, intervals.lower, intervals.upper)))
+    return _exponentials(Intervals(intervals.estimate, intervals.lower, intervals.upper))
+
+
+@program()
+def _exponentials(intervals: Intervals) -> Intervals:
+    return jax.tree.map(jnp.exp, intervals)

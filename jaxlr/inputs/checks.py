@@ -44,7 +44,8 @@ def checked_arrays(
         TypeError, ValueError: as `checked`.
     """
     given, dtype, batch = checked(fields, num_classes)
-    return {name: jnp.asarray(value, dtype) for name, value in given.items()}, batch
+    on_host = {name: np.asarray(value, dtype) for name, value in given.items() if not isinstance(value, jax.Array)}
+    return {name: jnp.asarray(on_host.get(name, value), dtype) for name, value in given.items()}, batch
 
 
 def checked(
@@ -184,7 +185,12 @@ def _all_finite(value: Any) -> bool:
         return True
     wide = value.dtype if value.dtype.itemsize > 2 else np.dtype(np.float32)
     with jax.ensure_compile_time_eval(), np.errstate(invalid="ignore", over="ignore"):
-        return bool(np.isfinite((jnp if isinstance(value, jax.Array) else np).sum(value, dtype=wide)))
+        return bool(np.isfinite((np.asarray(value) if _lies_on_host(value) else value).sum(dtype=wide)))
+
+
+def _lies_on_host(value: Any) -> bool:
+    """Whether NumPy can read the numbers where they are."""
+    return not isinstance(value, jax.Array) or {device.platform for device in value.devices()} == {"cpu"}
 
 
 def _check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given: Any) -> None:

@@ -19,6 +19,7 @@ the rounding error of J itself.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxlr.compilation.program import program
 from jaxlr.linalg.dot import aligned
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.objective import gradient
@@ -27,6 +28,7 @@ from jaxlr.model.penalty import Penalty
 from jaxlr.model.problem import Problem, design, dtype_of, penalty_of, problem_logits, row_weights
 
 
+@program()
 def kkt_residual(params: Parameters, problem: Problem) -> Float[Array, ""]:
     """How far params are from satisfying the optimality conditions: 0 exactly at the optima.
 
@@ -71,6 +73,7 @@ def standard_units(problem: Problem) -> tuple[Float[Array, " n"], Float[Array, "
     return mean, jnp.where(sd == 0, 1, sd)
 
 
+@program()
 def duality_gap(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, ""]:
     """A bound on J(params) - min J, whatever params are.
 

@@ -18,6 +18,7 @@ Nelder, Generalized Linear Models (1989), section 4.4, and Boehning 1992, Annals
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxlr.compilation.program import program
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.operators import Dense
 from jaxlr.model.likelihood import likelihood_of_params
@@ -25,6 +26,7 @@ from jaxlr.model.params import Parameters, Params, SoftmaxParams
 from jaxlr.model.problem import Problem, design, linear_change, penalty_of, problem_logits, row_weights
 
 
+@program()
 def loss(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, ""]:
     """The objective J, the l1 term included, in nats per unit of weight.
 
@@ -49,6 +51,7 @@ def loss(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, ""]:
     return jnp.sum(row_weights(problem) * losses) + penalty_of(problem).value(jnp.asarray(params.coef, z.dtype))
 
 
+@program()
 def gradient(params: Parameters, problem: Problem) -> Parameters:
     """The analytic gradient of the smooth part of J (l1 left out).
 
@@ -70,6 +73,7 @@ def gradient(params: Parameters, problem: Problem) -> Parameters:
     return _slopes(aligned(row_weights(problem), r) * r, params, problem)
 
 
+@program()
 def hessian(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, "parameters parameters"]:
     """The Hessian of the smooth part of J, the intercept last; of K classes, class by class.
 
@@ -95,6 +99,7 @@ def hessian(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, "p
     return H + jnp.diag(jnp.tile(l2, H.shape[0] // len(l2)))
 
 
+@program()
 def hvp(params: Parameters, problem: Problem, v: Parameters) -> Parameters:
     """The Hessian of the smooth part of J times v, without forming the Hessian: two products with X.
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from jaxlr.compilation.program import program
 from jaxlr.inputs.tables import Data, as_floating
 from jaxlr.linalg.dot import dot, einsum
 from jaxlr.model.likelihood import likelihood_of_params
@@ -15,6 +16,7 @@ from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.softmax import log_softmax
 
 
+@program()
 def logits(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) -> Float[Array, "..."]:
     """X . coef + intercept + offset, of every class where there are several.
 
@@ -63,6 +65,7 @@ def logits(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) 
     return jnp.add(*jnp.broadcast_arrays(z, offset))
 
 
+@program()
 def predict_proba(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) -> Float[Array, "..."]:
     """The probability that y = 1, or that of every class.
 
@@ -113,9 +116,14 @@ def predict(
         >>> predict(SoftmaxParams(np.array([[0.0], [1.0]]), np.zeros(2)), np.array([[-2.0], [2.0]])).tolist()
         [0, 1]
     """
+    if likelihood_of_params(params).classes and not (isinstance(threshold, float) and threshold == 0.5):
+        raise ValueError(f"expected no threshold for several classes, got {threshold!r}: the most probable one is taken")
+    return _predict(params, X, threshold, offset)
+
+
+@program()
+def _predict(params: Params | SoftmaxParams, X: Data, threshold: ArrayLike, offset: Data | None) -> Int[Array, "*batch m"]:
     if likelihood_of_params(params).classes:
-        if not (isinstance(threshold, float) and threshold == 0.5):
-            raise ValueError(f"expected no threshold for several classes, got {threshold!r}: the most probable one is taken")
         z = logits(params, X, offset)
         return jnp.where(jnp.any(jnp.isnan(z), axis=-1), -1, jnp.argmax(z, axis=-1)).astype(jnp.int32)
     proba = predict_proba(params, X, offset)

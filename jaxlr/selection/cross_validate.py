@@ -20,6 +20,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from jaxlr import metrics as metric_functions
+from jaxlr.compilation.program import program
 from jaxlr.fitting.fit import fit
 from jaxlr.inputs.checks import Data, checked_arrays
 from jaxlr.metrics.rows import weighted_mean
@@ -27,7 +28,6 @@ from jaxlr.model.logistic import sigmoid
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
 from jaxlr.model.softmax import log_softmax
-from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.selection.scores import CrossValidation
 from jaxlr.weights import stratified_kfold
@@ -156,11 +156,10 @@ def cross_validate(
     )  # fmt: skip
 
     fits = fit_models(sample_weight=np.expand_dims(training * s, tuple(range(1, 1 + len(grid)))), l1=l1, l2=l2)
-    held_out = jnp.asarray((training == 0) * s, fits.kkt.dtype)
-    scores = _score(fits, arrays["X"], arrays["y"], held_out, arrays.get("offset"), names)
-    mean, error = _over_folds(scores)
+    held_out = ((training == 0) * s).astype(fits.kkt.dtype)
+    scores, mean, error = _score(fits.params, fits.status, arrays["X"], arrays["y"], held_out, arrays.get("offset"), names)
     strength = np.broadcast_to(np.asarray(l1) + np.asarray(l2), grid)
-    best, one_se = _choose(np.asarray(mean[select] * known[select][1]), np.asarray(error[select]), strength)
+    best, one_se = _choose(np.asarray(mean[select]) * known[select][1], np.asarray(error[select]), strength)
     _warn_about_dropped(mean[select], select, best)
     chosen = None
     if best is not None and refit:
@@ -183,15 +182,6 @@ def _checked_metrics(
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"expected metrics among {', '.join(known)}, got {', '.join(map(repr, unknown))}")
     return names, known
-
-
-def _over_folds(scores: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Mean and standard error over the folds, by metric; the error of one fold is NaN."""
-    mean = {name: jnp.mean(score, axis=0) for name, score in scores.items()}
-    count = len(next(iter(scores.values())))
-    if count == 1:
-        return mean, {name: jnp.full_like(score, jnp.nan) for name, score in mean.items()}
-    return mean, {name: jnp.std(score, axis=0, ddof=1) / count**0.5 for name, score in scores.items()}
 
 
 def _warn_about_dropped(mean: Array, select: str, best: tuple[int, ...] | None) -> None:
@@ -225,19 +215,31 @@ def _training_weights(folds: int | Data, key: Array | None, y: Data, m: int) -> 
     return training
 
 
-@functools.partial(jax.jit, static_argnames="names")
-def _score(fits: Fit, X: Array, y: Array, held_out: Array, offset: Array | None, names: tuple[str, ...]) -> dict[str, Array]:
-    """By metric, the score of every model (k, *grid) on its held-out rows (k, m)."""
-    metrics = _CLASS_METRICS if isinstance(fits.params, SoftmaxParams) else _METRICS
+@program("names")
+def _score(
+    params: Any, status: Array, X: Array, y: Array, held_out: Array, offset: Array | None, names: tuple[str, ...]
+) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+    """Scores (k, *grid) of each fold's models on the rows that it holds out, and over the folds mean and standard error."""
+    metrics = _CLASS_METRICS if isinstance(params, SoftmaxParams) else _METRICS
 
     def of_one(params: Any, status: Array, s: Array) -> dict[str, Array]:
         z = logits(params, X, offset)
         return {name: jnp.where(status == Status.CONVERGED, metrics[name][0](y, z, s), jnp.nan) for name in names}
 
     scored = of_one
-    for _ in range(fits.status.ndim - 1):
+    for _ in range(status.ndim - 1):
         scored = jax.vmap(scored, in_axes=(0, 0, None))
-    return jax.vmap(scored)(fits.params, fits.status, held_out)
+    scores = jax.vmap(scored)(params, status, held_out)
+    return scores, *_over_folds(scores)
+
+
+def _over_folds(scores: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Mean and standard error over the folds, by metric; the error of one fold is NaN."""
+    mean = {name: jnp.mean(score, axis=0) for name, score in scores.items()}
+    count = len(next(iter(scores.values())))
+    if count == 1:
+        return mean, {name: jnp.full_like(score, jnp.nan) for name, score in mean.items()}
+    return mean, {name: jnp.std(score, axis=0, ddof=1) / count**0.5 for name, score in scores.items()}
 
 
 def _choose(

@@ -7,6 +7,7 @@ With g the gradient of the loss where every penalized coefficient is 0 and the o
 is the least l1 for which they all stay 0 (Friedman, Hastie & Tibshirani 2010, Journal of Statistical Software 33, section 2.5).
 """
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from jaxlr.compilation.program import program
 from jaxlr.fitting.fit import fit
 from jaxlr.inputs.checks import Data, check_count, checked_arrays
 from jaxlr.inputs.tables import as_floating, is_concrete
@@ -21,6 +23,8 @@ from jaxlr.linalg.dot import aligned, dot
 from jaxlr.linalg.moments import column_moments
 from jaxlr.model.likelihood import likelihood_of
 from jaxlr.model.problem import Problem, problem_logits, row_weights
+from jaxlr.results.fit import Fit
+from jaxlr.results.status import Status
 
 _LEAST_SHARE = 1e-3  # of l1 in a strength that is to hold anything at 0: glmnet's constant
 
@@ -46,29 +50,39 @@ def l1_max(problem: Problem, *, num_classes: int | None = None) -> Float[Array, 
         >>> round(float(l1_max(problem)), 6)
         0.5
     """
-    X, factor = as_floating(problem.X), problem.penalty_factor
+    factor = problem.penalty_factor
     if not is_concrete(factor):
         raise ValueError("expected penalty_factor known outside jit: it says which columns the null model has")
-    given = {name: getattr(problem, name) for name in ("y", "sample_weight", "offset", "penalty_factor")}
-    if batch := checked_arrays({"X": X, **given}, num_classes)[1]:
+    given = {name: getattr(problem, name) for name in ("X", "y", "sample_weight", "offset", "penalty_factor")}
+    arrays, batch = checked_arrays(given, num_classes)
+    if batch:
         raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}; map with jax.vmap")
-    factor = np.ones(X.shape[1]) if factor is None else np.asarray(factor, float)
-    free, likelihood = np.flatnonzero(factor == 0), likelihood_of(num_classes)
-    coef, exists = jnp.zeros((*likelihood.classes, X.shape[1]), X.dtype), True
-    null = likelihood.params_type(coef, jnp.zeros(likelihood.classes, X.dtype))
-    if len(free) or problem.fit_intercept:
-        given = {"sample_weight": problem.sample_weight, "offset": problem.offset, "fit_intercept": problem.fit_intercept}
-        found = fit(X[:, free], problem.y, num_classes=num_classes, **given)
-        null, exists = null._replace(coef=coef.at[..., free].set(found.params.coef)), found.converged
-        null = null._replace(intercept=found.params.intercept)
+    free = () if factor is None else tuple(map(int, np.flatnonzero(np.asarray(factor) == 0)))
+    null = None
+    if free or problem.fit_intercept:
+        rows: dict[str, Any] = {name: arrays.get(name) for name in ("sample_weight", "offset")}
+        X = np.asarray(arrays["X"]) if is_concrete(arrays["X"]) else arrays["X"]
+        null = fit(X[:, np.array(free, int)], arrays["y"], num_classes=num_classes, fit_intercept=problem.fit_intercept, **rows)
+    return _largest_slope(replace(problem, **arrays, l1=None, l2=0.0), null, free, likelihood_of(num_classes).classes)
+
+
+@program("free", "classes")
+def _largest_slope(problem: Problem, null: Fit | None, free: tuple[int, ...], classes: tuple[int, ...]) -> Float[Array, ""]:
+    """max_j |g_j| / f_j, rounded up, at the null model, whose columns are those that are free."""
+    X, kind = problem.X, likelihood_of(*(classes or (None,)))
+    params = kind.params_type(jnp.zeros((*classes, X.shape[1]), X.dtype), jnp.zeros(classes, X.dtype))
+    if null is not None:
+        coef = params.coef.at[..., np.array(free, int)].set(null.params.coef)
+        params = params._replace(coef=coef, intercept=null.params.intercept)
     w = row_weights(problem)
-    r = likelihood.residual(problem_logits(null, problem), jnp.asarray(problem.y, X.dtype))
+    r = kind.residual(problem_logits(params, problem), problem.y)
     wr = aligned(w, r) * r
     centered = X - column_moments(X, w)[0][None, :] if problem.fit_intercept else X
     slopes = jnp.abs(dot(wr, centered)) + 4 * jnp.finfo(X.dtype).eps * dot(jnp.abs(wr), jnp.abs(centered))
     slopes = jnp.max(slopes.reshape(-1, X.shape[1]), axis=0)
-    most = jnp.max(jnp.where(factor > 0, slopes / jnp.asarray(np.where(factor > 0, factor, 1), X.dtype), 0), initial=0)
-    return jnp.where(exists, most, jnp.nan)
+    factor = jnp.ones_like(slopes) if problem.penalty_factor is None else problem.penalty_factor
+    most = jnp.max(jnp.where(factor > 0, slopes / jnp.where(factor > 0, factor, 1), 0), initial=0)
+    return most if null is None else jnp.where(null.status == Status.CONVERGED, most, jnp.nan)
 
 
 def glmnet_path(
@@ -129,30 +143,36 @@ def glmnet_path(
     if batch:
         raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}")
     check_count("num_strengths", num_strengths, 1)
-    (m, n), factor = fields["X"].shape, fields.get("penalty_factor", jnp.ones(fields["X"].shape[1], fields["X"].dtype))
+    X, dtype = fields["X"], fields["X"].dtype
+    m, n = X.shape
     ratio = (0.01 if m < n else 1e-4) if ratio is None else ratio
     if not (np.ndim(alpha) == 0 and np.asarray(alpha).dtype.kind in "iuf" and 0 <= np.asarray(alpha) <= 1):
         raise ValueError(f"expected alpha to be one number in [0, 1], got {alpha!r}; one path for each share of l1")
     if not (isinstance(ratio, (float, np.floating)) and 0 < ratio < 1):
         raise ValueError(f"expected ratio to be one number in (0, 1), got {ratio!r}")
-    if not jnp.any(factor > 0):
+    factor = np.ones(n, dtype) if penalty_factor is None else np.asarray(fields["penalty_factor"])
+    if not np.any(factor > 0):
         raise ValueError("expected a penalized column, got penalty_factor that is 0 everywhere; fit without l1 and l2")
-    factor = factor * (n / jnp.sum(factor))
-    X, s, offset = fields["X"], fields.get("sample_weight"), fields.get("offset")
-    unit = jnp.ones(n, X.dtype)
-    if standardize:
-        unit = column_moments(X, row_weights(Problem(X, None, sample_weight=s)))[1]
+    factor = factor * (n / np.sum(factor))
+    s, offset = fields.get("sample_weight"), fields.get("offset")
+    unit = np.asarray(_deviations(X, s)) if standardize else np.ones(n, dtype)
     varies = unit > 0
-    if not jnp.any(varies & (factor > 0)):
+    if not np.any(varies & (factor > 0)):
         raise ValueError("expected a penalized column that is not constant, got none; no strength holds anything at 0")
-    data = Problem(X[:, varies], fields["y"], s, offset, penalty_factor=(factor * unit)[varies], fit_intercept=fit_intercept)
-    first = l1_max(data, num_classes=num_classes)
-    if jnp.isnan(first):
+    X = X if np.all(varies) else np.asarray(X)[:, varies]
+    data = Problem(X, fields["y"], s, offset, penalty_factor=(factor * unit)[varies], fit_intercept=fit_intercept)
+    first = np.asarray(l1_max(data, num_classes=num_classes))
+    if np.isnan(first):
         raise ValueError("expected a null model with an estimate: its columns, those of penalty_factor 0, separate the classes")
-    first = first / jnp.maximum(jnp.asarray(alpha, X.dtype), _LEAST_SHARE)
-    strengths = first * ratio ** (jnp.arange(num_strengths, dtype=X.dtype) / max(num_strengths - 1, 1))
+    first = first / np.maximum(np.asarray(alpha, dtype), _LEAST_SHARE)
+    strengths = first * ratio ** (np.arange(num_strengths, dtype=dtype) / max(num_strengths - 1, 1))
     l1, l2 = elastic_net(strengths, alpha)
-    return {"l1": l1, "l2": l2} | ({} if penalty_factor is None else {"penalty_factor": factor})
+    return {"l1": l1, "l2": l2} | ({} if penalty_factor is None else {"penalty_factor": jnp.asarray(factor)})
+
+
+@program()
+def _deviations(X: Float[Array, "m n"], sample_weight: Float[Array, " m"] | None) -> Float[Array, " n"]:
+    return column_moments(X, row_weights(Problem(X, None, sample_weight=sample_weight)))[1]
 
 
 def l2_from_C(C: ArrayLike, weight_sum: ArrayLike) -> Float[Array, "..."]:
@@ -175,6 +195,11 @@ def l2_from_C(C: ArrayLike, weight_sum: ArrayLike) -> Float[Array, "..."]:
     for name, value in (("C", C), ("weight_sum", weight_sum)):
         if is_concrete(value) and not np.all(np.asarray(value) > 0):
             raise ValueError(f"expected {name} > 0, got {value}")
+    return _inverse_product(C, weight_sum)
+
+
+@program()
+def _inverse_product(C: ArrayLike, weight_sum: ArrayLike) -> Float[Array, "..."]:
     return 1 / (as_floating(C) * as_floating(weight_sum))
 
 
@@ -201,5 +226,10 @@ def elastic_net(alpha: ArrayLike, l1_ratio: ArrayLike) -> tuple[Float[Array, "..
         raise ValueError(f"expected alpha >= 0, got {alpha}")
     if is_concrete(l1_ratio) and not np.all((np.asarray(l1_ratio) >= 0) & (np.asarray(l1_ratio) <= 1)):
         raise ValueError(f"expected l1_ratio in [0, 1], got {l1_ratio}")
+    return _shares(alpha, l1_ratio)
+
+
+@program()
+def _shares(alpha: ArrayLike, l1_ratio: ArrayLike) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     alpha, l1_ratio = as_floating(alpha), as_floating(l1_ratio)
     return alpha * l1_ratio, alpha * (1 - l1_ratio)

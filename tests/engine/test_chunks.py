@@ -14,7 +14,7 @@ import pytest
 
 import jaxlr
 from jaxlr import Params, Status, fit
-from jaxlr.batching.compilation import quick_options
+from jaxlr.compilation.program import quick_options
 from jaxlr.engine import plan as planning
 from jaxlr.engine import run as running
 from jaxlr.engine.chunks import common_size

@@ -1,0 +1,137 @@
+"""Programs: pure functions, compiled once a machine, for on CPU most of the time before a first answer is the compiler's.
+
+A call whose arguments are known (no tracer) looks for the compiled program of its shapes, dtypes and static arguments in this
+process, then in the store on disk, and compiles only what neither has. Inside someone's jit, vmap or grad the function is a
+part of their program.
+
+XLA has two code generators for fused loops on CPU. The older one compiles these programs in two thirds of the time and they
+run as fast; it is asked for program by program, where this version of XLA knows the option, and global flags stay as they are.
+"""
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.sharding import SingleDeviceSharding
+from jax.stages import Compiled
+
+from jaxlr.compilation import store
+from jaxlr.compilation.key import key_of
+from jaxlr.inputs.tables import table_numbers
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_MOST_LOADED = 512  # programs
+_OF_ITS_OWN = ("jax_default_device", "jax_disable_jit", "jax_debug_nans", "jax_debug_infs", "jax_check_tracer_leaks")
+
+_loaded: dict[Any, Compiled] = {}
+_one_at_a_time: dict[Any, threading.Lock] = {}
+
+
+def program(*static_argnames: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """`jax.jit`, quick to compile, its programs kept on disk for other processes. Lists and tables are arrays to it."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+        inner = jax.jit(function, static_argnames=static_argnames)
+
+        @functools.cache
+        def quick() -> Any:
+            return jax.jit(function, static_argnames=static_argnames, compiler_options=quick_options())
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            given = signature.bind(*args, **kwargs)
+            given.apply_defaults()
+            statics = {name: given.arguments.pop(name) for name in static_argnames}
+            leaves, structure = jax.tree.flatten(tuple(given.arguments.values()), is_leaf=_is_data)
+            leaves = [_as_array(leaf) for leaf in leaves]
+            if not all(map(_is_numeric, leaves)):
+                return function(*args, **kwargs)  # which refuses them in its own words
+            fields = dict(zip(given.arguments, jax.tree.unflatten(structure, leaves), strict=True))
+            if any(isinstance(leaf, Tracer) for leaf in leaves):
+                return inner(**fields, **statics)
+            if not _is_plain(leaves):
+                with _lock(function):  # one wrapper for all threads: jax.jit lets them wait for one compilation
+                    own = quick()
+                return own(**fields, **statics)
+            known = (function, structure, *map(_kind, leaves), *statics.values(), *jax.config.values.values())
+            compiled = _loaded.get(known)
+            if compiled is None:
+                with _lock(known):
+                    compiled = _loaded.get(known) or _found(quick, known, fields, statics)
+            return compiled(**fields)
+
+        return call
+
+    return decorate
+
+
+def _is_data(value: Any) -> bool:
+    """A list or a table, where arrays are expected."""
+    return isinstance(value, list) or hasattr(value, "to_numpy")
+
+
+def _as_array(value: Any) -> Any:
+    return np.asarray(table_numbers("X", value)) if _is_data(value) else value
+
+
+def _is_numeric(leaf: Any) -> bool:
+    dtype = getattr(leaf, "dtype", None)
+    kinds = jnp.number, jnp.bool_, jax.dtypes.prng_key
+    return isinstance(leaf, (bool, int, float)) or (dtype is not None and any(jnp.issubdtype(dtype, kind) for kind in kinds))
+
+
+def _found(quick: Callable[[], Any], known: tuple, given: dict[str, Any], statics: dict[str, Any]) -> Compiled:
+    """The compiled program, of the store or compiled now."""
+    function, structure, *_ = known
+    shapes = [(leaf.shape, str(leaf.dtype), leaf.weak_type) for leaf in map(jax.typeof, jax.tree.leaves(given))]
+    key = key_of(function, structure, shapes, statics.values())
+    compiled = None if key is None else store.load(key)
+    if compiled is None:
+        compiled = quick().lower(**given, **statics).compile()
+        if key is not None:
+            store.save(key, compiled)
+    if len(_loaded) >= _MOST_LOADED:
+        del _loaded[next(iter(_loaded))]
+    _loaded[known] = compiled
+    return compiled
+
+
+def _kind(leaf: Any) -> Any:
+    """What a program needs to know of an argument; equal kinds have one program."""
+    if isinstance(leaf, (bool, int, float)):
+        return type(leaf)
+    return leaf.shape, leaf.dtype, getattr(leaf, "weak_type", False)
+
+
+def _is_plain(leaves: list[Any]) -> bool:
+    """Whether a program of the first device alone serves these arguments, and JAX is not asked to watch what runs."""
+    if any(getattr(jax.config, name) for name in _OF_ITS_OWN) or not jax.sharding.get_abstract_mesh().empty:
+        return False
+    here = SingleDeviceSharding(jax.local_devices()[0])
+    return all(not isinstance(leaf, jax.Array) or leaf.sharding == here for leaf in leaves)
+
+
+def _lock(known: Any) -> threading.Lock:
+    """Threads that want the same program wait for the one that compiles it."""
+    return _one_at_a_time.setdefault(known, threading.Lock())
+
+
+@functools.cache
+def quick_options() -> dict[str, Any]:
+    """Options of the compiler for the quicker generator: none but on a CPU, and where this version of XLA has one generator."""
+    if jax.default_backend() != "cpu":
+        return {}
+    options: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}
+    try:
+        jax.jit(lambda: 0).lower().compile(options)
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return options
