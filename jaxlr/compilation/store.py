@@ -68,9 +68,13 @@ def load(key: bytes) -> Compiled | None:
 
 
 def save(key: bytes, program: Compiled) -> None:
-    """Keep the program of a key; where that cannot be done nothing happens."""
+    """Keep the program of a key that was compiled just now; where that cannot be done nothing happens.
+
+    Where JAX keeps compiled programs of its own the program may be one of them, and what was loaded once lacks, when it is
+    serialized again, the code of its kernels (jaxlib 0.10 to 0.12: "Function ... not found" when it runs).
+    """
     folder = directory()
-    if folder is None:
+    if folder is None or jax.config.jax_compilation_cache_dir is not None:
         return
     try:
         payload = pickle.dumps(serialize_executable.serialize(program))
