@@ -71,7 +71,7 @@ def _rows_with_weight(problem: Problem) -> Bool[Array, "... m"] | None:
         return None
     s = jnp.where(jnp.isinf(s), 0, s)
     # A member that became NaN throughout had weight somewhere: without it the others would be computed otherwise.
-    s = jnp.where(jnp.isnan(s), jnp.all(jnp.isnan(s), axis=-1, keepdims=True).astype(s.dtype), s)
+    s = jnp.where(jnp.isnan(s), jnp.all(~(s > 0), axis=-1, keepdims=True).astype(s.dtype), s)
     s = s.reshape((1,) * (X.ndim - 1 - s.ndim) + s.shape)
     batch_of_X = (1,) * (s.ndim + 1 - X.ndim) + X.shape[:-2]
     shared = tuple(axis for axis, size in enumerate(batch_of_X) if size == 1)

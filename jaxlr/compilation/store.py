@@ -74,7 +74,7 @@ def save(key: bytes, program: Compiled) -> None:
     serialized again, the code of its kernels (jaxlib 0.10 to 0.12: "Function ... not found" when it runs).
     """
     folder = directory()
-    if folder is None or jax.config.jax_compilation_cache_dir is not None:
+    if folder is None or jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
         return
     try:
         payload = pickle.dumps(serialize_executable.serialize(program))

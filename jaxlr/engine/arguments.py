@@ -1,5 +1,6 @@
 """The arguments of a fit: as they were given, then checked on the host, with all that is chosen from shapes."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,11 @@ from jax.sharding import Mesh
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
+from jaxlr.batching.axes import cores_of
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.program import fit_batch
 from jaxlr.batching.strategy import Traits, choose, is_large
+from jaxlr.engine.buckets import fill
 from jaxlr.engine.devices import check_mesh
 from jaxlr.engine.plan import Call
 from jaxlr.inputs.checks import Data, check_count, checked, is_zero
@@ -50,9 +53,14 @@ class Arguments:
     progress: bool = False
 
 
-def prepare(given: Arguments, models_per_problem: int = 1) -> Call:
-    """Check the arguments of a fit, and choose what they leave open; each design will have so many models beyond the batch.
-    Raises as `jaxlr.fit`."""
+def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = "") -> Call:
+    """Check the arguments of a fit, and choose what they leave open. Raises as `jaxlr.fit`.
+
+    Args:
+        given: as they came.
+        models_per_problem: that each design will have beyond the batch.
+        filled_axes: of X, that may be filled up to a bucket.
+    """
     likelihood = _checked_static(given)
     models, dtype, batch = _checked_models(given)
     problem, fit_intercept = models.problem, bool(given.fit_intercept)
@@ -83,6 +91,10 @@ def prepare(given: Arguments, models_per_problem: int = 1) -> Call:
         coercive=coercive and not given.standardize,
     )
     settings = choose(asked, traits)
+    if filled_axes and given.mesh is None and not settings.large:
+        models = fill(models, cores_of(likelihood, fit_intercept), batch, math.prod(likelihood.classes), filled_axes)
+        traits = traits._replace(m=models.problem.X.shape[-2], n=models.problem.X.shape[-1])
+        settings = choose(asked._replace(solver=settings.solver), traits)
     if settings.solver != "proximal" and not smooth:
         message = f'for solver "{settings.solver}"; use "proximal" or "auto" with l1'
         raise ValueError(f"expected l1 = 0, known outside jit, {message}")
@@ -100,6 +112,7 @@ def prepare(given: Arguments, models_per_problem: int = 1) -> Call:
         mesh=given.mesh,
         progress=bool(given.progress),
         names=column_names(given.X),
+        num_columns=X.shape[-1],
     )
 
 

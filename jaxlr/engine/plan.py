@@ -44,6 +44,7 @@ class Call(NamedTuple):
         mesh: devices; None is one.
         progress: whether to show a bar.
         names: of the columns, None where X was no table.
+        num_columns: that are handed back; those behind them fill up a bucket.
         drawn: numbers that the program makes for each model.
     """
 
@@ -60,6 +61,7 @@ class Call(NamedTuple):
     mesh: Mesh | None
     progress: bool
     names: tuple[str, ...] | None
+    num_columns: int
     drawn: int = 0
 
     @property

@@ -23,9 +23,9 @@ _MORE, _MOST_ROOM = 4, 1024  # times the room of a working set, where it was too
 
 def run(call: Call) -> Fit:
     """Run a checked call, to a Fit (*batch,). Raises as `jaxlr.fit`."""
-    with _naming(call):
+    with _handing_back(call):
         fits = _run(call)
-    return replace(fits, names=call.names)
+    return _handed_back(call, fits)
 
 
 def run_some(call: Call, at: np.ndarray) -> Fit:
@@ -35,9 +35,9 @@ def run_some(call: Call, at: np.ndarray) -> Fit:
         call: checked.
         at: indices of the members (N, axes of the batch).
     """
-    with _naming(call):
+    with _handing_back(call):
         fits = _run_some(call, at, _not_run(call))
-    return replace(fits, names=call.names)
+    return _handed_back(call, fits)
 
 
 @contextlib.contextmanager
@@ -48,12 +48,12 @@ def before(call: Call) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        error.fit = replace(_not_run(call), names=call.names)  # pyright: ignore[reportAttributeAccessIssue]
+        error.fit = _handed_back(call, _not_run(call))  # pyright: ignore[reportAttributeAccessIssue]
         raise
 
 
 def _run(call: Call) -> Fit:
-    """As `run`, without the names."""
+    """As `run`, with the columns that fill up a bucket and without names."""
     arguments, cores = call.arguments, call.cores
     if not call.concrete or call.mesh is None:
         check_on_one_device(call.models.problem.X)
@@ -108,7 +108,7 @@ def _with_more_room(call: Call, fits: Fit, at: np.ndarray) -> Fit:
 
 
 def _run_some(call: Call, at: np.ndarray, result: Fit) -> Fit:
-    """As `run_some`, without the names; the others are as in the result."""
+    """As `run_some`, likewise; the others are as in the result."""
     if not len(at):
         return result
 
@@ -145,11 +145,19 @@ def _not_run(call: Call) -> Fit:
 
 
 @contextlib.contextmanager
-def _naming(call: Call) -> Iterator[None]:
-    """What an interrupt carries bears the names of the columns too."""
+def _handing_back(call: Call) -> Iterator[None]:
+    """What an interrupt carries is handed back likewise."""
     try:
         yield
     except KeyboardInterrupt as error:
         if hasattr(error, "fit"):
-            error.fit = replace(error.fit, names=call.names)  # pyright: ignore[reportAttributeAccessIssue]
+            error.fit = _handed_back(call, error.fit)  # pyright: ignore[reportAttributeAccessIssue]
         raise
+
+
+def _handed_back(call: Call, fits: Fit) -> Fit:
+    """With the names of the columns, and without those that filled up a bucket."""
+    coef = fits.params.coef
+    if coef.shape[-1] != call.num_columns:
+        coef = jax.device_put(np.asarray(coef)[..., : call.num_columns])
+    return replace(fits, params=fits.params._replace(coef=coef), names=call.names)

@@ -23,13 +23,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from jaxlr.engine.chunks import common_size
 from jaxlr.fitting.fit import fit
 from jaxlr.model.params import SoftmaxParams
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
-
-_MOST_PADDED = 2**15  # rows, from which on compiling costs little beside the fit
 
 
 class Rows(NamedTuple):
@@ -222,7 +219,7 @@ class LogisticRegressor(LinearClassifier):
 def fit_rows(estimator: Any, rows: Rows, C: Any, l1_ratio: Any) -> Fit:
     """Fit the labels under the weights and penalties, with the parameters of an estimator and in the dtype of X.
 
-    Rows of weight 0 fill X up to one of few sizes, so that the folds of a search share one compilation. Raises as `jaxlr.fit`.
+    Raises as `jaxlr.fit`.
 
     Args:
         estimator: one of this package.
@@ -241,14 +238,13 @@ def fit_rows(estimator: Any, rows: Rows, C: Any, l1_ratio: Any) -> Fit:
         raise ValueError(f"expected l1_ratio in [0, 1], got {l1_ratio}")
     if not isinstance(estimator.max_iter, Integral) or estimator.max_iter < 1:
         raise ValueError(f"expected max_iter to be an integer >= 1, got {estimator.max_iter!r}")
-    m, grid, weights = len(rows.X), (1,) * np.broadcast(C, l1_ratio).ndim, rows.weights
+    grid, weights = (1,) * np.broadcast(C, l1_ratio).ndim, rows.weights
     one_model = rows.labels.ndim == 1
     weights = weights[..., 0, :] if one_model else weights
     strength = 1 / (C * weights.sum(axis=-1, dtype=float).reshape(weights.shape[:-1] + grid))
-    fill = (0, common_size(m) - m if m < _MOST_PADDED else 0)
-    X, labels = np.pad(rows.X, (fill, (0, 0))), _padded(rows.labels, fill, () if one_model else grid)
-    plain = m >= _MOST_PADDED and np.all(weights == 1)
-    options = {"sample_weight": None if plain else _padded(weights, fill, grid), "fit_intercept": estimator.fit_intercept}
+    X, labels = rows.X, rows.labels if one_model else _before_rows(rows.labels, grid)
+    options: dict[str, Any] = {"sample_weight": None if np.all(weights == 1) else _before_rows(weights, grid)}
+    options |= {"fit_intercept": estimator.fit_intercept}
     options |= {"l1": strength * l1_ratio, "l2": strength * (1 - l1_ratio), "tol": estimator.tol}
     with jax.enable_x64(True):
         if not one_model:
@@ -260,9 +256,8 @@ def fit_rows(estimator: Any, rows: Rows, C: Any, l1_ratio: Any) -> Fit:
     return replace(jax.tree.map(lambda leaf: np.expand_dims(leaf, at), fits), params=params)
 
 
-def _padded(rows: np.ndarray, fill: tuple[int, int], grid: tuple[int, ...]) -> np.ndarray:
-    """Rows (..., m) filled up with zeros, and axes for the grid before the last."""
-    rows = np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [fill])
+def _before_rows(rows: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
+    """Rows (..., m) with axes for the grid before the last."""
     return rows.reshape(rows.shape[:-1] + grid + rows.shape[-1:])
 
 

@@ -74,10 +74,10 @@ def fit_firth(
         progress=progress,
         solver="newton",
     )
-    call = prepare(given)
-    num_parameters = call.traits.n + call.settings.fit_intercept
-    if num_parameters > call.traits.m:
-        shape = f"{call.traits.m} rows and {call.traits.n} columns"
+    call = prepare(given, filled_axes="m")
+    m, n = np.shape(X)[-2:]
+    if n + call.settings.fit_intercept > m:
+        shape = f"{m} rows and {n} columns"
         raise ValueError(f"expected no more parameters than rows, got X with {shape}; use fit with l2 > 0")
     call = call._replace(settings=call.settings._replace(solver="firth"))
     return run(call) if only is None else run_some(call, np.argwhere(_chosen(only, call)))

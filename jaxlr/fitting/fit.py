@@ -128,13 +128,14 @@ def fit(
         mesh=mesh,
         progress=progress,
     )
-    return run(prepare(given))
+    return run(prepare(given, filled_axes="mn"))
 
 
 def start_of(given: Arguments) -> Any:
     """Where other fits may start: the parameters of a fit, constant under differentiation. Raises as `fit`."""
     constant = {name: jax.tree.map(_constant, value) for name, value in vars(given).items()}
-    return run(prepare(replace(given, **constant | {"batch_size": None, "progress": False}))).params
+    alone = replace(given, **constant | {"batch_size": None, "progress": False})
+    return run(prepare(alone, filled_axes="mn")).params
 
 
 def _constant(leaf: Any) -> Any:

@@ -161,5 +161,5 @@ def _is_invalid(problem: Problem, tol: Float[Array, ""], likelihood: Likelihood)
     # What does not vary along a path comes first: XLA takes it out of the loop, whole.
     invalid = lacking | likelihood.out_of_range(y) | ~(tol > 0)
     if (s := problem.sample_weight) is not None:
-        invalid = invalid | (jnp.max(s) == 0) | (jnp.min(s) < 0)
+        invalid = invalid | jnp.all(s == 0) | jnp.any(s < 0)  # a maximum may lose a NaN
     return invalid | (jnp.min(jnp.minimum(l1, l2), initial=0) < 0)

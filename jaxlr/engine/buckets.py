@@ -1,0 +1,98 @@
+"""Buckets: data of similar size share a program, for compiling takes seconds where fitting takes milliseconds.
+
+A design is filled up to one of few sizes, with rows of weight 0, which no sum counts, and columns of zeros, whose coefficients
+are 0: the answer is the same to rounding. How coarse the sizes are depends on the predicted work
+
+    models * m * n * min(m, n) * classes^2
+
+of the filled problem, and never on what was called before: all that has little work shares one size, and what takes longer
+than a compilation keeps its own.
+"""
+
+import math
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxlr.batching.axes import Core, map_leaves
+from jaxlr.batching.lanes import Models
+from jaxlr.inputs.tables import is_concrete
+
+# Where filled problems have at most so much work, a unit of which takes 0.1 to 1 ns on one core.
+_ONE_SIZE, _SIMILAR, _ROUNDED = 2**25, 2**27, 2**31
+_FEW_ROWS, _FEW_COLUMNS = 2048, 40
+_LARGE_DESIGN = 2**25  # bytes that are not copied to be filled
+
+
+class Size(NamedTuple):
+    """Rows and columns."""
+
+    m: int
+    n: int
+
+
+def bucket(size: Size, models: int, classes: int, fill: str) -> Size:
+    """The size that a problem is filled up to, along the axes in `fill`, "m" or "mn".
+
+    Args:
+        size: of the data.
+        models: how many share the program.
+        classes: 1, or K.
+    """
+
+    def filled(rows: int, columns: int) -> Size:
+        return Size(rows, columns if "n" in fill and size.n else size.n)
+
+    def work(filled: Size) -> int:
+        m, n = filled.m, filled.n + 1
+        return models * m * n * min(m, n) * classes**2
+
+    one = filled(_FEW_ROWS, _FEW_COLUMNS)
+    if size.m <= one.m and size.n <= one.n and work(one) <= _ONE_SIZE:
+        return one
+    similar = filled(_rounded_up(size.m, 4), -(-size.n // 8) * 8)
+    if work(similar) <= _SIMILAR:
+        return similar
+    rounded = Size(_rounded_up(size.m, 32), size.n)
+    return rounded if work(rounded) <= _ROUNDED else size
+
+
+def _rounded_up(size: int, in_an_octave: int) -> int:
+    """The next of so many sizes from each power of two to the next."""
+    step = max(1, 2 ** (size - 1).bit_length() // (2 * in_an_octave))
+    return -(-size // step) * step
+
+
+def fill(models: Models, cores: Models, batch: tuple[int, ...], classes: int, axes: str) -> Models:
+    """Models filled up to their bucket; those that are not known yet, or have large designs, as they are.
+
+    Args:
+        models: NumPy or JAX arrays, their batch axes in front.
+        cores: a Core in the place of each leaf.
+        batch: shape to which all batch axes broadcast.
+        classes: 1, or K.
+        axes: those that may be filled: "m" or "mn".
+    """
+    problem, X = models.problem, models.problem.X
+    if not all(map(is_concrete, jax.tree.leaves(models))) or (isinstance(X, jax.Array) and len(X.devices()) > 1):
+        return models
+    size = Size(*X.shape[-2:])
+    to = bucket(size, math.prod(batch), classes, axes)
+    if to == size or math.prod(X.shape[:-2]) * math.prod(to) * X.dtype.itemsize > _LARGE_DESIGN:
+        return models
+    more = {"m": to.m - size.m, "n": to.n - size.n}
+
+    def filled(core: Core, leaf: Any, constant: int = 0) -> Any:
+        after = [0] * len(core.lead(leaf)) + [more.get(axis, 0) for axis in core.axes]
+        return np.pad(leaf, [(0, length) for length in after], constant_values=constant) if any(after) else leaf
+
+    s = np.ones(size.m, np.int8) if problem.sample_weight is None else np.asarray(problem.sample_weight)
+    weights = filled(cores.problem.sample_weight, s)
+    factor = problem.penalty_factor
+    if factor is not None:  # 1, so that columns of zeros have a penalty wherever the others have
+        factor = filled(cores.problem.penalty_factor, factor, 1)
+    others = replace(models, problem=replace(problem, sample_weight=None, penalty_factor=None))
+    models = map_leaves(filled, cores, others)
+    return replace(models, problem=replace(models.problem, sample_weight=weights, penalty_factor=factor))

@@ -1,0 +1,112 @@
+"""Buckets: few sizes, and the answers of the data as they are."""
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlr import Params, Status, fit, fit_firth
+from jaxlr.engine import buckets
+from jaxlr.engine.buckets import Size, bucket
+from tests.helpers import count_compilations
+
+RNG = np.random.default_rng(0)
+M, N = 60, 4
+X = RNG.standard_normal((M, N)) * [1, 1e-3, 50, 1] + [0, 1e-2, 100, 0]
+Y = (RNG.uniform(size=M) < 1 / (1 + np.exp(-X[:, 0]))).astype(float)
+LABELS = RNG.integers(0, 3, M)
+S = RNG.integers(0, 3, M).astype(float)
+EPS = np.finfo(np.float64).eps
+
+sizes = st.builds(Size, st.integers(1, 100_000), st.integers(0, 2000))
+
+
+@given(sizes, st.integers(1, 2000), st.sampled_from([1, 3, 10]), st.sampled_from(["m", "mn"]))
+def test_a_bucket_is_no_smaller_and_costs_little(size, models, classes, axes):
+    to = bucket(size, models, classes, axes)
+    assert to.m >= size.m
+    assert to.n >= size.n
+    assert to.n == size.n or "n" in axes
+    one_size = to.m == 2048 and to.n in (size.n, 40)
+    assert one_size or (to.m <= size.m * 1.25 + 1 and to.n < size.n + 8)
+    if to != size:
+        assert models * to.m * (to.n + 1) * min(to.m, to.n + 1) * classes**2 <= 2**31
+    assert bucket(to, models, classes, axes) == to
+
+
+def test_small_problems_share_one_size_and_long_ones_keep_theirs():
+    assert {bucket(Size(m, n), 1, 1, "mn") for m in (1, 80, 2000) for n in (1, 3, 40)} == {Size(2048, 40)}
+    assert bucket(Size(455, 30), 100, 1, "mn") == bucket(Size(456, 30), 100, 1, "mn")
+    assert bucket(Size(569, 30), 100_000, 1, "mn") == Size(569, 30)
+
+
+FIELDS = {
+    "none": {"X": X, "y": Y},
+    "ridge": {"X": X, "y": Y, "l2": np.array([1e-1, 1e-3])},
+    "lasso": {"X": X, "y": Y, "l1": 0.02, "standardize": True},
+    "everything": {
+        "X": X, "y": np.stack([Y, 1 - Y]), "sample_weight": S, "offset": 0.1 * X[:, 3], "l2": 0.01,
+        "penalty_factor": [1, 2, 1e-20, 0], "init": Params(np.ones(N) / 100, np.zeros(())),
+    },
+    "no intercept": {"X": X, "y": Y, "l2": 0.1, "fit_intercept": False},
+    "conjugate gradients": {"X": X, "y": Y, "l2": 0.1, "solver": "newton_cg"},
+    "designs": {"X": np.stack([X, X[::-1]]), "y": Y, "l2": 0.01},
+    "classes": {"X": X, "y": LABELS, "num_classes": 3, "offset": np.outer(X[:, 3], [0, 1, -1]) / 10, "l2": 0.01},
+    "lists": {"X": X.tolist(), "y": Y.astype(int).tolist(), "l2": 1},
+    "no columns": {"X": X[:, :0], "y": Y},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_answers_are_those_of_the_data_alone(name, monkeypatch):
+    filled = jax.tree.map(np.asarray, fit(**FIELDS[name]))
+    monkeypatch.setattr(buckets, "bucket", lambda size, *_: size)
+    alone = jax.tree.map(np.asarray, fit(**FIELDS[name]))
+    assert filled.solver == alone.solver
+    assert filled.converged.all()
+    assert np.array_equal(filled.num_steps, alone.num_steps)
+    scale = np.append(X.std(0), 1)
+    for got, expected in ((filled.params.coef, alone.params.coef), (filled.value[..., None], alone.value[..., None])):
+        assert got.shape == expected.shape
+        unit = scale[: got.shape[-1]] if got.shape[-1] > 1 else 1
+        # Newton's last step leaves about the square of tol, conjugate gradients tol itself.
+        tol = 1e-9 if alone.solver == "newton_cg" else 1e3 * EPS
+        np.testing.assert_allclose(got * unit, expected * unit, rtol=0, atol=tol)
+    assert np.array_equal(np.isinf(filled.gap), np.isinf(alone.gap))
+
+
+def test_ten_data_sets_of_ten_sizes_are_one_compilation():
+    def call(m, n):
+        design = RNG.standard_normal((m, n))
+        return fit(design, np.arange(m) % 2)
+
+    call(100, 5)
+    for m, n in zip(np.linspace(80, 2000, 10).astype(int), np.linspace(3, 40, 10).astype(int), strict=True):
+        got = []
+        assert count_compilations(lambda m=m, n=n, got=got: got.append(call(m, n))) == 0
+        assert got[0].params.coef.shape == (n,)
+
+
+def test_firth_is_filled_by_rows_alone():
+    first, second = fit_firth(X[:41], Y[:41]), []
+    assert count_compilations(lambda: second.append(fit_firth(X[:43], Y[:43]))) == 0
+    assert first.converged
+    assert second[0].params.coef.shape == (N,)
+
+
+def test_failures_keep_their_names():
+    designs = np.stack([X, X, X])
+    designs[1, 3, 2] = np.nan
+    weights = np.stack([np.ones(M), np.ones(M), np.zeros(M)])
+    got = fit(designs, Y, sample_weight=weights, l2=0.1)
+    assert np.asarray(got.status).tolist() == [Status.CONVERGED, Status.NONFINITE, Status.INVALID]
+    assert fit(X, X[:, 0] > 0).status == Status.SEPARATED
+
+
+def test_what_is_traced_is_not_filled():
+    shapes = []
+    jax.jit(lambda X, l2: shapes.append(fit(X, Y, l2=l2).params.coef.shape))(X, 0.1)
+    text = str(jax.make_jaxpr(lambda X: fit(X, Y, l2=0.1).params.coef)(X))
+    assert shapes == [(N,)]
+    assert "2048" not in text
