@@ -1,5 +1,6 @@
 """What the tests share: tolerances in units of the dtype, errors in ulp, and checkers (which test_helpers.py checks)."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -128,17 +129,21 @@ def count_traces(f: Callable) -> tuple[Callable, Callable[[], int]]:
     return jax.jit(counted), lambda: len(traces)
 
 
-def count_compilations(function):
-    """How many programs XLA compiles while the function runs."""
-    compiled = []
+_COMPILED = []
 
+
+@functools.cache  # JAX 0.8 cannot take a listener back
+def _listening():
     def heard(event, *_, **__):
         if event == "/jax/core/compile/backend_compile_duration":
-            compiled.append(event)
+            _COMPILED.append(event)
 
     jax.monitoring.register_event_duration_secs_listener(heard)
-    try:
-        function()
-    finally:
-        jax.monitoring.unregister_event_duration_listener(heard)
-    return len(compiled)
+
+
+def count_compilations(function):
+    """How many programs XLA compiles while the function runs."""
+    _listening()
+    before = len(_COMPILED)
+    function()
+    return len(_COMPILED) - before
