@@ -10,6 +10,7 @@ written beside their place and moved there, so that no process sees half of one;
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import pickle
@@ -134,7 +135,14 @@ def _remove_oldest(folder: Path) -> None:
         excess -= size
 
 
+@functools.cache
 def _initialize_lapack() -> None:
     """On a CPU a loaded program calls LAPACK through pointers that JAX sets when it first lowers such a call."""
-    if jax.default_backend() == "cpu":
+    if jax.default_backend() != "cpu":
+        return
+    try:
+        from jaxlib.lapack import prepare_lapack_call  # what a lowering calls, without the lowering: half the time
+
+        prepare_lapack_call("potrf_ffi", np.dtype(np.float32))
+    except (ImportError, TypeError):
         jax.jit(jax.lax.linalg.cholesky).lower(jax.ShapeDtypeStruct((1, 1), np.float32))
