@@ -23,7 +23,7 @@ from jaxlr.inputs.tables import is_concrete
 # Where filled problems have at most so much work, a unit of which takes 0.1 to 1 ns on one core.
 _ONE_SIZE, _SIMILAR, _ROUNDED = 2**25, 2**27, 2**31
 _FEW_ROWS, _FEW_COLUMNS = 2048, 40
-_LARGE_DESIGN = 2**25  # bytes that are not copied to be filled
+_MOST_COPIED = 2**23  # bytes
 
 
 class Size(NamedTuple):
@@ -66,7 +66,7 @@ def _rounded_up(size: int, in_an_octave: int) -> int:
 
 
 def fill(models: Models, cores: Models, batch: tuple[int, ...], classes: int, axes: str) -> Models:
-    """Models filled up to their bucket; those that are not known yet, or have large designs, as they are.
+    """Models filled up to their bucket; those that are not known yet, or large, as they are.
 
     Args:
         models: NumPy or JAX arrays, their batch axes in front.
@@ -80,7 +80,7 @@ def fill(models: Models, cores: Models, batch: tuple[int, ...], classes: int, ax
         return models
     size = Size(*X.shape[-2:])
     to = bucket(size, math.prod(batch), classes, axes)
-    if to == size or math.prod(X.shape[:-2]) * math.prod(to) * X.dtype.itemsize > _LARGE_DESIGN:
+    if to == size or sum(leaf.nbytes for leaf in jax.tree.leaves(models)) > _MOST_COPIED:
         return models
     more = {"m": to.m - size.m, "n": to.n - size.n}
 

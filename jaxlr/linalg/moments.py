@@ -3,6 +3,8 @@
 mean_j = sum_i w_i X_ij        sd_j^2 = sum_i w_i (X_ij - mean_j)^2        w sums to 1
 """
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -39,13 +41,17 @@ def exponent_of_largest(x: Float[Array, "..."], axis: int) -> Int[Array, "..."]:
         axis: along which the largest is taken.
 
     Returns:
-        int32, x's shape with 1 for the axis; 0 where all are 0.
+        int32, x's shape with 1 for the axis; 0 where all are 0 or subnormal, or one is not finite.
 
     Example:
         >>> exponent_of_largest(jnp.array([3.0, -4.0]), axis=0).tolist()
         [3]
     """
-    return jax.lax.stop_gradient(jnp.frexp(jnp.max(jnp.abs(x), axis=axis, keepdims=True))[1])
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=axis, keepdims=True))
+    form = _Bits.of(x.dtype)
+    biased = jax.lax.bitcast_convert_type(largest, form.integer) >> form.mantissa
+    known = (biased > 0) & (biased <= 2 * form.bias)
+    return jnp.where(known, biased - (form.bias - 1), 0).astype(jnp.int32)
 
 
 def times_power_of_two(x: Float[Array, "..."], k: Int[Array, "..."]) -> Float[Array, "..."]:
@@ -62,10 +68,24 @@ def times_power_of_two(x: Float[Array, "..."], k: Int[Array, "..."]) -> Float[Ar
         >>> times_power_of_two(jnp.array([3.0]), jnp.array([-2])).tolist()
         [0.75]
     """
-    half = k // 2  # 2^k may overflow, or be a subnormal that is flushed to 0, where x 2^k does neither
+    form, half = _Bits.of(x.dtype), k >> 1  # 2^k may overflow, or be a subnormal that is flushed to 0, where x 2^k does neither
     for part in (half, k - half):
-        x = x * jnp.ldexp(jnp.ones((), x.dtype), part)
+        x = x * jax.lax.bitcast_convert_type((part.astype(form.integer) + form.bias) << form.mantissa, x.dtype)
     return x
+
+
+class _Bits(NamedTuple):
+    """How a floating dtype writes 2^k: k + bias, shifted by the digits of the mantissa. Functions of jax.numpy take dozens of
+    operations for it."""
+
+    integer: jnp.dtype
+    mantissa: int
+    bias: int
+
+    @classmethod
+    def of(cls, dtype: Any) -> "_Bits":
+        info = jnp.finfo(dtype)
+        return cls(jnp.dtype(f"int{info.bits}"), info.nmant, 1 - int(info.minexp))
 
 
 def moments_of_lanes(A: Float[Array, "m n"], w: Float[Array, "L m"]) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
