@@ -56,11 +56,12 @@ def load(key: bytes) -> Compiled | None:
         if not (_is_own(folder) and _is_own(path)):
             return None
         entry = path.read_bytes()
-        if (payload := _payload(key, entry)) is None:
-            return None
-        os.utime(path)
     except OSError:
         return None
+    if (payload := _payload(key, entry)) is None:
+        return None
+    with contextlib.suppress(OSError):  # a store that can only be read
+        os.utime(path)
     _initialize_lapack()
     try:
         return serialize_executable.deserialize_and_load(*pickle.loads(payload), execution_devices=jax.local_devices()[:1])

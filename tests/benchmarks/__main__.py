@@ -38,6 +38,7 @@ if __name__ == "__main__":
     parser.add_argument("workload", nargs="*", choices=[*names, []], help=about + "; all without a name")
     parser.add_argument("--reference-data", help="folder with files/a9a.npz and leukemia_golub.csv.gz, for C and I")
     arguments = parser.parse_args()
+    os.environ["JAXLR_CACHE_DIR"] = "off"  # a cold call compiles; `first` has stores of its own
     run = {
         "A": sweep.main,
         "J": inference.firth,

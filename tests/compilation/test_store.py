@@ -172,6 +172,19 @@ def test_off_and_places_that_cannot_be_written_are_no_error(tmp_path, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_store_that_can_only_be_read_is_read(folder, monkeypatch):
+    store.save(KEY, compiled(2.0))
+
+    def refuse(*_, **__):
+        raise PermissionError
+
+    for name in ("utime", "replace"):
+        monkeypatch.setattr(os, name, refuse)
+    assert store.load(KEY) is not None
+    store.save(b"another key", compiled(2.0))
+    assert len(list(folder.iterdir())) == 1
+
+
 @pytest.mark.parametrize(
     ("platform", "variables", "place"),
     [
