@@ -31,6 +31,9 @@ R = TypeVar("R")
 _MOST_LOADED = 512  # programs
 _OF_ITS_OWN = ("jax_default_device", "jax_disable_jit", "jax_debug_nans", "jax_debug_infs", "jax_check_tracer_leaks")
 
+_FIRST_LEVEL: dict[str, Any] = {"xla_backend_optimization_level": 1, "xla_llvm_disable_expensive_passes": True}
+_OLDER_GENERATOR: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}
+
 _loaded: dict[Any, Compiled] = {}
 _one_at_a_time: dict[Any, threading.Lock] = {}
 
@@ -43,8 +46,11 @@ def program(*static_argnames: str) -> Callable[[Callable[P, R]], Callable[P, R]]
         inner = jax.jit(function, static_argnames=static_argnames)
 
         @functools.cache
+        def with_options(options: tuple[tuple[str, Any], ...]) -> Any:
+            return jax.jit(function, static_argnames=static_argnames, compiler_options=dict(options))
+
         def quick() -> Any:
-            return jax.jit(function, static_argnames=static_argnames, compiler_options=quick_options())
+            return with_options(tuple(quick_options().items()))
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -56,9 +62,11 @@ def program(*static_argnames: str) -> Callable[[Callable[P, R]], Callable[P, R]]
             if not all(map(_is_numeric, leaves)):
                 return function(*args, **kwargs)  # which refuses them in its own words
             fields = dict(zip(given.arguments, jax.tree.unflatten(structure, leaves), strict=True))
-            if any(isinstance(leaf, Tracer) for leaf in leaves):
+            traced = any(isinstance(leaf, Tracer) for leaf in leaves)
+            plain = not traced and _is_plain(leaves)
+            if traced or (not plain and _inside_jit()):
                 return inner(**fields, **statics)
-            if not _is_plain(leaves):
+            if not plain:
                 with _lock(function):  # one wrapper for all threads: jax.jit lets them wait for one compilation
                     own = quick()
                 return own(**fields, **statics)
@@ -118,7 +126,21 @@ def _is_plain(leaves: list[Any]) -> bool:
     if any(getattr(jax.config, name) for name in _OF_ITS_OWN) or not jax.sharding.get_abstract_mesh().empty:
         return False
     here = SingleDeviceSharding(jax.local_devices()[0])
-    return all(not isinstance(leaf, jax.Array) or leaf.sharding == here for leaf in leaves)
+    arrays = [leaf for leaf in leaves if isinstance(leaf, jax.Array)]
+    return all(array.sharding == here and _is_row_major(array) for array in arrays)
+
+
+def _is_row_major(array: jax.Array) -> bool:
+    """Whether the array lies as programs expect it, unless they were compiled for another layout."""
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return True
+    layout = array.format.layout  # pyright: ignore[reportAttributeAccessIssue]
+    return layout is None or tuple(layout.major_to_minor) == tuple(range(array.ndim))
+
+
+def _inside_jit() -> bool:
+    """Whether operations on known numbers are traced."""
+    return isinstance(jax.device_put(np.zeros(())), Tracer)
 
 
 def _lock(known: Any) -> threading.Lock:
@@ -126,16 +148,22 @@ def _lock(known: Any) -> threading.Lock:
     return _one_at_a_time.setdefault(known, threading.Lock())
 
 
-@functools.cache
 def quick_options() -> dict[str, Any]:
-    """Options of the compiler for compiling quickly: none but on a CPU, and those that this version of XLA knows."""
+    """Options of the compiler for compiling quickly: none but on a CPU, and those that this version of XLA knows; levels where
+    JAX is not asked for one."""
     if jax.default_backend() != "cpu":
         return {}
-    options: dict[str, Any] = {"xla_backend_optimization_level": 1, "xla_llvm_disable_expensive_passes": True}
-    for known in (options | {"xla_cpu_use_fusion_emitters": False}, options):
-        try:
-            jax.jit(lambda: 0).lower().compile(known)
-        except jax.errors.JaxRuntimeError:
-            continue
-        return known
-    return {}
+    wanted: list[dict[str, Any]] = [_OLDER_GENERATOR]
+    if not jax.config.jax_disable_most_optimizations:  # pyright: ignore[reportAttributeAccessIssue]
+        wanted.append(_FIRST_LEVEL)
+    return {name: value for options in wanted if _is_known(tuple(options)) for name, value in options.items()}
+
+
+@functools.cache
+def _is_known(names: tuple[str, ...]) -> bool:
+    """Whether this version of XLA has these options."""
+    try:
+        jax.jit(lambda: 0).lower().compile({name: (_OLDER_GENERATOR | _FIRST_LEVEL)[name] for name in names})
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True

@@ -31,10 +31,10 @@ _MOST_BYTES = 2**29
 
 
 def directory() -> Path | None:
-    """Where the store is: $JAXLR_CACHE_DIR, else the place that the platform has for caches; None where it is "off"."""
+    """Where the store is: $JAXLR_CACHE_DIR, else where the platform keeps caches; None where it is "off" or no place known."""
     asked = os.environ.get(_VARIABLE)
-    if asked:
-        return None if asked.lower() == "off" else Path(asked).expanduser()
+    if asked and asked.lower() == "off":
+        return None
     if sys.platform == "win32":
         caches = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
@@ -42,7 +42,7 @@ def directory() -> Path | None:
     else:
         caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     with contextlib.suppress(RuntimeError):  # a user without a home
-        return Path(caches).expanduser() / "jaxlr"
+        return Path(asked or os.path.join(caches, "jaxlr")).expanduser()
     return None
 
 

@@ -91,7 +91,8 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         coercive=coercive and not given.standardize,
     )
     settings = choose(asked, traits)
-    if filled_axes and given.mesh is None and not settings.large:
+    tol = _checked_tol(given.tol, dtype)  # a tracer inside jit, also where the data are known
+    if filled_axes and is_concrete(tol) and given.mesh is None and not settings.large:
         models = fill(models, cores_of(likelihood, fit_intercept), batch, math.prod(likelihood.classes), filled_axes)
         traits = traits._replace(m=models.problem.X.shape[-2], n=models.problem.X.shape[-1])
         settings = choose(asked._replace(solver=settings.solver), traits)
@@ -104,7 +105,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         own=(),
         own_cores=(),
         dtype=dtype,
-        tol=_checked_tol(given.tol, dtype),
+        tol=tol,
         batch=batch,
         settings=settings,
         traits=traits,

@@ -5,8 +5,9 @@ are 0: the answer is the same to rounding. How coarse the sizes are depends on t
 
     models * m * n * min(m, n) * classes^2
 
-of the filled problem, and never on what was called before: all that has little work shares one size, and what takes longer
-than a compilation keeps its own.
+of the filled problem, and never on what was called before: single small models share one size, and what takes longer than a
+compilation keeps its own. So does what has more columns than rows, whose estimate without a penalty is that in the span of the
+rows.
 """
 
 import math
@@ -21,7 +22,7 @@ from jaxlr.batching.lanes import Models
 from jaxlr.inputs.tables import is_concrete
 
 # Where filled problems have at most so much work, a unit of which takes 0.1 to 1 ns on one core.
-_ONE_SIZE, _SIMILAR, _ROUNDED = 2**25, 2**27, 2**31
+_ONE_SIZE, _SIMILAR, _ROUNDED = 2**22, 2**27, 2**31
 _FEW_ROWS, _FEW_COLUMNS = 2048, 40
 _MOST_COPIED = 2**23  # bytes
 
@@ -49,11 +50,13 @@ def bucket(size: Size, models: int, classes: int, fill: str) -> Size:
         m, n = filled.m, filled.n + 1
         return models * m * n * min(m, n) * classes**2
 
+    if size.n > size.m:
+        return size
     one = filled(_FEW_ROWS, _FEW_COLUMNS)
     if size.m <= one.m and size.n <= one.n and work(one) <= _ONE_SIZE:
         return one
     similar = filled(_rounded_up(size.m, 4), -(-size.n // 8) * 8)
-    if work(similar) <= _SIMILAR:
+    if work(similar) <= _SIMILAR and similar.n <= similar.m:
         return similar
     rounded = Size(_rounded_up(size.m, 32), size.n)
     return rounded if work(rounded) <= _ROUNDED else size
@@ -66,7 +69,7 @@ def _rounded_up(size: int, in_an_octave: int) -> int:
 
 
 def fill(models: Models, cores: Models, batch: tuple[int, ...], classes: int, axes: str) -> Models:
-    """Models filled up to their bucket; those that are not known yet, or large, as they are.
+    """Models filled up to their bucket; those that are not known yet, large or elsewhere, as they are.
 
     Args:
         models: NumPy or JAX arrays, their batch axes in front.
@@ -75,12 +78,12 @@ def fill(models: Models, cores: Models, batch: tuple[int, ...], classes: int, ax
         classes: 1, or K.
         axes: those that may be filled: "m" or "mn".
     """
-    problem, X = models.problem, models.problem.X
-    if not all(map(is_concrete, jax.tree.leaves(models))) or (isinstance(X, jax.Array) and len(X.devices()) > 1):
+    problem, leaves, here = models.problem, jax.tree.leaves(models), {jax.local_devices()[0]}
+    if not all(is_concrete(leaf) and (not isinstance(leaf, jax.Array) or leaf.devices() == here) for leaf in leaves):
         return models
-    size = Size(*X.shape[-2:])
+    size = Size(*problem.X.shape[-2:])
     to = bucket(size, math.prod(batch), classes, axes)
-    if to == size or sum(leaf.nbytes for leaf in jax.tree.leaves(models)) > _MOST_COPIED:
+    if to == size or sum(leaf.nbytes for leaf in leaves) > _MOST_COPIED:
         return models
     more = {"m": to.m - size.m, "n": to.n - size.n}
 

@@ -165,7 +165,7 @@ def test_the_entries_used_longest_ago_go_first(folder, monkeypatch):
 
 def test_off_and_places_that_cannot_be_written_are_no_error(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    for place in ("off", "OFF", str(tmp_path / "file"), str(tmp_path / "file" / "below")):
+    for place in ("off", "OFF", str(tmp_path / "file"), str(tmp_path / "file" / "below"), "~nobody at all/x"):
         monkeypatch.setenv("JAXLR_CACHE_DIR", place)
         store.save(KEY, compiled(2.0))
         assert store.load(KEY) is None

@@ -30,15 +30,18 @@ def test_a_bucket_is_no_smaller_and_costs_little(size, models, classes, axes):
     assert to.n == size.n or "n" in axes
     one_size = to.m == 2048 and to.n in (size.n, 40)
     assert one_size or (to.m <= size.m * 1.25 + 1 and to.n < size.n + 8)
+    assert (to.n > to.m) == (size.n > size.m)
     if to != size:
         assert models * to.m * (to.n + 1) * min(to.m, to.n + 1) * classes**2 <= 2**31
     assert bucket(to, models, classes, axes) == to
 
 
 def test_small_problems_share_one_size_and_long_ones_keep_theirs():
-    assert {bucket(Size(m, n), 1, 1, "mn") for m in (1, 80, 2000) for n in (1, 3, 40)} == {Size(2048, 40)}
+    assert {bucket(Size(m, n), 1, 1, "mn") for m in (40, 80, 2000) for n in (1, 3, 40)} == {Size(2048, 40)}
     assert bucket(Size(455, 30), 100, 1, "mn") == bucket(Size(456, 30), 100, 1, "mn")
     assert bucket(Size(569, 30), 100_000, 1, "mn") == Size(569, 30)
+    assert bucket(Size(60, 3), 8, 1, "mn").m < 80  # many small models take longer than one
+    assert bucket(Size(10, 30), 1, 1, "mn") == Size(10, 30)  # wide
 
 
 FIELDS = {
@@ -102,6 +105,19 @@ def test_failures_keep_their_names():
     got = fit(designs, Y, sample_weight=weights, l2=0.1)
     assert np.asarray(got.status).tolist() == [Status.CONVERGED, Status.NONFINITE, Status.INVALID]
     assert fit(X, X[:, 0] > 0).status == Status.SEPARATED
+
+
+def test_known_data_inside_jit_are_fitted_there():
+    alone = fit(X, Y, l2=0.1).params.coef
+    for kind in (jax.jit, lambda f: lambda a: jax.lax.scan(lambda c, _: (c, f(c)), a, None, length=1)[1][0]):
+        got = kind(lambda a: a * fit(X, Y, l2=0.1).params.coef)(np.ones(()))
+        np.testing.assert_allclose(got * X.std(0), alone * X.std(0), rtol=0, atol=1e3 * EPS)
+
+
+def test_without_a_penalty_wide_fits_are_those_in_the_span_of_the_rows():
+    wide, soft = RNG.standard_normal((10, 30)), RNG.uniform(0.2, 0.8, 10)
+    got, traced = fit(wide, soft), jax.jit(fit)(wide, soft)
+    np.testing.assert_allclose(got.params.coef, traced.params.coef, rtol=0, atol=1e4 * EPS)
 
 
 def test_what_is_traced_is_not_filled():
