@@ -154,7 +154,7 @@ def quick_options() -> dict[str, Any]:
     if jax.default_backend() != "cpu":
         return {}
     wanted: list[dict[str, Any]] = [_OLDER_GENERATOR]
-    if not jax.config.jax_disable_most_optimizations:  # pyright: ignore[reportAttributeAccessIssue]
+    if not jax.config.values["jax_disable_most_optimizations"]:
         wanted.append(_FIRST_LEVEL)
     return {name: value for options in wanted if _is_known(tuple(options)) for name, value in options.items()}
 
