@@ -39,7 +39,7 @@ def main(out: Path) -> None:
     for name, (i,) in (("best", cv.best), ("one standard error", cv.one_se)):
         print(f"{name}: l2 = {l2[i]:.3e}, log loss {loss[i]:.4f} +- {error[i]:.4f}, accuracy {accuracy[i]:.4f}")
     print(cv.fits)
-    print(f"cold (compilation included) {seconds[0]:.2f} s, warm {seconds[1]:.2f} s")
+    print(f"first call, which compiles or loads, {seconds[0]:.2f} s, warm {seconds[1]:.2f} s")
     jaxlr.raise_on_failure(cv.fits)
     draw(l2, loss, error, {"lowest mean": cv.best[0], "one standard error": cv.one_se[0]}, out)
 
