@@ -24,6 +24,7 @@ from jaxlr.batching.strategy import is_path
 from jaxlr.inputs.checks import core_axes
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.problem import Problem
+from jaxlr.solvers.working import Columns
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,13 @@ class Core:
         axes: a letter each, such as "mn": m rows, n columns, c classes.
         strength: whether it is a strength, that varies along a path.
         dtype: None is that of the batch.
+        filler: of further rows and columns that change no answer.
     """
 
     axes: str
     strength: bool = False
     dtype: Any = None
+    filler: int = 0
 
     def lead(self, value: Any) -> tuple[int, ...]:
         """The batch axes of such a leaf (..., *axes)."""
@@ -49,9 +52,11 @@ class Core:
 def cores_of(likelihood: Likelihood, fit_intercept: bool) -> Models:
     """Models with a Core in the place of each leaf."""
     cores = {name: Core(axes, strength=name in ("l1", "l2")) for name, axes in core_axes(*likelihood.classes).items()}
+    cores["penalty_factor"] = Core("n", filler=1)  # so that columns of zeros have a penalty wherever the others have
     start = likelihood.params_type(cores.pop("coef"), cores.pop("intercept"))
     problem = Problem(**cores, fit_intercept=fit_intercept)
-    return Models(problem=problem, start=start, present=Core("m"), deviation=Core("n"))
+    columns = Columns(center=Core("n"), unit=Core("n", filler=1), location=Core("n"), scale=Core("n", filler=1))
+    return Models(problem=problem, start=start, present=Core("m", dtype=bool), deviation=Core("n"), columns=columns)
 
 
 def map_leaves(function: Callable[..., Any], cores: Any, *trees: Any) -> Any:

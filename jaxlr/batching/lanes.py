@@ -20,7 +20,7 @@ from jaxlr.results.fit import Fit
 from jaxlr.solvers.preconditioner import Preconditioner, curvature_inputs, precondition
 from jaxlr.solvers.solve import Settings, solve_one
 from jaxlr.solvers.system import system_of
-from jaxlr.solvers.working import Working, prepare, to_working, units_of, working_problem
+from jaxlr.solvers.working import Columns, Working, prepare, to_working, units_of, working_problem
 
 
 @jax.tree_util.register_dataclass
@@ -34,12 +34,14 @@ class Models:
         start: parameters on X, likewise; None is 0.
         present: rows that have weight in some model of the design (m,); None is all.
         deviation: standard deviations of the columns under the weights (n,) or (L, n), with standardize; else None.
+        columns: `Columns`, likewise, where they have been measured already.
     """
 
     problem: Problem
     start: Params | SoftmaxParams | Any = None
     present: Any = None
     deviation: Any = None
+    columns: Any = None
 
 
 class Lane(NamedTuple):
@@ -64,7 +66,8 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
         num_lanes: static, L.
     """
     X, strengths = models.problem.X, strengths_of(models, axes, num_lanes)
-    working = prepare_design(X, models.present, settings, max(strength.size for strength in jax.tree.leaves(strengths)) == 1)
+    alone = max(strength.size for strength in jax.tree.leaves(strengths)) == 1
+    working = prepare_design(X, models.present, models.columns, settings, alone)
     lanes, lane_axes = with_units(models, axes, working)
     # Without the products, dense models that share a design would each copy it: they run one after the other.
     factored = settings.solver != "newton_cg"
@@ -107,12 +110,13 @@ def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:
     return Strengths(l1, with_lanes(models.problem.l2, axes.problem.l2, num_lanes))
 
 
-def prepare_design(X: Array, present: Array | None, settings: Settings, alone: bool) -> Working:
+def prepare_design(X: Array, present: Array | None, columns: Columns | None, settings: Settings, alone: bool) -> Working:
     """What the models of one design share.
 
     Args:
         X: design (m, n).
         present: rows that have weight in at least one model (m,); None is all.
+        columns: measured already, or None.
         settings: static.
         alone: static; whether there is one model.
 
@@ -121,9 +125,9 @@ def prepare_design(X: Array, present: Array | None, settings: Settings, alone: b
         of several models.
     """
     if 0 < settings.room < X.shape[1] + settings.fit_intercept:
-        working = prepare(X, present, settings.fit_intercept)
+        working = prepare(X, present, settings.fit_intercept, known=columns)
         return working._replace(aid=Transposed(working.A.to_array().T))
-    working = prepare(X, present, settings.fit_intercept, settings.products)
+    working = prepare(X, present, settings.fit_intercept, settings.products, columns)
     if alone or settings.solver != "newton_cg":
         return working
     # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.
@@ -138,8 +142,11 @@ def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, La
     def weights(s: Array | None) -> Array:
         return row_weights(Problem(working.A, None, sample_weight=s))
 
-    axis = axes.problem.sample_weight
-    units = units_of(working, weights(s) if axis is None else jax.vmap(weights)(s), problem.fit_intercept)
+    if models.columns is not None:
+        axis, units = axes.columns.location, (models.columns.location, models.columns.scale)
+    else:
+        axis = axes.problem.sample_weight
+        units = units_of(working, weights(s) if axis is None else jax.vmap(weights)(s), problem.fit_intercept)
     rest = {"X": None, "l1": None, "l2": None}
     lanes = Lane(replace(problem, **rest), units, models.deviation)
     return lanes, Lane(replace(axes.problem, **rest), axis, axes.deviation)

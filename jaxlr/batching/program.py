@@ -13,6 +13,7 @@ from jaxlr.batching.large import fit_large
 from jaxlr.batching.loops import loop
 from jaxlr.batching.wide import fit_wide
 from jaxlr.compilation.program import program
+from jaxlr.linalg.dot import AnyArray
 from jaxlr.linalg.moments import column_moments
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
@@ -24,7 +25,8 @@ def fit_batch(models: Models, tol: Array, batch: tuple[int, ...], settings: Sett
     """Fit every member of a batch in one program: Fit, the batch shape in front.
 
     Args:
-        models: every leaf with its batch axes in front (..., *core); `present` (..., m) where it is known already.
+        models: every leaf with its batch axes in front (..., *core); `present` (..., m), `deviation` and `columns` where they
+            are known already.
         tol: on the KKT residual, ().
         batch: static; shape to which all batch axes broadcast.
         settings: static.
@@ -34,8 +36,8 @@ def fit_batch(models: Models, tol: Array, batch: tuple[int, ...], settings: Sett
         one = map_leaves(lambda core, leaf: leaf.reshape(leaf.shape[len(core.lead(leaf)) :]), cores, models)
         return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape), fit_large(one.problem, tol, settings))
     if models.present is None:
-        models = replace(models, present=_rows_with_weight(models.problem))
-    if settings.standardize:
+        models = replace(models, present=rows_with_weight(models.problem.X, models.problem.sample_weight))
+    if settings.standardize and models.deviation is None:
         models = replace(models, deviation=_deviations(models.problem))
     axes = axes_of(models, cores, batch)
     arranged = split(models, cores, axes)
@@ -64,15 +66,16 @@ def _deviations(problem: Problem) -> Float[Array, "... n"]:
     return deviations(X, s)
 
 
-def _rows_with_weight(problem: Problem) -> Bool[Array, "... m"] | None:
-    """Rows that have weight in some model of their design, with the batch axes of X; None without weights."""
-    X, s = problem.X, problem.sample_weight
+def rows_with_weight(X: Float[AnyArray, "... m n"], s: Float[AnyArray, "... m"] | None) -> Bool[AnyArray, "... m"] | None:
+    """Rows that have weight in some model of their design, with the batch axes of X; None without weights. Arrays of NumPy or
+    JAX."""
     if s is None:
         return None
-    s = jnp.where(jnp.isinf(s), 0, s)
+    xp = s.__array_namespace__()
+    s = xp.where(xp.isinf(s), 0, s)
     # A member that became NaN throughout had weight somewhere: without it the others would be computed otherwise.
-    s = jnp.where(jnp.isnan(s), jnp.all(~(s > 0), axis=-1, keepdims=True).astype(s.dtype), s)
+    s = xp.where(xp.isnan(s), xp.all(~(s > 0), axis=-1, keepdims=True).astype(s.dtype), s)
     s = s.reshape((1,) * (X.ndim - 1 - s.ndim) + s.shape)
     batch_of_X = (1,) * (s.ndim + 1 - X.ndim) + X.shape[:-2]
     shared = tuple(axis for axis, size in enumerate(batch_of_X) if size == 1)
-    return jnp.max(s, axis=shared, keepdims=True) > 0
+    return xp.max(s, axis=shared, keepdims=True) > 0

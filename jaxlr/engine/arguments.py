@@ -15,9 +15,10 @@ from jaxlr.batching.axes import cores_of
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.program import fit_batch
 from jaxlr.batching.strategy import Traits, choose, is_large
-from jaxlr.engine.buckets import fill
+from jaxlr.engine.buckets import Size, bucket, fill
 from jaxlr.engine.devices import check_mesh
 from jaxlr.engine.plan import Call
+from jaxlr.engine.small import is_here, with_columns
 from jaxlr.inputs.checks import Data, check_count, checked, is_zero
 from jaxlr.inputs.labels import check_classes
 from jaxlr.inputs.tables import column_names, is_concrete
@@ -59,7 +60,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     Args:
         given: as they came.
         models_per_problem: that each design will have beyond the batch.
-        filled_axes: of X, that may be filled up to a bucket.
+        filled_axes: of X, that may be filled up to a bucket; "" where the caller changes the data.
     """
     likelihood = _checked_static(given)
     models, dtype, batch = _checked_models(given)
@@ -92,8 +93,12 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     )
     settings = choose(asked, traits)
     tol = _checked_tol(given.tol, dtype)  # a tracer inside jit, also where the data are known
-    if filled_axes and is_concrete(tol) and given.mesh is None and not settings.large:
-        models = fill(models, cores_of(likelihood, fit_intercept), batch, math.prod(likelihood.classes), filled_axes)
+    if filled_axes and is_concrete(tol) and given.mesh is None and not settings.large and is_here(models):
+        size, classes = Size(traits.m, traits.n), math.prod(likelihood.classes)
+        to = bucket(size, math.prod(batch), classes, filled_axes)
+        if not settings.wide:
+            models = with_columns(models, dtype, to, settings.standardize)
+        models = fill(models, cores_of(likelihood, fit_intercept), to)
         traits = traits._replace(m=models.problem.X.shape[-2], n=models.problem.X.shape[-1])
         settings = choose(asked._replace(solver=settings.solver), traits)
     if settings.solver != "proximal" and not smooth:

@@ -10,7 +10,6 @@ compilation keeps its own. So does what has more columns than rows, whose estima
 rows.
 """
 
-import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -19,7 +18,6 @@ import numpy as np
 
 from jaxlr.batching.axes import Core, map_leaves
 from jaxlr.batching.lanes import Models
-from jaxlr.inputs.tables import is_concrete
 
 # Where filled problems have at most so much work, a unit of which takes 0.1 to 1 ns on one core.
 _ONE_SIZE, _SIMILAR, _ROUNDED = 2**22, 2**27, 2**31
@@ -68,34 +66,24 @@ def _rounded_up(size: int, in_an_octave: int) -> int:
     return -(-size // step) * step
 
 
-def fill(models: Models, cores: Models, batch: tuple[int, ...], classes: int, axes: str) -> Models:
-    """Models filled up to their bucket; those that are not known yet, large or elsewhere, as they are.
+def fill(models: Models, cores: Models, to: Size) -> Models:
+    """Models filled up to their bucket; where that is their size, or much would be copied, as they are.
 
     Args:
         models: NumPy or JAX arrays, their batch axes in front.
         cores: a Core in the place of each leaf.
-        batch: shape to which all batch axes broadcast.
-        classes: 1, or K.
-        axes: those that may be filled: "m" or "mn".
+        to: the size of the bucket.
     """
-    problem, leaves, here = models.problem, jax.tree.leaves(models), {jax.local_devices()[0]}
-    if not all(is_concrete(leaf) and (not isinstance(leaf, jax.Array) or leaf.devices() == here) for leaf in leaves):
-        return models
+    problem = models.problem
     size = Size(*problem.X.shape[-2:])
-    to = bucket(size, math.prod(batch), classes, axes)
-    if to == size or sum(leaf.nbytes for leaf in leaves) > _MOST_COPIED:
+    if to == size or sum(leaf.nbytes for leaf in jax.tree.leaves(models)) > _MOST_COPIED:
         return models
     more = {"m": to.m - size.m, "n": to.n - size.n}
 
-    def filled(core: Core, leaf: Any, constant: int = 0) -> Any:
+    def filled(core: Core, leaf: Any) -> Any:
         after = [0] * len(core.lead(leaf)) + [more.get(axis, 0) for axis in core.axes]
-        return np.pad(leaf, [(0, length) for length in after], constant_values=constant) if any(after) else leaf
+        return np.pad(leaf, [(0, length) for length in after], constant_values=core.filler) if any(after) else leaf
 
-    s = np.ones(size.m, np.int8) if problem.sample_weight is None else np.asarray(problem.sample_weight)
-    weights = filled(cores.problem.sample_weight, s)
-    factor = problem.penalty_factor
-    if factor is not None:  # 1, so that columns of zeros have a penalty wherever the others have
-        factor = filled(cores.problem.penalty_factor, factor, 1)
-    others = replace(models, problem=replace(problem, sample_weight=None, penalty_factor=None))
-    models = map_leaves(filled, cores, others)
-    return replace(models, problem=replace(models.problem, sample_weight=weights, penalty_factor=factor))
+    if problem.sample_weight is None:
+        models = replace(models, problem=replace(problem, sample_weight=np.ones(size.m, np.int8)))
+    return map_leaves(filled, cores, models)

@@ -1,4 +1,4 @@
-"""Moments of columns that neither overflow nor lose a constant column: sums of numbers brought to [-1, 1] by powers of two.
+"""Moments of columns that neither overflow nor lose a constant column: sums of numbers brought to [0, 1].
 
 mean_j = sum_i w_i X_ij        sd_j^2 = sum_i w_i (X_ij - mean_j)^2        w sums to 1
 """
@@ -9,28 +9,33 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxlr.linalg.dot import dot
+from jaxlr.linalg.dot import AnyArray, dot, einsum
+
+_FAR_FROM_OVERFLOW = 16  # differences of numbers divided by it are finite, and so are their reciprocals
 
 
-def column_moments(X: Float[Array, "m n"], w: Float[Array, " m"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+def column_moments(
+    X: Float[AnyArray, "... m n"], w: Float[AnyArray, "... m"]
+) -> tuple[Float[AnyArray, "... n"], Float[AnyArray, "... n"]]:
     """Mean and standard deviation of the columns under weights that sum to 1.
 
     Args:
-        X: design (m, n).
-        w: weights (m,) that sum to 1.
+        X: design (m, n), of NumPy or JAX; further axes in front broadcast.
+        w: weights (m,) that sum to 1, likewise.
 
     Returns:
         mean (n,) and sd (n,); sd is exactly 0 for a column that is constant over the rows of positive weight.
     """
-    present = (w > 0)[:, None]
-    X = jnp.where(present, X, 0)
-    k = exponent_of_largest(X, axis=0)
-    X = times_power_of_two(X, -k)  # in [-1, 1]: differences and their squares neither overflow nor vanish
-    lowest = jnp.min(X, axis=0, initial=jnp.inf, where=present)
-    above = jnp.where(present, X - lowest[None, :], 0)  # exactly 0 in a constant column
-    mean = dot(w, above)
-    variance = jnp.sum(w[:, None] * (above - mean[None, :]) ** 2, axis=0)
-    return times_power_of_two(lowest + mean, k[0]), times_power_of_two(jnp.sqrt(variance), k[0])
+    xp = X.__array_namespace__()
+    present, small = (w > 0)[..., None], X / _FAR_FROM_OVERFLOW
+    lowest = xp.min(xp.where(present, small, xp.inf), axis=-2, initial=xp.inf)
+    above = xp.where(present, small - lowest[..., None, :], 0)  # exactly 0 in a constant column
+    span = xp.max(above, axis=-2, initial=0)
+    span = xp.where(span > 0, span, 1)
+    share = above / span[..., None, :]  # squares neither overflow nor vanish
+    mean = einsum("...m,...mn->...n", w, share)
+    variance = einsum("...m,...mn->...n", w, (share - mean[..., None, :]) ** 2)
+    return _FAR_FROM_OVERFLOW * (lowest + span * mean), _FAR_FROM_OVERFLOW * (span * xp.sqrt(variance))
 
 
 def exponent_of_largest(x: Float[Array, "..."], axis: int) -> Int[Array, "..."]:

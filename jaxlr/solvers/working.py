@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlr.linalg.dot import aligned, dot
+from jaxlr.linalg.dot import AnyArray, aligned, dot
+from jaxlr.linalg.moments import column_moments
 from jaxlr.linalg.operators import Bordered, Dense, Design
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, penalty_of
@@ -43,8 +44,22 @@ class Working(NamedTuple):
     aid: Any = None
 
 
+class Columns(NamedTuple):
+    """What is measured of the columns of a design: center and unit as in `Working`, location and scale as `units_of` has them
+    under the weights of a model; (n,), or with batch axes in front."""
+
+    center: Any
+    unit: Any
+    location: Any
+    scale: Any
+
+
 def prepare(
-    X: Float[Array, "m n"], present: Bool[Array, " m"] | None, fit_intercept: bool, with_products: bool = False
+    X: Float[Array, "m n"],
+    present: Bool[Array, " m"] | None,
+    fit_intercept: bool,
+    with_products: bool = False,
+    known: Columns | None = None,
 ) -> Working:
     """Prepare a design for the solvers.
 
@@ -52,8 +67,10 @@ def prepare(
         present: rows that have weight in at least one model; fillers in the others are set to 0. None is all rows.
         fit_intercept: static; False leaves the columns where they are.
         with_products: static; form the products of columns.
+        known: where they have been measured already.
     """
-    center, unit, columns, rows = _standardized(X, present, fit_intercept)
+    center, unit = _center_and_unit(jax.lax.stop_gradient(X), present, fit_intercept) if known is None else known[:2]
+    columns, rows = _standardized(X, present, center, unit)
     A = columns
     if fit_intercept:
         one = jnp.ones((X.shape[0], 1), X.dtype)
@@ -67,7 +84,8 @@ def prepare(
 
 def with_own(working: Working, own: Float[Array, " m"], present: Bool[Array, " m"] | None, fit_intercept: bool) -> Working:
     """Add a column of a model's own, as the first, to a design that was prepared from the columns that models share."""
-    center, unit, column, rows = _standardized(own[:, None], present, fit_intercept)
+    center, unit = _center_and_unit(jax.lax.stop_gradient(own[:, None]), present, fit_intercept)
+    column, rows = _standardized(own[:, None], present, center, unit)
     return Working(
         A=Bordered(column[:, 0], working.A),
         columns=Bordered(column[:, 0], working.columns),
@@ -84,10 +102,31 @@ def units_of(
 
     The scale of a column that is constant under the weights is 1 on X; without an intercept it is the root mean square.
     """
-    location, scale = working.columns.moments(w)
+    return _in_units(working.columns.moments(w), working.unit, fit_intercept)
+
+
+def measured(
+    X: Float[AnyArray, "... m n"], w: Float[AnyArray, "... m"], present: Bool[AnyArray, "... m"] | None, fit_intercept: bool
+) -> Columns:
+    """The columns of designs and all their models, in arrays of NumPy or JAX.
+
+    Args:
+        X: designs; w: weights that sum to 1, whose axes in front broadcast against those of X.
+        present: as in `prepare`.
+        fit_intercept: static.
+    """
+    center, unit = _center_and_unit(X, present, fit_intercept)
+    columns = _in_place(X, present, center, unit)
+    return Columns(center, unit, *_in_units(column_moments(columns, w), unit, fit_intercept))
+
+
+def _in_units(moments: tuple[Any, Any], unit: Float[AnyArray, "... n"], fit_intercept: bool) -> tuple[Any, Any]:
+    """Location and scale of working columns from their mean and standard deviation."""
+    location, scale = moments
+    xp = scale.__array_namespace__()
     if not fit_intercept:
-        location, scale = jnp.zeros_like(location), jnp.hypot(location, scale)
-    return location, jnp.where(scale == 0, 1 / aligned(working.unit, scale), scale)
+        location, scale = xp.zeros_like(location), xp.hypot(location, scale)
+    return location, xp.where(scale == 0, 1 / unit, scale)
 
 
 def working_problem(problem: Problem, working: Working, deviation: Float[Array, " n"] | None) -> Problem:
@@ -147,49 +186,56 @@ def from_working(
 
 
 def _standardized(
-    X: Float[Array, "m n"], present: Bool[Array, " m"] | None, fit_intercept: bool
-) -> tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, "m n"], Float[Array, "m n"]]:
-    """Centers, units and working columns, all constant under differentiation; and these with the derivatives of X."""
-    constant = jax.lax.stop_gradient(X)
-    center, unit = _center_and_unit(constant, present, fit_intercept)
-    A = (constant - center[None, :]) / unit[None, :]
+    X: Float[Array, "m n"], present: Bool[Array, " m"] | None, center: Float[Array, " n"], unit: Float[Array, " n"]
+) -> tuple[Float[Array, "m n"], Float[Array, "m n"]]:
+    """Working columns that are constant under differentiation, and these with the derivatives of X."""
     rows = (X - center[None, :]) / jnp.where(jnp.isfinite(unit), unit, 1)[None, :]
-    if present is not None:  # fillers so far out that their squares could overflow are 0 in both, but NaN stays NaN
-        A = jnp.where(present[:, None], A, 0 * A)
+    if present is not None:
         rows = jnp.where(present[:, None] | (jnp.abs(rows) < _FAR), rows, 0 * rows)
-    return center, unit, A, rows
+    return _in_place(jax.lax.stop_gradient(X), present, center, unit), rows
+
+
+def _in_place(
+    X: Float[AnyArray, "... m n"],
+    present: Bool[AnyArray, "... m"] | None,
+    center: Float[AnyArray, "... n"],
+    unit: Float[AnyArray, "... n"],
+) -> Float[AnyArray, "... m n"]:
+    """Working columns. Fillers so far out that their squares could overflow are 0, but NaN stays NaN."""
+    A = (X - center[..., None, :]) / unit[..., None, :]
+    return A if present is None else X.__array_namespace__().where(present[..., None], A, 0 * A)
 
 
 def _center_and_unit(
-    X: Float[Array, "m n"], present: Bool[Array, " m"] | None, fit_intercept: bool
-) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    X: Float[AnyArray, "... m n"], present: Bool[AnyArray, "... m"] | None, fit_intercept: bool
+) -> tuple[Float[AnyArray, "... n"], Float[AnyArray, "... n"]]:
     """Mean and standard deviation of each column in that one of up to 8 groups of rows where it varies least (but varies).
 
     One row far out would otherwise squeeze all others together, and in the models where that row has no weight, or is
     saturated, nothing would tell the column from a constant.
     """
-    m, n = X.shape
+    xp, (*batch, m, n) = X.__array_namespace__(), X.shape
     num_groups = min(max(m // 32, 1), 8)
-    where = jnp.ones((m, 1), bool) if present is None else present[:, None]
-    whole = m - m % num_groups
-    groups = X[:whole].reshape(m // num_groups, num_groups, n)
-    counted = where[:whole].reshape(m // num_groups, num_groups, 1)
-    counts = jnp.maximum(jnp.sum(counted.astype(X.dtype), axis=0), 1)
+    whole, in_group = m - m % num_groups, m // num_groups
+    where = xp.ones((m, 1), bool) if present is None else present[..., None]
+    groups = X[..., :whole, :].reshape(*batch, in_group, num_groups, n)
+    counted = where[..., :whole, :].reshape(*where.shape[:-2], in_group, num_groups, 1)
+    counts = xp.maximum(xp.sum(counted.astype(X.dtype), axis=-3), 1)
     if fit_intercept:
-        base = jnp.min(groups, axis=0, initial=jnp.inf, where=counted)
-        lowest = jnp.min(base, axis=0)
-        base = jnp.where(jnp.any(counted, axis=0), base, lowest[None, :])
-        span = jnp.max(groups, axis=(0, 1), initial=-jnp.inf, where=counted) - lowest
+        base = xp.min(xp.where(counted, groups, xp.inf), axis=-3)
+        lowest = xp.min(base, axis=-2)
+        base = xp.where(xp.any(counted, axis=-3), base, lowest[..., None, :])
+        span = xp.max(xp.where(counted, groups, -xp.inf), axis=(-3, -2)) - lowest
     else:
-        base = jnp.zeros((num_groups, n), X.dtype)
-        span = jnp.max(jnp.abs(groups), axis=(0, 1), initial=0, where=counted)
-    span = jnp.where(span == 0, 1, span)  # squares neither overflow nor vanish
-    above = jnp.where(counted, (groups - base[None, :, :]) / span[None, None, :], 0)  # exactly 0 in a constant column
-    means = jnp.sum(above, axis=0) / counts if fit_intercept else base
-    deviations = jnp.where(counted, above - means[None, :, :], 0)
-    variances = jnp.sum(deviations**2, axis=0) / counts
-    variances = jnp.where(variances > 0, variances, jnp.inf)
-    least = jnp.min(variances, axis=0)
-    center = base + span[None, :] * means
-    center = jnp.max(jnp.where(variances == least[None, :], center, -jnp.inf), axis=0)
-    return center, span * jnp.where(least < jnp.inf, jnp.sqrt(least), 1)
+        base = xp.zeros((num_groups, n), X.dtype)
+        span = xp.max(xp.where(counted, xp.abs(groups), 0), axis=(-3, -2))
+    span = xp.where(span == 0, 1, span)  # squares neither overflow nor vanish
+    above = xp.where(counted, (groups - base[..., None, :, :]) / span[..., None, None, :], 0)  # exactly 0 in a constant column
+    means = xp.sum(above, axis=-3) / counts if fit_intercept else base
+    deviations = xp.where(counted, above - means[..., None, :, :], 0)
+    variances = xp.sum(deviations**2, axis=-3) / counts
+    variances = xp.where(variances > 0, variances, xp.inf)
+    least = xp.min(variances, axis=-2)
+    center = base + span[..., None, :] * means
+    center = xp.max(xp.where(variances == least[..., None, :], center, -xp.inf), axis=-2)
+    return center, span * xp.where(least < xp.inf, xp.sqrt(least), 1)
