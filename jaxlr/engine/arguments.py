@@ -83,6 +83,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         penalized=coercive,
         large=num_models == 1 and plain and X.ndim == 2 and is_concrete(X) and is_large(X, fit_intercept),
     )
+    tol = _checked_tol(given.tol, dtype)  # a tracer inside jit, also where the data are known
     asked = Settings(
         likelihood=likelihood,
         fit_intercept=fit_intercept,
@@ -90,9 +91,9 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         max_steps=_DEFAULT_MAX_STEPS if given.max_steps is None else int(given.max_steps),
         solver=given.solver,
         coercive=coercive and not given.standardize,
+        checked=all(map(is_concrete, jax.tree.leaves((models, tol)))),
     )
     settings = choose(asked, traits)
-    tol = _checked_tol(given.tol, dtype)  # a tracer inside jit, also where the data are known
     if filled_axes and is_concrete(tol) and given.mesh is None and not settings.large and is_here(models):
         size, classes = Size(traits.m, traits.n), math.prod(likelihood.classes)
         to = bucket(size, math.prod(batch), classes, filled_axes)

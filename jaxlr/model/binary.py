@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxlr.linalg.dot import dot
 from jaxlr.model import logistic
 from jaxlr.model.curvature import LogitCurvature
 from jaxlr.model.params import Params
@@ -64,15 +65,11 @@ class Binary(NamedTuple):
 
     def class_weights(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, " 2"]:
         """The weight of each class; NaN where a label is."""
-        return jnp.stack([jnp.sum(w * (1 - y)), jnp.sum(w * y)])
-
-    def least_class_weight(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:
-        """The weight of the rarest class."""
-        return jnp.minimum(jnp.sum(w * (1 - y)), jnp.sum(w * y))
+        return dot(jnp.stack([1 - y, y]), w)
 
     def rarity(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:
         """4 p (1 - p), p the weight of the rarest class: the scale of gradient and curvature at the minimum."""
-        return 4 * jnp.sum(w * y) * jnp.sum(w * (1 - y))
+        return 4 * jnp.prod(self.class_weights(y, w))
 
     def out_of_range(self, y: Float[Array, " m"]) -> Array:
         """Whether a label is none."""

@@ -61,7 +61,8 @@ def kkt_of_gradient(
     """The KKT residual where the gradient of the smooth part and the `standard_units` of the columns are known already."""
     mean, sd = (aligned(unit, coef) for unit in units)
     u = g.coef - mean * g.intercept[..., None]
-    return jnp.max(jnp.append(penalty.violations(u, coef) / sd, jnp.abs(g.intercept)))
+    of_columns = jnp.max(penalty.violations(u, coef) / sd, initial=0)
+    return jnp.maximum(of_columns, jnp.max(jnp.abs(g.intercept)))
 
 
 def standard_units(problem: Problem) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
@@ -119,5 +120,5 @@ def evidence(
     gap = jnp.sum(w * divergence(shrink)) + jnp.sum(penalty.conjugacy(coef, -shrink * a))
     unbounded = jnp.min(penalty.l1 + penalty.l2, initial=jnp.inf) == 0
     if problem.fit_intercept:
-        unbounded |= likelihood.least_class_weight(y, w) == 0
+        unbounded |= jnp.min(likelihood.class_weights(y, w)) == 0
     return jnp.sum(w * losses) + penalty.value(coef), kkt, jnp.where(unbounded | jnp.isnan(gap), jnp.inf, gap)

@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxlr.inputs.tables import as_floating
+from jaxlr.linalg.dot import dot
 
 
 def sigmoid(z: ArrayLike) -> Float[Array, "..."]:
@@ -136,10 +137,11 @@ def balanced_residuals(z: Float[Array, " m"], y: Float[Array, " m"], w: Float[Ar
     One Newton step of the intercept towards that equation, cut so that the root is never passed by far, then those of the
     heavier sign are shrunk by what is left.
     """
-    newton = -jnp.sum(w * residual(z, y)) / jnp.sum(w * curvature(z))
+    slope, bend = dot(jnp.stack([residual(z, y), curvature(z)]), w)
+    newton = -slope / bend
     step = jnp.sign(newton) * jnp.log1p(jnp.abs(newton))  # as the solver's: safe from any start, Newton's near the root
     r = residual(z + jnp.where(jnp.isnan(step), 0, step), y)
-    above, below = jnp.sum(jnp.maximum(w * r, 0)), jnp.sum(jnp.maximum(-w * r, 0))
+    above, below = dot(jnp.stack([jnp.maximum(r, 0), jnp.maximum(-r, 0)]), w)
     lighter = jnp.minimum(above, below)
     side = jnp.where(r > 0, above, below)
     return r * jnp.where(side > 0, lighter / side, 1)

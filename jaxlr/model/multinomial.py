@@ -77,10 +77,6 @@ class Multinomial(NamedTuple):
         """The weight of each class; NaN where a label is."""
         return jnp.sum(jnp.where(softmax.is_label(y, self.num_classes), w[None, :], 0 * y[None, :]), axis=1)
 
-    def least_class_weight(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:
-        """The weight of the rarest class."""
-        return jnp.min(self.class_weights(y, w))
-
     def rarity(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:
         """4 p (1 - p), p the weight of the rarest class that has any: the scale of gradient and curvature at the minimum."""
         p = self.class_weights(y, w)

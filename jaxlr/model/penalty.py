@@ -38,7 +38,7 @@ class Penalty(NamedTuple):
         """The penalty of all coefficients."""
         l1, l2 = (aligned(strength, x) for strength in self)
         # 0 * inf is 0 for an infinite l1, and x^2 alone could overflow where l2 is 0.
-        return jnp.sum(jnp.where(x == 0, 0, l1 * jnp.abs(x))) + jnp.sum((l2 / 2 * x) * x)
+        return jnp.sum(jnp.where(x == 0, 0, l1 * jnp.abs(x)) + (l2 / 2 * x) * x)
 
     def smooth_slope(self, x: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
         """The derivative of the squared part."""
@@ -48,10 +48,10 @@ class Penalty(NamedTuple):
         """How far each coefficient is from its condition of optimality, where the smooth part of J has this slope."""
         return violations(slope, x, aligned(self.l1, x))
 
-    def change(self, x: Float[Array, "*K k"], step: Float[Array, "*K k"]) -> Float[Array, ""]:
-        """The derivative of the absolute part from x along -step, on the near side of a 0."""
+    def changes(self, x: Float[Array, "*K k"], step: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
+        """The derivatives of the absolute parts from x along -step, on the near side of a 0."""
         bend = jnp.where(x != 0, jnp.sign(x) * step, -jnp.abs(step))
-        return jnp.sum(aligned(jnp.where(self.free, self.l1, 0), x) * bend)
+        return aligned(jnp.where(self.free, self.l1, 0), x) * bend
 
     def dual_bound(self) -> Float[Array, " k"]:
         """The largest |u| that the conjugate allows (k,): l1 where there is no l2, to the last digit."""

@@ -129,7 +129,7 @@ def descend(
     def step(state: _State) -> _State:
         x = state.origin + state.step
         here = at(x)
-        slope = jnp.sum(here.g * state.step) + rules.penalty.change(x, state.step)
+        slope = jnp.sum(here.g * state.step + rules.penalty.changes(x, state.step))
         passed = (state.move > _proved(state.reach)) & ~(slope <= 0)
         found = search(x, here, state.jitter, state.status == RUNNING)
         factored = jnp.isfinite(found.decrement)

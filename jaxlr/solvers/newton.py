@@ -37,13 +37,14 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     halves = solve_lower(L, jnp.stack(sides, axis=1))
     half, scaled = halves[:, 0], solve_lower(L, halves[:, :1], transposed=True)[:, 0]
     hides = jnp.bool_(False) if system.margins is None else ~(jnp.sum(halves[:, 1] ** 2) < system.hidden_from)
+    squares = jnp.sum(jnp.stack([half, scaled]) ** 2, axis=1)
     d = (s * scaled).reshape(x.shape)
     return Direction(
         d=d,
         dz=system.A.times(likelihood.expand(d)),
-        decrement=jnp.sqrt(jnp.sum(half**2)),
+        decrement=jnp.sqrt(squares[0]),
         error=jnp.zeros_like(here.kkt),
-        unresolved=jnp.sqrt(jitter * jnp.sum(scaled**2)),
+        unresolved=jnp.sqrt(jitter * squares[1]),
         hides=hides,
         inexact=jnp.bool_(False),
     )

@@ -42,6 +42,7 @@ class Settings(NamedTuple):
         wide: whether more columns than rows are solved in the span of the rows.
         products: whether the products of all pairs of columns stand in memory.
         one_by_one: whether designs come one after the other.
+        checked: whether all values were known to the checks, which tracers get past.
     """
 
     likelihood: Likelihood
@@ -55,6 +56,7 @@ class Settings(NamedTuple):
     wide: bool = False
     products: bool = False
     one_by_one: bool = False
+    checked: bool = False
 
 
 def solve_one(
@@ -138,7 +140,7 @@ def _judged(
     num_classes = math.prod(settings.likelihood.classes)
     shift = jnp.sum(jnp.abs(params.coef * aligned(working.center, params.coef)), axis=-1)
     blur = 2 * jnp.finfo(kkt.dtype).eps * jnp.max(jnp.abs(params.intercept) + shift)
-    invalid = _is_invalid(problem, tol, settings.likelihood)
+    invalid = _is_invalid(problem, tol, settings)
     status = jnp.where((solution.status == Status.CONVERGED) & ~(kkt <= tol), Status.STALLED, solution.status)
     return Fit(
         params=params,
@@ -151,15 +153,18 @@ def _judged(
     )
 
 
-def _is_invalid(problem: Problem, tol: Float[Array, ""], likelihood: Likelihood) -> Bool[Array, ""]:
+def _is_invalid(problem: Problem, tol: Float[Array, ""], settings: Settings) -> Bool[Array, ""]:
     """No weight, a class without weight where nothing keeps the estimate finite, or values that only tracers get past the
     checks."""
-    y, (l1, l2) = problem.y, penalty_of(problem)
-    lacking = likelihood.least_class_weight(y, row_weights(problem)) == 0  # not where a label is NaN
+    y, s, (l1, l2), likelihood = problem.y, problem.sample_weight, penalty_of(problem), settings.likelihood
+    lacking = jnp.min(likelihood.class_weights(y, row_weights(problem))) == 0  # not where a label is NaN
     if not problem.fit_intercept:
         lacking &= ~(jnp.min(l1 + l2, initial=1) > 0)
+    invalid = lacking if s is None else lacking | jnp.all(s == 0)  # a maximum may lose a NaN
+    if settings.checked:
+        return invalid
     # What does not vary along a path comes first: XLA takes it out of the loop, whole.
-    invalid = lacking | likelihood.out_of_range(y) | ~(tol > 0)
-    if (s := problem.sample_weight) is not None:
-        invalid = invalid | jnp.all(s == 0) | jnp.any(s < 0)  # a maximum may lose a NaN
+    invalid = invalid | likelihood.out_of_range(y) | ~(tol > 0)
+    if s is not None:
+        invalid = invalid | jnp.any(s < 0)
     return invalid | (jnp.min(jnp.minimum(l1, l2), initial=0) < 0)
