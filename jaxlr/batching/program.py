@@ -15,7 +15,7 @@ from jaxlr.batching.wide import fit_wide
 from jaxlr.compilation.program import program
 from jaxlr.linalg.dot import AnyArray
 from jaxlr.linalg.moments import column_moments
-from jaxlr.model.problem import Problem, row_weights
+from jaxlr.model.problem import Problem, summing_to_1
 from jaxlr.results.fit import Fit
 from jaxlr.solvers.solve import Settings
 
@@ -35,7 +35,7 @@ def fit_batch(models: Models, tol: Array, batch: tuple[int, ...], settings: Sett
     if settings.large:
         one = map_leaves(lambda core, leaf: leaf.reshape(leaf.shape[len(core.lead(leaf)) :]), cores, models)
         return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape), fit_large(one.problem, tol, settings))
-    if models.present is None:
+    if models.present is None and models.problem.sample_weight is not None:
         models = replace(models, present=rows_with_weight(models.problem.X, models.problem.sample_weight))
     if settings.standardize and models.deviation is None:
         models = replace(models, deviation=_deviations(models.problem))
@@ -57,20 +57,11 @@ def fit_batch(models: Models, tol: Array, batch: tuple[int, ...], settings: Sett
 def _deviations(problem: Problem) -> Float[Array, "... n"]:
     """Standard deviation of every column under every row of weights, with the batch axes of X and weights."""
     X, s = jax.lax.stop_gradient((problem.X, problem.sample_weight))
-    s = jnp.ones(X.shape[:-1], X.dtype) if s is None else s
-    rank = max(X.ndim - 2, s.ndim - 1)
-    deviations = jnp.vectorize(
-        lambda X, s: column_moments(X, row_weights(Problem(X, None, sample_weight=s)))[1], signature="(m,n),(m)->(n)"
-    )
-    X, s = (a.reshape((1,) * (rank + core - a.ndim) + a.shape) for a, core in ((X, 2), (s, 1)))
-    return deviations(X, s)
+    return column_moments(X, summing_to_1(jnp.ones(X.shape[:-1], X.dtype) if s is None else s))[1]
 
 
-def rows_with_weight(X: Float[AnyArray, "... m n"], s: Float[AnyArray, "... m"] | None) -> Bool[AnyArray, "... m"] | None:
-    """Rows that have weight in some model of their design, with the batch axes of X; None without weights. Arrays of NumPy or
-    JAX."""
-    if s is None:
-        return None
+def rows_with_weight(X: Float[AnyArray, "... m n"], s: Float[AnyArray, "... m"]) -> Bool[AnyArray, "... m"]:
+    """Rows that have weight in some model of their design, with the batch axes of X; in arrays of NumPy or JAX."""
     xp = s.__array_namespace__()
     s = xp.where(xp.isinf(s), 0, s)
     # A member that became NaN throughout had weight somewhere: without it the others would be computed otherwise.

@@ -16,6 +16,7 @@ from jaxlr.batching.program import rows_with_weight
 from jaxlr.engine.buckets import Size
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.linalg.moments import column_moments
+from jaxlr.model.problem import summing_to_1
 from jaxlr.solvers.working import measured
 
 _MOST = 2**18  # numbers
@@ -42,11 +43,10 @@ def with_columns(models: Models, dtype: jnp.dtype, to: Size, standardize: bool) 
     axes = np.broadcast_shapes(problem.X.shape[:-2], () if given is None else given.shape[:-1])
     if math.prod(axes) * to.m * to.n > _MOST:
         return models
-    X = np.asarray(problem.X, dtype)
+    X = np.asarray(problem.X, dtype, order="C")  # a table's columns have the same sums
     s = np.ones(X.shape[:-1], dtype) if given is None else np.asarray(given, dtype)
     with np.errstate(all="ignore"):  # a model without weight, or numbers that overflow, say so in their status
-        w = s / np.max(s, axis=-1, keepdims=True)
-        w /= np.sum(w, axis=-1, keepdims=True)
+        w = summing_to_1(s)
         present = rows_with_weight(X, s)
         columns = measured(X, w, present, problem.fit_intercept)
         deviation = column_moments(X, w)[1] if standardize else None

@@ -1,13 +1,13 @@
 """Products of full precision, in one place: on GPU and TPU the default is less, and a certificate at that is worthless."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-AnyArray = Array | np.ndarray  # of functions that are written in both, by the array's own namespace
+AnyArray = TypeVar("AnyArray", Array, np.ndarray)  # of functions that are written for both, in the namespace of their array
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -17,7 +17,7 @@ def dot(a: Float[Array, "..."], b: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.dot(a, b, precision=_HIGHEST)
 
 
-def einsum(form: str, *operands: Float[AnyArray, "..."]) -> Float[Any, "..."]:
+def einsum(form: str, *operands: Any) -> Any:
     """`jnp.einsum` at the highest precision; of NumPy's arrays on the host."""
     if all(isinstance(operand, np.ndarray) for operand in operands):
         return np.einsum(form, *operands)

@@ -69,7 +69,8 @@ class Binary(NamedTuple):
 
     def rarity(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:
         """4 p (1 - p), p the weight of the rarest class: the scale of gradient and curvature at the minimum."""
-        return 4 * jnp.prod(self.class_weights(y, w))
+        p, q = self.class_weights(y, w)
+        return 4 * p * q
 
     def out_of_range(self, y: Float[Array, " m"]) -> Array:
         """Whether a label is none."""

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.linalg.dot import aligned
+from jaxlr.linalg.dot import AnyArray, aligned
 from jaxlr.linalg.operators import Design, as_design
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
@@ -63,14 +63,18 @@ def dtype_of(problem: Problem) -> jnp.dtype:
 
 
 def row_weights(problem: Problem) -> Float[Array, " m"]:
-    """The weights of the mean, w = s / sum(s); divided by the largest first, so that no sum overflows. NaN where no row has
-    weight."""
+    """The weights of the mean, w = s / sum(s); NaN where no row has weight."""
     X = design(problem)
     if problem.sample_weight is None:
         return jnp.full(X.shape[0], 1 / X.shape[0], X.dtype)
-    s = jnp.asarray(problem.sample_weight, X.dtype)
-    s = s / jnp.max(s)
-    return s / jnp.sum(s)
+    return summing_to_1(jnp.asarray(problem.sample_weight, X.dtype))
+
+
+def summing_to_1(s: Float[AnyArray, "... m"]) -> Float[AnyArray, "... m"]:
+    """Weights over their sum, in arrays of NumPy or JAX: divided by the largest first, so that no sum overflows."""
+    xp = s.__array_namespace__()
+    s = s / xp.max(s, axis=-1, keepdims=True)
+    return s / xp.sum(s, axis=-1, keepdims=True)
 
 
 def weight_sum(problem: Problem) -> Float[Array, "..."]:

@@ -202,8 +202,8 @@ def _in_place(
     unit: Float[AnyArray, "... n"],
 ) -> Float[AnyArray, "... m n"]:
     """Working columns. Fillers so far out that their squares could overflow are 0, but NaN stays NaN."""
-    A = (X - center[..., None, :]) / unit[..., None, :]
-    return A if present is None else X.__array_namespace__().where(present[..., None], A, 0 * A)
+    A: Any = (X - center[..., None, :]) / unit[..., None, :]
+    return A if present is None else A.__array_namespace__().where(present[..., None], A, 0 * A)
 
 
 def _center_and_unit(
