@@ -15,10 +15,10 @@ from jaxlr.batching.axes import cores_of
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.program import fit_batch
 from jaxlr.batching.strategy import Traits, choose, is_large
-from jaxlr.engine.buckets import Size, bucket, fill
+from jaxlr.engine.buckets import Size, bucket, fill, is_here
 from jaxlr.engine.devices import check_mesh
 from jaxlr.engine.plan import Call
-from jaxlr.engine.small import is_here, with_columns
+from jaxlr.engine.small import with_columns
 from jaxlr.inputs.checks import Data, check_count, checked, is_zero
 from jaxlr.inputs.labels import check_classes
 from jaxlr.inputs.tables import column_names, is_concrete

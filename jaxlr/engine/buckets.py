@@ -10,14 +10,17 @@ compilation keeps its own. So does what has more columns than rows, whose estima
 rows.
 """
 
+import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from jaxlr.batching.axes import Core, map_leaves
+from jaxlr.batching.axes import Core, cores_of, map_leaves
 from jaxlr.batching.lanes import Models
+from jaxlr.inputs.tables import is_concrete
+from jaxlr.model.likelihood import Likelihood
 
 # Where filled problems have at most so much work, a unit of which takes 0.1 to 1 ns on one core.
 _ONE_SIZE, _SIMILAR, _ROUNDED = 2**22, 2**27, 2**31
@@ -66,6 +69,13 @@ def _rounded_up(size: int, in_an_octave: int) -> int:
     return -(-size // step) * step
 
 
+def is_here(models: Models) -> bool:
+    """Whether all is known, and on the host or the first device."""
+    here = {jax.local_devices()[0]}
+    leaves = jax.tree.leaves(models)
+    return all(is_concrete(leaf) and (not isinstance(leaf, jax.Array) or leaf.devices() == here) for leaf in leaves)
+
+
 def fill(models: Models, cores: Models, to: Size) -> Models:
     """Models filled up to their bucket; where that is their size, or much would be copied, as they are.
 
@@ -87,3 +97,11 @@ def fill(models: Models, cores: Models, to: Size) -> Models:
     if problem.sample_weight is None:
         models = replace(models, problem=replace(problem, sample_weight=np.ones(size.m, np.int8)))
     return map_leaves(filled, cores, models)
+
+
+def filled_rows(models: Models, num_models: int, likelihood: Likelihood) -> Models:
+    """Models of the data with their rows filled up to the bucket of so many models, where that is possible."""
+    if not is_here(models):
+        return models
+    to = bucket(Size(*models.problem.X.shape[-2:]), num_models, math.prod(likelihood.classes), "m")
+    return fill(models, cores_of(likelihood, models.problem.fit_intercept), to)

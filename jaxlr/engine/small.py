@@ -7,26 +7,17 @@ What is large, in someone's jit or on another device is measured by the program.
 import math
 from dataclasses import replace
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.program import rows_with_weight
 from jaxlr.engine.buckets import Size
-from jaxlr.inputs.tables import is_concrete
 from jaxlr.linalg.moments import column_moments
 from jaxlr.model.problem import summing_to_1
 from jaxlr.solvers.working import measured
 
 _MOST = 2**18  # numbers
-
-
-def is_here(models: Models) -> bool:
-    """Whether all is known, and on the host or the first device."""
-    here = {jax.local_devices()[0]}
-    leaves = jax.tree.leaves(models)
-    return all(is_concrete(leaf) and (not isinstance(leaf, jax.Array) or leaf.devices() == here) for leaf in leaves)
 
 
 def with_columns(models: Models, dtype: jnp.dtype, to: Size, standardize: bool) -> Models:

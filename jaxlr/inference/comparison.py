@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Num
 
 from jaxlr.batching.loops import in_groups, loop
@@ -86,8 +87,8 @@ def ratio_test(larger: Fit, smaller: Fit, problem: Problem, df: int) -> Test:
     return chi_square_test(_ratio(of_larger, of_smaller, np.shape(problem.X)[-2], problem.sample_weight), df)
 
 
-@program("m")
-def _ratio(larger: tuple[Array, Array], smaller: tuple[Array, Array], m: int, sample_weight: Any) -> Float[Array, "..."]:
+@program()
+def _ratio(larger: tuple[Array, Array], smaller: tuple[Array, Array], m: ArrayLike, sample_weight: Any) -> Float[Array, "..."]:
     """2 N times the difference of the values; NaN where one is not CONVERGED, or the smaller model fits better."""
     (least, status), (value, other_status) = larger, smaller
     total = m if sample_weight is None else jnp.sum(jnp.asarray(sample_weight, least.dtype), axis=-1)
@@ -160,7 +161,8 @@ def _statistics(
 ) -> Float[Array, "*batch k"]:
     """u' V^-1 u. A basis whose columns are orthonormal in the information makes C I^-1 C' a sum of squares."""
     columns = jnp.asarray(columns, inputs[0].dtype)
-    inputs = jax.tree.map(lambda part: part.reshape(-1, *part.shape[len(batch) :]), inputs)
+    m = columns.shape[1]  # behind them are rows that fill up a bucket
+    inputs = jax.tree.map(lambda part: part[..., :m].reshape(-1, *part.shape[len(batch) : -1], m), inputs)
 
     def of_group(x: Float[Array, "g m"]) -> Float[Array, "g models"]:
         def of_model(w: Array, slopes: Array, pairs: Array, basis: Array) -> Float[Array, " g"]:
@@ -172,7 +174,7 @@ def _statistics(
 
         return loop(of_model, in_axes=(0,) * len(inputs))(*inputs).T
 
-    statistics = jnp.moveaxis(in_groups(of_group, columns, models_side_by_side(columns.shape[1])), 0, -1)
+    statistics = jnp.moveaxis(in_groups(of_group, columns, models_side_by_side(m)), 0, -1)
     return statistics.reshape(*batch, -1)
 
 

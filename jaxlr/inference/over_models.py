@@ -17,6 +17,7 @@ from jaxlr.batching.axes import Core, cores_of, map_leaves
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.loops import in_groups
 from jaxlr.compilation.program import program
+from jaxlr.engine.buckets import filled_rows
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.inputs.checks import checked_arrays, is_zero
 from jaxlr.inputs.tables import is_concrete
@@ -87,13 +88,15 @@ def checked_pair(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
 
 
 def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
-    """The data, with the estimates for a start, as arrays of one dtype; and the batch shape to which all of them broadcast."""
+    """The data, with the estimates for a start, as arrays of one dtype, their rows filled up to a bucket; and the batch shape
+    to which all of them broadcast."""
     fields = {name: getattr(problem, name) for name in _DATA} | fit.params._asdict()
     if is_zero(problem.l2):
         fields |= {"l2": 0.0, "penalty_factor": None}
     arrays, batch = checked_arrays(fields, *likelihood_of_params(fit.params).classes)
     params = type(fit.params)(arrays.pop("coef"), arrays.pop("intercept"))
-    return Models(problem=Problem(**arrays, l1=None, fit_intercept=bool(problem.fit_intercept)), start=params), batch
+    models = Models(problem=Problem(**arrays, l1=None, fit_intercept=bool(problem.fit_intercept)), start=params)
+    return filled_rows(models, math.prod(batch), likelihood_of_params(params)), batch
 
 
 @program("function", "batch", "options", "lanes")

@@ -20,13 +20,17 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from jaxlr import metrics as metric_functions
+from jaxlr.batching.lanes import Models
 from jaxlr.compilation.program import program
+from jaxlr.engine.buckets import filled_rows
 from jaxlr.fitting.fit import fit
 from jaxlr.inputs.checks import Data, checked_arrays
 from jaxlr.metrics.rows import weighted_mean
+from jaxlr.model.likelihood import likelihood_of
 from jaxlr.model.logistic import sigmoid
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
+from jaxlr.model.problem import Problem
 from jaxlr.model.softmax import log_softmax
 from jaxlr.results.status import Status
 from jaxlr.selection.scores import CrossValidation
@@ -157,7 +161,13 @@ def cross_validate(
 
     fits = fit_models(sample_weight=np.expand_dims(training * s, tuple(range(1, 1 + len(grid)))), l1=l1, l2=l2)
     held_out = ((training == 0) * s).astype(fits.kkt.dtype)
-    scores, mean, error = _score(fits.params, fits.status, arrays["X"], arrays["y"], held_out, arrays.get("offset"), names)
+    scored = Problem(arrays["X"], arrays["y"], held_out, arrays.get("offset"), l1=None, l2=None)
+    scores, mean, error = _score(
+        fits.params,
+        fits.status,
+        filled_rows(Models(problem=scored), fits.status.size, likelihood_of(num_classes)).problem,
+        names,
+    )
     strength = np.broadcast_to(np.asarray(l1) + np.asarray(l2), grid)
     best, one_se = _choose(np.asarray(mean[select]) * known[select][1], np.asarray(error[select]), strength)
     _warn_about_dropped(mean[select], select, best)
@@ -217,19 +227,20 @@ def _training_weights(folds: int | Data, key: Array | None, y: Data, m: int) -> 
 
 @program("names")
 def _score(
-    params: Any, status: Array, X: Array, y: Array, held_out: Array, offset: Array | None, names: tuple[str, ...]
+    params: Any, status: Array, problem: Problem, names: tuple[str, ...]
 ) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
-    """Scores (k, *grid) of each fold's models on the rows that it holds out, and over the folds mean and standard error."""
+    """Scores (k, *grid) of each fold's models on the rows that it holds out, whose weights (k, m) are those of the problem, and
+    over the folds mean and standard error."""
     metrics = _CLASS_METRICS if isinstance(params, SoftmaxParams) else _METRICS
 
     def of_one(params: Any, status: Array, s: Array) -> dict[str, Array]:
-        z = logits(params, X, offset)
-        return {name: jnp.where(status == Status.CONVERGED, metrics[name][0](y, z, s), jnp.nan) for name in names}
+        z = logits(params, problem.X, problem.offset)
+        return {name: jnp.where(status == Status.CONVERGED, metrics[name][0](problem.y, z, s), jnp.nan) for name in names}
 
     scored = of_one
     for _ in range(status.ndim - 1):
         scored = jax.vmap(scored, in_axes=(0, 0, None))
-    scores = jax.vmap(scored)(params, status, held_out)
+    scores = jax.vmap(scored)(params, status, problem.sample_weight)
     return scores, *_over_folds(scores)
 
 

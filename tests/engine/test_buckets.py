@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlr import Params, Status, fit, fit_firth
-from jaxlr.engine import buckets
+from jaxlr import Params, Problem, Status, cross_validate, fit, fit_firth, inference
+from jaxlr.engine import arguments, small
 from jaxlr.engine.buckets import Size, bucket
 from tests.helpers import count_compilations
 
@@ -63,8 +63,10 @@ FIELDS = {
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_answers_are_those_of_the_data_alone(name, monkeypatch):
+    """Neither filled up, nor measured on the host."""
     filled = jax.tree.map(np.asarray, fit(**FIELDS[name]))
-    monkeypatch.setattr(buckets, "bucket", lambda size, *_: size)
+    monkeypatch.setattr(arguments, "bucket", lambda size, *_: size)
+    monkeypatch.setattr(small, "_MOST", -1)
     alone = jax.tree.map(np.asarray, fit(**FIELDS[name]))
     assert filled.solver == alone.solver
     assert filled.converged.all()
@@ -89,6 +91,17 @@ def test_ten_data_sets_of_ten_sizes_are_one_compilation():
         got = []
         assert count_compilations(lambda m=m, n=n, got=got: got.append(call(m, n))) == 0
         assert got[0].params.coef.shape == (n,)
+
+
+def test_statistics_and_scores_are_filled_by_rows():
+    def call(m):
+        data = X[:m], Y[:m]
+        found = fit(*data)
+        scores = cross_validate(*data, l2=np.array([0.1, 1.0]), folds=np.stack([np.arange(m) % 2, (np.arange(m) + 1) % 2])).mean
+        return inference.summary(found, Problem(*data)), scores
+
+    call(41)
+    assert count_compilations(lambda: call(43)) == 0
 
 
 def test_firth_is_filled_by_rows_alone():
