@@ -119,3 +119,16 @@ BATCH = Scaler(np.zeros((3, 2)), np.ones((3, 2)))
 def test_batch_axes_and_other_lengths_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [(np.float32, 1e-36), (np.float32, 3e-36), (np.float64, 3e-307), (np.float64, 1e-306)]
+)
+def test_numbers_near_the_least_keep_their_digits(dtype, scale):
+    rng = np.random.default_rng(0)
+    X = (rng.choice([-1, 1], (60, 1)) * rng.uniform(0.5, 1, (60, 1)) * scale).astype(dtype)  # no number is subnormal itself
+    exact = X.astype(np.longdouble)
+    scaler = fit_scaler(X)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(np.asarray(scaler.scale) / scale, np.float64(exact.std(0) / scale), rtol=0.3 * 60 * eps)
+    np.testing.assert_allclose(np.asarray(scaler.mean) / scale, np.float64(exact.mean(0) / scale), rtol=0, atol=60 * eps)

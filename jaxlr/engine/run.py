@@ -60,6 +60,9 @@ def _run(call: Call) -> Fit:
     if not call.concrete:
         return call.program(*brought(arguments, cores, call.dtype), call.batch, call.settings)
     chunk = chunk_of(call)
+    if any(part < size for part, size in zip(chunk, call.batch, strict=True)):
+        call = _to_measure(call)
+        arguments = call.arguments
     cut = map_leaves(lambda core, leaf: leaf if max(core.lead(leaf), default=1) > 1 else None, cores, arguments)
     same = map_leaves(lambda _, leaf, own: leaf if own is None else None, cores, arguments, cut)
     same = brought(same, cores, call.dtype)
@@ -117,6 +120,7 @@ def _run_some(call: Call, at: np.ndarray, result: Fit) -> Fit:
         index = (at[:, at.shape[1] - len(lead) + axis] if size > 1 else 0 for axis, size in enumerate(lead))
         return value[tuple(index)]
 
+    call = _to_measure(call)
     models, _, *own = map_leaves(chosen, call.cores, call.arguments)
     few = call._replace(models=models, own=tuple(own), batch=(len(at),))
     interrupt = None
@@ -138,6 +142,11 @@ def _run_some(call: Call, at: np.ndarray, result: Fit) -> Fit:
         interrupt.fit = result  # pyright: ignore[reportAttributeAccessIssue]
         raise interrupt
     return result
+
+
+def _to_measure(call: Call) -> Call:
+    """The same without what was measured for all models together: rows that only others have must not touch a chunk."""
+    return call._replace(models=replace(call.models, present=None, columns=None, deviation=None))
 
 
 def _not_run(call: Call) -> Fit:

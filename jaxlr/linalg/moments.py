@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg.dot import AnyArray, dot, einsum
 
-_FAR_FROM_OVERFLOW = 16  # differences of numbers divided by it are finite, and so are their reciprocals
+_DOWN, _UP = 2.0**-4, 2.0**64  # so that differences of large numbers are finite, and those of small ones are not flushed to 0
 
 
 def column_moments(
@@ -27,15 +27,18 @@ def column_moments(
         mean (n,) and sd (n,); sd is exactly 0 for a column that is constant over the rows of positive weight.
     """
     xp = X.__array_namespace__()
-    present, small = (w > 0)[..., None], X / _FAR_FROM_OVERFLOW
-    lowest = xp.min(xp.where(present, small, xp.inf), axis=-2, initial=xp.inf)
-    above = xp.where(present, small - lowest[..., None, :], 0)  # exactly 0 in a constant column
+    present = (w > 0)[..., None]
+    largest = xp.max(xp.abs(xp.where(present, X, 0)), axis=-2, initial=0)
+    unit = xp.where(largest < 1, _UP, _DOWN).astype(X.dtype)
+    X = X * unit[..., None, :]
+    lowest = xp.min(xp.where(present, X, xp.inf), axis=-2, initial=xp.inf)
+    above = xp.where(present, X - lowest[..., None, :], 0)  # exactly 0 in a constant column
     span = xp.max(above, axis=-2, initial=0)
     span = xp.where(span > 0, span, 1)
     share = above / span[..., None, :]  # squares neither overflow nor vanish
     mean = einsum("...m,...mn->...n", w, share)
     variance = einsum("...m,...mn->...n", w, (share - mean[..., None, :]) ** 2)
-    return _FAR_FROM_OVERFLOW * (lowest + span * mean), _FAR_FROM_OVERFLOW * (span * xp.sqrt(variance))
+    return (lowest + span * mean) / unit, span * xp.sqrt(variance) / unit
 
 
 def exponent_of_largest(x: Float[Array, "..."], axis: int) -> Int[Array, "..."]:

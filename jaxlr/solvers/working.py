@@ -22,6 +22,7 @@ from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, penalty_of
 
 _FAR = 1e9  # units
+_GROUPS, _LEAST, _FEW = 8, 4, 2048  # of rows: how many, how many in each at least, and how few rows are all in one
 
 
 class Working(NamedTuple):
@@ -126,7 +127,7 @@ def _in_units(moments: tuple[Any, Any], unit: Float[AnyArray, "... n"], fit_inte
     xp = scale.__array_namespace__()
     if not fit_intercept:
         location, scale = xp.zeros_like(location), xp.hypot(location, scale)
-    return location, xp.where(scale == 0, 1 / unit, scale)
+    return location, xp.where(scale < np.finfo(scale.dtype).tiny, 1 / unit, scale)
 
 
 def working_problem(problem: Problem, working: Working, deviation: Float[Array, " n"] | None) -> Problem:
@@ -214,10 +215,13 @@ def _center_and_unit(
     One row far out would otherwise squeeze all others together, and in the models where that row has no weight, or is
     saturated, nothing would tell the column from a constant.
     """
-    xp, (*batch, m, n) = X.__array_namespace__(), X.shape
-    num_groups = min(max(m // 32, 1), 8)
-    whole, in_group = m - m % num_groups, m // num_groups
+    xp, (*batch, m, n), tiny = X.__array_namespace__(), X.shape, np.finfo(X.dtype).tiny
     where = xp.ones((m, 1), bool) if present is None else present[..., None]
+    num_groups = min(max(m // _LEAST, 1), _GROUPS)
+    if m < _FEW and m % num_groups:  # of many rows those few can be left out
+        X, where = (xp.pad(a, [(0, 0)] * (a.ndim - 2) + [(0, -m % num_groups), (0, 0)]) for a in (X, where))
+    in_group = X.shape[-2] // num_groups
+    whole = in_group * num_groups
     groups = X[..., :whole, :].reshape(*batch, in_group, num_groups, n)
     counted = where[..., :whole, :].reshape(*where.shape[:-2], in_group, num_groups, 1)
     counts = xp.maximum(xp.sum(counted.astype(X.dtype), axis=-3), 1)
@@ -229,7 +233,7 @@ def _center_and_unit(
     else:
         base = xp.zeros((num_groups, n), X.dtype)
         span = xp.max(xp.where(counted, xp.abs(groups), 0), axis=(-3, -2))
-    span = xp.where(span == 0, 1, span)  # squares neither overflow nor vanish
+    span = xp.where(span < tiny, 1, span)  # squares neither overflow nor vanish; what XLA flushes to 0 is 0 in NumPy too
     above = xp.where(counted, (groups - base[..., None, :, :]) / span[..., None, None, :], 0)  # exactly 0 in a constant column
     means = xp.sum(above, axis=-3) / counts if fit_intercept else base
     deviations = xp.where(counted, above - means[..., None, :, :], 0)
@@ -238,4 +242,5 @@ def _center_and_unit(
     least = xp.min(variances, axis=-2)
     center = base + span[..., None, :] * means
     center = xp.max(xp.where(variances == least[..., None, :], center, -xp.inf), axis=-2)
-    return center, span * xp.where(least < xp.inf, xp.sqrt(least), 1)
+    unit = span * xp.where(least < xp.inf, xp.sqrt(least), 1)
+    return center, xp.where(unit < tiny, 1, unit)
