@@ -12,6 +12,7 @@ of the newer one's. Both are asked for program by program, and global flags stay
 import functools
 import inspect
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -28,13 +29,16 @@ from jaxlr.inputs.tables import table_numbers
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_MOST_LOADED = 512  # programs
+# Programs in memory, those used longest ago going first. Linux maps at most 65,530 pieces of memory into a process, a program
+# of a fit is 200 to 350 of them, and XLA crashes where there are no more.
+_MOST_LOADED = 100
 _OF_ITS_OWN = ("jax_default_device", "jax_disable_jit", "jax_debug_nans", "jax_debug_infs", "jax_check_tracer_leaks")
 
 _FIRST_LEVEL: dict[str, Any] = {"xla_backend_optimization_level": 1, "xla_llvm_disable_expensive_passes": True}
 _OLDER_GENERATOR: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}
 
 _loaded: dict[Any, Compiled] = {}
+_last_used: dict[Any, float] = {}
 _one_at_a_time: dict[Any, threading.Lock] = {}
 
 
@@ -45,12 +49,16 @@ def program(*static_argnames: str) -> Callable[[Callable[P, R]], Callable[P, R]]
         signature = inspect.signature(function)
         inner = jax.jit(function, static_argnames=static_argnames)
 
-        @functools.cache
-        def with_options(options: tuple[tuple[str, Any], ...]) -> Any:
-            return jax.jit(function, static_argnames=static_argnames, compiler_options=dict(options))
-
         def quick() -> Any:
-            return with_options(tuple(quick_options().items()))
+            @functools.wraps(function)
+            def alone(*args: P.args, **kwargs: P.kwargs) -> R:  # JAX keeps its programs as long as the function lives
+                return function(*args, **kwargs)
+
+            return jax.jit(alone, static_argnames=static_argnames, compiler_options=quick_options())
+
+        @functools.cache
+        def unplain(options: tuple[tuple[str, Any], ...]) -> Any:
+            return jax.jit(function, static_argnames=static_argnames, compiler_options=dict(options))
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -68,7 +76,7 @@ def program(*static_argnames: str) -> Callable[[Callable[P, R]], Callable[P, R]]
                 return inner(**fields, **statics)
             if not plain:
                 with _lock(function):  # one wrapper for all threads: jax.jit lets them wait for one compilation
-                    own = quick()
+                    own = unplain(tuple(quick_options().items()))
                 return own(**fields, **statics)
             known = (function, structure, *map(_kind, leaves), *statics.values(), *jax.config.values.values())
             compiled = _loaded.get(known)
@@ -76,6 +84,7 @@ def program(*static_argnames: str) -> Callable[[Callable[P, R]], Callable[P, R]]
                 with _lock(known):
                     compiled = _loaded.get(known) or _found(quick, known, fields, statics)
                 _one_at_a_time.pop(known, None)
+            _last_used[known] = time.monotonic()
             return compiled(**fields)
 
         return call
@@ -108,8 +117,10 @@ def _found(quick: Callable[[], Any], known: tuple, given: dict[str, Any], static
         compiled = quick().lower(**given, **statics).compile()
         if key is not None:
             store.save(key, compiled)
-    if len(_loaded) >= _MOST_LOADED:
-        _loaded.pop(next(iter(_loaded)), None)
+    while len(_loaded) >= _MOST_LOADED:
+        oldest = min(list(_loaded), key=lambda other: _last_used.get(other, 0))
+        _loaded.pop(oldest, None)
+        _last_used.pop(oldest, None)
     _loaded[known] = compiled
     return compiled
 

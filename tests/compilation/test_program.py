@@ -1,7 +1,9 @@
 """Programs: the function itself, whatever its arguments are and wherever it is called."""
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import jax
 import numpy as np
@@ -35,6 +37,26 @@ def test_an_array_of_another_layout_has_a_program_of_its_own():
     other = jax.device_put(X, Format(Layout((1, 0)), here))
     for form in (other, jax.device_put(X, here), other):
         same(predict_proba(PARAMS, form))
+
+
+def test_the_programs_in_memory_are_bounded_and_those_used_longest_ago_go(monkeypatch):
+    """XLA crashes where a process has more than some hundred of them."""
+    monkeypatch.setattr(programs, "_MOST_LOADED", 3)
+    monkeypatch.setattr(programs, "_loaded", loaded := {})
+    first = weakref.ref(_program_of(loaded, 1))
+    kept = _program_of(loaded, 2)
+    _program_of(loaded, 3)
+    predict_proba(PARAMS, X[:2])
+    _program_of(loaded, 4)
+    gc.collect()
+    assert len(loaded) == 3
+    assert kept in loaded.values()
+    assert first() is None  # JAX's caches do not hold it either
+
+
+def _program_of(loaded, rows):
+    predict_proba(PARAMS, X[:rows])
+    return list(loaded.values())[-1]
 
 
 @pytest.mark.parametrize("watch", [jax.debug_nans, jax.checking_leaks, jax.disable_jit])
