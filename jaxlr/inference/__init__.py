@@ -4,6 +4,10 @@ from jaxlr.inference.comparison import likelihood_ratio as likelihood_ratio
 from jaxlr.inference.comparison import score_test as score_test
 from jaxlr.inference.goodness import Goodness as Goodness
 from jaxlr.inference.goodness import goodness_of_fit as goodness_of_fit
+from jaxlr.inference.influence import Influence as Influence
+from jaxlr.inference.influence import influence as influence
+from jaxlr.inference.leave_one_out import LeaveOneOut as LeaveOneOut
+from jaxlr.inference.leave_one_out import leave_one_out as leave_one_out
 from jaxlr.inference.profile import profile_intervals as profile_intervals
 from jaxlr.inference.profile import profile_tests as profile_tests
 from jaxlr.inference.resampled import bootstrap_intervals as bootstrap_intervals

@@ -28,8 +28,8 @@ class Fitted(NamedTuple):
     """One model, on the working columns.
 
     Attributes:
-        system: its data, without l1.
-        x: the estimate in contrasts (*B, k).
+        system: its data.
+        x: the estimate in its coordinates (*B, k).
         z: its logits (*K, m).
         back: T (n + 1, k), the last row 0 without an intercept.
     """
@@ -46,8 +46,10 @@ class Fitted(NamedTuple):
 
 
 def fitted(params: Params | SoftmaxParams, problem: Problem) -> Fitted:
-    """One model of a fit, from its parameters on X."""
-    likelihood = likelihood_of_params(params).in_contrasts()
+    """One model of a fit, from its parameters on X; with absolute penalties, which know nothing of contrasts, in those
+    themselves."""
+    likelihood = likelihood_of_params(params)
+    likelihood = likelihood.in_contrasts() if problem.l1 is None else likelihood
     system, working = prepared(problem, likelihood)
     inside = to_working(params, working)
     n, k = len(working.unit), inside.shape[-1]
@@ -58,7 +60,7 @@ def fitted(params: Params | SoftmaxParams, problem: Problem) -> Fitted:
 
 
 def prepared(problem: Problem, likelihood: Likelihood) -> tuple[System, Working]:
-    """A problem without l1 on the working columns, as the solvers have it, and the prepared design."""
+    """A problem on the working columns, as the solvers have it, and the prepared design."""
     present = None if problem.sample_weight is None else problem.sample_weight > 0
     working = prepare(jnp.asarray(problem.X), present, problem.fit_intercept)
     units = units_of(working, row_weights(problem), problem.fit_intercept)
@@ -67,10 +69,10 @@ def prepared(problem: Problem, likelihood: Likelihood) -> tuple[System, Working]
 
 def mean_information(system: System, z: Float[Array, "*K m"]) -> Float[Array, "p p"]:
     """I / N, and the squared penalty: the Hessian (B k, B k) of J in x, at logits z."""
-    likelihood = system.likelihood
+    likelihood, penalty = system.likelihood, system.penalty
     H = likelihood.assemble(system.A.gram(likelihood.curvature(z, system.w).pairs()))
-    k = system.A.shape[1]
-    return H + jnp.diag(alike(system.penalty.l2, jnp.zeros((*likelihood.coordinates, k), H.dtype)))
+    H = likelihood.with_sums(H, penalty.l1 + penalty.l2 == 0)
+    return H + jnp.diag(alike(penalty.l2, jnp.zeros((*likelihood.coordinates, system.A.shape[1]), H.dtype)))
 
 
 def functionals(model: Fitted, base: int | None) -> Float[Array, "parameters p"]:

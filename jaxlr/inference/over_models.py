@@ -28,7 +28,7 @@ from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 
 _SLACK = 100  # times the residual of the fit, or the root of eps
-_DATA = ("X", "y", "sample_weight", "offset", "l2", "penalty_factor")
+_DATA = ("X", "y", "sample_weight", "offset", "l1", "l2", "penalty_factor")
 
 
 def over_models(
@@ -37,8 +37,10 @@ def over_models(
     problem: Problem,
     *,
     penalized: bool = False,
+    absolute: bool = False,
     options: tuple = (),
     lanes: int = 1,
+    by_row: bool = False,
 ) -> Any:
     """Apply a function of one model to every model of a fit: NaN for those that are not CONVERGED.
 
@@ -47,15 +49,17 @@ def over_models(
             messages.
         problem: the data of the fit, each field with the batch axes that it had there.
         penalized: whether an l2 penalty is no obstacle.
+        absolute: whether l1 is none.
         options: static.
         lanes: how many copies of itself the function runs side by side.
+        by_row: whether its results have an axis of rows, so that no rows may be filled up.
 
     Raises:
         TypeError: the parameters of the fit are of no model.
         ValueError: a penalty that the function knows no distribution for; the data of another fit; shapes that do not fit.
     """
     name = function.__name__.strip("_").replace("_", " ")
-    if not (problem.l1 is None or is_zero(problem.l1)):
+    if not (absolute or problem.l1 is None or is_zero(problem.l1)):
         raise ValueError(
             f"expected a fit without l1 (known outside jit) for its {name}, for its distribution is not known; "
             "resample instead, with jaxlr.fit_bootstrap"
@@ -65,14 +69,15 @@ def over_models(
             f"expected an unpenalized fit for its {name}, got l2 > 0 (or unknown inside jit): a penalized estimate is biased; "
             "pass penalized=True where a function has it, to ask for the inverse of the penalized Hessian all the same"
         )
-    models, batch = checked_pair(fit, problem)
+    models, batch = checked_pair(fit, problem, by_row)
     return _mapped(models, fit.status, function, batch, options, lanes)
 
 
-def checked_pair(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
+def checked_pair(fit: Fit, problem: Problem, by_row: bool = False) -> tuple[Models, tuple[int, ...]]:
     """The data with the estimates for a start, and the batch shape; ValueError where they are known to be those of another fit:
     where their gradient at the estimates is not 0."""
     models, batch = _checked(fit, problem)
+    models = models if by_row else filled_rows(models, math.prod(batch), likelihood_of_params(fit.params))
     if batch != np.shape(fit.status):
         raise ValueError(f"expected a problem of the batch {np.shape(fit.status)} of the fit, got one of {batch}")
     if fit.solver == "firth" or not all(map(is_concrete, jax.tree.leaves((fit.status, models)))):
@@ -88,15 +93,15 @@ def checked_pair(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
 
 
 def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
-    """The data, with the estimates for a start, as arrays of one dtype, their rows filled up to a bucket; and the batch shape
-    to which all of them broadcast."""
+    """The data, with the estimates for a start, as arrays of one dtype; and the batch shape to which all of them broadcast."""
     fields = {name: getattr(problem, name) for name in _DATA} | fit.params._asdict()
-    if is_zero(problem.l2):
-        fields |= {"l2": 0.0, "penalty_factor": None}
+    if problem.l1 is None or is_zero(problem.l1):
+        del fields["l1"]
+        fields |= {"l2": 0.0, "penalty_factor": None} if is_zero(problem.l2) else {}
     arrays, batch = checked_arrays(fields, *likelihood_of_params(fit.params).classes)
     params = type(fit.params)(arrays.pop("coef"), arrays.pop("intercept"))
-    models = Models(problem=Problem(**arrays, l1=None, fit_intercept=bool(problem.fit_intercept)), start=params)
-    return filled_rows(models, math.prod(batch), likelihood_of_params(params)), batch
+    given = {"l1": None} | arrays
+    return Models(problem=Problem(**given, fit_intercept=bool(problem.fit_intercept)), start=params), batch
 
 
 @program("function", "batch", "options", "lanes")

@@ -126,14 +126,15 @@ def least_curvature(dtype: jnp.dtype) -> float:
     return float(jnp.finfo(dtype).tiny) ** 0.75
 
 
-def inverse_root(H: Float[Array, "k k"]) -> Float[Array, "k k"]:
+def inverse_root(H: Float[Array, "k k"], free: Bool[Array, " k"] | None = None) -> Float[Array, "k k"]:
     """R with R' R = H^-1, the covariance of estimates whose information is H; NaN where H is singular as far as its dtype can
-    tell."""
+    tell. What is not free has rows and columns of 0."""
     k, limits = H.shape[0], jnp.finfo(H.dtype)
     none = jnp.zeros(k, H.dtype)
-    scaled, s = in_own_units(H, none, jnp.ones(k, bool), jnp.zeros((), H.dtype))
+    free = jnp.ones(k, bool) if free is None else free
+    scaled, s = in_own_units(H, none, free, jnp.zeros((), H.dtype))
     L = cholesky(scaled)
-    definite = jnp.all(jnp.diagonal(H) > jnp.sqrt(limits.tiny)) & (
+    definite = jnp.all(~free | (jnp.diagonal(H) > jnp.sqrt(limits.tiny))) & (
         jnp.min(jnp.diagonal(L), initial=1) ** 2 > 64 * k * limits.eps
     )
     return jnp.where(definite, inverse(L) * s[None, :], jnp.nan)

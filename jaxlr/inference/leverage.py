@@ -1,0 +1,44 @@
+"""Leverage: how far a row moves its own logits, of one factor of the Hessian for all rows of a model.
+
+    H = sum_i w_i W_i (x) a_i a_i' + pen''        R' R = H^-1        U_i = R (I (x) a_i)        q_i = U_i' U_i
+
+with W_i the curvature of the loss in the logits, c = p (1 - p) of two classes, and weights w that sum to 1. h_i = w_i c_i q_i
+is the diagonal of the hat matrix of the last Newton step, sum_i h_i the degrees of freedom that the model uses (Pregibon 1981,
+Annals of Statistics 9, section 3).
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxlr.inference.fitted import Fitted, mean_information
+from jaxlr.linalg.cholesky import inverse_root
+from jaxlr.linalg.dot import aligned, dot
+
+
+class Leverage(NamedTuple):
+    """What one row's weight moves, at the estimate.
+
+    Attributes:
+        root: R (p, *B, k), 0 for what an absolute penalty holds at 0.
+        moved: U (p, *B, m), 0 in rows without weight.
+    """
+
+    root: Array
+    moved: Array
+
+    def of_gradient(self, g: Float[Array, "*B k"]) -> Float[Array, "*B m"]:
+        """The change of the logits along H^-1 g."""
+        along = dot(self.root.reshape(len(self.root), -1), g.reshape(-1))
+        return jnp.tensordot(along, self.moved, 1, precision="highest")
+
+
+def leverage(model: Fitted) -> Leverage:
+    """The leverage of all rows; NaN where the Hessian is singular as far as its dtype can tell."""
+    system = model.system
+    absolute = aligned(system.penalty.l1, model.x)
+    free = (model.x != 0) | (absolute == 0)
+    root = inverse_root(mean_information(system, model.z), free.reshape(-1)).reshape(-1, *model.x.shape)
+    moved = system.A.times(root)
+    return Leverage(root, jnp.where(aligned(system.w, moved) > 0, moved, 0))

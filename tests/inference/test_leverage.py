@@ -1,0 +1,153 @@
+"""Influence and approximate leave-one-out: their formulas in NumPy, refits without a row, laws of weights and batches."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlr
+from jaxlr import Problem, inference
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+RNG = np.random.default_rng(3)
+M, N = 60, 3
+X = RNG.standard_normal((M, N)) * [1, 5, 0.2] + [0, 30, 1]
+Y = (X @ [0.8, -0.1, 1.0] + 2 + RNG.logistic(size=M) > 0).astype(float)
+LABELS = np.digitize(X[:, 0] + RNG.logistic(size=M), [-1, 1])
+S = RNG.integers(0, 4, (2, M)).astype(float)
+A = np.column_stack([X, np.ones(M)])
+CONDITION = 1e5  # of the columns as they are, which the formulas in NumPy lose
+EPS = np.finfo(np.float64).eps
+
+
+def member(tree, i):
+    return jax.tree.map(lambda leaf: np.asarray(leaf[i]), tree)
+
+
+def test_influence_is_that_of_the_formulas_for_every_member_of_a_batch():
+    fits = jaxlr.fit(X, Y, sample_weight=S)
+    found = inference.influence(fits, Problem(X, Y, S))
+    for i, s in enumerate(S):
+        got, p = member(found, i), np.asarray(jaxlr.predict_proba(member(fits.params, i), X))
+        inverse = np.linalg.inv((A.T * (s * p * (1 - p))) @ A)
+        h = s * p * (1 - p) * np.sum((A @ inverse) * A, axis=1)
+        pearson = (Y - p) * np.sqrt(s / (p * (1 - p)))
+        deviance = np.sign(Y - p) * np.sqrt(-2 * s * np.log(np.where(Y == 1, p, 1 - p)))
+        # One Newton step without the row, of which only the gradient is left.
+        one_step = (A @ inverse) * (s * (Y - p) / (1 - h))[:, None]
+        expected = {
+            "leverage": h,
+            "pearson": pearson,
+            "deviance": deviance,
+            "standardized_pearson": pearson / np.sqrt(1 - h),
+            "standardized_deviance": deviance / np.sqrt(1 - h),
+            "cooks_distance": pearson**2 * h / ((1 - h) ** 2 * 4),
+        }
+        for name, value in expected.items():
+            np.testing.assert_allclose(getattr(got, name), value, rtol=0, atol=CONDITION * 64 * EPS, err_msg=name)
+        dfbeta = np.column_stack([got.dfbeta.coef, got.dfbeta.intercept])
+        np.testing.assert_allclose(dfbeta, one_step, rtol=0, atol=CONDITION * 64 * EPS * np.abs(one_step).max())
+        np.testing.assert_allclose(np.sum(got.leverage), N + 1, rtol=16 * M * EPS)  # the trace of a projection
+        np.testing.assert_allclose(np.sum(got.deviance**2), inference.goodness_of_fit(fits, Problem(X, Y, S)).deviance[i])
+
+
+def test_dfbeta_is_what_a_refit_changes():
+    whole = jaxlr.fit(X, Y)
+    without = jaxlr.fit(X, Y, sample_weight=1 - np.eye(M))
+    found = inference.influence(whole, Problem(X, Y)).dfbeta
+    error = np.asarray(inference.standard_errors(whole, Problem(X, Y)).coef)
+    moved = (np.asarray(whole.params.coef) - np.asarray(without.params.coef)) / error
+    assert without.converged.all()
+    # To first order: what is left is of the square of the change.
+    np.testing.assert_allclose(np.asarray(found.coef) / error, moved, rtol=0, atol=2 * np.max(np.abs(moved)) ** 2)
+
+
+def test_a_row_that_determines_a_parameter_alone_has_leverage_1():
+    columns = np.column_stack([X[:, 0], np.arange(M) == 7])
+    soft = np.where(np.arange(M) == 7, 0.4, Y)
+    found = inference.influence(jaxlr.fit(columns, soft), Problem(columns, soft))
+    np.testing.assert_allclose(found.leverage[7], 1, rtol=0, atol=64 * M * EPS)
+
+
+def test_influence_refuses_several_classes_and_penalties_that_were_not_asked_for():
+    with pytest.raises(ValueError, match="two classes"):
+        inference.influence(jaxlr.fit(X, LABELS, num_classes=3), Problem(X, LABELS))
+    ridge = jaxlr.fit(X, Y, l2=0.1)
+    with pytest.raises(ValueError, match="unpenalized"):
+        inference.influence(ridge, Problem(X, Y, l2=0.1))
+    h = inference.influence(ridge, Problem(X, Y, l2=0.1), penalized=True).leverage
+    assert 1 < np.sum(h) < N + 1
+
+
+def held_out(X, y, **penalty):
+    """Logits and log loss of every row by the model of the others, fitted."""
+    fits = jaxlr.fit(X, y, sample_weight=1 - np.eye(len(y)), **penalty)
+    assert fits.converged.all()
+    coef, intercept = (np.asarray(part) for part in fits.params)
+    z = np.einsum("i...n,in->i...", coef, X) + intercept
+    if z.ndim == 1:
+        return z, np.mean(np.logaddexp(0, z) - y * z)
+    return z, -np.mean((z - np.log(np.sum(np.exp(z), axis=1, keepdims=True)))[np.arange(len(y)), y])
+
+
+PENALTIES = {
+    "none": {}, "ridge": {"l2": 0.1}, "weak ridge": {"l2": 1e-3}, "lasso": {"l1": 0.02}, "elastic net": {"l1": 0.01, "l2": 0.05}
+}  # fmt: skip
+
+
+_SOME = ("ridge", None), ("lasso", None), ("elastic net", 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        pytest.param(name, classes, marks=() if (name, classes) in _SOME else pytest.mark.slow)
+        for name in PENALTIES
+        for classes in (None, 3)
+    ],
+)
+def test_leave_one_out_is_near_refits(name, classes):
+    penalty, columns = PENALTIES[name], RNG.standard_normal((150, 4))
+    score = columns @ [1.0, -0.5, 0.5, 0.0] + RNG.logistic(size=150)
+    y = (score > 0).astype(float) if classes is None else np.digitize(score, [-1, 1])
+    fit = jaxlr.fit(columns, y, num_classes=classes, **penalty)
+    found = inference.leave_one_out(fit, Problem(columns, y, **penalty))
+    z, loss = held_out(columns, y, num_classes=classes, **penalty)
+    np.testing.assert_allclose(found.log_loss, loss, rtol=0.02)
+    loss_here = np.asarray(fit.value) if not penalty else float(jaxlr.loss(fit.params, Problem(columns, y)))
+    # Most of the optimism is seen; with l1 a coefficient may leave the support, or enter it, with a row.
+    assert abs(found.log_loss - loss) < (0.25 if "l1" in penalty else 0.1) * (loss - loss_here)
+    assert np.shape(found.logits) == np.shape(z)
+    fitted = columns @ np.asarray(fit.params.coef).T + np.asarray(fit.params.intercept)
+    assert np.abs(found.logits - z).mean() < 0.2 * np.abs(fitted - z).mean()
+
+
+def test_leave_one_out_of_a_batch_is_that_of_its_members_and_ignores_rows_without_weight():
+    l2, columns = np.array([1.0, 1e-2]), X.copy()
+    columns[S[0] == 0] = 7.0
+    fits = jaxlr.fit(columns, Y, sample_weight=S[0], l2=l2)
+    found = inference.leave_one_out(fits, Problem(columns, Y, S[0], l2=l2))
+    kept = S[0] > 0
+    for i in range(2):
+        alone = jaxlr.fit(X[kept], Y[kept], sample_weight=S[0][kept], l2=l2[i])
+        expected = inference.leave_one_out(alone, Problem(X[kept], Y[kept], S[0][kept], l2=l2[i]))
+        np.testing.assert_allclose(found.log_loss[i], expected.log_loss, rtol=1e-9)  # tol of the fits
+        np.testing.assert_allclose(np.asarray(found.logits)[i, kept], expected.logits, rtol=0, atol=1e-8)
+
+
+def test_the_derivative_of_leave_one_out_in_the_penalty_is_that_of_differences():
+    def loss(log_l2):
+        l2 = jnp.exp(log_l2)
+        return inference.leave_one_out(jaxlr.fit(X, Y, l2=l2), Problem(X, Y, l2=l2)).log_loss
+
+    step = 1e-4  # the error of central differences is of its square
+    slope = (loss(-3 + step) - loss(-3 - step)) / (2 * step)
+    np.testing.assert_allclose(jax.grad(loss)(-3.0), slope, rtol=1e-5)
+
+
+def test_what_did_not_converge_is_nan():
+    separated = (X[:, 0] > 0).astype(float)
+    fit = jaxlr.fit(X, separated)
+    assert np.isnan(inference.influence(fit, Problem(X, separated)).leverage).all()
+    assert np.isnan(inference.leave_one_out(fit, Problem(X, separated)).log_loss)
