@@ -189,8 +189,10 @@ def _all_finite(value: Any) -> bool:
 
 
 def _lies_on_host(value: Any) -> bool:
-    """Whether NumPy can read the numbers where they are."""
-    return not isinstance(value, jax.Array) or {device.platform for device in value.devices()} == {"cpu"}
+    """Whether NumPy can read the numbers where they are, all of them by this process."""
+    if not isinstance(value, jax.Array):
+        return True
+    return len(value.devices()) == 1 and value.is_fully_addressable and next(iter(value.devices())).platform == "cpu"
 
 
 def _check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given: Any) -> None:
