@@ -57,7 +57,10 @@ def fit_batch(models: Models, tol: Array, batch: tuple[int, ...], settings: Sett
 def _deviations(problem: Problem) -> Float[Array, "... n"]:
     """Standard deviation of every column under every row of weights, with the batch axes of X and weights."""
     X, s = jax.lax.stop_gradient((problem.X, problem.sample_weight))
-    return column_moments(X, summing_to_1(jnp.ones(X.shape[:-1], X.dtype) if s is None else s))[1]
+    w = summing_to_1(jnp.ones(X.shape[:-1], X.dtype) if s is None else s)
+    rank = max(X.ndim - 2, w.ndim - 1)
+    X, w = (a.reshape((1,) * (rank + core - a.ndim) + a.shape) for a, core in ((X, 2), (w, 1)))
+    return column_moments(X, w)[1]
 
 
 def rows_with_weight(X: Float[AnyArray, "... m n"], s: Float[AnyArray, "... m"]) -> Bool[AnyArray, "... m"]:

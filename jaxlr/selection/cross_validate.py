@@ -169,7 +169,7 @@ def cross_validate(
         names,
     )
     strength = np.broadcast_to(np.asarray(l1) + np.asarray(l2), grid)
-    best, one_se = _choose(np.asarray(mean[select]) * known[select][1], np.asarray(error[select]), strength)
+    best, one_se = _choose(np.asarray(known[select][1] * mean[select]), np.asarray(error[select]), strength)
     _warn_about_dropped(mean[select], select, best)
     chosen = None
     if best is not None and refit:

@@ -22,7 +22,7 @@ from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, penalty_of
 
 _FAR = 1e9  # units
-_GROUPS, _LEAST, _FEW = 8, 4, 2048  # of rows: how many, how many in each at least, and how few rows are all in one
+_GROUPS, _LEAST, _FEW = 8, 8, 2048  # of rows: how many, how many in each at least, and how few rows are all in one
 
 
 class Working(NamedTuple):
