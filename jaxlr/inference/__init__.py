@@ -2,8 +2,10 @@
 
 from jaxlr.inference.comparison import likelihood_ratio as likelihood_ratio
 from jaxlr.inference.comparison import score_test as score_test
+from jaxlr.inference.covariance import covariance as covariance
 from jaxlr.inference.goodness import Goodness as Goodness
 from jaxlr.inference.goodness import goodness_of_fit as goodness_of_fit
+from jaxlr.inference.hypotheses import wald_test as wald_test
 from jaxlr.inference.influence import Influence as Influence
 from jaxlr.inference.influence import influence as influence
 from jaxlr.inference.leave_one_out import LeaveOneOut as LeaveOneOut
@@ -18,7 +20,6 @@ from jaxlr.inference.tails import log_chi_square_tail as log_chi_square_tail
 from jaxlr.inference.tails import log_normal_tails as log_normal_tails
 from jaxlr.inference.wald import Intervals as Intervals
 from jaxlr.inference.wald import Wald as Wald
-from jaxlr.inference.wald import covariance as covariance
 from jaxlr.inference.wald import odds_ratios as odds_ratios
 from jaxlr.inference.wald import standard_errors as standard_errors
 from jaxlr.inference.wald import wald as wald

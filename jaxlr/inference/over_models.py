@@ -39,18 +39,20 @@ def over_models(
     penalized: bool = False,
     absolute: bool = False,
     options: tuple = (),
+    shared: tuple = (),
     lanes: int = 1,
     by_row: bool = False,
 ) -> Any:
     """Apply a function of one model to every model of a fit: NaN for those that are not CONVERGED.
 
     Args:
-        function: of module level, (params, problem, *options) to a pytree of arrays, for one problem; its name stands in
-            messages.
+        function: of module level, (params, problem, *shared, *options) to a pytree of arrays, for one problem; its name stands
+            in messages.
         problem: the data of the fit, each field with the batch axes that it had there.
         penalized: whether an l2 penalty is no obstacle.
         absolute: whether l1 is none.
         options: static.
+        shared: arrays that all models have.
         lanes: how many copies of itself the function runs side by side.
         by_row: whether its results have an axis of rows, so that no rows may be filled up.
 
@@ -70,7 +72,7 @@ def over_models(
             "pass penalized=True where a function has it, to ask for the inverse of the penalized Hessian all the same"
         )
     models, batch = checked_pair(fit, problem, by_row)
-    return _mapped(models, fit.status, function, batch, options, lanes)
+    return _mapped(models, fit.status, shared, function, batch, options, lanes)
 
 
 def checked_pair(fit: Fit, problem: Problem, by_row: bool = False) -> tuple[Models, tuple[int, ...]]:
@@ -82,7 +84,7 @@ def checked_pair(fit: Fit, problem: Problem, by_row: bool = False) -> tuple[Mode
         raise ValueError(f"expected a problem of the batch {np.shape(fit.status)} of the fit, got one of {batch}")
     if fit.solver == "firth" or not all(map(is_concrete, jax.tree.leaves((fit.status, models)))):
         return models, batch
-    kkt = np.asarray(_mapped(models, fit.status, kkt_residual, batch, (), 1))
+    kkt = np.asarray(_mapped(models, fit.status, (), kkt_residual, batch, (), 1))
     most = _SLACK * np.maximum(np.asarray(fit.kkt), np.sqrt(np.finfo(kkt.dtype).eps))
     if np.any(kkt > most):
         raise ValueError(
@@ -105,7 +107,9 @@ def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
 
 
 @program("function", "batch", "options", "lanes")
-def _mapped(models: Models, status: Array, function: Callable, batch: tuple[int, ...], options: tuple, lanes: int) -> Any:
+def _mapped(
+    models: Models, status: Array, shared: tuple, function: Callable, batch: tuple[int, ...], options: tuple, lanes: int
+) -> Any:
     """A group of models at a time; a field without an axis is never copied along it."""
     likelihood = likelihood_of_params(models.start)
     cores = cores_of(likelihood, models.problem.fit_intercept)
@@ -117,7 +121,7 @@ def _mapped(models: Models, status: Array, function: Callable, batch: tuple[int,
             return value[tuple(place if size > 1 else 0 for place, size in zip(places, lead, strict=True))]
 
         mine = map_leaves(own, cores, models)
-        found = function(mine.start, mine.problem, *options)
+        found = function(mine.start, mine.problem, *shared, *options)
         converged = status[member] == Status.CONVERGED
         return jax.tree.map(lambda leaf: jnp.where(converged, leaf, jnp.nan), found)
 

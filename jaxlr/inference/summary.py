@@ -10,6 +10,7 @@ from jaxlr.inference.goodness import Goodness, goodness_of_fit
 from jaxlr.inference.printed import binary_text, multinomial_text
 from jaxlr.inference.profile import profile_intervals, profile_tests
 from jaxlr.inference.wald import wald
+from jaxlr.inputs.checks import Data
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.problem import Problem
 from jaxlr.results.display import data_frame
@@ -96,6 +97,9 @@ def summary(
     names: Sequence[str] | None = None,
     level: float = 0.95,
     kind: str = "model",
+    clusters: Data | None = None,
+    lags: int | None = None,
+    small_sample: bool = True,
     base: int | None = 0,
     penalized: bool = False,
 ) -> Summary:
@@ -109,7 +113,8 @@ def summary(
         problem: its data, each field with the batch axes that it had there.
         names: n names of the columns; None takes those of the fit, and numbers them where it has none.
         level: of the intervals, in (0, 1).
-        kind: of the covariance, as in `covariance`; for Firth's estimates of the standard errors alone.
+        kind, clusters, lags, small_sample: of the covariance, as in `covariance`; for Firth's estimates of the standard errors
+            alone.
         base: of K classes the one that all are compared with, as in `covariance`.
         penalized: whether a fit with l2 > 0 is accepted, as in `covariance`.
 
@@ -134,7 +139,10 @@ def summary(
     names = [f"x{column}" for column in range(n)] if given_names is None else list(given_names)
     if len(names) != n or isinstance(given_names, str):
         raise ValueError(f"expected {n} names, one a column, got {len(names)}")
-    tests = wald(fit, problem, level=level, kind=kind, base=base, penalized=penalized)
+    tests = wald(
+        fit, problem, level=level, kind=kind, clusters=clusters, lags=lags, small_sample=small_sample, base=base,
+        penalized=penalized,
+    )  # fmt: skip
     if fit.solver == "firth":
         interval = profile_intervals(fit, problem, level=level)
         found = {"estimate": fit.params, "standard_error": tests.standard_error, "p_value": profile_tests(fit, problem).p_value,
