@@ -95,11 +95,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     )
     settings = choose(asked, traits)
     if filled_axes and is_concrete(tol) and given.mesh is None and not settings.large and is_here(models):
-        size, classes = Size(traits.m, traits.n), math.prod(likelihood.classes)
-        to = bucket(size, math.prod(batch), classes, filled_axes)
-        if not settings.wide:
-            models = with_columns(models, dtype, to, settings.standardize)
-        models = fill(models, cores_of(likelihood, fit_intercept), to)
+        models = _small(models, dtype, batch, settings, filled_axes)
         traits = traits._replace(m=models.problem.X.shape[-2], n=models.problem.X.shape[-1])
         settings = choose(asked._replace(solver=settings.solver), traits)
     if settings.solver != "proximal" and not smooth:
@@ -121,6 +117,15 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         names=column_names(given.X),
         num_columns=X.shape[-1],
     )
+
+
+def _small(models: Models, dtype: jnp.dtype, batch: tuple[int, ...], settings: Settings, filled_axes: str) -> Models:
+    """Models of known data, their columns measured and their design filled up to a bucket, where they are small."""
+    likelihood = settings.likelihood
+    to = bucket(Size(*models.problem.X.shape[-2:]), math.prod(batch), math.prod(likelihood.classes), filled_axes)
+    if not settings.wide:
+        models = with_columns(models, dtype, to, settings.standardize)
+    return fill(models, cores_of(likelihood, settings.fit_intercept), to)
 
 
 def _checked_static(given: Arguments) -> Likelihood:
