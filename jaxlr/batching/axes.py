@@ -24,7 +24,7 @@ from jaxlr.batching.strategy import is_path
 from jaxlr.inputs.checks import core_axes
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.problem import Problem
-from jaxlr.solvers.working import Columns
+from jaxlr.solvers.measured import Columns
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ from jaxlr.linalg.operators import Transposed
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
+from jaxlr.solvers.measured import Columns
 from jaxlr.solvers.preconditioner import Preconditioner, curvature_inputs, precondition
 from jaxlr.solvers.solve import Settings, solve_one
 from jaxlr.solvers.system import system_of
-from jaxlr.solvers.working import Columns, Working, prepare, to_working, units_of, working_problem
+from jaxlr.solvers.working import Working, prepare, to_working, units_of, working_problem
 
 
 @jax.tree_util.register_dataclass
@@ -127,7 +128,7 @@ def prepare_design(X: Array, present: Array | None, columns: Columns | None, set
     if 0 < settings.room < X.shape[1] + settings.fit_intercept:
         working = prepare(X, present, settings.fit_intercept, known=columns)
         return working._replace(aid=Transposed(working.A.to_array().T))
-    working = prepare(X, present, settings.fit_intercept, settings.products, columns)
+    working = prepare(X, present, settings.fit_intercept, settings.products, columns, settings.basis)
     if alone or settings.solver != "newton_cg":
         return working
     # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.
@@ -142,7 +143,7 @@ def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, La
     def weights(s: Array | None) -> Array:
         return row_weights(Problem(working.A, None, sample_weight=s))
 
-    if models.columns is not None:
+    if models.columns is not None and working.basis is None:
         axis, units = axes.columns.location, (models.columns.location, models.columns.scale)
     else:
         axis = axes.problem.sample_weight

@@ -6,6 +6,7 @@ wide            more columns than rows are solved in the span of the rows (jaxlr
 room            columns of a working set (jaxlr.solvers.working_set)
 products        the products of all pairs of columns stand in memory, for models that share a design
 one_by_one      designs come one after the other
+basis           without a penalty, an orthonormal basis of columns near the span of others (jaxlr.linalg.basis)
 """
 
 import math
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlr.linalg.basis import least_pivot, nearest, weighted
 from jaxlr.model.likelihood import Binary
 from jaxlr.solvers.solve import Settings
 
@@ -47,6 +49,7 @@ class Traits(NamedTuple):
         same_penalty: whether all columns have the same, for want of a penalty_factor.
         penalized: whether every column has a penalty in all models.
         large: whether there is one model, of a large design (`is_large`), that brings neither weights nor a start.
+        collinear: whether columns may be near the span of others.
     """
 
     m: int
@@ -59,6 +62,7 @@ class Traits(NamedTuple):
     same_penalty: bool
     penalized: bool
     large: bool = False
+    collinear: bool = True
 
 
 def choose(asked: Settings, traits: Traits) -> Settings:
@@ -74,7 +78,10 @@ def choose(asked: Settings, traits: Traits) -> Settings:
         solver = "proximal" if not traits.smooth else "newton" if dense else "newton_cg"
     room = usual_room(m, k, traits.has_l2, math.prod(asked.likelihood.classes)) if solver == "proximal" else 0
     chosen = asked._replace(
-        solver=solver, large=large, one_by_one=num_designs > 1 and stay_in_cache(m, traits.n, traits.itemsize)
+        solver=solver,
+        large=large,
+        one_by_one=num_designs > 1 and stay_in_cache(m, traits.n, traits.itemsize),
+        basis=traits.collinear and not (large or wide or traits.has_l2 or solver == "proximal"),
     )
     return with_room(chosen, traits, room)
 
@@ -142,13 +149,15 @@ def is_path(strengths: int, others: int) -> bool:
     return strengths >= _SHORTEST_PATH and others == 1
 
 
-def is_large(X: Any, fit_intercept: bool) -> bool:
-    """Whether a design is worth the road of `jaxlr.batching.large`: large, many rows for each column, and centered well enough
-    to be used as it is."""
+def is_large(X: Any, fit_intercept: bool, has_l2: bool) -> bool:
+    """Whether a design is worth the road of `jaxlr.batching.large`: large, many rows for each column, centered well enough to
+    be used as it is, and without an l2 no column near the span of the others."""
     m, n = X.shape
     if X.nbytes < _LARGE or m < 2 * ROWS_PER_COLUMN * (n + 1) or X.dtype.kind != "f":
         return False
     some = np.asarray(X[:: max(1, m // _LOOKED_AT)], float)
-    far = np.abs(some.mean(axis=0)) if fit_intercept else np.zeros(n)
+    far, sd = np.abs(some.mean(axis=0)) if fit_intercept else np.zeros(n), some.std(axis=0)
     # Products without the difference X - center lose the digits of far / sd.
-    return bool(np.all(far < jnp.finfo(X.dtype).eps ** -0.125 * some.std(axis=0)))
+    if not np.all(far < jnp.finfo(X.dtype).eps ** -0.125 * sd):
+        return False
+    return has_l2 or bool(least_pivot(weighted(some / sd, None, fit_intercept)[2]) > nearest(X.dtype))

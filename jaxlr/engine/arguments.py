@@ -18,7 +18,7 @@ from jaxlr.batching.strategy import Traits, choose, is_large
 from jaxlr.engine.buckets import Size, bucket, fill, is_here
 from jaxlr.engine.devices import check_mesh
 from jaxlr.engine.plan import Call
-from jaxlr.engine.small import with_columns
+from jaxlr.engine.small import nearly_dependent, with_columns
 from jaxlr.inputs.checks import Data, check_count, checked, is_zero
 from jaxlr.inputs.labels import check_classes
 from jaxlr.inputs.tables import column_names, is_concrete
@@ -71,17 +71,18 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     X, smooth, plain = problem.X, problem.l1 is None, not given.standardize and given.mesh is None
     plain &= models.start is None and problem.sample_weight is None and problem.l1 is None
     num_models = models_per_problem * int(np.prod(batch, dtype=int))
+    num_designs, has_l2 = int(np.prod(X.shape[:-2], dtype=int)), not is_zero(given.l2)
     traits = Traits(
         m=X.shape[-2],
         n=X.shape[-1],
-        num_designs=int(np.prod(X.shape[:-2], dtype=int)),
+        num_designs=num_designs,
         num_models=num_models,
         itemsize=dtype.itemsize,
         smooth=smooth,
-        has_l2=not is_zero(given.l2),
+        has_l2=has_l2,
         same_penalty=problem.penalty_factor is None,
         penalized=coercive,
-        large=num_models == 1 and plain and X.ndim == 2 and is_concrete(X) and is_large(X, fit_intercept),
+        large=num_models == 1 and plain and X.ndim == 2 and is_concrete(X) and is_large(X, fit_intercept, has_l2),
     )
     tol = _checked_tol(given.tol, dtype)  # a tracer inside jit, also where the data are known
     asked = Settings(
@@ -94,6 +95,9 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         checked=all(map(is_concrete, jax.tree.leaves((models, tol)))),
     )
     settings = choose(asked, traits)
+    if settings.basis and is_here(models) and not nearly_dependent(problem, dtype, of_models=False):
+        traits = traits._replace(collinear=False)
+        settings = choose(asked, traits)
     if filled_axes and is_concrete(tol) and given.mesh is None and not settings.large and is_here(models):
         models = _small(models, dtype, batch, settings, filled_axes)
         traits = traits._replace(m=models.problem.X.shape[-2], n=models.problem.X.shape[-1])

@@ -13,11 +13,38 @@ import numpy as np
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.program import rows_with_weight
 from jaxlr.engine.buckets import Size
+from jaxlr.linalg.basis import least_pivot, nearest, weighted
 from jaxlr.linalg.moments import column_moments
-from jaxlr.model.problem import summing_to_1
-from jaxlr.solvers.working import measured
+from jaxlr.model.problem import Problem, summing_to_1
+from jaxlr.solvers.measured import center_and_unit, in_place, measured
 
 _MOST = 2**18  # numbers
+
+
+def nearly_dependent(problem: Problem, dtype: jnp.dtype, of_models: bool) -> bool:
+    """Whether columns of small designs are near the span of others; True where they are not small enough to see.
+
+    Args:
+        problem: NumPy or JAX arrays, their batch axes in front.
+        dtype: to which they will be brought.
+        of_models: whether the rows of each model count, and constant columns too; else those with weight in some model of a
+            design, for fits hold a constant column at 0.
+    """
+    X, s = problem.X, problem.sample_weight
+    axes = np.broadcast_shapes(X.shape[:-2], s.shape[:-1] if of_models and s is not None else ())
+    if math.prod(axes) * math.prod(X.shape[-2:]) > _MOST:
+        return True
+    X = np.asarray(X, dtype)
+    with np.errstate(all="ignore"):
+        present = None
+        if s is not None and of_models:
+            X, present = np.broadcast_to(X, (*axes, *X.shape[-2:])), np.broadcast_to(np.asarray(s) > 0, (*axes, X.shape[-2]))
+        elif s is not None:
+            present = rows_with_weight(X, np.asarray(s, dtype))
+        A = in_place(X, present, *center_and_unit(X, present, problem.fit_intercept))
+        V = weighted(A, present, problem.fit_intercept)[2]
+        near = np.any(least_pivot(V) <= nearest(dtype))
+        return bool(near or (of_models and not np.all(np.any(V != 0, axis=-2))))
 
 
 def with_columns(models: Models, dtype: jnp.dtype, to: Size, standardize: bool) -> Models:

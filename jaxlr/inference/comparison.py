@@ -23,8 +23,10 @@ from jaxlr.compilation.program import program
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.inference.fitted import fitted, mean_information
 from jaxlr.inference.over_models import checked_pair, over_models
+from jaxlr.inference.rank import num_parameters
 from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.inputs.checks import Data, is_zero, real_array
+from jaxlr.inputs.tables import is_concrete
 from jaxlr.linalg.cholesky import inverse_root
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.model.likelihood import Likelihood, likelihood_of_params
@@ -41,8 +43,8 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
         larger: fit with all parameters, unpenalized.
         smaller: fit with some of them left out or held at 0, of a batch that broadcasts against the other's.
         problem: data of the larger one.
-        df: free parameters left out; None is the difference in columns, of K classes K - 1 times it. Pass it where an intercept
-            is left out too, or columns depend on each other.
+        df: free parameters left out; None is the difference in columns, of K classes K - 1 times it, where columns depend on
+            others that of the ranks. Pass it where an intercept is left out too.
 
     Returns:
         Test of the broadcast batch; NaN where one of both is not CONVERGED, or where the smaller model fits better than the
@@ -73,15 +75,32 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
     if kinds[0] != kinds[1]:
         named = [f"multinomial with {kind.classes[0]} classes" if kind.classes else "binary" for kind in kinds]
         raise ValueError(f"expected two fits of one likelihood, got one {named[0]} and one {named[1]}")
-    columns = np.shape(larger.params.coef)[-1] - np.shape(smaller.params.coef)[-1]
-    more = columns * _free_logits(kinds[0]) if df is None else df
-    if more < 1:
-        raise ValueError(f"expected the first fit to have more parameters than the second, got df = {more}; swap them")
     checked_pair(larger, problem)
+    more = _left_out(larger, smaller, problem) if df is None else df
+    if np.any(more < 1):
+        least = np.min(more)
+        raise ValueError(f"expected the first fit to have more parameters than the second, got df = {least}; swap them")
     return ratio_test(larger, smaller, problem, more)
 
 
-def ratio_test(larger: Fit, smaller: Fit, problem: Problem, df: int) -> Test:
+def _left_out(larger: Fit, smaller: Fit, problem: Problem) -> int | np.ndarray:
+    """How many parameters the data of the larger fit determine beyond those of the smaller: one number, or one for each model
+    where they differ. Where columns of the larger depend on others, coefficients of the smaller that are exactly 0 are those of
+    such columns; inside jit none is taken to."""
+    free = _free_logits(likelihood_of_params(larger.params))
+    more = free * (np.shape(larger.params.coef)[-1] - np.shape(smaller.params.coef)[-1])
+    determined = num_parameters(larger, problem)
+    if isinstance(determined, int) or not is_concrete(determined):
+        return more
+    whole = free * (np.shape(larger.params.coef)[-1] + problem.fit_intercept)
+    lost = whole - np.nan_to_num(np.asarray(determined), nan=whole)
+    coef = np.asarray(smaller.params.coef)
+    held = free * np.sum(np.all(coef == 0, axis=tuple(range(np.ndim(smaller.status), coef.ndim - 1))), axis=-1)
+    each = (more - lost + np.minimum(held, lost)).astype(int)
+    return int(each.flat[0]) if np.all(each == each.flat[0]) else each
+
+
+def ratio_test(larger: Fit, smaller: Fit, problem: Problem, df: int | np.ndarray) -> Test:
     """The likelihood-ratio test of fits that are known to be nested, of the rows of a problem."""
     of_larger, of_smaller = (larger.value, larger.status), (smaller.value, smaller.status)
     return chi_square_test(_ratio(of_larger, of_smaller, np.shape(problem.X)[-2], problem.sample_weight), df)
@@ -140,15 +159,15 @@ def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
     return chi_square_test(statistics, _free_logits(likelihood))
 
 
-def _score_test(params: Params | SoftmaxParams, problem: Problem) -> tuple[Array, Array, Array, Array]:
+def _score_test(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> tuple[Array, Array, Array, Array]:
     """What the statistics of all columns need of a model: w, s r (*B, m), the pairs of s W, and s W A I^-1/2 (p, *B, m)."""
-    model = fitted(params, problem)
+    model = fitted(params, problem, basis)
     system, likelihood = model.system, model.system.likelihood
     s = system.total * system.w
     r, curvature = likelihood.residual(model.z, system.y), likelihood.curvature(model.z, s)
-    root = inverse_root(system.total * mean_information(system, model.z)).reshape(-1, *model.x.shape)
-    basis = jax.vmap(lambda x: likelihood.reduce(curvature.times(likelihood.expand(system.A.times(x)))))(root)
-    return system.w, likelihood.reduce(aligned(s, r) * r), curvature.pairs(), basis
+    root = inverse_root(system.total * mean_information(system, model.z), model.free.reshape(-1)).reshape(-1, *model.x.shape)
+    spanned = jax.vmap(lambda x: likelihood.reduce(curvature.times(likelihood.expand(system.A.times(x)))))(root)
+    return system.w, likelihood.reduce(aligned(s, r) * r), curvature.pairs(), spanned
 
 
 @program("likelihood", "fit_intercept", "batch")

@@ -132,11 +132,11 @@ def _sets_of_clusters(clusters: Data, m: int) -> tuple[tuple[np.ndarray, ...], t
     return tuple(codes), tuple(sets)
 
 
-def _covariance(params: Params | SoftmaxParams, problem: Problem, *codes_and_asked: Any) -> Float[Array, "p p"]:
-    *codes, asked = codes_and_asked
-    model = fitted(params, problem)
+def _covariance(params: Params | SoftmaxParams, problem: Problem, *codes_asked_basis: Any) -> Float[Array, "p p"]:
+    *codes, asked, basis = codes_asked_basis
+    model = fitted(params, problem, basis)
     system, total, k = model.system, model.system.total, model.num_parameters
-    root = inverse_root(mean_information(system, model.z)) / jnp.sqrt(total)
+    root = inverse_root(mean_information(system, model.z), model.free.reshape(-1)) / jnp.sqrt(total)
     half = dot(root, functionals(model, asked.base).T)
     if asked.kind == "model":
         return dot(half.T, half)

@@ -16,12 +16,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxlr.inputs.checks import check_count
-from jaxlr.linalg.dot import einsum
+from jaxlr.linalg.basis import Basis
+from jaxlr.linalg.dot import aligned, dot
 from jaxlr.model.likelihood import Likelihood, Multinomial, alike, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.solvers.system import System, system_of
-from jaxlr.solvers.working import Working, prepare, to_working, units_of, working_problem
+from jaxlr.solvers.working import Working, from_working, prepare, to_working, units_of, working_problem
 
 
 class Fitted(NamedTuple):
@@ -31,38 +32,74 @@ class Fitted(NamedTuple):
         system: its data.
         x: the estimate in its coordinates (*B, k).
         z: its logits (*K, m).
-        back: T (n + 1, k), the last row 0 without an intercept.
+        back: T (n + 1, k), the last row 0 without an intercept; NaN for a parameter that the data do not determine, since its
+            column depends on those before it, or since the fit shares a coefficient with such a column.
+        dependent: which columns of A depend on others (k,), or None where none does.
     """
 
     system: System
     x: Array
     z: Array
     back: Array
+    dependent: Array | None
 
     @property
-    def num_parameters(self) -> int:
-        """How many are free."""
-        return math.prod(self.x.shape)
+    def free(self) -> Bool[Array, "*B k"]:
+        """Which of x can move: not what an absolute penalty holds at 0, nor what belongs to a dependent column."""
+        free = (self.x != 0) | aligned(self.system.penalty.l1 == 0, self.x)
+        return free if self.dependent is None else free & aligned(~self.dependent, self.x)
+
+    @property
+    def num_parameters(self) -> Any:
+        """How many the data determine: the rank of the columns, for every free class."""
+        size = math.prod(self.x.shape)
+        if self.dependent is None:
+            return size
+        return size - size // len(self.dependent) * jnp.sum(self.dependent.astype(self.x.dtype))
 
 
-def fitted(params: Params | SoftmaxParams, problem: Problem) -> Fitted:
+def fitted(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> Fitted:
     """One model of a fit, from its parameters on X; with absolute penalties, which know nothing of contrasts, in those
-    themselves."""
+    themselves.
+
+    Args:
+        basis: static; whether columns may depend on each other, which penalties do not mind.
+    """
     likelihood = likelihood_of_params(params)
     likelihood = likelihood.in_contrasts() if problem.l1 is None else likelihood
-    system, working = prepared(problem, likelihood)
+    system, working = prepared(problem, likelihood, basis)
     inside = to_working(params, working)
     n, k = len(working.unit), inside.shape[-1]
-    back = jnp.eye(n, k, dtype=inside.dtype) / working.unit[:, None]
-    last = jnp.append(-working.center / working.unit, 1) if problem.fit_intercept else jnp.zeros(k, inside.dtype)
-    back = jnp.concatenate([back, last[None, :]])
-    return Fitted(system, likelihood.reduce(inside), system.logits(inside), back)
+    scaled = jnp.eye(n, dtype=inside.dtype)
+    if working.basis is not None:
+        scaled = working.basis.from_basis(scaled).T
+    scaled = scaled / working.unit[:, None]
+    last = -dot(working.center, scaled)
+    back = jnp.concatenate([scaled, last[None, :]])
+    if problem.fit_intercept:
+        back = jnp.concatenate([back, jnp.eye(n + 1, dtype=back.dtype)[:, n:]], axis=1)
+    else:
+        back = back.at[n].set(0)
+    dependent = None
+    if working.basis is not None:
+        dependent = jnp.pad(working.basis.dependent, (0, k - n))
+        back = jnp.where(_undetermined(params, working, working.basis)[:, None], jnp.nan, back)
+    return Fitted(system, likelihood.reduce(inside), system.logits(inside), back, dependent)
 
 
-def prepared(problem: Problem, likelihood: Likelihood) -> tuple[System, Working]:
+def _undetermined(params: Params | SoftmaxParams, working: Working, basis: Basis) -> Bool[Array, " p"]:
+    """Parameters of dependent columns, and those that would be others if these had coefficients of 0, as in R."""
+    again = from_working(to_working(params, working), working, type(params))
+    given, moved = joined(params), jnp.abs(joined(again) - joined(params))
+    shares = moved > jnp.finfo(given.dtype).eps ** 0.25 * jnp.maximum(jnp.abs(given), moved)
+    shares = shares if shares.ndim == 1 else jnp.any(shares, axis=0)
+    return shares | jnp.append(basis.dependent, False)
+
+
+def prepared(problem: Problem, likelihood: Likelihood, basis: bool) -> tuple[System, Working]:
     """A problem on the working columns, as the solvers have it, and the prepared design."""
     present = None if problem.sample_weight is None else problem.sample_weight > 0
-    working = prepare(jnp.asarray(problem.X), present, problem.fit_intercept)
+    working = prepare(jnp.asarray(problem.X), present, problem.fit_intercept, with_basis=basis)
     units = units_of(working, row_weights(problem), problem.fit_intercept)
     return system_of(working_problem(problem, working, None), working, units, likelihood, coercive=False), working
 
@@ -86,8 +123,9 @@ def functionals(model: Fitted, base: int | None) -> Float[Array, "parameters p"]
     Q = likelihood.basis if isinstance(likelihood, Multinomial) else np.ones((1, 1))
     if likelihood.classes and base is not None:
         Q = Q - Q[base]
-    rows = einsum("cb,jk->cjbk", jnp.asarray(Q, model.x.dtype), model.back)
-    return rows.reshape(-1, model.num_parameters)
+    Q = jnp.asarray(Q, model.x.dtype)[:, None, :, None]
+    rows = jnp.where(Q == 0, 0, Q * model.back[None, :, None, :])  # 0 for the base, also where nothing is determined
+    return rows.reshape(-1, math.prod(model.x.shape))
 
 
 def known(likelihood: Likelihood, n: int, fit_intercept: bool, base: int | None) -> Bool[np.ndarray, "*K p"]:

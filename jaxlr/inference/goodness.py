@@ -4,18 +4,17 @@
     deviance       = 2 sum_i s_i KL(y_i || p_i)              -2 log-likelihood where labels are 0/1, or those of several classes
     AIC = -2 log-likelihood + 2 k        BIC = -2 log-likelihood + k log N       McFadden's R^2 = 1 - log-likelihood / null
 
-with k free parameters and N = sum_i s_i rows; binomial coefficients are left out. The null model has the offset, and an
-intercept if the model has one.
+with k parameters that the data determine, the rank of the columns for every free class, and N = sum_i s_i rows; binomial
+coefficients are left out. The null model has the offset, and an intercept if the model has one.
 """
 
-import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.inference.fitted import prepared
+from jaxlr.inference.fitted import fitted, prepared
 from jaxlr.inference.over_models import over_models
 from jaxlr.model.likelihood import Likelihood, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
@@ -79,10 +78,10 @@ def goodness_of_fit(fit: Fit, problem: Problem, *, penalized: bool = False) -> G
     return Goodness(*over_models(_goodness_of_fit, fit, problem, penalized=penalized))
 
 
-def _goodness_of_fit(params: Params | SoftmaxParams, problem: Problem) -> tuple[Array, ...]:
+def _goodness_of_fit(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> tuple[Array, ...]:
     likelihood = likelihood_of_params(params).in_contrasts()
     w, total, z = row_weights(problem), weight_sum(problem), problem_logits(params, problem)
-    k = math.prod(likelihood.coordinates) * (params.coef.shape[-1] + problem.fit_intercept)
+    k = fitted(params, problem, basis).num_parameters
     loglik = -total * jnp.sum(w * likelihood.losses(z, problem.y))
     null = -total * _null_loss(problem, likelihood)
     saturated = -total * jnp.sum(w * likelihood.least_losses(problem.y))
@@ -108,7 +107,7 @@ def _null_loss(problem: Problem, likelihood: Likelihood) -> Float[Array, ""]:
     z = jnp.zeros((*likelihood.classes, len(y)), y.dtype)
     z = z if problem.offset is None else z + problem.offset.T
     if problem.fit_intercept:
-        system, _ = prepared(replace(problem, X=problem.X[:, :0], l2=0.0, penalty_factor=None), likelihood)
+        system, _ = prepared(replace(problem, X=problem.X[:, :0], l2=0.0, penalty_factor=None), likelihood, basis=False)
         tol = jnp.sqrt(jnp.finfo(y.dtype).eps)  # its square is what the loss is off by
         z = system.logits(newton.solve(system, None, tol, _NULL_STEPS).params)
     return jnp.sum(w * likelihood.losses(z, y))

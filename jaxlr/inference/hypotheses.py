@@ -82,6 +82,8 @@ def _joint(V: Array, params: Params | SoftmaxParams, R: ArrayLike, r: ArrayLike,
     """(R b - r)' (R V R')^-1 (R b - r), in units of the standard errors of R b."""
     R, r = jnp.asarray(R, V.dtype), jnp.asarray(r, V.dtype)
     b = estimates(params, base).reshape(*V.shape[:-1])
+    asked = jnp.any(R != 0, axis=0)
+    V = jnp.where(asked[:, None] & asked[None, :], V, 0)  # a parameter that is not determined may stay out of the question
     W = einsum("qp,...pk,rk->...qr", R, V, R)
     error = jnp.sqrt(jnp.diagonal(W, axis1=-2, axis2=-1))
     off = einsum("qp,...p->...q", R, b)

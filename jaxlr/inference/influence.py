@@ -77,8 +77,8 @@ def influence(fit: Fit, problem: Problem, *, penalized: bool = False) -> Influen
     return over_models(_influence, fit, problem, penalized=penalized, by_row=True)
 
 
-def _influence(params: Params, problem: Problem) -> Influence:
-    model = fitted(params, problem)
+def _influence(params: Params, problem: Problem, basis: bool) -> Influence:
+    model = fitted(params, problem, basis)
     system, likelihood = model.system, model.system.likelihood
     w, s, y, z = system.w, system.total * system.w, system.y, model.z
     root, moved = leverage(model)

@@ -69,8 +69,8 @@ def leave_one_out(fit: Fit, problem: Problem) -> LeaveOneOut:
     return LeaveOneOut(*over_models(_leave_one_out, fit, problem, penalized=True, absolute=True, by_row=True))
 
 
-def _leave_one_out(params: Params | SoftmaxParams, problem: Problem) -> tuple[Array, Array]:
-    model = fitted(params, problem)
+def _leave_one_out(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> tuple[Array, Array]:
+    model = fitted(params, problem, basis)
     system, likelihood, penalty = model.system, model.system.likelihood, model.system.penalty
     rows = leverage(model)
     v = rows.of_gradient(penalty.smooth_slope(model.x) + aligned(penalty.l1, model.x) * jnp.sign(model.x))
@@ -81,9 +81,9 @@ def _leave_one_out(params: Params | SoftmaxParams, problem: Problem) -> tuple[Ar
         return z, jnp.sum(system.w * likelihood.losses(z, system.y))
     q = einsum("pbm,pdm->mbd", rows.moved, rows.moved)
     bent = likelihood.curvature(model.z, system.w)
-    basis = jnp.asarray(likelihood.basis.T, q.dtype)[:, :, None]  # W in the coordinates, a column at a time
-    W = jnp.stack([likelihood.reduce(bent.times(jnp.broadcast_to(b, model.z.shape))) for b in basis], axis=1)
+    contrasts = jnp.asarray(likelihood.basis.T, q.dtype)[:, :, None]  # W in the coordinates, a column at a time
+    W = jnp.stack([likelihood.reduce(bent.times(jnp.broadcast_to(b, model.z.shape))) for b in contrasts], axis=1)
     pushed = aligned(system.w, r) * (einsum("mbd,dm->bm", q, r) + v)
-    moved = jnp.linalg.solve(jnp.eye(len(basis))[None] - einsum("mbd,dem->mbe", q, W), pushed.T[:, :, None])
+    moved = jnp.linalg.solve(jnp.eye(len(contrasts))[None] - einsum("mbd,dem->mbe", q, W), pushed.T[:, :, None])
     z = model.z + likelihood.expand(moved[:, :, 0].T)
     return z.T, jnp.sum(system.w * likelihood.losses(z, system.y))

@@ -21,7 +21,7 @@ class Leverage(NamedTuple):
     """What one row's weight moves, at the estimate.
 
     Attributes:
-        root: R (p, *B, k), 0 for what an absolute penalty holds at 0.
+        root: R (p, *B, k), 0 for what an absolute penalty holds at 0, and for dependent columns.
         moved: U (p, *B, m), 0 in rows without weight.
     """
 
@@ -37,8 +37,6 @@ class Leverage(NamedTuple):
 def leverage(model: Fitted) -> Leverage:
     """The leverage of all rows; NaN where the Hessian is singular as far as its dtype can tell."""
     system = model.system
-    absolute = aligned(system.penalty.l1, model.x)
-    free = (model.x != 0) | (absolute == 0)
-    root = inverse_root(mean_information(system, model.z), free.reshape(-1)).reshape(-1, *model.x.shape)
+    root = inverse_root(mean_information(system, model.z), model.free.reshape(-1)).reshape(-1, *model.x.shape)
     moved = system.A.times(root)
     return Leverage(root, jnp.where(aligned(system.w, moved) > 0, moved, 0))

@@ -17,8 +17,9 @@ from jaxlr.batching.axes import Core, cores_of, map_leaves
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.loops import in_groups
 from jaxlr.compilation.program import program
-from jaxlr.engine.buckets import filled_rows
+from jaxlr.engine.buckets import filled_rows, is_here
 from jaxlr.engine.memory import models_side_by_side
+from jaxlr.engine.small import nearly_dependent
 from jaxlr.inputs.checks import checked_arrays, is_zero
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.model.certificates import kkt_residual
@@ -46,8 +47,8 @@ def over_models(
     """Apply a function of one model to every model of a fit: NaN for those that are not CONVERGED.
 
     Args:
-        function: of module level, (params, problem, *shared, *options) to a pytree of arrays, for one problem; its name stands
-            in messages.
+        function: of module level, (params, problem, *shared, *options, basis) to a pytree of arrays, for one problem, with
+            `basis` as in `jaxlr.inference.fitted`; its name stands in messages.
         problem: the data of the fit, each field with the batch axes that it had there.
         penalized: whether an l2 penalty is no obstacle.
         absolute: whether l1 is none.
@@ -72,7 +73,19 @@ def over_models(
             "pass penalized=True where a function has it, to ask for the inverse of the penalized Hessian all the same"
         )
     models, batch = checked_pair(fit, problem, by_row)
-    return _mapped(models, fit.status, shared, function, batch, options, lanes)
+    return _mapped(models, fit.status, shared, function, batch, (*options, may_depend(problem, models)), lanes)
+
+
+def may_depend(problem: Problem, models: Models) -> bool:
+    """Whether columns of some model may depend on each other without a penalty: static, False where small data show it.
+
+    Args:
+        problem: as it was given.
+        models: `checked_pair` of it.
+    """
+    if not ((problem.l1 is None or is_zero(problem.l1)) and is_zero(problem.l2)):
+        return False
+    return not is_here(models) or nearly_dependent(models.problem, models.problem.X.dtype, of_models=True)
 
 
 def checked_pair(fit: Fit, problem: Problem, by_row: bool = False) -> tuple[Models, tuple[int, ...]]:
@@ -85,7 +98,10 @@ def checked_pair(fit: Fit, problem: Problem, by_row: bool = False) -> tuple[Mode
     if fit.solver == "firth" or not all(map(is_concrete, jax.tree.leaves((fit.status, models)))):
         return models, batch
     kkt = np.asarray(_mapped(models, fit.status, (), kkt_residual, batch, (), 1))
-    most = _SLACK * np.maximum(np.asarray(fit.kkt), np.sqrt(np.finfo(kkt.dtype).eps))
+    # Large coefficients, of columns near the span of others, move logits where they are rounded.
+    largest = np.max(np.abs(np.asarray(fit.params.coef)), initial=0) * np.max(np.abs(np.asarray(models.problem.X)), initial=0)
+    eps = np.finfo(kkt.dtype).eps
+    most = _SLACK * np.maximum(np.asarray(fit.kkt), max(np.sqrt(eps), eps * largest))
     if np.any(kkt > most):
         raise ValueError(
             f"expected the problem that was fitted, got one whose gradient at the estimate is not 0 ({np.nanmax(kkt):.1e}); "

@@ -47,7 +47,6 @@ from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
 from jaxlr.solvers import firth
 from jaxlr.solvers.firth import Point
-from jaxlr.solvers.system import System
 
 _MOST_STEPS = 1000
 
@@ -142,10 +141,10 @@ def _num_parameters(fit: Fit) -> int:
 
 
 def _profile_intervals(
-    params: Params | SoftmaxParams, problem: Problem, base: int | None, of_firth: bool, quantile: float
+    params: Params | SoftmaxParams, problem: Problem, base: int | None, of_firth: bool, quantile: float, basis: bool
 ) -> tuple[Array, Array]:
-    model = fitted(params, problem)
-    at = _objective(model.system, of_firth)
+    model = fitted(params, problem, basis)
+    at = _objective(model, of_firth)
     highest = at(model.x).value + quantile / (2 * model.system.total)
 
     def end(c: Array, side: Array) -> Array:
@@ -162,9 +161,9 @@ def _profile_intervals(
     return both_ends[:, 0], both_ends[:, 1]
 
 
-def _profile_tests(params: Params | SoftmaxParams, problem: Problem, base: int | None, of_firth: bool) -> Array:
-    model = fitted(params, problem)
-    at = _objective(model.system, of_firth)
+def _profile_tests(params: Params | SoftmaxParams, problem: Problem, base: int | None, of_firth: bool, basis: bool) -> Array:
+    model = fitted(params, problem, basis)
+    at = _objective(model, of_firth)
     lowest = at(model.x).value
 
     def risen(c: Array) -> Array:
@@ -179,20 +178,20 @@ def _profile_tests(params: Params | SoftmaxParams, problem: Problem, base: int |
 
 
 def _of_free(function: Callable[[Array], Array], model: Fitted, problem: Problem, base: int | None) -> Float[Array, "p *r"]:
-    """A function of the rows c of all parameters, a group side by side; NaN for those that are known to be 0, and for all where
-    columns depend on each other, as of the standard errors."""
+    """A function of the rows c of all parameters, a group side by side; NaN for those that are known to be 0 or not determined,
+    and for all where the information is singular, as of the standard errors."""
     rows = functionals(model, base)
     free = np.flatnonzero(~known(model.system.likelihood, problem.X.shape[1], problem.fit_intercept, base))
     m, k = model.system.A.shape
     found = in_groups(jax.vmap(function), rows[free], models_side_by_side(m * k))
-    definite = jnp.all(jnp.isfinite(inverse_root(mean_information(model.system, model.z))))
+    definite = jnp.all(jnp.isfinite(inverse_root(mean_information(model.system, model.z), model.free.reshape(-1))))
     found = jnp.where(definite, found, jnp.nan)
     return jnp.full((len(rows), *found.shape[1:]), jnp.nan, found.dtype).at[free].set(found)
 
 
-def _objective(system: System, of_firth: bool) -> Callable[[Array], Point]:
+def _objective(model: Fitted, of_firth: bool) -> Callable[[Array], Point]:
     """F with its derivatives as a function of x (*B, k)."""
-    likelihood = system.likelihood
+    system, likelihood = model.system, model.system.likelihood
 
     def at(x: Array) -> Point:
         params = likelihood.expand(x)
@@ -200,7 +199,7 @@ def _objective(system: System, of_firth: bool) -> Callable[[Array], Point]:
         if of_firth:
             return firth.point(x, z, system)
         H, size = mean_information(system, z), math.prod(x.shape)
-        H, s = in_own_units(H, jnp.zeros(size, x.dtype), jnp.ones(size, bool), jnp.zeros((), x.dtype))
+        H, s = in_own_units(H, jnp.zeros(size, x.dtype), model.free.reshape(-1), jnp.zeros((), x.dtype))
         g = likelihood.reduce(system.gradient(params, z)).ravel()
         return Point(jnp.sum(system.w * likelihood.losses(z, system.y)), g, cholesky(H), s)
 
@@ -214,7 +213,7 @@ def _settled(step: Callable[[Array], Array], model: Fitted) -> Float[Array, "*B 
 
     def settled(state: _Walk) -> Array:
         slow = (state.moved <= eps**0.5) & (state.moved >= 0.99 * state.before)
-        return (state.moved <= eps**0.75) | slow
+        return ~(state.moved > eps**0.75) | slow  # and where nothing can be found, for a number is NaN
 
     def one(state: _Walk) -> _Walk:
         d = step(state.x)

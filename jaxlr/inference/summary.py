@@ -1,7 +1,7 @@
 """The table that people know: estimates, standard errors, z, p, and how well the model fits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from jaxlr.inference.goodness import Goodness, goodness_of_fit
 from jaxlr.inference.printed import binary_text, multinomial_text
 from jaxlr.inference.profile import profile_intervals, profile_tests
+from jaxlr.inference.rank import dependences, equations
 from jaxlr.inference.wald import wald
 from jaxlr.inputs.checks import Data
 from jaxlr.model.likelihood import likelihood_of_params
@@ -37,6 +38,8 @@ class Summary:
         num_steps: (...).
         classes: of K classes those that have a block of the table: all but the base; of two classes in one logit ().
         base: that they are compared with; None where the parameters sum to 0 over the classes, or there is but one block.
+        dependent: which columns depend on those before them (..., n): they have coefficients of 0, and errors of NaN.
+        equations: of one model, how, such as "x3 = x1 - x2"; of a batch ().
     """
 
     names: tuple[str, ...]
@@ -48,18 +51,20 @@ class Summary:
     num_steps: np.ndarray
     classes: tuple[int, ...] = ()
     base: int | None = None
+    dependent: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    equations: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as a dictionary of strings, numbers and arrays.
 
         Returns:
-            "terms" (names), each column of the table, each measure of fit, "level", "status" and "solver"; of K classes
-            "classes" and "base" too.
+            "terms" (names), each column of the table, each measure of fit, "level", "status", "solver", "dependent" and
+            "equations"; of K classes "classes" and "base" too.
         """
         goodness = {name: np.asarray(value) for name, value in self.goodness._asdict().items()}
         of_classes = {"classes": list(self.classes), "base": self.base} if self.classes else {}
         return {"terms": list(self.names), **of_classes, **self.table, **goodness, "level": self.level, "status": self.status,
-                "solver": self.solver}  # fmt: skip
+                "solver": self.solver, "dependent": self.dependent, "equations": list(self.equations)}  # fmt: skip
 
     def to_pandas(self) -> Any:
         """The table as a pandas DataFrame, a row for each term, of K classes for each class and term; of a batch, with the
@@ -82,12 +87,15 @@ class Summary:
         if status != Status.CONVERGED:
             return f"{status.name}: {status.advice}"
         goodness, steps = Goodness(*map(float, self.goodness)), f"{int(self.num_steps)} steps of {self.solver}"
-        num_slopes = len(self.names) - (_INTERCEPT in self.names)
-        if not self.classes:
-            return binary_text(self.names, self.table, goodness, num_slopes, self.level, steps)
+        held = len(self.equations)
+        num_slopes = len(self.names) - (_INTERCEPT in self.names) - held
         free = len(self.classes) - (self.base is None)  # classes
-        sizes = free * num_slopes, free * len(self.names)
-        return multinomial_text(self.names, self.classes, self.table, goodness, *sizes, self.level, steps)
+        if not self.classes:
+            text = binary_text(self.names, self.table, goodness, num_slopes, self.level, steps)
+        else:
+            sizes = free * num_slopes, free * (len(self.names) - held)
+            text = multinomial_text(self.names, self.classes, self.table, goodness, *sizes, self.level, steps)
+        return "\n".join([text, *(f"Not determined, held at 0: {equation}" for equation in self.equations)])
 
 
 def summary(
@@ -106,7 +114,8 @@ def summary(
     """Summarize a fit as R's summary of a glm does; of Firth's estimates as logistf's does; of K classes as statsmodels'
     MNLogit does, a block for every class against the base.
 
-    Degrees of freedom and BIC count a row of weight k as k rows, where R counts one.
+    Degrees of freedom and BIC count a row of weight k as k rows, where R counts one. A column that depends on those before it
+    is held at 0, as in R, and does not count; the text says how it depends on them.
 
     Args:
         fit: by `jaxlr.fit` or `jaxlr.fit_firth`, its batch shape in front.
@@ -156,6 +165,8 @@ def summary(
         whole = np.concatenate([*first, np.asarray(params.coef)], axis=-1)
         return whole[..., classes, :] if classes else whole
 
+    held = dependences(fit, problem)
+    none = np.zeros((*np.shape(fit.status), n), bool)
     return Summary(
         names=(*([_INTERCEPT] if problem.fit_intercept else []), *names),
         table={name: column(params) for name, params in found.items()},
@@ -166,4 +177,6 @@ def summary(
         num_steps=np.asarray(fit.num_steps),
         classes=classes,
         base=base if classes else None,
+        dependent=none if held is None else np.asarray(held.dependent) == 1,
+        equations=() if held is None or none.ndim > 1 else tuple(equations(held, names)),
     )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -23,7 +24,7 @@ class Test(NamedTuple):
 
     Attributes:
         statistic: (...), chi-square with df degrees of freedom where the null hypothesis holds, for many rows.
-        df: how many parameters the hypothesis fixes.
+        df: how many parameters the hypothesis fixes; (...) where that differs between models.
         p_value: (...), P(chi-square > statistic).
         log_p: (...), its natural logarithm, finite also where p_value has underflowed.
     """
@@ -31,7 +32,7 @@ class Test(NamedTuple):
     __test__ = False  # pytest is not to collect it
 
     statistic: Any
-    df: int
+    df: Any
     p_value: Any
     log_p: Any
 
@@ -43,10 +44,17 @@ def _chi_square_tails(statistic: ArrayLike, df: int) -> tuple[Array, Array, Arra
     return statistic, jnp.exp(log_p), log_p
 
 
-def chi_square_test(statistic: ArrayLike, df: int) -> Test:
-    """The test of a chi-square statistic, >= 0 but for rounding, with df >= 1."""
-    statistic, p_value, log_p = _chi_square_tails(statistic, df)
-    return Test(statistic, df, p_value, log_p)
+def chi_square_test(statistic: ArrayLike, df: int | np.ndarray) -> Test:
+    """The test of a chi-square statistic, >= 0 but for rounding, with df >= 1, one number or one for each statistic."""
+    if isinstance(df, (int, np.integer)):
+        statistic, p_value, log_p = _chi_square_tails(statistic, int(df))
+        return Test(statistic, int(df), p_value, log_p)
+    nothing = jnp.full(np.broadcast_shapes(np.shape(statistic), df.shape), jnp.nan, jnp.asarray(statistic).dtype)
+    found = (nothing,) * 3
+    for value in np.unique(df):
+        parts = _chi_square_tails(statistic, int(value))
+        found = tuple(jnp.where(df == value, part, other) for part, other in zip(parts, found, strict=True))
+    return Test(found[0], df, *found[1:])
 
 
 @program()

@@ -22,7 +22,7 @@ from jaxlr.solvers import firth, newton, newton_cg, proximal, working_set
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.implicit import differentiable
 from jaxlr.solvers.system import System, system_of
-from jaxlr.solvers.working import Working, from_working, params_to_working, to_working, working_problem
+from jaxlr.solvers.working import Working, from_working, params_to_working, split, to_working, working_problem
 
 _SOLVERS = {"newton": newton.solve, "newton_cg": newton_cg.solve, "proximal": proximal.solve, "firth": firth.solve}
 
@@ -43,6 +43,7 @@ class Settings(NamedTuple):
         products: whether the products of all pairs of columns stand in memory.
         one_by_one: whether designs come one after the other.
         checked: whether all values were known to the checks, which tracers get past.
+        basis: whether columns may be near the span of others, without a penalty: an orthonormal basis stands for them.
     """
 
     likelihood: Likelihood
@@ -57,6 +58,7 @@ class Settings(NamedTuple):
     products: bool = False
     one_by_one: bool = False
     checked: bool = False
+    basis: bool = False
 
 
 def solve_one(
@@ -121,8 +123,13 @@ def certify(
         problem: on the working columns.
         units: of the KKT residual on the working columns.
     """
-    found = evidence(params_to_working(params, working), problem, units)
-    return _judged(params, solution, found, problem, working, tol, settings)
+    inside = params_to_working(params, working)
+    if working.basis is not None:
+        # Of columns near the span of others coefficients are so large that rounding them moves logits: what counts is what was
+        # found in the basis.
+        found, needed = type(params)(*split(solution.params, len(working.unit))), working.basis.needed
+        inside = jax.tree.map(lambda own, rounded: jnp.where(needed, own, rounded), found, inside)
+    return _judged(params, solution, evidence(inside, problem, units), problem, working, tol, settings)
 
 
 def _judged(
@@ -141,7 +148,8 @@ def _judged(
     shift = jnp.sum(jnp.abs(params.coef * aligned(working.center, params.coef)), axis=-1)
     blur = 2 * jnp.finfo(kkt.dtype).eps * jnp.max(jnp.abs(params.intercept) + shift)
     invalid = _is_invalid(problem, tol, settings)
-    status = jnp.where((solution.status == Status.CONVERGED) & ~(kkt <= tol), Status.STALLED, solution.status)
+    doubtful = ~(kkt <= tol) if working.basis is None else ~(kkt <= tol) | working.basis.unclear
+    status = jnp.where((solution.status == Status.CONVERGED) & doubtful, Status.STALLED, solution.status)
     return Fit(
         params=params,
         value=value,

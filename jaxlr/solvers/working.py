@@ -15,14 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlr.linalg.dot import AnyArray, aligned, dot
-from jaxlr.linalg.moments import column_moments
+from jaxlr.linalg.basis import Basis, orthonormal
+from jaxlr.linalg.dot import aligned, dot
 from jaxlr.linalg.operators import Bordered, Dense, Design
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, penalty_of
+from jaxlr.solvers.measured import Columns, center_and_unit, in_place, in_units
 
 _FAR = 1e9  # units
-_GROUPS, _LEAST, _FEW = 8, 8, 2048  # of rows: how many, how many in each at least, and how few rows are all in one
 
 
 class Working(NamedTuple):
@@ -35,6 +35,7 @@ class Working(NamedTuple):
         unit: (n,), > 0, a standard deviation of the column, without an intercept a root mean square; 1 where that is 0.
         rows: A with the derivatives of X, also in rows without weight, but far out; all else is constant.
         aid: what a solver has prepared from it: the `Preconditioner` of conjugate gradients, for working sets A `Transposed`.
+        basis: the `Basis` that A's columns are, of those of X; None is these themselves.
     """
 
     A: Design
@@ -43,16 +44,7 @@ class Working(NamedTuple):
     unit: Array
     rows: Any = None
     aid: Any = None
-
-
-class Columns(NamedTuple):
-    """What is measured of the columns of a design: center and unit as in `Working`, location and scale as `units_of` has them
-    under the weights of a model; (n,), or with batch axes in front."""
-
-    center: Any
-    unit: Any
-    location: Any
-    scale: Any
+    basis: Basis | None = None
 
 
 def prepare(
@@ -61,6 +53,7 @@ def prepare(
     fit_intercept: bool,
     with_products: bool = False,
     known: Columns | None = None,
+    with_basis: bool = False,
 ) -> Working:
     """Prepare a design for the solvers.
 
@@ -69,9 +62,14 @@ def prepare(
         fit_intercept: static; False leaves the columns where they are.
         with_products: static; form the products of columns.
         known: where they have been measured already.
+        with_basis: static; without a penalty, whether to take an orthonormal basis where columns are near the span of others.
     """
-    center, unit = _center_and_unit(jax.lax.stop_gradient(X), present, fit_intercept) if known is None else known[:2]
+    center, unit = center_and_unit(jax.lax.stop_gradient(X), present, fit_intercept) if known is None else known[:2]
     columns, rows = _standardized(X, present, center, unit)
+    basis = None
+    if with_basis and X.shape[1]:
+        basis = orthonormal(columns, present, center / unit, fit_intercept)
+        columns, rows, center = basis.columns, basis.rows_in_basis(rows, present), center + unit * basis.mean
     A = columns
     if fit_intercept:
         one = jnp.ones((X.shape[0], 1), X.dtype)
@@ -80,12 +78,12 @@ def prepare(
     if with_products:
         i, j = np.triu_indices(A.shape[1])
         products = A[:, i] * A[:, j]
-    return Working(Dense(A, products), Dense(columns), center, unit, Dense(rows))
+    return Working(Dense(A, products), Dense(columns), center, unit, Dense(rows), basis=basis)
 
 
 def with_own(working: Working, own: Float[Array, " m"], present: Bool[Array, " m"] | None, fit_intercept: bool) -> Working:
     """Add a column of a model's own, as the first, to a design that was prepared from the columns that models share."""
-    center, unit = _center_and_unit(jax.lax.stop_gradient(own[:, None]), present, fit_intercept)
+    center, unit = center_and_unit(jax.lax.stop_gradient(own[:, None]), present, fit_intercept)
     column, rows = _standardized(own[:, None], present, center, unit)
     return Working(
         A=Bordered(column[:, 0], working.A),
@@ -103,31 +101,7 @@ def units_of(
 
     The scale of a column that is constant under the weights is 1 on X; without an intercept it is the root mean square.
     """
-    return _in_units(working.columns.moments(w), working.unit, fit_intercept)
-
-
-def measured(
-    X: Float[AnyArray, "... m n"], w: Float[AnyArray, "... m"], present: Bool[AnyArray, "... m"] | None, fit_intercept: bool
-) -> Columns:
-    """The columns of designs and all their models, in arrays of NumPy or JAX.
-
-    Args:
-        X: designs; w: weights that sum to 1, whose axes in front broadcast against those of X.
-        present: as in `prepare`.
-        fit_intercept: static.
-    """
-    center, unit = _center_and_unit(X, present, fit_intercept)
-    columns = _in_place(X, present, center, unit)
-    return Columns(center, unit, *_in_units(column_moments(columns, w), unit, fit_intercept))
-
-
-def _in_units(moments: tuple[Any, Any], unit: Float[AnyArray, "... n"], fit_intercept: bool) -> tuple[Any, Any]:
-    """Location and scale of working columns from their mean and standard deviation."""
-    location, scale = moments
-    xp = scale.__array_namespace__()
-    if not fit_intercept:
-        location, scale = xp.zeros_like(location), xp.hypot(location, scale)
-    return location, xp.where(scale < np.finfo(scale.dtype).tiny, 1 / unit, scale)
+    return in_units(working.columns.moments(w), working.unit, fit_intercept)
 
 
 def working_problem(problem: Problem, working: Working, deviation: Float[Array, " n"] | None) -> Problem:
@@ -172,6 +146,7 @@ def to_working(params: Params | SoftmaxParams, working: Working) -> Float[Array,
 def params_to_working(params: Params | SoftmaxParams, working: Working) -> Params | SoftmaxParams:
     """The same, as parameters."""
     coef = params.coef * aligned(working.unit, params.coef)
+    coef = coef if working.basis is None else working.basis.to_basis(coef)
     return type(params)(coef, params.intercept + dot(params.coef, working.center))
 
 
@@ -180,6 +155,7 @@ def from_working(
 ) -> Params | SoftmaxParams:
     """Parameters of the same logits on X."""
     coef, intercept = split(x, len(working.unit))
+    coef = coef if working.basis is None else working.basis.from_basis(coef)
     coef = coef / aligned(working.unit, coef)
     intercept = intercept - dot(coef, working.center)
     # What all classes share changes no logit, and depends on the origin: the intercepts on X sum to 0.
@@ -193,54 +169,4 @@ def _standardized(
     rows = (X - center[None, :]) / jnp.where(jnp.isfinite(unit), unit, 1)[None, :]
     if present is not None:
         rows = jnp.where(present[:, None] | (jnp.abs(rows) < _FAR), rows, 0 * rows)
-    return _in_place(jax.lax.stop_gradient(X), present, center, unit), rows
-
-
-def _in_place(
-    X: Float[AnyArray, "... m n"],
-    present: Bool[AnyArray, "... m"] | None,
-    center: Float[AnyArray, "... n"],
-    unit: Float[AnyArray, "... n"],
-) -> Float[AnyArray, "... m n"]:
-    """Working columns. Fillers so far out that their squares could overflow are 0, but NaN stays NaN."""
-    A: Any = (X - center[..., None, :]) / unit[..., None, :]
-    return A if present is None else A.__array_namespace__().where(present[..., None], A, 0 * A)
-
-
-def _center_and_unit(
-    X: Float[AnyArray, "... m n"], present: Bool[AnyArray, "... m"] | None, fit_intercept: bool
-) -> tuple[Float[AnyArray, "... n"], Float[AnyArray, "... n"]]:
-    """Mean and standard deviation of each column in that one of up to 8 groups of rows where it varies least (but varies).
-
-    One row far out would otherwise squeeze all others together, and in the models where that row has no weight, or is
-    saturated, nothing would tell the column from a constant.
-    """
-    xp, (*batch, m, n), tiny = X.__array_namespace__(), X.shape, np.finfo(X.dtype).tiny
-    where = xp.ones((m, 1), bool) if present is None else present[..., None]
-    num_groups = min(max(m // _LEAST, 1), _GROUPS)
-    if m < _FEW and m % num_groups:  # of many rows those few can be left out
-        X, where = (xp.pad(a, [(0, 0)] * (a.ndim - 2) + [(0, -m % num_groups), (0, 0)]) for a in (X, where))
-    in_group = X.shape[-2] // num_groups
-    whole = in_group * num_groups
-    groups = X[..., :whole, :].reshape(*batch, in_group, num_groups, n)
-    counted = where[..., :whole, :].reshape(*where.shape[:-2], in_group, num_groups, 1)
-    counts = xp.maximum(xp.sum(counted.astype(X.dtype), axis=-3), 1)
-    if fit_intercept:
-        base = xp.min(xp.where(counted, groups, xp.inf), axis=-3)
-        lowest = xp.min(base, axis=-2)
-        base = xp.where(xp.any(counted, axis=-3), base, lowest[..., None, :])
-        span = xp.max(xp.where(counted, groups, -xp.inf), axis=(-3, -2)) - lowest
-    else:
-        base = xp.zeros((num_groups, n), X.dtype)
-        span = xp.max(xp.where(counted, xp.abs(groups), 0), axis=(-3, -2))
-    span = xp.where(span < tiny, 1, span)  # squares neither overflow nor vanish; what XLA flushes to 0 is 0 in NumPy too
-    above = xp.where(counted, (groups - base[..., None, :, :]) / span[..., None, None, :], 0)  # exactly 0 in a constant column
-    means = xp.sum(above, axis=-3) / counts if fit_intercept else base
-    deviations = xp.where(counted, above - means[..., None, :, :], 0)
-    variances = xp.sum(deviations**2, axis=-3) / counts
-    variances = xp.where(variances > 0, variances, xp.inf)
-    least = xp.min(variances, axis=-2)
-    center = base + span[..., None, :] * means
-    center = xp.max(xp.where(variances == least[..., None, :], center, -xp.inf), axis=-2)
-    unit = span * xp.where(least < xp.inf, xp.sqrt(least), 1)
-    return center, xp.where(unit < tiny, 1, unit)
+    return in_place(jax.lax.stop_gradient(X), present, center, unit), rows

@@ -98,14 +98,18 @@ def test_products_stand_up_to_a_gigabyte():
     assert not products_fit(1000, 500, 2, 8)
 
 
-def test_designs_are_large_where_they_are_long_and_centered(monkeypatch):
+def test_designs_are_large_where_they_are_long_centered_and_far_from_collinear(monkeypatch):
     X = np.random.default_rng(0).standard_normal((4000, 3))
-    assert not strategy.is_large(X, True)
+    assert not strategy.is_large(X, True, True)
     monkeypatch.setattr(strategy, "_LARGE", 0)
-    assert strategy.is_large(X, True)
-    assert not strategy.is_large(X[:1000], True)
-    assert not strategy.is_large(X + 1e6, True)
-    assert strategy.is_large(X + 1e6, False)
+    assert strategy.is_large(X, True, True)
+    assert not strategy.is_large(X[:1000], True, True)
+    assert not strategy.is_large(X + 1e6, True, True)
+    assert strategy.is_large(X + 1e6, False, True)
+    copied = np.stack([X[:, 0], X[:, 1], X[:, 0] + 1e-6 * X[:, 2]], axis=1)
+    assert strategy.is_large(X, True, False)
+    assert strategy.is_large(copied, True, True)
+    assert not strategy.is_large(copied, True, False)
 
 
 @pytest.mark.parametrize("door", [jaxlr.fit, jaxlr.fit_bootstrap, jaxlr.fit_columns, jaxlr.fit_firth, jaxlr.cross_validate])

@@ -339,9 +339,3 @@ def test_a_summary_of_a_batch_has_a_row_for_every_model_class_and_term():
 def test_what_has_no_answer_is_refused_in_words(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_dependent_columns_have_no_errors():
-    dependent = np.column_stack([X, X[:, 0] - X[:, 1]])
-    fit = jaxlr.fit(dependent, LABELS, num_classes=K)
-    assert np.isnan(np.asarray(inference.wald(fit, Problem(dependent, LABELS)).p_value.coef)).all()

@@ -59,8 +59,8 @@ def test_a_column_that_others_nearly_make_up_is_fitted_or_said_to_be_beyond_the_
         X = np.stack([a, b, a + b + distance * e], axis=1).astype(dtype)
         got = fit(X, y)
         if Status(int(got.status)) == Status.CONVERGED:
-            # The columns are rounded: e is known to eps / distance, and at 10 eps nothing is left of it.
-            known = distance > 10 * np.finfo(dtype).eps
+            # The columns are rounded: e is known to eps / distance, and below 64 eps it is taken for their rounding.
+            known = distance > 64 * np.finfo(dtype).eps
             assert not known or float(got.value) <= lowest + 1e-3
         else:
             assert Status(int(got.status)) == Status.STALLED
