@@ -26,7 +26,7 @@ def fit_wide(models: Models, *, axes: Models, num_lanes: int, has_path: bool, to
     arguments and Fit are those of `fit_design`."""
     working = prepare(models.problem.X, models.present, settings.fit_intercept)
     given, models = models, jax.lax.stop_gradient(models)
-    small, Q, factor = _in_span(models, working)
+    small, Q, factor = in_span(models, working)
     options = {"num_lanes": num_lanes, "has_path": has_path, "settings": settings}
     fits = fit_design(small, axes=axes, tol=tol / jnp.where(factor > 1, factor, 1), **options)  # NaN is not
     coef = dot(fits.params.coef, Q.T)
@@ -50,7 +50,7 @@ def fit_wide(models: Models, *, axes: Models, num_lanes: int, has_path: bool, to
     return jax.vmap(lane, in_axes=(lane_axes, 0, 0, 0, 0))(lanes, l2, params, fits.status, fits.num_steps)
 
 
-def _in_span(models: Models, working: Working) -> tuple[Models, Array, Array]:
+def in_span(models: Models, working: Working) -> tuple[Models, Array, Array]:
     """The same models on R', Q, and how many times its residual that on X may be at most."""
     X = models.problem.X
     centered = working.columns.to_array() * working.unit[None, :]

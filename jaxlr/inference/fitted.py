@@ -97,9 +97,10 @@ def _undetermined(params: Params | SoftmaxParams, working: Working, basis: Basis
 
 
 def prepared(problem: Problem, likelihood: Likelihood, basis: bool) -> tuple[System, Working]:
-    """A problem on the working columns, as the solvers have it, and the prepared design."""
+    """A problem on the working columns, as the solvers have it but with the derivatives of X, and the prepared design."""
     present = None if problem.sample_weight is None else problem.sample_weight > 0
     working = prepare(jnp.asarray(problem.X), present, problem.fit_intercept, with_basis=basis)
+    working = working._replace(A=working.rows)
     units = units_of(working, row_weights(problem), problem.fit_intercept)
     return system_of(working_problem(problem, working, None), working, units, likelihood, coercive=False), working
 

@@ -17,23 +17,27 @@ the Royal Statistical Society B 82, section 3; of nonsmooth penalties Wang, Zhou
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
+from jaxlr.batching.lanes import Models
+from jaxlr.batching.wide import in_span
 from jaxlr.inference.fitted import fitted
 from jaxlr.inference.leverage import leverage
 from jaxlr.inference.over_models import over_models
 from jaxlr.linalg.dot import aligned, einsum
-from jaxlr.model.likelihood import Multinomial
+from jaxlr.model.likelihood import Multinomial, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
-from jaxlr.model.problem import Problem
+from jaxlr.model.predict import logits
+from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
+from jaxlr.solvers.working import prepare
 
 
 class LeaveOneOut(NamedTuple):
     """Of every model of a fit.
 
     Attributes:
-        logits: of each row by the model of the others (..., m), of K classes (..., m, K) that sum to 0.
+        logits: of each row by the model of the others (..., m), of K classes (..., m, K).
         log_loss: their mean loss under the weights (...), in nats.
     """
 
@@ -50,7 +54,8 @@ def leave_one_out(fit: Fit, problem: Problem) -> LeaveOneOut:
 
     Returns:
         LeaveOneOut, with derivatives in all numbers of the fit and the problem. NaN where a model is not CONVERGED, or its
-        columns depend on each other, as far as the dtype can tell; a row without weight has the logit of the model.
+        columns depend on each other, as far as the dtype can tell. A row is left out with all its weight; one
+        without weight has the logit of the model.
 
     Raises:
         ValueError: the data of another fit; shapes that do not fit.
@@ -70,20 +75,44 @@ def leave_one_out(fit: Fit, problem: Problem) -> LeaveOneOut:
 
 
 def _leave_one_out(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> tuple[Array, Array]:
+    z = held_out_logits(params, problem, basis)
+    likelihood, w = likelihood_of_params(params), row_weights(problem)
+    return z.T, jnp.sum(w * likelihood.losses(z, jnp.asarray(problem.y, z.dtype)))
+
+
+def held_out_logits(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> Float[Array, "*K m"]:
+    """Of one model: the logits of each row by the model of the others, the classes in front."""
+    everywhere = logits(params, problem.X, problem.offset).T
+    if _lies_in_the_span_of_its_rows(problem):
+        params, problem = _in_span(params, problem)
     model = fitted(params, problem, basis)
     system, likelihood, penalty = model.system, model.system.likelihood, model.system.penalty
     rows = leverage(model)
     v = rows.of_gradient(penalty.smooth_slope(model.x) + aligned(penalty.l1, model.x) * jnp.sign(model.x))
     r = likelihood.reduce(likelihood.residual(model.z, system.y))
-    if not isinstance(likelihood, Multinomial):
+    if isinstance(likelihood, Multinomial):
+        q = einsum("pbm,pdm->mbd", rows.moved, rows.moved)
+        bent = likelihood.curvature(model.z, system.w)
+        contrasts = jnp.asarray(likelihood.basis.T, q.dtype)[:, :, None]  # W in the coordinates, a column at a time
+        W = jnp.stack([likelihood.reduce(bent.times(jnp.broadcast_to(b, model.z.shape))) for b in contrasts], axis=1)
+        pushed = aligned(system.w, r) * (einsum("mbd,dm->bm", q, r) + v)
+        moved = jnp.linalg.solve(jnp.eye(len(contrasts))[None] - einsum("mbd,dem->mbe", q, W), pushed.T[:, :, None])
+        z = model.z + likelihood.expand(moved[:, :, 0].T)
+    else:
         q, c = jnp.sum(rows.moved**2, axis=0), likelihood.curvature(model.z, system.w).diagonal()
         z = model.z + system.w * (r * q + v) / (1 - c * q)
-        return z, jnp.sum(system.w * likelihood.losses(z, system.y))
-    q = einsum("pbm,pdm->mbd", rows.moved, rows.moved)
-    bent = likelihood.curvature(model.z, system.w)
-    contrasts = jnp.asarray(likelihood.basis.T, q.dtype)[:, :, None]  # W in the coordinates, a column at a time
-    W = jnp.stack([likelihood.reduce(bent.times(jnp.broadcast_to(b, model.z.shape))) for b in contrasts], axis=1)
-    pushed = aligned(system.w, r) * (einsum("mbd,dm->bm", q, r) + v)
-    moved = jnp.linalg.solve(jnp.eye(len(contrasts))[None] - einsum("mbd,dem->mbe", q, W), pushed.T[:, :, None])
-    z = model.z + likelihood.expand(moved[:, :, 0].T)
-    return z.T, jnp.sum(system.w * likelihood.losses(z, system.y))
+    return jnp.where(aligned(system.w, z) > 0, z, everywhere)
+
+
+def _lies_in_the_span_of_its_rows(problem: Problem) -> bool:
+    """Whether there are more columns than rows, with one squared penalty for all and no other, as in `jaxlr.batching.wide`."""
+    m, n = jnp.shape(problem.X)
+    return n > m and problem.l1 is None and problem.penalty_factor is None
+
+
+def _in_span(params: Params | SoftmaxParams, problem: Problem) -> tuple[Params | SoftmaxParams, Problem]:
+    """The same model on as many columns as rows: a held-out model lies in the span of the other rows."""
+    present = None if problem.sample_weight is None else problem.sample_weight > 0
+    working = prepare(problem.X, present, problem.fit_intercept)
+    inside, _, _ = in_span(Models(problem=problem, start=params), working)
+    return inside.start, inside.problem

@@ -29,6 +29,7 @@ from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 
 _SLACK = 100  # times the residual of the fit, or the root of eps
+_MOST_NUMBERS = 2**26  # of a group: rows moved and Hessians, several times 500 megabytes in all
 _DATA = ("X", "y", "sample_weight", "offset", "l1", "l2", "penalty_factor")
 
 
@@ -145,6 +146,7 @@ def _mapped(
         return one(())
     members = tuple(axis.reshape(-1) for axis in np.indices(batch))
     (m, n), num_classes = models.problem.X.shape[-2:], math.prod(likelihood.classes)
-    numbers = lanes * m * num_classes * (n + num_classes)
-    results = in_groups(jax.vmap(one), jax.tree.map(jnp.asarray, members), models_side_by_side(numbers))
+    numbers = lanes * num_classes * (m * (n + num_classes) + num_classes * n**2)
+    size = max(1, min(models_side_by_side(numbers), _MOST_NUMBERS // numbers))
+    results = in_groups(jax.vmap(one), jax.tree.map(jnp.asarray, members), size)
     return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape[1:]), results)

@@ -146,6 +146,43 @@ def test_the_derivative_of_leave_one_out_in_the_penalty_is_that_of_differences()
     np.testing.assert_allclose(jax.grad(loss)(-3.0), slope, rtol=1e-5)
 
 
+def test_derivatives_in_the_columns_are_those_of_differences():
+    direction = RNG.standard_normal((M, N)) * X.std(0)
+
+    def loss(t):
+        moved = X + t * direction
+        return inference.leave_one_out(jaxlr.fit(moved, Y, l2=0.1), Problem(moved, Y, l2=0.1)).log_loss
+
+    def error(t):
+        moved = X + t * direction
+        return inference.standard_errors(jaxlr.fit(moved, Y), Problem(moved, Y)).coef[0]
+
+    step = 1e-4  # the error of central differences is of its square
+    for function in (loss, error):
+        slope = (function(step) - function(-step)) / (2 * step)
+        np.testing.assert_allclose(jax.grad(function)(0.0), slope, rtol=1e-5)
+
+
+def test_a_row_without_weight_has_the_logit_of_the_model():
+    fit = jaxlr.fit(X, Y, sample_weight=S[0], l2=0.1)
+    found = inference.leave_one_out(fit, Problem(X, Y, S[0], l2=0.1)).logits
+    absent = S[0] == 0
+    np.testing.assert_allclose(found[absent], jaxlr.logits(fit.params, X)[absent], rtol=64 * EPS)
+    assert (np.asarray(found)[~absent] != jaxlr.logits(fit.params, X)[~absent]).all()
+
+
+@pytest.mark.parametrize("classes", [None, pytest.param(3, marks=pytest.mark.slow)])
+def test_more_columns_than_rows_are_served_in_the_span_of_the_rows(classes):
+    wide, l2 = np.hstack([X, RNG.standard_normal((M, 2 * M))]), np.array([1.0, 0.1])
+    y = Y if classes is None else LABELS
+    fits = jaxlr.fit(wide, y, sample_weight=S[0], l2=l2, num_classes=classes)
+    found = inference.leave_one_out(fits, Problem(wide, y, S[0], l2=l2))
+    # A penalty factor keeps the columns as they are.
+    whole = inference.leave_one_out(fits, Problem(wide, y, S[0], l2=l2, penalty_factor=np.ones(wide.shape[1])))
+    np.testing.assert_allclose(found.logits, whole.logits, rtol=0, atol=CONDITION * 64 * EPS)
+    np.testing.assert_allclose(found.log_loss, whole.log_loss, rtol=CONDITION * 64 * EPS)
+
+
 def test_what_did_not_converge_is_nan():
     separated = (X[:, 0] > 0).astype(float)
     fit = jaxlr.fit(X, separated)
