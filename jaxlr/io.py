@@ -37,6 +37,7 @@ _PARTS: dict[tuple[type, str], Any] = {  # what is no array
     (Fit, "solver"): str,
     (Fit, "names"): tuple | None,
     (CrossValidation, "fits"): Fit,
+    (CrossValidation, "folds"): int | str,
     (CrossValidation, "scores"): dict,
     (CrossValidation, "mean"): dict,
     (CrossValidation, "standard_error"): dict,

@@ -3,13 +3,17 @@
     score[fold, penalty] = metric on the rows that the fold holds out
     mean = average over folds        standard_error = sd over folds (1 / (k - 1)) / sqrt(k)
 
+With folds="loo" every row is a fold of its own, and one batch of models, the grid, stands for all of them
+(`jaxlr.selection.leave_one_out`); errors are then those of a mean over the rows (`jaxlr.selection.measures`).
+
 The one-standard-error rule takes the strongest penalty whose mean is within one standard error of the best (Hastie,
 Tibshirani & Friedman, The Elements of Statistical Learning, 2009, section 7.10.1).
 """
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -19,59 +23,20 @@ from jax.sharding import Mesh
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
-from jaxlr import metrics as metric_functions
 from jaxlr.batching.lanes import Models
 from jaxlr.compilation.program import program
 from jaxlr.engine.buckets import filled_rows
 from jaxlr.fitting.fit import fit
 from jaxlr.inputs.checks import Data, checked_arrays
-from jaxlr.metrics.rows import weighted_mean
-from jaxlr.model.likelihood import likelihood_of
-from jaxlr.model.logistic import sigmoid
+from jaxlr.model.likelihood import likelihood_of, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
 from jaxlr.model.problem import Problem
-from jaxlr.model.softmax import log_softmax
 from jaxlr.results.status import Status
+from jaxlr.selection.leave_one_out import scores_of_rows
+from jaxlr.selection.measures import Measure, Scores, measures
 from jaxlr.selection.scores import CrossValidation
 from jaxlr.weights import stratified_kfold
-
-
-def _accuracy(y: Array, z: Array, sample_weight: Array) -> Array:
-    return metric_functions.accuracy(y, (z >= 0).astype(jnp.int32), sample_weight=sample_weight)
-
-
-# By name: the score of logits, and 1 where more is better or -1 where less is.
-_METRICS: dict[str, tuple[Callable, int]] = {
-    "log_loss": (lambda y, z, s: metric_functions.log_loss(y, z, sample_weight=s), -1),
-    "accuracy": (_accuracy, 1),
-    "brier": (lambda y, z, s: metric_functions.brier(y, sigmoid(z), sample_weight=s), -1),
-    "roc_auc": (lambda y, z, s: metric_functions.roc_auc(y, z, sample_weight=s), 1),
-    "average_precision": (lambda y, z, s: metric_functions.average_precision(y, z, sample_weight=s), 1),
-}
-
-
-def _of_label(rows: Array, labels: Array) -> Array:
-    """The entry (m,) of each row (m, K) that is of its label."""
-    return jnp.take_along_axis(rows, labels.astype(jnp.int32)[:, None], axis=-1)[:, 0]
-
-
-def _class_accuracy(labels: Array, z: Array, s: Array) -> Array:
-    right = jnp.argmax(z, axis=-1).astype(labels.dtype) == labels
-    return weighted_mean(right.astype(z.dtype), s)
-
-
-def _class_brier(labels: Array, z: Array, s: Array) -> Array:
-    proba = jnp.exp(log_softmax(z))
-    return weighted_mean(jnp.sum(proba**2, axis=-1) - 2 * _of_label(proba, labels) + 1, s)
-
-
-# Of multinomial models, for logits (m, K). The Brier score sums over the classes (Brier 1950, Monthly Weather Review 78).
-_CLASS_METRICS: dict[str, tuple[Callable, int]] = {
-    "log_loss": (lambda labels, z, s: weighted_mean(-_of_label(log_softmax(z), labels), s), -1),
-    "accuracy": (_class_accuracy, 1),
-    "brier": (_class_brier, -1),
-}
 
 
 def cross_validate(
@@ -80,7 +45,7 @@ def cross_validate(
     *,
     l1: Data = 0.0,
     l2: Data = 0.0,
-    folds: int | Data = 10,
+    folds: int | str | Data = 10,
     key: Array | None = None,
     metrics: Sequence[str] = ("log_loss",),
     select: str = "log_loss",
@@ -108,7 +73,11 @@ def cross_validate(
         l1: strengths of the absolute penalty.
         l2: strengths of the squared penalty; l1 and l2 broadcast to the grid: l1 (a, 1) and l2 (b,) to (a, b), and
             `jaxlr.glmnet_path` to one path.
-        folds: number of stratified folds (needs a key), or training weights (k, m): rows of weight 0 are held out.
+        folds: number of stratified folds (needs a key); training weights (k, m): rows of weight 0 are held out; or "loo" for
+            approximate leave-one-out: each row is held out with all its weight, the grid is fitted once, on all rows, and the
+            logits that a row would have without itself are those of `jaxlr.inference.leave_one_out`. Rankings are those of
+            all held-out logits. With `standardize` the columns keep the deviations of all rows. Where leaving out a row
+            would all but separate the classes (few rows, weak penalties), the loss comes out too low.
         key: a key of `jax.random`, for an integer `folds`.
         metrics: names to score: "log_loss", "brier", "accuracy" (threshold 1/2), "roc_auc", "average_precision".
             Of more classes "log_loss", "accuracy" (the most probable class) and "brier" (summed over the classes).
@@ -121,11 +90,13 @@ def cross_validate(
         penalty_factor, fit_intercept, standardize, init, solver, tol, max_steps, batch_size, mesh, progress: as in `jaxlr.fit`.
 
     Returns:
-        CrossValidation. A model that did not converge scores NaN, and its penalty cannot be chosen.
+        CrossValidation. A model that did not converge scores NaN, and its penalty cannot be chosen; with "loo" neither can one
+        whose Hessian is singular. Standard errors are over the folds, with "loo" over the rows, and NaN for rankings.
 
     Raises:
         TypeError, ValueError: as `jaxlr.fit`; an integer `folds` without key; unknown metric or rule; a fold that holds
-            out nothing.
+            out nothing; with "loo" the rule "one_se" for a ranking, or models of more than 4,096 coefficients (other than
+            those that l1 holds at 0, or of more columns than rows with l2 alone).
 
     Warns:
         UserWarning: a penalty has no score in some fold, and so cannot be chosen.
@@ -138,10 +109,19 @@ def cross_validate(
         >>> cv = cross_validate(X, y, l2=np.array([1.0, 1e-2]), folds=5, key=jax.random.key(0))
         >>> cv.best, cv.fits.converged.shape
         ((1,), (5, 2))
+        >>> cross_validate(X, y, l2=np.array([1.0, 1e-2]), folds="loo").best
+        (1,)
+
+    References:
+        Rad & Maleki 2020, Journal of the Royal Statistical Society B 82 (approximate leave-one-out); Gatz & Smith 1995,
+        Atmospheric Environment 29, 1185 (its standard errors under weights).
     """
+    loo = isinstance(folds, str) and folds == "loo"
     names, known = _checked_metrics(metrics, select, num_classes)
     if rule not in ("best", "one_se"):
         raise ValueError(f'expected rule "best" or "one_se", got {rule!r}')
+    if loo and rule == "one_se" and known[select].rows is None:
+        raise ValueError(f'expected rule "best" to select by {select} with folds="loo": one ranking of all rows has no error')
     fields = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset, "penalty_factor": penalty_factor}
     arrays, batch = checked_arrays(fields, num_classes)
     if batch:
@@ -150,7 +130,7 @@ def cross_validate(
         )
     if num_classes is None and not np.all(np.isin(np.asarray(y), (0, 1))):
         raise ValueError("expected labels 0/1 for the scores, got soft labels or more classes; round them, or give num_classes")
-    training = _training_weights(folds, key, y, np.shape(X)[0])
+    training = np.ones((1, np.shape(X)[0])) if loo else _training_weights(folds, key, y, np.shape(X)[0])
     grid = np.broadcast_shapes(np.shape(l1), np.shape(l2))
     s = np.ones(np.shape(X)[0]) if sample_weight is None else np.asarray(sample_weight)
     fit_models = functools.partial(
@@ -159,18 +139,20 @@ def cross_validate(
         progress=progress,
     )  # fmt: skip
 
-    fits = fit_models(sample_weight=np.expand_dims(training * s, tuple(range(1, 1 + len(grid)))), l1=l1, l2=l2)
-    held_out = ((training == 0) * s).astype(fits.kkt.dtype)
-    scored = Problem(arrays["X"], arrays["y"], held_out, arrays.get("offset"), l1=None, l2=None)
-    scores, mean, error = _score(
-        fits.params,
-        fits.status,
-        filled_rows(Models(problem=scored), fits.status.size, likelihood_of(num_classes)).problem,
-        names,
-    )
+    weights = np.expand_dims(training * s, tuple(range(1, 1 + len(grid))))
+    fits = fit_models(sample_weight=weights, l1=l1, l2=l2)
+    data = Problem(arrays["X"], arrays["y"], offset=arrays.get("offset"), l1=None, l2=None, fit_intercept=fit_intercept)
+    if loo:
+        whole = replace(data, sample_weight=weights, l1=l1, l2=l2, penalty_factor=arrays.get("penalty_factor"))
+        scores, errors = scores_of_rows(fits, whole, names, standardize)
+        mean, error = ({name: of_rows[0] for name, of_rows in both.items()} for both in (scores, errors))
+    else:
+        scored = replace(data, sample_weight=((training == 0) * s).astype(fits.kkt.dtype))
+        filled = filled_rows(Models(problem=scored), fits.status.size, likelihood_of(num_classes)).problem
+        scores, mean, error = _score(fits.params, fits.status, filled, names)
     strength = np.broadcast_to(np.asarray(l1) + np.asarray(l2), grid)
-    best, one_se = _choose(np.asarray(known[select][1] * mean[select]), np.asarray(error[select]), strength)
-    _warn_about_dropped(mean[select], select, best)
+    best, one_se = _choose(np.asarray(known[select].sign * mean[select]), np.asarray(error[select]), strength)
+    _warn_about_dropped(mean[select], select if loo else f"{select} in some fold", best)
     chosen = None
     if best is not None and refit:
         at = best if rule == "best" else one_se
@@ -178,33 +160,34 @@ def cross_validate(
         chosen = fit_models(sample_weight=sample_weight, l1=chosen_l1, l2=chosen_l2)
     l1, l2 = (np.broadcast_to(np.asarray(strengths, fits.kkt.dtype), grid) for strengths in (l1, l2))
     return CrossValidation(
-        fits=fits, scores=scores, mean=mean, standard_error=error, best=best, one_se=one_se, refit=chosen, l1=l1, l2=l2
-    )
+        fits=fits, folds="loo" if loo else len(training), scores=scores, mean=mean, standard_error=error, best=best,
+        one_se=one_se, refit=chosen, l1=l1, l2=l2,
+    )  # fmt: skip
 
 
 def _checked_metrics(
     metrics: Sequence[str], select: str, num_classes: int | None
-) -> tuple[tuple[str, ...], dict[str, tuple[Callable, int]]]:
+) -> tuple[tuple[str, ...], dict[str, Measure]]:
     """The metrics to score by name, the selecting one among them, and all that there are for such models."""
     if isinstance(metrics, str):
         raise TypeError(f'expected metrics as a tuple of names, got the string "{metrics}"; write ("{metrics}",)')
-    names, known = tuple(dict.fromkeys([*metrics, select])), _METRICS if num_classes is None else _CLASS_METRICS
+    names, known = tuple(dict.fromkeys([*metrics, select])), measures(likelihood_of(num_classes))
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"expected metrics among {', '.join(known)}, got {', '.join(map(repr, unknown))}")
     return names, known
 
 
-def _warn_about_dropped(mean: Array, select: str, best: tuple[int, ...] | None) -> None:
+def _warn_about_dropped(mean: Array, lacking: str, best: tuple[int, ...] | None) -> None:
     """Say which penalties cannot be chosen."""
     if dropped := int(np.sum(np.isnan(np.asarray(mean)))):
         outcome = "nothing is chosen" if best is None else "the choice is among the others"
         warnings.warn(
-            f"{dropped} of {mean.size} penalties lack a {select} in some fold: {outcome}; look at print(cv.fits)",
+            f"{dropped} of {mean.size} penalties lack a {lacking}: {outcome}; look at print(cv.fits)",
             stacklevel=3,
         )
 
 
-def _training_weights(folds: int | Data, key: Array | None, y: Data, m: int) -> np.ndarray:
+def _training_weights(folds: int | str | Data, key: Array | None, y: Data, m: int) -> np.ndarray:
     if isinstance(folds, (int, np.integer)):
         if key is None:
             raise ValueError(f"expected a key for folds={folds}; pass key=jax.random.key(...), or weights (k, m) as folds")
@@ -217,7 +200,8 @@ def _training_weights(folds: int | Data, key: Array | None, y: Data, m: int) -> 
         training = np.empty(0)
     if training.ndim != 2 or training.shape[1] != m:
         form = f"weights (k, {m}), 0 where a row is held out"
-        raise ValueError(f"expected folds to be an integer or {form}, got {type(folds).__name__} of shape {training.shape}")
+        got = repr(folds) if isinstance(folds, str) else f"{type(folds).__name__} of shape {training.shape}"
+        raise ValueError(f'expected folds to be an integer, "loo" or {form}, got {got}')
     if not np.all(np.isfinite(training) & (training >= 0)):
         raise ValueError("expected finite training weights >= 0 in folds")
     if np.any(np.all(training != 0, axis=1)):
@@ -226,16 +210,14 @@ def _training_weights(folds: int | Data, key: Array | None, y: Data, m: int) -> 
 
 
 @program("names")
-def _score(
-    params: Any, status: Array, problem: Problem, names: tuple[str, ...]
-) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+def _score(params: Any, status: Array, problem: Problem, names: tuple[str, ...]) -> tuple[Scores, Scores, Scores]:
     """Scores (k, *grid) of each fold's models on the rows that it holds out, whose weights (k, m) are those of the problem, and
     over the folds mean and standard error."""
-    metrics = _CLASS_METRICS if isinstance(params, SoftmaxParams) else _METRICS
+    known = measures(likelihood_of_params(params))
 
-    def of_one(params: Any, status: Array, s: Array) -> dict[str, Array]:
+    def of_one(params: Any, status: Array, s: Array) -> Scores:
         z = logits(params, problem.X, problem.offset)
-        return {name: jnp.where(status == Status.CONVERGED, metrics[name][0](problem.y, z, s), jnp.nan) for name in names}
+        return {name: jnp.where(status == Status.CONVERGED, known[name].score(problem.y, z, s), jnp.nan) for name in names}
 
     scored = of_one
     for _ in range(status.ndim - 1):
@@ -244,7 +226,7 @@ def _score(
     return scores, *_over_folds(scores)
 
 
-def _over_folds(scores: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+def _over_folds(scores: Scores) -> tuple[Scores, Scores]:
     """Mean and standard error over the folds, by metric; the error of one fold is NaN."""
     mean = {name: jnp.mean(score, axis=0) for name, score in scores.items()}
     count = len(next(iter(scores.values())))

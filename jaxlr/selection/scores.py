@@ -14,11 +14,14 @@ from jaxlr.results.display import data_frame
 class CrossValidation:
     """Scores of every fold and penalty, and the choice.
 
+    With folds="loo" k is 1: fits are those of all rows, scores and means the same numbers, those of all held-out logits.
+
     Attributes:
         fits: Fit of shape (k, *grid).
+        folds: k, or "loo"; static.
         scores: by metric, (k, *grid), on the held-out rows; NaN for a model that did not converge.
         mean: by metric, (*grid); NaN where a fold is.
-        standard_error: by metric, (*grid).
+        standard_error: by metric, (*grid), over the folds; with "loo" over the rows, NaN for a metric that is no mean of these.
         best: index of the best mean of the selecting metric, a tuple into the grid; None where no mean is a number.
         one_se: index of the strongest penalty within one standard error of the best; None likewise.
         refit: Fit on all rows at the chosen penalty; None when refit=False or nothing could be chosen.
@@ -28,6 +31,7 @@ class CrossValidation:
 
     # Any: as a pytree it also holds in_axes, shapes and None.
     fits: Any
+    folds: Any = field(metadata={"static": True})
     scores: Any
     mean: Any
     standard_error: Any
@@ -38,8 +42,9 @@ class CrossValidation:
     l2: Any
 
     def __str__(self) -> str:
-        count, *grid = np.shape(self.fits.status)
-        lines = [f"{count} folds x {int(np.prod(grid, dtype=int))} penalties, grid {tuple(grid)}"]
+        grid = np.shape(self.l2)
+        folds = "leave-one-out" if self.folds == "loo" else f"{self.folds} folds"
+        lines = [f"{folds} x {int(np.prod(grid, dtype=int))} penalties, grid {grid}"]
         for label, at in (("best", self.best), ("one standard error", self.one_se)):
             if at is not None:
                 scores = [f"{name} {mean[at]:.4g} +- {self.standard_error[name][at]:.2g}" for name, mean in self.mean.items()]
@@ -51,7 +56,7 @@ class CrossValidation:
         return f"<pre>{str(self).removesuffix(str(self.fits)).rstrip()}</pre>{self.fits._repr_html_()}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as dictionaries of NumPy arrays, strings and None.
+        """Everything as dictionaries of NumPy arrays, numbers, strings and None.
 
         Returns:
             The fields by name; "scores", "mean" and "standard_error" by metric, and fits as `Fit.to_dict` gives them.
@@ -59,7 +64,13 @@ class CrossValidation:
         by_metric = {"scores": self.scores, "mean": self.mean, "standard_error": self.standard_error}
         arrays = jax.tree.map(np.asarray, by_metric | {"l1": self.l1, "l2": self.l2})
         refit = None if self.refit is None else self.refit.to_dict()
-        return arrays | {"best": self.best, "one_se": self.one_se, "fits": self.fits.to_dict(), "refit": refit}
+        return arrays | {
+            "folds": self.folds,
+            "best": self.best,
+            "one_se": self.one_se,
+            "fits": self.fits.to_dict(),
+            "refit": refit,
+        }
 
     def to_pandas(self) -> Any:
         """A table with a row for each penalty.
