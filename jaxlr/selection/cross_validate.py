@@ -33,7 +33,7 @@ from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
 from jaxlr.model.problem import Problem
 from jaxlr.results.status import Status
-from jaxlr.selection.leave_one_out import scores_of_rows
+from jaxlr.selection.leave_one_out import check_size, scores_of_rows
 from jaxlr.selection.measures import Measure, Scores, measures
 from jaxlr.selection.scores import CrossValidation
 from jaxlr.weights import stratified_kfold
@@ -74,10 +74,11 @@ def cross_validate(
         l2: strengths of the squared penalty; l1 and l2 broadcast to the grid: l1 (a, 1) and l2 (b,) to (a, b), and
             `jaxlr.glmnet_path` to one path.
         folds: number of stratified folds (needs a key); training weights (k, m): rows of weight 0 are held out; or "loo" for
-            approximate leave-one-out: each row is held out with all its weight, the grid is fitted once, on all rows, and the
-            logits that a row would have without itself are those of `jaxlr.inference.leave_one_out`. Rankings are those of
-            all held-out logits. With `standardize` the columns keep the deviations of all rows. Where leaving out a row
-            would all but separate the classes (few rows, weak penalties), the loss comes out too low.
+            approximate leave-one-out: each row is held out with all its weight, but the grid is fitted once, on all rows, and
+            the logits of a row without itself are those of `jaxlr.inference.leave_one_out`. Rankings are those of all
+            held-out logits. With `standardize` columns keep the deviations of all rows. Good where each row is one of many;
+            where without one the classes are all but separated or l1 lets other columns in (few rows for the columns, weak
+            penalties), scores can be far off.
         key: a key of `jax.random`, for an integer `folds`.
         metrics: names to score: "log_loss", "brier", "accuracy" (threshold 1/2), "roc_auc", "average_precision".
             Of more classes "log_loss", "accuracy" (the most probable class) and "brier" (summed over the classes).
@@ -140,10 +141,12 @@ def cross_validate(
     )  # fmt: skip
 
     weights = np.expand_dims(training * s, tuple(range(1, 1 + len(grid))))
-    fits = fit_models(sample_weight=weights, l1=l1, l2=l2)
     data = Problem(arrays["X"], arrays["y"], offset=arrays.get("offset"), l1=None, l2=None, fit_intercept=fit_intercept)
+    whole = replace(data, sample_weight=weights, l1=l1, l2=l2, penalty_factor=arrays.get("penalty_factor"))
     if loo:
-        whole = replace(data, sample_weight=weights, l1=l1, l2=l2, penalty_factor=arrays.get("penalty_factor"))
+        check_size(whole, likelihood_of(num_classes))
+    fits = fit_models(sample_weight=weights, l1=l1, l2=l2)
+    if loo:
         scores, errors = scores_of_rows(fits, whole, names, standardize)
         mean, error = ({name: of_rows[0] for name, of_rows in both.items()} for both in (scores, errors))
     else:

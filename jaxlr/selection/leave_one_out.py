@@ -6,6 +6,7 @@ alike for all columns. With l1 and more columns than rows, columns that are 0 in
 are taken to have the zeros of the whole one.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from jaxlr.inference.over_models import over_models
 from jaxlr.inputs.checks import is_zero
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.moments import column_moments
-from jaxlr.model.likelihood import likelihood_of_params
+from jaxlr.model.likelihood import Likelihood, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, row_weights, summing_to_1
 from jaxlr.results.fit import Fit
@@ -41,16 +42,35 @@ def scores_of_rows(fits: Fit, problem: Problem, names: Sequence[str], standardiz
         Hessian is singular, or the measure is no mean over rows.
 
     Raises:
-        ValueError: a model has more parameters than a Hessian is factored for.
+        ValueError: l1 lets in too many columns.
     """
     fits, problem = _in_own_units(fits, problem) if standardize else (fits, problem)
-    m, n = np.shape(problem.X)
-    smooth = is_zero(problem.l1)
-    if n > m and not smooth and np.all(np.asarray(problem.l1) > 0):
+    if _leaves_columns_out(problem):
         fits, problem = _with_columns(fits, problem, _used(fits, problem))
-    if not (n > m and smooth and problem.penalty_factor is None):  # in the span of the rows
-        _check_size(fits.params)
+        _check_count(problem, likelihood_of_params(fits.params))
     return over_models(_scored, fits, problem, penalized=True, absolute=True, options=(tuple(names),))
+
+
+def check_size(problem: Problem, likelihood: Likelihood) -> None:
+    """Refuse models whose Hessians are too large, as far as that is known before they are fitted; ValueError."""
+    m, n = np.shape(problem.X)
+    in_span = n > m and is_zero(problem.l1) and problem.penalty_factor is None
+    if not in_span and not _leaves_columns_out(problem):
+        _check_count(problem, likelihood)
+
+
+def _check_count(problem: Problem, likelihood: Likelihood) -> None:
+    count = np.shape(problem.X)[1] * math.prod(likelihood.classes)
+    if count > _MOST_PARAMETERS:
+        raise ValueError(
+            f'expected at most {_MOST_PARAMETERS} coefficients that are not held at 0 for folds="loo", got {count}: the '
+            "Hessian of each model is factored; pass folds=10, or with more columns than rows l2 alone, without penalty_factor"
+        )
+
+
+def _leaves_columns_out(problem: Problem) -> bool:
+    m, n = np.shape(problem.X)
+    return n > m and bool(np.all(np.asarray(problem.l1) > 0))
 
 
 def _scored(params: Params | SoftmaxParams, problem: Problem, names: tuple[str, ...]) -> tuple[Scores, Scores]:
@@ -85,13 +105,3 @@ def _with_columns(fits: Fit, problem: Problem, kept: Bool[np.ndarray, " n"]) -> 
     factor = None if problem.penalty_factor is None else np.asarray(problem.penalty_factor)[kept]
     params = fits.params._replace(coef=np.asarray(fits.params.coef)[..., kept])
     return replace(fits, params=params), replace(problem, X=np.asarray(problem.X)[:, kept], penalty_factor=factor)
-
-
-def _check_size(params: Params | SoftmaxParams) -> None:
-    coef = np.shape(params.coef)
-    size = coef[-1] * (coef[-2] if isinstance(params, SoftmaxParams) else 1)
-    if size > _MOST_PARAMETERS:
-        raise ValueError(
-            f'expected at most {_MOST_PARAMETERS} coefficients that are not held at 0 for folds="loo", got {size}: the Hessian '
-            "of each model is factored; pass folds=10, or with more columns than rows l2 alone, without penalty_factor"
-        )
