@@ -1,4 +1,4 @@
-"""Figures of many models at once: losses over epochs, grids, cross-validation, and how well every model converged."""
+"""Figures of many models at once: losses over epochs, grids, and how well every model converged."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,6 @@ from jaxlr.inputs.checks import Data
 from jaxlr.plots.style import BLUE, CYCLE, VERMILION, axes, check_logarithmic, finish, lone_points
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
-from jaxlr.selection.scores import CrossValidation
 
 _MARKERS = dict(zip(list(Status)[1:], "sD^xP*", strict=True))  # by status, for models that failed
 
@@ -130,58 +129,6 @@ def heat_map(
     ax.xaxis.set_ticks(**_ticks(columns, room=ax.bbox.width / ax.figure.dpi * 72 / letter))
     ax.set(xlabel=column_name, ylabel=row_name)
     return ax
-
-
-def cv_curve(
-    cv: CrossValidation,
-    strengths: Data,
-    *,
-    metric: str = "log_loss",
-    strength_name: str = "l2 (scale of the mean loss)",
-    ax: Axes | None = None,
-) -> Axes:
-    """The mean held-out score over a path of penalties, its band of one standard error, and the two choices.
-
-    Args:
-        cv: of a path, mean (g,).
-        strengths: (g,), > 0, in any order.
-        metric: which score.
-        strength_name: of the horizontal axis.
-        ax: where to draw; None makes a figure.
-
-    Returns:
-        Axes.
-
-    Raises:
-        ValueError: the grid is not a path of these strengths, one is not > 0, or the metric was not scored.
-
-    Example:
-        >>> import jax, jaxlr
-        >>> X, y = np.arange(20).reshape(10, 2) % 7, np.arange(10) % 2
-        >>> cv = jaxlr.cross_validate(X, y, l2=np.array([0.1, 1.0]), folds=2, key=jax.random.key(0), refit=False)
-        >>> cv_curve(cv, np.array([0.1, 1.0])).get_xscale()
-        'log'
-    """
-    strengths = np.asarray(strengths)
-    if metric not in cv.mean:
-        raise ValueError(f"expected a metric that was scored, {', '.join(cv.mean)}, got {metric!r}")
-    mean, error = np.asarray(cv.mean[metric]), np.asarray(cv.standard_error[metric])
-    if mean.shape != strengths.shape:
-        raise ValueError(f"expected a path, mean and strengths (g,), got {mean.shape} and {strengths.shape}")
-    check_logarithmic("strengths", strengths)
-    ax = axes(ax)
-    order = np.argsort(strengths, kind="stable")
-    band = strengths[order], (mean - error)[order], (mean + error)[order]
-    ax.fill_between(*band, color=BLUE, alpha=0.25, lw=0, label="± one standard error")
-    ax.plot(strengths[order], mean[order], color=BLUE, label="mean over folds", **lone_points(mean[order]))
-    choices = ("best mean", cv.best, "o", VERMILION), ("one standard error", cv.one_se, "s", "black")
-    for label, index, marker, colour in choices:
-        if index is not None:
-            named = f"{label}: {strengths[index]:.1e}"
-            ax.plot(strengths[index], mean[index], marker, color=colour, ms=7, ls="none", label=named)
-    unit = {"log_loss": " (nats per row)"}.get(metric, "")
-    ax.set(xscale="log", xlabel=strength_name, ylabel=f"held-out {metric.replace('_', ' ')}{unit}")
-    return finish(ax, legend=True)
 
 
 def convergence_map(fit: Fit, *, ax: Axes | None = None) -> Axes:

@@ -69,6 +69,7 @@ def drawings(fits, cv):
             grid, L2, L2, row_name="l2", column_name="l1", value_name="J", chosen=(1, 2), ax=ax
         ),
         "cv_curve": lambda ax: plots.cv_curve(cv, L2, ax=ax),
+        "cv_curves": lambda ax: plots.cv_curve({"4 folds": cv, "again": cv}, L2, ax=ax),
         "coefficient_path": lambda ax: plots.coefficient_path(L2, fits.params.coef, names="abc", chosen={"best": 2}, ax=ax),
         "path of classes": lambda ax: plots.coefficient_path(L2, L2[:, None, None] * CLASSES.coef, names="abc", ax=ax),
         "forest": lambda ax: plots.forest({"a": intervals(L2), "b": intervals(-L2)}, list("vwxyz"), ax=ax),
@@ -86,7 +87,7 @@ def drawings(fits, cv):
 NAMES = (
     "sigmoid_curve", "decision_boundary", "losses", "many losses", "heat_map", "cv_curve", "coefficient_path", "forest",
     "manhattan", "qq", "roc", "precision_recall", "calibration", "convergence_map", "convergence_map of a grid", "regions",
-    "path of classes", "forest of classes",
+    "path of classes", "forest of classes", "cv_curves",
 )  # fmt: skip
 
 
@@ -238,6 +239,23 @@ def test_paths_are_drawn_in_the_order_of_their_strengths(fits, cv):
     assert np.all(np.diff(ax.lines[0].get_xdata()) > 0)
     (drawn,) = [line for line in plots.cv_curve(cv, L2).lines if line.get_label() == "mean over folds"]
     np.testing.assert_array_equal(drawn.get_xydata(), np.stack([L2, cv.mean["log_loss"]], axis=1)[::-1])
+
+
+def test_curves_of_several_ways_to_hold_rows_out_have_their_own_line_band_and_choices(cv):
+    loo = jaxlr.cross_validate(X, Y, l2=L2, folds="loo", refit=False)
+    assert "mean over rows" in plots.cv_curve(loo, L2).get_legend_handles_labels()[1]
+    ax = plots.cv_curve({"4 folds": cv, "leave-one-out": loo}, L2)
+    lines = {line.get_label(): line for line in ax.lines}
+    for name, each, band in zip(("4 folds", "leave-one-out"), (cv, loo), ax.collections, strict=True):
+        mean, error = (np.asarray(part["log_loss"]) for part in (each.mean, each.standard_error))
+        np.testing.assert_array_equal(lines[name].get_ydata(), mean[::-1])
+        heights = band.get_paths()[0].vertices[:, 1]
+        assert (heights.min(), heights.max()) == ((mean - error).min(), (mean + error).max())
+        for choice, at in (("best mean", each.best), ("one standard error", each.one_se)):
+            (mark,) = [line for label, line in lines.items() if label.startswith(f"{name}, {choice}: {L2[at]:.1e}")]
+            np.testing.assert_array_equal(mark.get_xydata(), [[L2[at], mean[at]]])
+    styles = [(lines[name].get_color(), lines[name].get_linestyle()) for name in ("4 folds", "leave-one-out")]
+    assert len(set(styles)) == 2
 
 
 def test_a_path_with_zeros_counts_what_is_not_0():
