@@ -63,6 +63,10 @@ SAYS = {
         "100 models by newton_cg, shape (5, 20): 100 converged",
         r"iris, .*: \['SEPARATED', 'CONVERGED'\]",
     ),
+    "13_leave_one_out": (
+        "one penalty  leave-one-out 0.0923, unseen rows 0.0948",
+        r"leave-one-out +100 models, .* l2 = 2\.7e-03, loss 0\.0748 .*\n.*\ntwo .* 0\.0799\nsixty .* 0\.044\d, unseen .* 0\.1",
+    ),
     "07_many_devices": ("2 x models, 4 x rows: coefficients", r"process 1 of 2: coefficients \de-1[4-9] from one device"),
 }
 

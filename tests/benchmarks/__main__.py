@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks [A..L | first | rates | crossing | scale | devices]``: both sides of each ratio from one run."""
+"""``python -m tests.benchmarks [A..M | first | rates | crossing | scale | devices]``: both sides of each ratio from one run."""
 
 import argparse
 import datetime
@@ -7,7 +7,19 @@ import platform
 from functools import partial
 from importlib.metadata import version
 
-from tests.benchmarks import crossing, devices, engine, first, inference, lasso, learning_rates, scale, softmax, sweep
+from tests.benchmarks import (
+    crossing,
+    devices,
+    engine,
+    first,
+    inference,
+    lasso,
+    learning_rates,
+    leave_one_out,
+    scale,
+    softmax,
+    sweep,
+)
 
 
 def machine() -> str:
@@ -20,14 +32,14 @@ def machine() -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    names = ["A", *engine.WORKLOADS, "H", "I", "J", "K", "L", "first", "rates", "crossing", "scale", "devices"]
+    names = ["A", *engine.WORKLOADS, "H", "I", "J", "K", "L", "M", "first", "rates", "crossing", "scale", "devices"]
     titles = [f"{letter}: {work.title}" for letter, work in engine.WORKLOADS.items()]
     about = "; ".join(
         [
             "A: the cross-validated sweep",
             *titles,
             "H: the lasso; I: on very wide data",
-            "J: Firth; K: an association scan; L: softmax",
+            "J: Firth; K: an association scan; L: softmax; M: leave-one-out",
             "first: the first answer of a process",
             "rates: 1,000 learning rates against a loop",
             "crossing: newton against newton_cg",
@@ -44,6 +56,7 @@ if __name__ == "__main__":
         "J": inference.firth,
         "K": inference.scan,
         "L": softmax.main,
+        "M": leave_one_out.main,
         "first": first.main,
         "rates": learning_rates.main,
         "crossing": crossing.main,
