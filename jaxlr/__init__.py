@@ -47,6 +47,7 @@ from jaxlr.selection.strengths import l1_max as l1_max
 from jaxlr.selection.strengths import l2_from_C as l2_from_C
 from jaxlr.weights import bootstrap as bootstrap
 from jaxlr.weights import class_weight as class_weight
+from jaxlr.weights import cluster_bootstrap as cluster_bootstrap
 from jaxlr.weights import kfold as kfold
 from jaxlr.weights import stratified_kfold as stratified_kfold
 

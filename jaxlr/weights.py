@@ -1,7 +1,7 @@
 """Rows of weights over one shared X: folds, bootstraps and classes, so that every resample has the same shape.
 
-A row of `kfold` or `stratified_kfold` has 1 where a row of data trains and 0 where it is held out; a row of `bootstrap`
-counts how often each row of data was drawn. All are of the default float.
+A row of `kfold` or `stratified_kfold` has 1 where a row of data trains and 0 where it is held out; a row of `bootstrap` or
+`cluster_bootstrap` counts how often each row of data was drawn. All are of the default float.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxlr.compilation.program import program
+from jaxlr.inputs.checks import check_count
+from jaxlr.inputs.clusters import cluster_numbers
 from jaxlr.inputs.tables import Data, as_floating, is_concrete, table_numbers
 
 
@@ -105,6 +107,44 @@ def bootstrap(key: Array, m: int, num_samples: int) -> Float[Array, "k m"]:
 @program("m", "num_samples")
 def _bootstrap(key: Array, m: int, num_samples: int) -> Array:
     return jax.vmap(lambda i: resample(key, i, m))(jnp.arange(num_samples))
+
+
+def cluster_bootstrap(key: Array, clusters: Data, num_samples: int) -> Float[Array, "k m"]:
+    """Bootstrap resamples of whole clusters: as many draws with replacement as there are clusters, as counts of their rows.
+
+    For rows that depend on each other within clusters (patients of a clinic, years of a firm), which `bootstrap` would tear
+    apart.
+
+    Args:
+        key: a key of `jax.random`; row i depends on it only through ``jax.random.fold_in(key, i)``.
+        clusters: labels (m,) of any kind, known outside jit; how they are called makes no difference.
+        num_samples: k, >= 1.
+
+    Returns:
+        Counts (k, m), the same for all rows of a cluster; over the clusters they sum to the number of clusters.
+
+    Raises:
+        TypeError: clusters are not known.
+        ValueError: not one label a row, missing labels, fewer than two clusters, or num_samples less than 1.
+
+    Example:
+        >>> import jax
+        >>> counts = cluster_bootstrap(jax.random.key(0), ["a", "a", "b", "c", "c"], 100)
+        >>> counts.shape, bool((counts[:, 0] == counts[:, 1]).all()), set((counts[:, 0] + counts[:, 2] + counts[:, 3]).tolist())
+        ((100, 5), True, {3.0})
+
+    References:
+        Davison & Hinkley, Bootstrap Methods and their Application (1997), section 3.8, strategy 1; Cameron, Gelbach & Miller
+        2008, Review of Economics and Statistics 90, section II.C (pairs cluster bootstrap).
+    """
+    check_count("num_samples", num_samples, 1)
+    numbers, num_clusters = cluster_numbers(clusters)
+    return _cluster_bootstrap(key, numbers, num_clusters, num_samples)
+
+
+@program("num_clusters", "num_samples")
+def _cluster_bootstrap(key: Array, numbers: Data, num_clusters: int, num_samples: int) -> Array:
+    return _bootstrap(key, num_clusters, num_samples)[:, jnp.asarray(numbers)]
 
 
 def resample(key: Array, i: Int[Array, ""], m: int) -> Float[Array, " m"]:

@@ -43,6 +43,10 @@ def of_one_process(names):
         "conjugate gradients": (lambda mesh: jaxlr.fit(X, TARGETS, l2=0.1, solver="newton_cg", mesh=mesh), both),
         "one model by rows": (lambda mesh: jaxlr.fit(by_rows if mesh else X, Y, l2=0.1, mesh=mesh), rows),
         "bootstrap": (lambda mesh: jaxlr.fit_bootstrap(jax.random.key(3), X, Y, 11, l2=0.1, mesh=mesh), both),
+        "bootstrap of clusters": (
+            lambda mesh: jaxlr.fit_bootstrap(jax.random.key(3), X, Y, 11, clusters=np.arange(len(Y)) // 3, l2=0.1, mesh=mesh),
+            both,
+        ),
         "columns": (lambda mesh: jaxlr.fit_columns(COLUMNS, Y, covariates=X[:, :2], l2=0.1, mesh=mesh), both),
     }
     report = {}

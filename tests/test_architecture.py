@@ -121,6 +121,7 @@ CONTRACT = {
     "batch_size mesh progress",
     "l1_max": "problem num_classes", "l2_from_C": "C weight_sum", "elastic_net": "alpha l1_ratio",
     "kfold": "key m num_folds", "stratified_kfold": "key y num_folds", "bootstrap": "key m num_samples",
+    "cluster_bootstrap": "key clusters num_samples",
     "cross_validate": "X y l1 l2 folds key metrics select rule refit sample_weight offset num_classes penalty_factor "
     "fit_intercept standardize init solver tol max_steps batch_size mesh progress",
     "train": "X y optimizer batch_size num_epochs key init l2 sample_weight offset fit_intercept",

@@ -1,7 +1,9 @@
-"""Folds and bootstraps are weights: every row is held out once, classes are spread evenly, draws follow the key alone."""
+"""Folds and bootstraps are weights: every row is held out once, classes are spread evenly, draws follow the key alone,
+and clusters are drawn whole."""
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +58,50 @@ def test_bootstrap_rows_are_counts_that_sum_to_m():
 
 def test_a_bootstrap_row_does_not_depend_on_how_many_rows_there_are():
     assert np.array_equal(np.asarray(jaxlr.bootstrap(KEY, 30, 4)), np.asarray(jaxlr.bootstrap(KEY, 30, 9))[:4])
+
+
+CLINICS = np.array(["north", "south", "east", "west"])[np.random.default_rng(2).integers(0, 4, 30)]
+
+
+def test_the_rows_of_a_cluster_share_their_count_and_counts_sum_to_the_number_of_clusters():
+    counts = np.asarray(jaxlr.cluster_bootstrap(KEY, CLINICS, 300))
+    first = np.stack([counts[:, name == CLINICS][:, 0] for name in np.unique(CLINICS)])
+    for name, count in zip(np.unique(CLINICS), first, strict=True):
+        assert np.array_equal(counts[:, name == CLINICS], np.repeat(count[:, None], np.sum(name == CLINICS), axis=1))
+    assert np.array_equal(first.sum(0), np.full(300, 4.0))
+    # A count is Binomial(4, 1/4): variance 3/4; the mean of 1,200 squares is within 5 standard errors (0.03) of it.
+    assert abs(((first - 1) ** 2).mean() - 3 / 4) < 0.15
+
+
+def test_clusters_of_one_row_are_the_bootstrap_and_names_and_the_number_of_resamples_make_no_difference():
+    assert np.array_equal(jaxlr.cluster_bootstrap(KEY, [f"row {i}" for i in range(20)], 5), jaxlr.bootstrap(KEY, 20, 5))
+    counts = np.asarray(jaxlr.cluster_bootstrap(KEY, CLINICS, 9))
+    renamed = {"north": 3, "south": "b", "east": (0, 1), "west": 2.5}
+    labels = np.empty(len(CLINICS), object)
+    labels[:] = [renamed[name] for name in CLINICS]
+    assert np.array_equal(jaxlr.cluster_bootstrap(KEY, labels, 4), counts[:4])
+    assert np.array_equal(jaxlr.cluster_bootstrap(KEY, pd.Series(CLINICS, dtype="category"), 4), counts[:4])
+
+
+@pytest.mark.parametrize(
+    ("clusters", "message"),
+    [
+        (["a"] * 5, "at least two clusters, got 1"),
+        ([], "at least two clusters, got 0"),
+        ([[1, 2], [3, 4]], r"one label a row, got shape \(2, 2\)"),
+        ([1.0, np.nan], "got missing ones"),
+        (["a", None], "got missing ones"),
+        (pd.Series(["a", None, "b"], dtype="string"), "got missing ones"),
+    ],
+)
+def test_impossible_clusters_are_refused(clusters, message):
+    with pytest.raises(ValueError, match=message):
+        jaxlr.cluster_bootstrap(KEY, clusters, 2)
+
+
+def test_clusters_inside_jit_are_refused_for_their_number_is_a_shape():
+    with pytest.raises(TypeError, match="known outside jit"):
+        jax.jit(lambda clusters: jaxlr.cluster_bootstrap(KEY, clusters, 2))(np.arange(4))
 
 
 def test_resampling_runs_under_jit():

@@ -1,8 +1,9 @@
 """Fit bootstrap resamples whose weights are made inside the program.
 
 Resample i (Efron 1979, Annals of Statistics 7) weights row r by the number of times that it was drawn; it is row i of
-`jaxlr.bootstrap`, a function of (key, i) alone. A chunk of resamples is drawn, fitted and forgotten before the next, so that
-the weights of a million never stand in memory at once. Every resample starts from the fit of all rows.
+`jaxlr.bootstrap`, with clusters of `jaxlr.cluster_bootstrap`, a function of (key, i) alone. A chunk of resamples is drawn,
+fitted and forgotten before the next, so that the weights of a million never stand in memory at once. Every resample starts from
+the fit of all rows.
 """
 
 from dataclasses import replace
@@ -24,6 +25,7 @@ from jaxlr.engine.memory import models_side_by_side
 from jaxlr.engine.run import before, run
 from jaxlr.fitting.fit import start_of
 from jaxlr.inputs.checks import Data, check_count, check_key
+from jaxlr.inputs.clusters import cluster_numbers
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.results.fit import Fit
 from jaxlr.solvers.solve import Settings
@@ -36,6 +38,7 @@ def fit_bootstrap(
     y: Data,
     num_samples: int,
     *,
+    clusters: Data | None = None,
     num_classes: int | None = None,
     sample_weight: Data | None = None,
     offset: Data | None = None,
@@ -59,6 +62,7 @@ def fit_bootstrap(
         X: design (m, n).
         y: labels (m,), as in `jaxlr.fit`.
         num_samples: static, number of resamples k, >= 1.
+        clusters: labels (m,) of any kind, as in `jaxlr.cluster_bootstrap`: whole clusters are drawn. None draws rows.
         sample_weight: (m,), multiplied by the counts.
         batch_size: resamples at a time, whose weights are all of them that stands in memory.
         num_classes, offset, l1, l2, penalty_factor, fit_intercept, standardize, init, solver, tol, max_steps, mesh, progress:
@@ -68,7 +72,8 @@ def fit_bootstrap(
         Fit (k,). A resample that lacks a class, or whose classes are separated, says so in its status.
 
     Raises:
-        TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; batch axes; num_samples less than 1.
+        TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; batch axes; num_samples less than 1; clusters
+            that `jaxlr.cluster_bootstrap` refuses.
 
     Example:
         >>> import jax
@@ -105,6 +110,7 @@ def fit_bootstrap(
     call = prepare(given, models_per_problem=int(num_samples))
     if call.batch:
         raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {call.batch}; map with jax.vmap")
+    cluster, sizes = (None, None) if clusters is None else _clusters(clusters, call.traits.m)
     settings = call.settings._replace(large=False)  # resamples have weights
     many = call._replace(batch=(int(num_samples),), settings=settings, drawn=call.traits.m)
     with before(many):
@@ -113,23 +119,38 @@ def fit_bootstrap(
     many = many._replace(
         program=_program,
         models=replace(call.models, start=start),
-        own=(typed, np.arange(num_samples, dtype=np.int32)),
-        own_cores=(Core(""), Core("", dtype=np.int32)),
+        own=(typed, np.arange(num_samples, dtype=np.int32), cluster, sizes),
+        own_cores=(Core(""), Core("", dtype=np.int32), Core("m", dtype=np.int32), Core("g", dtype=np.int32)),
     )
     return run(many)
 
 
+def _clusters(clusters: Data, m: int) -> tuple[np.ndarray, np.ndarray]:
+    """The number of each row's cluster (m,), and how many rows each has (g,)."""
+    cluster, num_clusters = cluster_numbers(clusters, m)
+    return cluster, np.bincount(cluster, minlength=num_clusters).astype(np.int32)
+
+
 @program("batch", "settings")
 def _program(
-    models: Models, tol: Array, key: Array, numbers: Int[Array, " k"], batch: tuple[int, ...], settings: Settings
+    models: Models,
+    tol: Array,
+    key: Array,
+    numbers: Int[Array, " k"],
+    cluster: Int[Array, " m"] | None,
+    sizes: Int[Array, " g"] | None,
+    batch: tuple[int, ...],
+    settings: Settings,
 ) -> Fit:
     """The resamples of a chunk, those side by side that are worth their memory."""
     del batch
     X, s = models.problem.X, models.problem.sample_weight
     s = jnp.ones(X.shape[0], X.dtype) if s is None else s
+    units = X.shape[0] if sizes is None else sizes.shape[0]  # that are drawn
 
     def fit_group(numbers: Array) -> Fit:
-        counts = jax.vmap(resample, in_axes=(None, 0, None))(key, numbers, X.shape[0])
+        counts = jax.vmap(resample, in_axes=(None, 0, None))(key, numbers, units)
+        counts = counts if cluster is None else counts[:, cluster]
         weighted = replace(models.problem, sample_weight=counts.astype(s.dtype) * s[None, :])
         return fit_batch(replace(models, problem=weighted, present=s > 0), tol, numbers.shape, settings)
 

@@ -19,7 +19,10 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 TOL = 1e-10
 QUICK = ("13 targets, 8 devices",)
-SLOW = ("one model by rows", "bootstrap", "in chunks of 8", "folds and a path", "conjugate gradients", "columns")
+SLOW = (
+    "one model by rows", "bootstrap", "bootstrap of clusters", "in chunks of 8", "folds and a path", "conjugate gradients",
+    "columns",
+)  # fmt: skip
 CALLS = [*QUICK, *(pytest.param(call, marks=pytest.mark.slow) for call in SLOW)]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxlr
-from jaxlr import Status, fit_bootstrap
+from jaxlr import Problem, Status, fit_bootstrap, inference
 from tests.helpers import quick
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -18,8 +18,12 @@ Y = (X @ [1.0, -0.5, 0.2] + RNG.logistic(size=M) > 0).astype(float)
 KEY = jax.random.key(3)
 
 
+def models_of(params):
+    return np.concatenate([np.asarray(params.coef), np.asarray(params.intercept)[..., None]], axis=-1)
+
+
 def models(fit):
-    return np.concatenate([np.asarray(fit.params.coef), np.asarray(fit.params.intercept)[..., None]], axis=-1)
+    return models_of(fit.params)
 
 
 OPTIONS = {"plain": {}, "standardized": {"standardize": True}, "conjugate gradients": {"solver": "newton_cg"}}
@@ -54,6 +58,37 @@ def test_the_chunk_changes_nothing_and_more_resamples_begin_with_the_same():
     np.testing.assert_allclose(models(fit_bootstrap(KEY, X, Y, 13, l2=0.1))[:10], models(whole), atol=1e3 * EPS)
 
 
+CLUSTERS = np.random.default_rng(4).permutation(np.arange(M) % 9)
+
+
+def test_resamples_of_clusters_are_the_rows_of_cluster_bootstrap_whatever_the_chunk():
+    counts = jaxlr.cluster_bootstrap(KEY, CLUSTERS, 12)
+    got = fit_bootstrap(KEY, X, Y, 12, clusters=[f"clinic {c}" for c in CLUSTERS], l2=0.1, batch_size=5)
+    expected = jaxlr.fit(X, Y, sample_weight=counts, l2=0.1)
+    assert bool(got.converged.all())
+    np.testing.assert_allclose(models(got), models(expected), rtol=0, atol=2e-9)
+
+
+def test_errors_of_the_cluster_bootstrap_are_those_of_the_cluster_covariance():
+    rng, G, k = np.random.default_rng(11), 200, 2000
+    clusters = np.repeat(np.arange(G), 8)
+    shared, own = rng.standard_normal((G, 2))[clusters], rng.standard_normal((8 * G, 2))
+    columns, effect = 0.9 * shared + 0.4 * own, 1.5 * rng.standard_normal(G)[clusters]
+    y = (columns @ [0.5, -0.5] + effect + rng.logistic(size=8 * G) > 0).astype(float)
+    fit = jaxlr.fit(columns, y)
+    of_clusters, of_rows = (models(fit_bootstrap(KEY, columns, y, k, clusters=c)).std(axis=0) for c in (clusters, None))
+    robust, plain = (
+        models_of(inference.standard_errors(fit, Problem(columns, y), **options))
+        for options in ({"kind": "cluster", "clusters": clusters, "small_sample": False}, {"kind": "HC0"})
+    )
+    # A standard deviation of k draws is off by 1 / sqrt(2 k) = 1.6 %, 4 of which are allowed; and the covariance is that of the
+    # bootstrap to first order: what is left is of the order of parameters over units.
+    monte_carlo = 4 / np.sqrt(2 * k)
+    np.testing.assert_allclose(of_clusters, robust, rtol=monte_carlo + 3 / G)
+    np.testing.assert_allclose(of_rows, plain, rtol=monte_carlo + 3 / len(y))
+    assert np.all(of_rows < 0.75 * robust)
+
+
 @pytest.mark.slow
 def test_a_resample_without_an_estimate_says_so():
     few = np.array([0, 0, 0, 1, 1, 0.0])
@@ -74,6 +109,8 @@ def test_wrong_calls_say_what_was_expected():
         fit_bootstrap(KEY, X, np.stack([Y, Y]), 2)
     with pytest.raises(TypeError):
         fit_bootstrap(0, X, Y, 2)
+    with pytest.raises(ValueError, match=rf"expected clusters \({M},\), one label a row, got shape \(3,\)"):
+        fit_bootstrap(KEY, X, Y, 2, clusters=[0, 1, 2])
 
 
 @pytest.mark.slow
