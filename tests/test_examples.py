@@ -67,6 +67,10 @@ SAYS = {
         "one penalty  leave-one-out 0.0923, unseen rows 0.0948",
         r"leave-one-out +100 models, .* l2 = 2\.7e-03, loss 0\.0748 .*\n.*\ntwo .* 0\.0799\nsixty .* 0\.044\d, unseen .* 0\.1",
     ),
+    "14_influence": (
+        "the degrees of freedom of the model: 10.0000",
+        r" 93     0\.133     -2\.03           0\.0891  ptl +-0\.81 -0\.83\n(.*\n){4}log loss: 0\.5326 .*, 0\.5928 ",
+    ),
     "07_many_devices": ("2 x models, 4 x rows: coefficients", r"process 1 of 2: coefficients \de-1[4-9] from one device"),
 }
 

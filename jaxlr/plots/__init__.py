@@ -5,6 +5,7 @@ from jaxlr.plots.cross_validation import cv_curve as cv_curve
 from jaxlr.plots.evidence import forest as forest
 from jaxlr.plots.evidence import manhattan as manhattan
 from jaxlr.plots.evidence import qq as qq
+from jaxlr.plots.influence import influence as influence
 from jaxlr.plots.models import coefficient_path as coefficient_path
 from jaxlr.plots.models import sigmoid_curve as sigmoid_curve
 from jaxlr.plots.predictions import calibration as calibration

@@ -46,6 +46,10 @@ def intervals(coef):
     return jaxlr.inference.Intervals(*(Params(factor * coef, np.float64(0)) for factor in (1, 0.5, 2)))
 
 
+def influence_of_rows(weight=None):
+    return jaxlr.inference.influence(jaxlr.fit(X, Y, sample_weight=weight), jaxlr.Problem(X, Y, weight))
+
+
 def whole(coef):
     return jaxlr.inference.Intervals(*3 * [SoftmaxParams(coef, coef[:, 0])])
 
@@ -74,6 +78,7 @@ def drawings(fits, cv):
         "path of classes": lambda ax: plots.coefficient_path(L2, L2[:, None, None] * CLASSES.coef, names="abc", ax=ax),
         "forest": lambda ax: plots.forest({"a": intervals(L2), "b": intervals(-L2)}, list("vwxyz"), ax=ax),
         "forest of classes": lambda ax: plots.forest({"a": intervals_of_classes(CLASSES.coef + 1)}, "abc", none=1.0, ax=ax),
+        "influence": lambda ax: plots.influence(influence_of_rows(), ax=ax),
         "manhattan": lambda ax: plots.manhattan(np.log(L2 / 2), groups=[1, 1, 2, 2, 2], marked=L2 > 0.5, ax=ax),
         "qq": lambda ax: plots.qq(np.log(L2 / 2), label="null", ax=ax),
         "roc": lambda ax: plots.roc(Y, z, label="model", ax=ax),
@@ -87,7 +92,7 @@ def drawings(fits, cv):
 NAMES = (
     "sigmoid_curve", "decision_boundary", "losses", "many losses", "heat_map", "cv_curve", "coefficient_path", "forest",
     "manhattan", "qq", "roc", "precision_recall", "calibration", "convergence_map", "convergence_map of a grid", "regions",
-    "path of classes", "forest of classes", "cv_curves",
+    "path of classes", "forest of classes", "cv_curves", "influence",
 )  # fmt: skip
 
 
@@ -375,3 +380,42 @@ def test_shapes_that_do_not_fit_are_refused(cv):
         plots.cv_curve(cv, L2, metric="roc_auc")
     with pytest.raises(ValueError, match="strengths"):
         plots.coefficient_path(L2, np.ones((3, 2)))
+
+
+def test_areas_of_bubbles_are_cooks_distances_of_rows_with_weight_and_the_five_largest_have_numbers():
+    found = influence_of_rows(np.where(np.arange(40) % 8 == 3, 0.0, 1.0))
+    kept = np.asarray(found.leverage) > 0
+    assert kept.sum() == 35
+    ax = plots.influence(found)
+    ax.figure.canvas.draw()
+    bubbles = [mark for mark in ax.collections if len(mark.get_sizes()) > 1]
+    areas = {
+        tuple(place): area for mark in bubbles for place, area in zip(mark.get_offsets().data, mark.get_sizes(), strict=True)
+    }
+    cook = np.asarray(found.cooks_distance)
+    places = np.stack([found.leverage, found.standardized_deviance], axis=1)
+    assert len(areas) == 35
+    share = [areas[tuple(place)] / area for place, area in zip(places[kept], cook[kept], strict=True)]
+    np.testing.assert_allclose(share, share[0], rtol=1e-12)
+    numbers = {int(text.get_text()): text.xy for text in ax.texts}
+    assert sorted(numbers) == sorted(np.argsort(-cook)[:5])
+    for row, place in numbers.items():
+        assert place == tuple(places[row])
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    assert all(ax.bbox.contains(box.x0, box.y0) and ax.bbox.contains(box.x1, box.y1) for box in boxes)
+
+
+def test_influence_of_many_models_or_of_none_is_refused_and_a_row_that_fits_itself_is_left_out():
+    found = influence_of_rows()
+    with pytest.raises(ValueError, match=r"one model, arrays \(m,\), got \(2, 40\)"):
+        plots.influence(jax.tree.map(lambda leaf: np.stack([leaf, leaf]), found))
+    with pytest.raises(ValueError, match="model that converged"):
+        plots.influence(jax.tree.map(lambda leaf: np.full_like(leaf, NAN), found))
+    alone = found._replace(
+        leverage=np.asarray(found.leverage).copy(), standardized_deviance=np.asarray(found.standardized_deviance).copy()
+    )
+    alone.leverage[3], alone.standardized_deviance[3] = 1.0, NAN
+    ax = plots.influence(alone)
+    assert sum(len(mark.get_offsets()) for mark in ax.collections) == 2 * 39
+    assert ax.get_xlim()[1] < 1
