@@ -1,0 +1,98 @@
+"""95 % intervals by robust errors hold the value that the estimates tend to, as often as they should, where the model is wrong.
+
+Each law is tried on thousands of data sets, in one call. A share of k intervals is off by sqrt(0.95 0.05 / k) by chance; four
+of that are allowed.
+"""
+
+import jax
+import numpy as np
+import pytest
+
+import jaxlr
+from jaxlr import Problem, inference
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("x64", "optimized")]
+
+SETS = 4000
+CHANCE = 4 * np.sqrt(0.95 * 0.05 / SETS)
+HUGE = 400_000
+NODES, SHARES = np.polynomial.hermite_e.hermegauss(40)
+
+
+def normal_cdf(z):
+    return np.asarray(jax.scipy.stats.norm.cdf(z))
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def limit(X, p):
+    """What estimates tend to: the estimate of a huge sample of rows whose labels are their probabilities."""
+    fit = jaxlr.fit(X, p)
+    assert fit.converged
+    return fit.params
+
+
+def coverage(truth, fits, problem, **options):
+    """Shares of intervals that hold the true value: of each coefficient, and of the intercept."""
+    assert fits.converged.all()
+    found, truth = (jax.tree.map(np.asarray, part) for part in (inference.wald(fits, problem, **options), truth))
+    return np.append(
+        np.mean((found.lower.coef <= truth.coef) & (truth.coef <= found.upper.coef), axis=0),
+        np.mean((found.lower.intercept <= truth.intercept) & (truth.intercept <= found.upper.intercept)),
+    )
+
+
+def test_hc3_covers_where_the_form_of_the_model_is_wrong():
+    """A probit with a square of the first column, fitted by a logistic model that is linear."""
+    rng, m = np.random.default_rng(1), 400
+
+    def probability(X):
+        return normal_cdf(0.3 + X[..., 0] - 0.8 * X[..., 0] ** 2 + 0.5 * X[..., 1] * np.abs(X[..., 0]))
+
+    def rows(*shape):
+        shared = rng.exponential(size=(*shape, 1))
+        return 0.7 * (shared - 1) + 0.5 * rng.standard_normal((*shape, 2))
+
+    many = rows(HUGE)
+    truth, X = limit(many, probability(many)), rows(SETS, m)
+    y = (rng.uniform(size=(SETS, m)) < probability(X)).astype(float)
+    fits, problem = jaxlr.fit(X, y), Problem(X, y)
+    np.testing.assert_allclose(coverage(truth, fits, problem, kind="HC3"), 0.95, rtol=0, atol=CHANCE)
+    assert np.min(coverage(truth, fits, problem)) < 0.95 - 2 * CHANCE  # model-based
+
+
+def test_clusters_cover_where_rows_share_an_effect_and_model_based_intervals_do_not():
+    rng, G, size = np.random.default_rng(2), 150, 6
+    slope, spread = np.array([0.7, -0.4]), 1.2
+    many = rng.standard_normal((HUGE, 2))
+    p = sum(share * sigmoid(many @ slope + spread * node) for node, share in zip(NODES, SHARES / SHARES.sum(), strict=True))
+    truth = limit(many, p)
+    clusters = np.repeat(np.arange(G), size)
+    shared, own = rng.standard_normal((SETS, G, 1)), rng.standard_normal((SETS, G, size))
+    X = np.stack([np.broadcast_to(shared, own.shape), own], axis=-1).reshape(SETS, G * size, 2)  # the first is of the cluster
+    effect = np.repeat(spread * rng.standard_normal((SETS, G)), size, axis=1)
+    y = (rng.uniform(size=effect.shape) < sigmoid(X @ slope + effect)).astype(float)
+    fits, problem = jaxlr.fit(X, y), Problem(X, y)
+    np.testing.assert_allclose(coverage(truth, fits, problem, kind="cluster", clusters=clusters), 0.95, rtol=0, atol=CHANCE)
+    of_cluster, of_row, intercept = coverage(truth, fits, problem)
+    assert max(of_cluster, intercept) < 0.85
+    np.testing.assert_allclose(of_row, 0.95, rtol=0, atol=2 * CHANCE)  # nothing is shared in this column
+
+
+def test_sampling_weights_cover_where_the_sample_depends_on_the_labels():
+    """Of a population whose model is right, rows are seen with probabilities that depend on label and column together."""
+    rng, m, pool = np.random.default_rng(3), 600, 4000
+    truth = jaxlr.Params(np.array([1.0]), np.array(-1.0))
+    x = rng.standard_normal((SETS, pool))
+    y = rng.uniform(size=x.shape) < sigmoid(x - 1)
+    seen = np.where(y, 0.6, 0.15) * np.where((x > 0) == y, 1.0, 0.5)
+    chosen = np.argsort(rng.uniform(size=x.shape) >= seen, axis=1, kind="stable")[:, :m]  # the first of those seen
+    x, y, seen = (np.take_along_axis(part, chosen, axis=1) for part in (x, y, seen))
+    X, y, s = x[..., None], y.astype(float), 1 / seen
+    fits, problem = jaxlr.fit(X, y, sample_weight=s), Problem(X, y, s)
+    plain = jaxlr.fit(X, y)
+    np.testing.assert_allclose(coverage(truth, fits, problem, kind="sampling"), 0.95, rtol=0, atol=CHANCE)
+    assert np.max(coverage(truth, plain, Problem(X, y))) < 0.5
+    assert np.min(coverage(truth, fits, problem)) < 0.95 - 2 * CHANCE  # as if a weight of k were k rows
