@@ -60,3 +60,15 @@ def in_groups(function: Callable, mapped: Any, size: int) -> Any:
 
     results = jax.lax.map(function, jax.tree.map(grouped, mapped))
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:k], results)
+
+
+def even_size(k: int, most: int) -> int:
+    """The size of groups of k, over half of `most` and at most that, that leaves no rest, where there is one; else `most`.
+
+    For large results: a last group that is filled up costs a copy of them all.
+
+    Example:
+        >>> even_size(10_000, 58), even_size(67, 64)
+        (50, 64)
+    """
+    return next((size for size in range(most, most // 2, -1) if k % size == 0), most)

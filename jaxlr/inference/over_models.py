@@ -15,7 +15,7 @@ from jaxtyping import Array
 
 from jaxlr.batching.axes import Core, cores_of, map_leaves
 from jaxlr.batching.lanes import Models
-from jaxlr.batching.loops import in_groups
+from jaxlr.batching.loops import even_size, in_groups
 from jaxlr.compilation.program import program
 from jaxlr.engine.buckets import filled_rows, is_here
 from jaxlr.engine.memory import models_side_by_side
@@ -147,6 +147,7 @@ def _mapped(
     members = tuple(axis.reshape(-1) for axis in np.indices(batch))
     (m, n), num_classes = models.problem.X.shape[-2:], math.prod(likelihood.classes)
     numbers = lanes * num_classes * (m * (n + num_classes) + num_classes * n**2)
-    size = max(1, min(models_side_by_side(numbers), _MOST_NUMBERS // numbers))
+    most = max(1, min(models_side_by_side(numbers), _MOST_NUMBERS // numbers))
+    size = even_size(math.prod(batch), most)
     results = in_groups(jax.vmap(one), jax.tree.map(jnp.asarray, members), size)
     return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape[1:]), results)

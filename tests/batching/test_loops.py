@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxlr import Problem
-from jaxlr.batching.loops import in_groups, loop
+from jaxlr.batching.loops import even_size, in_groups, loop
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -33,3 +33,9 @@ def test_a_loop_is_vmap_with_the_same_axes(axis):
 def test_groups_of_any_size_give_the_same_results_in_order(size):
     x = jnp.arange(5.0)
     np.testing.assert_array_equal(in_groups(lambda group: {"square": group**2}, x, size)["square"], x**2)
+
+
+def test_groups_leave_no_rest_where_some_size_over_half_of_the_most_does():
+    for k, most in ((10_000, 58), (10_000, 64), (67, 64), (64, 64), (1, 64), (97, 50), (3, 1)):
+        divisors = [size for size in range(most // 2 + 1, most + 1) if k % size == 0]
+        assert even_size(k, most) == max(divisors, default=most)
