@@ -28,7 +28,8 @@ def bootstrap_intervals(
 
     Args:
         fit: of all rows (...).
-        resamples: (k, ...), by `jaxlr.fit_bootstrap`, or by `jaxlr.fit_firth` with weights of `jaxlr.bootstrap`.
+        resamples: (k, ...), by `jaxlr.fit_bootstrap`, or by `jaxlr.fit_firth` with weights of `jaxlr.bootstrap` or
+            `jaxlr.cluster_bootstrap`.
         level: in (0, 1).
         method: "percentile" or "basic".
         base: of K classes, the one whose parameters are subtracted from those of every class; None takes those of the fits.
