@@ -33,7 +33,7 @@ def machine() -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    names = ["A", *engine.WORKLOADS, "H", "I", "J", "K", "L", "M", "first", "rates", "crossing", "scale", "devices"]
+    names = ["A", *engine.WORKLOADS, "H", "I", "J", "K", "L", "loo", "robust", "first", "rates", "crossing", "scale", "devices"]
     titles = [f"{letter}: {work.title}" for letter, work in engine.WORKLOADS.items()]
     about = "; ".join(
         [

@@ -1,4 +1,4 @@
-"""M. Approximate leave-one-out of 100 l2, breast cancer (569 x 30, standardized), float64: the whole sweep by
+"""Approximate leave-one-out of 100 l2, breast cancer (569 x 30, standardized), float64: the whole sweep by
 `cross_validate(folds="loo")`, against its 100 fits alone and all 56,900 refits without a row, in one call of `jaxlr.fit`.
 
 All in one process; each warm repeat has new values (l2 times 1 + 1e-6 k). The log loss is compared with that of the refits,
@@ -30,7 +30,7 @@ def main() -> None:
         "leave-one-out": lambda l2: jaxlr.cross_validate(X, y, l2=l2, folds="loo", refit=False),
         f"{100 * m:,} refits": lambda l2: jaxlr.fit(X, y, sample_weight=without, l2=l2),
     }
-    print(f"M. leave-one-out, breast cancer {m} x {X.shape[1]}, 100 l2, float64, 2 cores")
+    print(f"Leave-one-out, breast cancer {m} x {X.shape[1]}, 100 l2, float64, 2 cores")
     print(f"{'':20s}{'cold s':>9s}{'warm s':>9s}{'models':>8s}{'converged':>11s}{'worst kkt':>11s}")
     warm, losses = [], []
     for name, side in sides.items():

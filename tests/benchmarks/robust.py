@@ -1,4 +1,4 @@
-"""M. Statistics of 10,000 fitted models of 500 x 8: influence, leave-one-out, HC3 and clusters, against statsmodels in a loop.
+"""Statistics of 10,000 fitted models of 500 x 8: influence, leave-one-out, HC3 and clusters, against statsmodels in a loop.
 
 The models have labels of their own beside one design, or designs of their own too. Two times are taken on both sides: of the
 statistic of a fitted model, and of fit and statistic. Each statistic runs in a process of its own: cold is its first call,
@@ -116,8 +116,8 @@ def _peer(name: str, X: np.ndarray, y: np.ndarray, clusters: np.ndarray, found: 
 
 
 def main() -> None:
-    """Workload M."""
-    print(f"M. statistics of {MODELS:,d} models of {M} x {N}, float64, {os.cpu_count()} cores, statsmodels on {PEER_MODELS}")
+    """Statistics of many models against statsmodels."""
+    print(f"Statistics of {MODELS:,d} models of {M} x {N}, float64, {os.cpu_count()} cores, statsmodels on {PEER_MODELS}")
     print(f"{'':24s}{'':16s}{'statistic, ms/model':>26s}{'and fit, ms/model':>26s}{'':11s}{'peak':>7s}{'results':>9s}")
     sides = f"{'jaxlr':>8s}{'statsm.':>10s}{'ratio':>8s}"
     print(f"{'':24s}{'cold s':>8s}{'warm s':>8s}{sides}{sides}{'converged':>11s}{'MiB':>7s}{'MiB':>9s}{'apart':>8s}")
