@@ -49,7 +49,7 @@ class Traits(NamedTuple):
         same_penalty: whether all columns have the same, for want of a penalty_factor.
         penalized: whether every column has a penalty in all models.
         large: whether there is one model, of a large design (`is_large`), that brings neither weights nor a start.
-        collinear: whether columns may be near the span of others.
+        collinear: whether columns may be near the span of others in members without a penalty.
     """
 
     m: int

@@ -82,6 +82,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         has_l2=has_l2,
         same_penalty=problem.penalty_factor is None,
         penalized=coercive,
+        collinear=_any_bare(given.l1, given.l2) and (not is_here(models) or nearly_dependent(problem, dtype, of_models=False)),
         large=num_models == 1 and plain and X.ndim == 2 and is_concrete(X) and is_large(X, fit_intercept, has_l2),
     )
     tol = _checked_tol(given.tol, dtype)  # a tracer inside jit, also where the data are known
@@ -95,9 +96,6 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         checked=all(map(is_concrete, jax.tree.leaves((models, tol)))),
     )
     settings = choose(asked, traits)
-    if settings.basis and is_here(models) and not nearly_dependent(problem, dtype, of_models=False):
-        traits = traits._replace(collinear=False)
-        settings = choose(asked, traits)
     if filled_axes and is_concrete(tol) and given.mesh is None and not settings.large and is_here(models):
         models = _small(models, dtype, batch, settings, filled_axes)
         traits = traits._replace(m=models.problem.X.shape[-2], n=models.problem.X.shape[-1])
@@ -188,6 +186,13 @@ def _penalized(l1: Data, l2: Data, penalty_factor: Data | None) -> tuple[Any, bo
     # A NaN does not count: the other members run the same program beside it as without it.
     failed = np.isnan(strength) | np.isnan(factor).any(axis=-1)
     return penalized, bool(np.all(penalized | failed))
+
+
+def _any_bare(l1: Data, l2: Data) -> bool:
+    """Whether some member may have no penalty at all."""
+    if not (is_concrete(l1) and is_concrete(l2)):
+        return True
+    return bool(np.any(np.asarray(l1, float) + np.asarray(l2, float) == 0))
 
 
 def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array:

@@ -2,7 +2,8 @@
 
 The estimate counts numbers, for m rows, k columns with the intercept, D designs and L models side by side:
 
-    D (6 m k + 3 m k (k + 1) / 2)           working columns, twice where n > m; for few columns the products of their pairs
+    D (6 m k + 3 m k (k + 1) / 2)           working columns, twice where n > m, 10 m k with an orthonormal basis;
+                                            for few columns the products of their pairs
     L (24 m C + 4 k^2 + 32 k C + 3 m W)     logits, residuals, weights; Hessian and factor; states; W gathered columns
     3 (k C + 8)                             results of every model, on their way out
 
@@ -44,6 +45,7 @@ class Needs(NamedTuple):
         designs: how many designs stand at once: 0 is one that all models share, None is one for each.
         itemsize: bytes of a number.
         num_classes: of the multinomial model, 1 for the binary one.
+        basis: whether an orthonormal basis of the columns may stand beside them.
     """
 
     m: int
@@ -56,6 +58,7 @@ class Needs(NamedTuple):
     designs: int | None
     itemsize: int
     num_classes: int = 1
+    basis: bool = False
 
 
 def needs_of(settings: Settings, traits: Traits, own: int) -> Needs:
@@ -75,6 +78,7 @@ def needs_of(settings: Settings, traits: Traits, own: int) -> Needs:
         designs=0 if traits.num_designs == 1 else 1 if settings.one_by_one else None,
         itemsize=traits.itemsize,
         num_classes=num_classes,
+        basis=settings.basis,
     )
 
 
@@ -87,7 +91,7 @@ def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
         num_results: models of the whole call, whose results are kept.
     """
     m, k, C = needs.m, needs.n + 1, needs.num_classes
-    design = (6 if needs.n <= m else 12) * m * k + 4 * needs.preconditioner**2
+    design = (10 if needs.basis else 6 if needs.n <= m else 12) * m * k + 4 * needs.preconditioner**2
     paired = min(needs.hessian, k)
     design += 3 * m * paired * (paired + 1) // 2 if needs.products else 0
     model = 24 * m * C + 32 * k * C + 4 * needs.hessian**2 + 3 * m * needs.gathered

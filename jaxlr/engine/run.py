@@ -79,7 +79,24 @@ def _run(call: Call) -> Fit:
     unfitted = functools.partial(_not_run, call)
     fits = fit_in_chunks(fit_chunk, cut, cores, unfitted, call.batch, chunk, call.progress, chunks_at_once(call))
     crowded = _crowded(call, fits)
-    return _with_more_room(call, fits, crowded) if len(crowded) else fits
+    fits = _with_more_room(call, fits, crowded) if len(crowded) else fits
+    return _run_some(_in_basis(call), bare, fits) if len(bare := _bare(call)) else fits
+
+
+def _bare(call: Call) -> np.ndarray:
+    """Indices (N, axes of the batch) of the members without a penalty, beside others that have one, whose columns may be near
+    the span of others: these are fitted again, in an orthonormal basis that no penalty knows."""
+    problem, settings = call.models.problem, call.settings
+    if not call.traits.collinear or settings.basis or settings.wide or settings.large or call.mesh is not None or call.own:
+        return np.empty((0, len(call.batch)), int)
+    strength = np.asarray(problem.l2) + (0 if problem.l1 is None else np.asarray(problem.l1))
+    return np.argwhere(np.broadcast_to(strength == 0, call.batch))
+
+
+def _in_basis(call: Call) -> Call:
+    columns = columns_to_solve(call.settings, call.traits.m, call.traits.n)
+    settings = with_room(call.settings, call.traits, columns if call.settings.room else 0)
+    return call._replace(settings=settings._replace(basis=True), models=replace(call.models, start=None))
 
 
 def _merged(own: tuple[Any, ...], same: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -22,7 +22,8 @@ _MOST = 2**18  # numbers
 
 
 def nearly_dependent(problem: Problem, dtype: jnp.dtype, of_models: bool) -> bool:
-    """Whether columns of small designs are near the span of others; True where they are not small enough to see.
+    """Whether columns of some design may be near the span of others: on as many of its rows as are small, since what depends on
+    all rows depends on some.
 
     Args:
         problem: NumPy or JAX arrays, their batch axes in front.
@@ -31,16 +32,18 @@ def nearly_dependent(problem: Problem, dtype: jnp.dtype, of_models: bool) -> boo
             design, for fits hold a constant column at 0.
     """
     X, s = problem.X, problem.sample_weight
-    axes = np.broadcast_shapes(X.shape[:-2], s.shape[:-1] if of_models and s is not None else ())
-    if math.prod(axes) * math.prod(X.shape[-2:]) > _MOST:
-        return True
-    X = np.asarray(X, dtype)
+    (m, n), axes = X.shape[-2:], np.broadcast_shapes(X.shape[:-2], s.shape[:-1] if of_models and s is not None else ())
+    stride = -(-math.prod(axes) * m * n // _MOST)
+    if stride > 1 and m // stride < 4 * n:
+        return True  # too few to tell
+    X = np.asarray(X[..., ::stride, :], dtype)
+    s = None if s is None else np.asarray(s[..., ::stride], dtype)
     with np.errstate(all="ignore"):
         present = None
         if s is not None and of_models:
-            X, present = np.broadcast_to(X, (*axes, *X.shape[-2:])), np.broadcast_to(np.asarray(s) > 0, (*axes, X.shape[-2]))
+            X, present = np.broadcast_to(X, (*axes, *X.shape[-2:])), np.broadcast_to(s > 0, (*axes, X.shape[-2]))
         elif s is not None:
-            present = rows_with_weight(X, np.asarray(s, dtype))
+            present = rows_with_weight(X, s)
         A = in_place(X, present, *center_and_unit(X, present, problem.fit_intercept))
         V = weighted(A, present, problem.fit_intercept)[2]
         near = np.any(least_pivot(V) <= nearest(dtype))

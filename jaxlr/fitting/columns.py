@@ -28,9 +28,13 @@ from jaxlr.engine.run import before, run
 from jaxlr.fitting.fit import start_of
 from jaxlr.inputs.checks import Data, checked, core_axes, is_zero, real_array
 from jaxlr.inputs.tables import check_aligned, column_names
+from jaxlr.linalg.cholesky import cholesky, in_own_units
+from jaxlr.linalg.cholesky import solve as solve_lower
 from jaxlr.linalg.moments import column_moments
+from jaxlr.linalg.operators import Bordered, Design
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
+from jaxlr.results.status import Status
 from jaxlr.solvers import working as design
 from jaxlr.solvers.solve import Settings, solve_one
 from jaxlr.solvers.working import units_of, with_own
@@ -67,7 +71,7 @@ def fit_columns(
 
     Returns:
         Fit (k,), with coef (k, c + 1), of K classes (k, K, c + 1), the own column's last. A column that separates the classes,
-        or is not finite, says so in the status of its model.
+        or is not finite, says so in the status of its model; one that the covariates make up is STALLED without a penalty.
 
     Raises:
         TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; axes that do not fit.
@@ -163,6 +167,10 @@ def _program(models: Models, tol: Array, columns: Float[Array, "k m"], batch: tu
     w = row_weights(Problem(working.A, None, sample_weight=problem.sample_weight))
     mine = replace(problem, X=None, penalty_factor=jnp.roll(problem.penalty_factor, 1))
 
+    spanned = None
+    if not settings.coercive and working.A.shape[1]:
+        spanned = _span(working.A, jnp.ones_like(w) if present is None else present.astype(w.dtype))
+
     start = models.start
     if start is not None:
         own_first = [(0, 0)] * (start.coef.ndim - 1) + [(1, 0)]
@@ -173,7 +181,35 @@ def _program(models: Models, tol: Array, columns: Float[Array, "k m"], batch: tu
         deviation = None
         if settings.standardize:
             deviation = jnp.append(column_moments(own[:, None], w)[1], column_moments(common, w)[1])
-        return solve_one(mine, start, design, units_of(design, w, settings.fit_intercept), deviation, tol, settings)
+        fit = solve_one(mine, start, design, units_of(design, w, settings.fit_intercept), deviation, tol, settings)
+        if spanned is None:
+            return fit
+        assert isinstance(design.A, Bordered)
+        return _doubted(fit, _own_share(design.A, spanned), mine)
 
     fits = in_groups(jax.vmap(one), columns, models_side_by_side(m if settings.products else m * max(common.shape[1], 1)))
     return replace(fits, params=fits.params._replace(coef=jnp.roll(fits.params.coef, -1, axis=-1)))
+
+
+def _span(A: Design, rows: Float[Array, " m"]) -> tuple[Array, Array]:
+    """The columns that all models share, as the factor of their Gram matrix in its own units, and these."""
+    k = A.shape[1]
+    jitter = jnp.asarray(jnp.finfo(A.dtype).eps ** 0.75)
+    H, s = in_own_units(A.gram(rows), jnp.zeros(k, A.dtype), jnp.ones(k, bool), jitter)
+    return cholesky(H), s
+
+
+def _own_share(A: Bordered, span: tuple[Array, Array]) -> Float[Array, ""]:
+    """What a column has beside the span of those that all models share, as a share of its squares."""
+    L, s = span
+    within = solve_lower(L, (s * A.common.transposed_times(A.own))[:, None])
+    return 1 - jnp.sum(within**2) / jnp.sum(A.own**2)
+
+
+def _doubted(fit: Fit, share: Float[Array, ""], problem: Problem) -> Fit:
+    """A column that is a combination of the others, as far as its Gram matrix can tell, has no estimate without a penalty."""
+    none = problem.l2 * problem.penalty_factor[0] == 0
+    if problem.l1 is not None:
+        none &= problem.l1 * problem.penalty_factor[0] == 0
+    doubtful = none & (share <= 4 * jnp.finfo(share.dtype).eps ** 0.75) & (fit.status == Status.CONVERGED)
+    return replace(fit, status=jnp.where(doubtful, Status.STALLED, fit.status).astype(fit.status.dtype))

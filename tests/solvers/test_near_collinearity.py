@@ -1,0 +1,104 @@
+"""Columns that differ by next to nothing: coefficients are those of the difference itself, or it is said that none is known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlr
+from jaxlr import Status
+
+EPS = float(np.finfo(np.float64).eps)
+M = 200
+
+
+def near(distance, seeds, effect=0.5):
+    """Designs whose last column differs from the first by a distance; the same with that difference, as it was rounded, for a
+    column; labels."""
+    designs, differences, labels = [], [], []
+    for seed, d in zip(seeds, np.broadcast_to(distance, len(seeds)), strict=True):
+        rng = np.random.default_rng(seed)
+        a, e = rng.normal(size=(M, 3)), rng.normal(size=M)
+        last = a[:, 0] + d * e
+        designs.append(np.column_stack([a, last]))
+        differences.append(np.column_stack([a, (last - a[:, 0]) / d]))
+        labels.append((a[:, 0] + effect * e + rng.logistic(size=M) > 0).astype(float))
+    return np.stack(designs), np.stack(differences), np.stack(labels)
+
+
+def off(fits, exact, distance):
+    """How far coefficients of the last column are from those of the difference, in the unit of the latter."""
+    return np.abs(np.asarray(fits.params.coef)[..., 3] * distance - np.asarray(exact.params.coef)[..., 3])
+
+
+def assert_never_wrong(fits, exact, distance, needed):
+    """CONVERGED is right to cond x eps, and is what comes out down to `needed`."""
+    converged = np.asarray(fits.status) == Status.CONVERGED
+    assert np.all(converged[distance >= needed])
+    assert np.all(converged | (np.asarray(fits.status) == Status.STALLED))
+    # 100: norms of the columns and of the inverse information; 1e-8 what tol leaves.
+    assert np.all((off(fits, exact, distance) <= 100 * EPS / distance + 1e-8)[converged])
+
+
+@pytest.mark.slow
+def test_no_model_of_ten_thousand_converges_to_anything_but_its_minimum():
+    rng = np.random.default_rng(0)
+    distance = 10 ** rng.uniform(-12, -1, size=10_000)
+    effect = 10 ** rng.uniform(-3, 0)
+    designs, differences, labels = near(distance, range(10_000), effect)
+    exact = jaxlr.fit(differences, labels)
+    assert bool(exact.converged.all())
+    assert_never_wrong(jaxlr.fit(designs, labels), exact, distance, 1e-9)
+
+
+@pytest.mark.parametrize("solver", ["newton", "newton_cg", "proximal"])
+@pytest.mark.parametrize("l2", [0.0, np.array([0.0, 1e-3])[:, None]])
+def test_every_solver_resolves_or_says_so_also_beside_penalties(solver, l2):
+    distance = np.array([1e-5, 1e-7, 1e-9, 1e-12, 1e-13])
+    designs, differences, labels = near(distance, range(5), effect=0.1)
+    fits, exact = jaxlr.fit(designs, labels, l2=l2, solver=solver), jaxlr.fit(differences, labels)
+    fits = fits if np.ndim(l2) == 0 else jax.tree.map(lambda leaf: leaf[0], fits)
+    assert_never_wrong(fits, exact, distance, 1e-9)
+    assert not np.any(np.asarray(fits.status)[3:] == Status.CONVERGED)
+
+
+def test_classes_and_jit_resolve_them_too():
+    distance = 1e-8
+    designs, differences, labels = near(distance, [1])
+    labels = np.where(np.arange(M) % 3 == 0, 2, labels[0])
+    fits, exact = (jax.jit(lambda X: jaxlr.fit(X, labels, num_classes=3))(X[0]) for X in (designs, differences))
+    assert bool(fits.converged)
+    assert np.all(off(fits, exact, distance) <= 100 * EPS / distance)
+
+
+def test_a_copy_is_held_at_0_and_the_rest_is_the_model_without_it():
+    designs, _, labels = near(1.0, [2])
+    copied = np.column_stack([designs[0], designs[0][:, 1] - designs[0][:, 2]])
+    expected = [*jaxlr.fit(designs[0], labels[0]).params.coef, 0]
+    for fits in (jaxlr.fit(copied, labels[0]), jaxlr.fit(copied, labels[0], l2=np.array([1e-2, 0.0]))):
+        np.testing.assert_allclose(np.reshape(fits.params.coef, (-1, 5))[-1], expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("distance", [1e-8, 1e-10, 1e-12, 1e-13])
+def test_an_own_column_near_the_covariates_is_never_converged_to_anything_else(distance):
+    designs, _, labels = near(distance, [3], effect=0.1)
+    fits = jaxlr.fit_columns(designs[0, :, 3:].T, labels[0], covariates=designs[0, :, :3])
+    assert fits.status.tolist() == [Status.STALLED]
+    assert bool(jaxlr.fit_columns(designs[0, :, 3:].T, labels[0], covariates=designs[0, :, :3], l2=0.1).converged[0])
+
+
+def test_derivatives_are_those_of_the_difference():
+    """At a distance of 1e-6 both have digits: dcoef_last / dy and, through X, dvalue."""
+    distance = 1e-6
+    designs, differences, labels = near(distance, [4])
+
+    def slope(X, unit):
+        return jax.jacrev(lambda y: jaxlr.fit(X, y).params.coef[3] * unit)(labels[0])
+
+    np.testing.assert_allclose(slope(designs[0], distance), slope(differences[0], 1.0), atol=1e3 * EPS / distance)
+
+    def slope_through_X(X):
+        return jax.grad(lambda step: jaxlr.fit(X.at[:, 1].multiply(1 + step * labels[0]), labels[0]).value)(0.0)
+
+    expected = slope_through_X(jnp.asarray(differences[0]))
+    np.testing.assert_allclose(slope_through_X(jnp.asarray(designs[0])), expected, atol=1e3 * EPS / distance)
