@@ -33,7 +33,7 @@ def nearly_dependent(problem: Problem, dtype: jnp.dtype, of_models: bool) -> boo
     """
     X, s = problem.X, problem.sample_weight
     (m, n), axes = X.shape[-2:], np.broadcast_shapes(X.shape[:-2], s.shape[:-1] if of_models and s is not None else ())
-    stride = -(-math.prod(axes) * m * n // _MOST)
+    stride = max(1, -(-math.prod(axes) * m * n // _MOST))
     if stride > 1 and m // stride < 4 * n:
         return True  # too few to tell
     X = np.asarray(X[..., ::stride, :], dtype)

@@ -9,11 +9,12 @@ from jaxlr.linalg.basis import least_pivot, nearest, orthonormal, weighted
 
 M = 120
 EPS = float(np.finfo(np.float64).eps)
+_BASIS = jax.jit(orthonormal, static_argnames="fit_intercept")
 
 
 def basis_of(A, present=None, origin=None, fit_intercept=True):
     origin = np.zeros(A.shape[1], A.dtype) if origin is None else origin
-    return jax.jit(lambda A, origin: orthonormal(A, present, origin, fit_intercept))(A, origin)
+    return _BASIS(A, present, origin, fit_intercept)
 
 
 def columns(seed=0, m=M):

@@ -51,7 +51,9 @@ def test_no_model_of_ten_thousand_converges_to_anything_but_its_minimum():
     assert_never_wrong(jaxlr.fit(designs, labels), exact, distance, 1e-9)
 
 
-@pytest.mark.parametrize("solver", ["newton", "newton_cg", "proximal"])
+@pytest.mark.parametrize(
+    "solver", ["newton", *(pytest.param(name, marks=pytest.mark.slow) for name in ("newton_cg", "proximal"))]
+)
 @pytest.mark.parametrize("l2", [0.0, np.array([0.0, 1e-3])[:, None]])
 def test_every_solver_resolves_or_says_so_also_beside_penalties(solver, l2):
     distance = np.array([1e-5, 1e-7, 1e-9, 1e-12, 1e-13])
