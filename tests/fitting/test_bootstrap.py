@@ -69,6 +69,7 @@ def test_resamples_of_clusters_are_the_rows_of_cluster_bootstrap_whatever_the_ch
     np.testing.assert_allclose(models(got), models(expected), rtol=0, atol=2e-9)
 
 
+@pytest.mark.slow
 def test_errors_of_the_cluster_bootstrap_are_those_of_the_cluster_covariance():
     rng, G, k = np.random.default_rng(11), 200, 2000
     clusters = np.repeat(np.arange(G), 8)

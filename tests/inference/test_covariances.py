@@ -61,7 +61,9 @@ OPTIONS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow) if kind in ("HC1", "HC2") else kind for kind in OPTIONS]
+)
 def test_covariances_are_those_of_the_formulas_for_every_member_of_a_batch(kind):
     fits, problem = jaxlr.fit(X, Y, sample_weight=S), Problem(X, Y, S)
     for small in (True, False):

@@ -146,6 +146,7 @@ def test_the_derivative_of_leave_one_out_in_the_penalty_is_that_of_differences()
     np.testing.assert_allclose(jax.grad(loss)(-3.0), slope, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_derivatives_in_the_columns_are_those_of_differences():
     direction = RNG.standard_normal((M, N)) * X.std(0)
 

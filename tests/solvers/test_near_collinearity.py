@@ -81,7 +81,7 @@ def test_a_copy_is_held_at_0_and_the_rest_is_the_model_without_it():
         np.testing.assert_allclose(np.reshape(fits.params.coef, (-1, 5))[-1], expected, atol=1e-8)
 
 
-@pytest.mark.parametrize("distance", [1e-8, 1e-10, 1e-12, 1e-13])
+@pytest.mark.parametrize("distance", [1e-13, *(pytest.param(d, marks=pytest.mark.slow) for d in (1e-8, 1e-10, 1e-12))])
 def test_an_own_column_near_the_covariates_is_never_converged_to_anything_else(distance):
     designs, _, labels = near(distance, [3], effect=0.1)
     fits = jaxlr.fit_columns(designs[0, :, 3:].T, labels[0], covariates=designs[0, :, :3])
@@ -89,6 +89,7 @@ def test_an_own_column_near_the_covariates_is_never_converged_to_anything_else(d
     assert bool(jaxlr.fit_columns(designs[0, :, 3:].T, labels[0], covariates=designs[0, :, :3], l2=0.1).converged[0])
 
 
+@pytest.mark.slow
 def test_derivatives_are_those_of_the_difference():
     """At a distance of 1e-6 both have digits: dcoef_last / dy and, through X, dvalue."""
     distance = 1e-6
