@@ -85,7 +85,9 @@ def fit(
         progress: static; True shows a bar on stderr, with the models done and failed.
 
     Returns:
-        Fit, its fields with the batch shape in front; its params are SoftmaxParams with num_classes, else Params.
+        Fit, its fields with the batch shape in front; its params are SoftmaxParams with num_classes, else Params. Without a
+        penalty a column that depends on those before it has the coefficient 0, as in R; where rounding does not tell whether
+        it does (a share of less than eps^0.7 of it is its own), the model is STALLED.
 
     Raises:
         TypeError: an argument has the wrong type.

@@ -77,8 +77,9 @@ def covariance(
 
     Returns:
         (..., n + 1, n + 1), intercept last; of K classes (..., K (n + 1), K (n + 1)), class by class as in `jaxlr.hessian`. 0
-        in the rows and columns of the base, and of an intercept that is not fitted. NaN where a model is not CONVERGED, or its
-        columns depend on each other, as far as the dtype can tell.
+        in the rows and columns of the base, and of an intercept that is not fitted. NaN where a model is not CONVERGED, and for
+        parameters that the data do not determine: those of columns that depend on others before them, as in R, and those that
+        share a coefficient with such a column, in a resample.
 
     Raises:
         ValueError: a penalized fit, unless asked for; the data of another fit; an unknown kind, or clusters or lags that it

@@ -56,8 +56,8 @@ def influence(fit: Fit, problem: Problem, *, penalized: bool = False) -> Influen
         penalized: whether a fit with l2 > 0 is accepted; H then holds the penalty, and k is still the number of parameters.
 
     Returns:
-        Influence; NaN where a model is not CONVERGED, or its columns depend on each other, as far as the dtype can tell. A row
-        that determines a parameter alone has leverage 1, and nothing that is divided by 1 - h.
+        Influence; NaN where a model is not CONVERGED, and DFBETA for parameters that are not determined, as in `covariance`. A
+        row that determines a parameter alone has leverage 1, and nothing that is divided by 1 - h.
 
     Raises:
         ValueError: several classes; a penalized fit, unless asked for; the data of another fit; shapes that do not fit.

@@ -54,8 +54,8 @@ def leave_one_out(fit: Fit, problem: Problem) -> LeaveOneOut:
 
     Returns:
         LeaveOneOut, with derivatives in all numbers of the fit and the problem. NaN where a model is not CONVERGED, or its
-        columns depend on each other, as far as the dtype can tell. A row is left out with all its weight; one
-        without weight has the logit of the model.
+        Hessian is singular as far as the dtype can tell. A row is left out with all its weight; one without weight has the
+        logit of the model.
 
     Raises:
         ValueError: the data of another fit; shapes that do not fit.

@@ -8,7 +8,7 @@ as association studies do it (Chang et al. 2015, GigaScience 4, on PLINK; Mbatch
 REGENIE's fallback to Firth).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -25,6 +25,7 @@ from jaxlr.fitting.firth import fit_firth
 from jaxlr.fitting.fit import fit
 from jaxlr.inference.comparison import ratio_test, score_test
 from jaxlr.inference.profile import profile_tests
+from jaxlr.inference.rank import dependences
 from jaxlr.inference.tails import Test, chi_square_test, log_normal_tails
 from jaxlr.inputs.checks import Data, core_axes, real_array
 from jaxlr.inputs.tables import check_aligned, is_concrete
@@ -115,7 +116,12 @@ def association_scan(
     }
     problem, null = Problem(common, labels, **rows), fit(common, labels, **rows)
     raise_on_failure(null)
-    score = score_test(null, problem, given)
+    small = null
+    if (held := dependences(null, problem)) is not None:  # without the columns held at 0 the models are the same
+        kept = np.asarray(held.dependent) == 0
+        common, params = common[:, kept], null.params
+        problem, small = Problem(common, labels, **rows), replace(null, params=params._replace(coef=params.coef[kept]))
+    score = score_test(small, problem, given)
 
     chosen = ~(np.asarray(score.p_value) > promising) if promising < 1 else np.ones(k, bool)
     status = np.full(k, Status.NOT_RUN, np.int32)

@@ -21,7 +21,8 @@ class Fit:
             intercept (..., K). A failed model keeps its last finite iterate
             and has NaN only where nothing finite was ever there.
         value: the objective J at params (...), in nats per unit of weight.
-        kkt: KKT residual at params (...), see `jaxlr.kkt_residual`; this is what tol is compared with.
+        kkt: KKT residual at params (...), see `jaxlr.kkt_residual`; this is what tol is compared with. Without a penalty and
+            with columns near the span of others: in their orthonormal basis, before the coefficients are rounded on X.
         gap: bound on J(params) - min J (...), see `jaxlr.duality_gap`; inf where none can be given.
         status: int32 (...), see `jaxlr.Status`.
         num_steps: int32 (...), steps of the solver.

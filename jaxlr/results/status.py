@@ -23,7 +23,8 @@ class Status(IntEnum):
 _ADVICE = {
     Status.CONVERGED: "the optimality conditions hold to tol.",
     Status.MAX_STEPS: "the step limit came before tol was reached; raise max_steps.",
-    Status.STALLED: "no further progress in this dtype; accept the residual in kkt, raise tol, or use float64.",
+    Status.STALLED: "no further progress in this dtype; accept the residual in kkt, raise tol, use float64, or drop columns "
+    "that others nearly make up.",
     Status.SEPARATED: "a direction separates the classes, so no finite estimate exists; add a penalty (l2 > 0).",
     Status.NONFINITE: "NaN or infinity in the data or on the way; look for missing values or overflowing columns.",
     Status.INVALID: "no row has weight, all weight is in one class, or a value is out of range; nothing can be estimated.",

@@ -128,6 +128,18 @@ def test_a_resample_whose_columns_depend_shows_no_error_that_another_choice_woul
     assert np.asarray(inference.goodness_of_fit(fits, problem).df_residual).tolist() == [M - 4, M - 50 - 3]
 
 
+def test_a_scan_beside_covariates_that_depend_is_that_beside_the_others():
+    columns = RNG.normal(size=(3, M))
+    columns[2] = X[:, 1] - 2 * X[:, 0]
+    got, expected = (jaxlr.association_scan(columns, Y, covariates=c) for c in (DEPENDENT, X))
+    assert got.status.tolist() == [0, 0, jaxlr.Status.STALLED]
+    np.testing.assert_allclose(got.estimate, expected.estimate, rtol=1e-6)
+    np.testing.assert_allclose(got.standard_error, expected.standard_error, rtol=1e-6)
+    np.testing.assert_allclose(got.score.p_value, expected.score.p_value, rtol=1e-6)
+    assert np.isnan(got.score.p_value[2])
+    assert np.isnan(got.estimate[2])
+
+
 def test_inside_jit_what_depends_is_found_too(fit):
     errors = jax.jit(lambda y: inference.standard_errors(jaxlr.fit(DEPENDENT, y), Problem(DEPENDENT, y)).coef)(Y)
     np.testing.assert_allclose(errors, inference.standard_errors(fit, PROBLEM).coef, rtol=1e-7)
