@@ -28,8 +28,8 @@ from jaxlr.engine.run import before, run
 from jaxlr.fitting.fit import start_of
 from jaxlr.inputs.checks import Data, checked, core_axes, is_zero, real_array
 from jaxlr.inputs.tables import check_aligned, column_names
-from jaxlr.linalg.cholesky import cholesky, in_own_units
-from jaxlr.linalg.cholesky import solve as solve_lower
+from jaxlr.linalg.cholesky import cholesky, in_own_units, inverse
+from jaxlr.linalg.dot import dot
 from jaxlr.linalg.moments import column_moments
 from jaxlr.linalg.operators import Bordered, Design
 from jaxlr.model.problem import Problem, row_weights
@@ -191,18 +191,17 @@ def _program(models: Models, tol: Array, columns: Float[Array, "k m"], batch: tu
     return replace(fits, params=fits.params._replace(coef=jnp.roll(fits.params.coef, -1, axis=-1)))
 
 
-def _span(A: Design, rows: Float[Array, " m"]) -> tuple[Array, Array]:
-    """The columns that all models share, as the factor of their Gram matrix in its own units, and these."""
+def _span(A: Design, rows: Float[Array, " m"]) -> Float[Array, "k k"]:
+    """What makes the columns that all models share orthonormal: W with W A'A W' the identity."""
     k = A.shape[1]
     jitter = jnp.asarray(jnp.finfo(A.dtype).eps ** 0.75)
     H, s = in_own_units(A.gram(rows), jnp.zeros(k, A.dtype), jnp.ones(k, bool), jitter)
-    return cholesky(H), s
+    return inverse(cholesky(H)) * s[None, :]
 
 
-def _own_share(A: Bordered, span: tuple[Array, Array]) -> Float[Array, ""]:
+def _own_share(A: Bordered, span: Float[Array, "k k"]) -> Float[Array, ""]:
     """What a column has beside the span of those that all models share, as a share of its squares."""
-    L, s = span
-    within = solve_lower(L, (s * A.common.transposed_times(A.own))[:, None])
+    within = dot(span, A.common.transposed_times(A.own))
     return 1 - jnp.sum(within**2) / jnp.sum(A.own**2)
 
 
