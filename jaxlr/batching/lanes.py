@@ -13,11 +13,11 @@ from jaxtyping import Array
 
 from jaxlr.batching.loops import loop
 from jaxlr.batching.path import Strengths, follow
+from jaxlr.linalg.basis import least_pivot, weighted
 from jaxlr.linalg.operators import Transposed
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
-from jaxlr.solvers.measured import Columns
 from jaxlr.solvers.preconditioner import Preconditioner, curvature_inputs, precondition
 from jaxlr.solvers.solve import Settings, solve_one
 from jaxlr.solvers.system import system_of
@@ -68,7 +68,7 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
     """
     X, strengths = models.problem.X, strengths_of(models, axes, num_lanes)
     alone = max(strength.size for strength in jax.tree.leaves(strengths)) == 1
-    working = prepare_design(X, models.present, models.columns, settings, alone)
+    working = prepare_design(models, settings, alone)
     lanes, lane_axes = with_units(models, axes, working)
     # Without the products, dense models that share a design would each copy it: they run one after the other.
     factored = settings.solver != "newton_cg"
@@ -111,13 +111,11 @@ def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:
     return Strengths(l1, with_lanes(models.problem.l2, axes.problem.l2, num_lanes))
 
 
-def prepare_design(X: Array, present: Array | None, columns: Columns | None, settings: Settings, alone: bool) -> Working:
+def prepare_design(models: Models, settings: Settings, alone: bool) -> Working:
     """What the models of one design share.
 
     Args:
-        X: design (m, n).
-        present: rows that have weight in at least one model (m,); None is all.
-        columns: measured already, or None.
+        models: of one design.
         settings: static.
         alone: static; whether there is one model.
 
@@ -125,15 +123,30 @@ def prepare_design(X: Array, present: Array | None, columns: Columns | None, set
         Working, its aid the transposed columns for working sets, and those in the dtype of directions for conjugate gradients
         of several models.
     """
-    if 0 < settings.room < X.shape[1] + settings.fit_intercept:
-        working = prepare(X, present, settings.fit_intercept, known=columns)
+    X = models.problem.X
+    few, free = 0 < settings.room < X.shape[1] + settings.fit_intercept, _free(models.problem, settings.basis)
+    with_products = settings.products and not few
+    working = prepare(X, models.present, settings.fit_intercept, with_products, models.columns, free)
+    if settings.unsure:
+        V = weighted(working.columns.to_array(), models.present, settings.fit_intercept)[2]
+        working = working._replace(near=least_pivot(V) <= 4 * (max(V.shape) * jnp.finfo(V.dtype).eps) ** 0.5)  # that of a copy
+    if few:
         return working._replace(aid=Transposed(working.A.to_array().T))
-    working = prepare(X, present, settings.fit_intercept, settings.products, columns, settings.basis)
     if alone or settings.solver != "newton_cg":
         return working
     # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.
     low = jnp.float32 if settings.coercive else X.dtype
     return working._replace(aid=Transposed(working.A.to_array().T.astype(low)))
+
+
+def _free(problem: Problem, count: int) -> Array | None:
+    """The columns that no model of a design penalizes (count,), None for 0; where these are all, for want of any penalty."""
+    n = problem.X.shape[1]
+    if count in (0, n):
+        return jnp.arange(n) if count else None
+    assert problem.penalty_factor is not None
+    penalized = jnp.any(problem.penalty_factor.reshape(-1, n) > 0, axis=0)  # a NaN does not count
+    return jnp.nonzero(~penalized, size=count, fill_value=n)[0]
 
 
 def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, Lane]:

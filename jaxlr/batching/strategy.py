@@ -6,7 +6,7 @@ wide            more columns than rows are solved in the span of the rows (jaxlr
 room            columns of a working set (jaxlr.solvers.working_set)
 products        the products of all pairs of columns stand in memory, for models that share a design
 one_by_one      designs come one after the other
-basis           without a penalty, an orthonormal basis of columns near the span of others (jaxlr.linalg.basis)
+basis           an orthonormal basis of columns without a penalty that are near each other's span (jaxlr.linalg.basis)
 """
 
 import math
@@ -49,7 +49,7 @@ class Traits(NamedTuple):
         same_penalty: whether all columns have the same, for want of a penalty_factor.
         penalized: whether every column has a penalty in all models.
         large: whether there is one model, of a large design (`is_large`), that brings neither weights nor a start.
-        collinear: whether columns may be near the span of others in members without a penalty.
+        free: how many columns no model penalizes, 0 where these are far from each other's span.
     """
 
     m: int
@@ -62,7 +62,7 @@ class Traits(NamedTuple):
     same_penalty: bool
     penalized: bool
     large: bool = False
-    collinear: bool = True
+    free: int = 0
 
 
 def choose(asked: Settings, traits: Traits) -> Settings:
@@ -76,12 +76,15 @@ def choose(asked: Settings, traits: Traits) -> Settings:
     if solver == "auto":
         dense = not large and _factors_pay(asked, traits, k)
         solver = "proximal" if not traits.smooth else "newton" if dense else "newton_cg"
+    basis = 0 if large or wide else traits.free
     room = usual_room(m, k, traits.has_l2, math.prod(asked.likelihood.classes)) if solver == "proximal" else 0
+    room = k if room and basis == traits.n else room  # nothing will be 0
     chosen = asked._replace(
         solver=solver,
         large=large,
         one_by_one=num_designs > 1 and stay_in_cache(m, traits.n, traits.itemsize),
-        basis=traits.collinear and not (large or wide or traits.has_l2 or solver == "proximal"),
+        basis=basis,
+        unsure=asked.unsure and basis < traits.n and not wide,
     )
     return with_room(chosen, traits, room)
 

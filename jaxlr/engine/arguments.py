@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +15,10 @@ from jaxlr.batching.lanes import Models
 from jaxlr.batching.program import fit_batch
 from jaxlr.batching.strategy import Traits, choose, is_large
 from jaxlr.engine.buckets import Size, bucket, fill, is_here
+from jaxlr.engine.dependence import in_basis, unpenalized
 from jaxlr.engine.devices import check_mesh
 from jaxlr.engine.plan import Call
-from jaxlr.engine.small import nearly_dependent, with_columns
+from jaxlr.engine.small import with_columns
 from jaxlr.inputs.checks import Data, check_count, checked, is_zero
 from jaxlr.inputs.labels import check_classes
 from jaxlr.inputs.tables import column_names, is_concrete
@@ -64,43 +64,30 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     """
     likelihood = _checked_static(given)
     models, dtype, batch = _checked_models(given)
-    problem, fit_intercept = models.problem, bool(given.fit_intercept)
-    penalized, coercive = _penalized(given.l1, given.l2, given.penalty_factor)
-    check_classes(problem.y, problem.sample_weight, fit_intercept, penalized, given.num_classes)
-
-    X, smooth, plain = problem.X, problem.l1 is None, not given.standardize and given.mesh is None
-    plain &= models.start is None and problem.sample_weight is None and problem.l1 is None
-    num_models = models_per_problem * int(np.prod(batch, dtype=int))
-    num_designs, has_l2 = int(np.prod(X.shape[:-2], dtype=int)), not is_zero(given.l2)
-    traits = Traits(
-        m=X.shape[-2],
-        n=X.shape[-1],
-        num_designs=num_designs,
-        num_models=num_models,
-        itemsize=dtype.itemsize,
-        smooth=smooth,
-        has_l2=has_l2,
-        same_penalty=problem.penalty_factor is None,
-        penalized=coercive,
-        collinear=_any_bare(given.l1, given.l2) and (not is_here(models) or nearly_dependent(problem, dtype, of_models=False)),
-        large=num_models == 1 and plain and X.ndim == 2 and is_concrete(X) and is_large(X, fit_intercept, has_l2),
-    )
-    tol = _checked_tol(given.tol, dtype)  # a tracer inside jit, also where the data are known
+    problem, tol, n = models.problem, _checked_tol(given.tol, dtype), models.problem.X.shape[-1]
+    known, free = all(map(is_concrete, (problem.l1, problem.l2, problem.penalty_factor))), unpenalized(problem)
+    penalized = ~free.any(axis=-1) if known else None
+    check_classes(problem.y, problem.sample_weight, problem.fit_intercept, penalized, given.num_classes)
+    coercive = known and not free.any()
+    checked = all(map(is_concrete, jax.tree.leaves((models, tol))))  # a tol may be a tracer where the data are known
     asked = Settings(
         likelihood=likelihood,
-        fit_intercept=fit_intercept,
+        fit_intercept=problem.fit_intercept,
         standardize=bool(given.standardize),
         max_steps=_DEFAULT_MAX_STEPS if given.max_steps is None else int(given.max_steps),
         solver=given.solver,
         coercive=coercive and not given.standardize,
-        checked=all(map(is_concrete, jax.tree.leaves((models, tol)))),
+        checked=checked,
+        unsure=not coercive and (not known or bool(free.all(axis=-1).any())) and (not checked or given.mesh is not None),
     )
+    traits = _traits(given, models, dtype, models_per_problem * math.prod(batch), coercive)
     settings = choose(asked, traits)
     if filled_axes and is_concrete(tol) and given.mesh is None and not settings.large and is_here(models):
         models = _small(models, dtype, batch, settings, filled_axes)
-        traits = traits._replace(m=models.problem.X.shape[-2], n=models.problem.X.shape[-1])
+        rows, columns = models.problem.X.shape[-2:]
+        traits = traits._replace(m=rows, n=columns, free=columns if traits.free == n else traits.free)
         settings = choose(asked._replace(solver=settings.solver), traits)
-    if settings.solver != "proximal" and not smooth:
+    if settings.solver != "proximal" and not traits.smooth:
         message = f'for solver "{settings.solver}"; use "proximal" or "auto" with l1'
         raise ValueError(f"expected l1 = 0, known outside jit, {message}")
     return Call(
@@ -117,7 +104,27 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         mesh=given.mesh,
         progress=bool(given.progress),
         names=column_names(given.X),
-        num_columns=X.shape[-1],
+        num_columns=n,
+    )
+
+
+def _traits(given: Arguments, models: Models, dtype: jnp.dtype, num_models: int, coercive: bool) -> Traits:
+    """What the choices depend on, of checked arguments."""
+    problem, fit_intercept = models.problem, bool(given.fit_intercept)
+    X, smooth, has_l2 = problem.X, problem.l1 is None, not is_zero(given.l2)
+    plain = not given.standardize and given.mesh is None and models.start is None and problem.sample_weight is None and smooth
+    return Traits(
+        m=X.shape[-2],
+        n=X.shape[-1],
+        num_designs=math.prod(X.shape[:-2]),
+        num_models=num_models,
+        itemsize=dtype.itemsize,
+        smooth=smooth,
+        has_l2=has_l2,
+        same_penalty=problem.penalty_factor is None,
+        penalized=coercive,
+        free=0 if coercive else in_basis(problem, dtype, is_here(models)),
+        large=num_models == 1 and plain and X.ndim == 2 and is_concrete(X) and is_large(X, fit_intercept, has_l2),
     )
 
 
@@ -174,25 +181,6 @@ def _checked_models(given: Arguments) -> tuple[Models, jnp.dtype, tuple[int, ...
         check_mesh(given.mesh, m)
     init = None if given.init is None else given.init._replace(coef=arrays["coef"], intercept=arrays["intercept"])
     return Models(problem=problem, start=init), dtype, batch
-
-
-def _penalized(l1: Data, l2: Data, penalty_factor: Data | None) -> tuple[Any, bool]:
-    """Whether every column has a penalty: by member, None where that is not known; and in all members."""
-    if not (is_concrete(l1) and is_concrete(l2) and is_concrete(penalty_factor)):
-        return None, False
-    factor = np.ones(1) if penalty_factor is None else np.asarray(penalty_factor)
-    strength = np.asarray(l1, float) + np.asarray(l2, float)
-    penalized = np.asarray((strength > 0) & np.all(factor > 0, axis=-1))
-    # A NaN does not count: the other members run the same program beside it as without it.
-    failed = np.isnan(strength) | np.isnan(factor).any(axis=-1)
-    return penalized, bool(np.all(penalized | failed))
-
-
-def _any_bare(l1: Data, l2: Data) -> bool:
-    """Whether some member may have no penalty at all."""
-    if not (is_concrete(l1) and is_concrete(l2)):
-        return True
-    return bool(np.any(np.asarray(l1, float) + np.asarray(l2, float) == 0))
 
 
 def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array:

@@ -78,7 +78,7 @@ def needs_of(settings: Settings, traits: Traits, own: int) -> Needs:
         designs=0 if traits.num_designs == 1 else 1 if settings.one_by_one else None,
         itemsize=traits.itemsize,
         num_classes=num_classes,
-        basis=settings.basis,
+        basis=settings.basis > 0,
     )
 
 

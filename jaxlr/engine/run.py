@@ -10,8 +10,9 @@ import jax
 import numpy as np
 
 from jaxlr.batching.axes import map_leaves
-from jaxlr.batching.strategy import columns_to_solve, with_room
+from jaxlr.batching.strategy import choose, columns_to_solve, with_room
 from jaxlr.engine.chunks import fit_in_chunks, not_run
+from jaxlr.engine.dependence import with_more_in_basis
 from jaxlr.engine.devices import brought, check_on_one_device, on_mesh, place
 from jaxlr.engine.plan import Call, chunk_of, chunks_at_once
 from jaxlr.results.fit import Fit
@@ -80,23 +81,20 @@ def _run(call: Call) -> Fit:
     fits = fit_in_chunks(fit_chunk, cut, cores, unfitted, call.batch, chunk, call.progress, chunks_at_once(call))
     crowded = _crowded(call, fits)
     fits = _with_more_room(call, fits, crowded) if len(crowded) else fits
-    return _run_some(_in_basis(call), bare, fits) if len(bare := _bare(call)) else fits
+    return _with_own_basis(call, fits)
 
 
-def _bare(call: Call) -> np.ndarray:
-    """Indices (N, axes of the batch) of the members without a penalty, beside others that have one, whose columns may be near
-    the span of others: these are fitted again, in an orthonormal basis that no penalty knows."""
-    problem, settings = call.models.problem, call.settings
-    if not call.traits.collinear or settings.basis or settings.wide or settings.large or call.mesh is not None or call.own:
-        return np.empty((0, len(call.batch)), int)
-    strength = np.asarray(problem.l2) + (0 if problem.l1 is None else np.asarray(problem.l1))
-    return np.argwhere(np.broadcast_to(strength == 0, call.batch))
-
-
-def _in_basis(call: Call) -> Call:
-    columns = columns_to_solve(call.settings, call.traits.m, call.traits.n)
-    settings = with_room(call.settings, call.traits, columns if call.settings.room else 0)
-    return call._replace(settings=settings._replace(basis=True), models=replace(call.models, start=None))
+def _with_own_basis(call: Call, fits: Fit) -> Fit:
+    """The same fits, but those of models that leave more columns without a penalty than the others, and these near each other's
+    span, in an orthonormal basis of their own."""
+    settings, traits = call.settings, call.traits
+    if settings.basis == traits.n or settings.wide or settings.large or call.mesh is not None or call.own or not call.batch:
+        return fits
+    models = replace(call.models, start=None)
+    for num_columns, members in with_more_in_basis(call.models.problem, call.dtype, call.batch):
+        chosen = choose(settings, traits._replace(free=num_columns))
+        fits = _run_some(call._replace(settings=chosen, models=models), np.argwhere(members), fits)
+    return fits
 
 
 def _merged(own: tuple[Any, ...], same: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -159,7 +159,7 @@ def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
     return chi_square_test(statistics, _free_logits(likelihood))
 
 
-def _score_test(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> tuple[Array, Array, Array, Array]:
+def _score_test(params: Params | SoftmaxParams, problem: Problem, basis: int) -> tuple[Array, Array, Array, Array]:
     """What the statistics of all columns need of a model: w, s r (*B, m), the pairs of s W, and s W A I^-1/2 (p, *B, m)."""
     model = fitted(params, problem, basis)
     system, likelihood = model.system, model.system.likelihood

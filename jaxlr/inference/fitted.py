@@ -16,13 +16,21 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxlr.inputs.checks import check_count
-from jaxlr.linalg.basis import Basis
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.model.likelihood import Likelihood, Multinomial, alike, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
-from jaxlr.model.problem import Problem, row_weights
+from jaxlr.model.problem import Problem, penalty_of, row_weights
 from jaxlr.solvers.system import System, system_of
-from jaxlr.solvers.working import Working, from_working, prepare, to_working, units_of, working_problem
+from jaxlr.solvers.working import (
+    Working,
+    dependent_columns,
+    from_basis,
+    from_working,
+    prepare,
+    to_working,
+    units_of,
+    working_problem,
+)
 
 
 class Fitted(NamedTuple):
@@ -58,22 +66,19 @@ class Fitted(NamedTuple):
         return size - size // len(self.dependent) * jnp.sum(self.dependent.astype(self.x.dtype))
 
 
-def fitted(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> Fitted:
+def fitted(params: Params | SoftmaxParams, problem: Problem, basis: int) -> Fitted:
     """One model of a fit, from its parameters on X; with absolute penalties, which know nothing of contrasts, in those
     themselves.
 
     Args:
-        basis: static; whether columns may depend on each other, which penalties do not mind.
+        basis: static; how many columns without a penalty there are at most, where some may depend on each other; else 0.
     """
     likelihood = likelihood_of_params(params)
     likelihood = likelihood.in_contrasts() if problem.l1 is None else likelihood
     system, working = prepared(problem, likelihood, basis)
     inside = to_working(params, working)
     n, k = len(working.unit), inside.shape[-1]
-    scaled = jnp.eye(n, dtype=inside.dtype)
-    if working.basis is not None:
-        scaled = working.basis.from_basis(scaled).T
-    scaled = scaled / working.unit[:, None]
+    scaled = from_basis(jnp.eye(n, dtype=inside.dtype), working).T / working.unit[:, None]
     last = -dot(working.center, scaled)
     back = jnp.concatenate([scaled, last[None, :]])
     if problem.fit_intercept:
@@ -82,24 +87,27 @@ def fitted(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> Fit
         back = back.at[n].set(0)
     dependent = None
     if working.basis is not None:
-        dependent = jnp.pad(working.basis.dependent, (0, k - n))
-        back = jnp.where(_undetermined(params, working, working.basis)[:, None], jnp.nan, back)
+        dependent = jnp.pad(dependent_columns(working), (0, k - n))
+        back = jnp.where(_undetermined(params, working)[:, None], jnp.nan, back)
     return Fitted(system, likelihood.reduce(inside), system.logits(inside), back, dependent)
 
 
-def _undetermined(params: Params | SoftmaxParams, working: Working, basis: Basis) -> Bool[Array, " p"]:
+def _undetermined(params: Params | SoftmaxParams, working: Working) -> Bool[Array, " p"]:
     """Parameters of dependent columns, and those that would be others if these had coefficients of 0, as in R."""
     again = from_working(to_working(params, working), working, type(params))
     given, moved = joined(params), jnp.abs(joined(again) - joined(params))
     shares = moved > jnp.finfo(given.dtype).eps ** 0.25 * jnp.maximum(jnp.abs(given), moved)
     shares = shares if shares.ndim == 1 else jnp.any(shares, axis=0)
-    return shares | jnp.append(basis.dependent, False)
+    return shares | jnp.append(dependent_columns(working), False)
 
 
-def prepared(problem: Problem, likelihood: Likelihood, basis: bool) -> tuple[System, Working]:
+def prepared(problem: Problem, likelihood: Likelihood, basis: int) -> tuple[System, Working]:
     """A problem on the working columns, as the solvers have it but with the derivatives of X, and the prepared design."""
     present = None if problem.sample_weight is None else problem.sample_weight > 0
-    working = prepare(jnp.asarray(problem.X), present, problem.fit_intercept, with_basis=basis)
+    penalty, free = penalty_of(problem), None
+    if basis:
+        (free,) = jnp.nonzero(penalty.l1 + penalty.l2 == 0, size=basis, fill_value=problem.X.shape[-1])
+    working = prepare(jnp.asarray(problem.X), present, problem.fit_intercept, free=free)
     working = working._replace(A=working.rows)
     units = units_of(working, row_weights(problem), problem.fit_intercept)
     return system_of(working_problem(problem, working, None), working, units, likelihood, coercive=False), working

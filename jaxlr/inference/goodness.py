@@ -78,7 +78,7 @@ def goodness_of_fit(fit: Fit, problem: Problem, *, penalized: bool = False) -> G
     return Goodness(*over_models(_goodness_of_fit, fit, problem, penalized=penalized))
 
 
-def _goodness_of_fit(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> tuple[Array, ...]:
+def _goodness_of_fit(params: Params | SoftmaxParams, problem: Problem, basis: int) -> tuple[Array, ...]:
     likelihood = likelihood_of_params(params).in_contrasts()
     w, total, z = row_weights(problem), weight_sum(problem), problem_logits(params, problem)
     k = fitted(params, problem, basis).num_parameters
@@ -107,7 +107,7 @@ def _null_loss(problem: Problem, likelihood: Likelihood) -> Float[Array, ""]:
     z = jnp.zeros((*likelihood.classes, len(y)), y.dtype)
     z = z if problem.offset is None else z + problem.offset.T
     if problem.fit_intercept:
-        system, _ = prepared(replace(problem, X=problem.X[:, :0], l2=0.0, penalty_factor=None), likelihood, basis=False)
+        system, _ = prepared(replace(problem, X=problem.X[:, :0], l2=0.0, penalty_factor=None), likelihood, basis=0)
         tol = jnp.sqrt(jnp.finfo(y.dtype).eps)  # its square is what the loss is off by
         z = system.logits(newton.solve(system, None, tol, _NULL_STEPS).params)
     return jnp.sum(w * likelihood.losses(z, y))

@@ -77,7 +77,7 @@ def influence(fit: Fit, problem: Problem, *, penalized: bool = False) -> Influen
     return over_models(_influence, fit, problem, penalized=penalized, by_row=True)
 
 
-def _influence(params: Params, problem: Problem, basis: bool) -> Influence:
+def _influence(params: Params, problem: Problem, basis: int) -> Influence:
     model = fitted(params, problem, basis)
     system, likelihood = model.system, model.system.likelihood
     w, s, y, z = system.w, system.total * system.w, system.y, model.z

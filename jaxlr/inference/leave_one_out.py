@@ -74,13 +74,13 @@ def leave_one_out(fit: Fit, problem: Problem) -> LeaveOneOut:
     return LeaveOneOut(*over_models(_leave_one_out, fit, problem, penalized=True, absolute=True, by_row=True))
 
 
-def _leave_one_out(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> tuple[Array, Array]:
+def _leave_one_out(params: Params | SoftmaxParams, problem: Problem, basis: int) -> tuple[Array, Array]:
     z = held_out_logits(params, problem, basis)
     likelihood, w = likelihood_of_params(params), row_weights(problem)
     return z.T, jnp.sum(w * likelihood.losses(z, jnp.asarray(problem.y, z.dtype)))
 
 
-def held_out_logits(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> Float[Array, "*K m"]:
+def held_out_logits(params: Params | SoftmaxParams, problem: Problem, basis: int) -> Float[Array, "*K m"]:
     """Of one model: the logits of each row by the model of the others, the classes in front."""
     everywhere = logits(params, problem.X, problem.offset).T
     if _lies_in_the_span_of_its_rows(problem):

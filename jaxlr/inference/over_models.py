@@ -6,6 +6,7 @@ refuses them by name. What a model that did not converge would give is NaN.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -18,8 +19,8 @@ from jaxlr.batching.lanes import Models
 from jaxlr.batching.loops import even_size, in_groups
 from jaxlr.compilation.program import program
 from jaxlr.engine.buckets import filled_rows, is_here
+from jaxlr.engine.dependence import in_basis_of_one
 from jaxlr.engine.memory import models_side_by_side
-from jaxlr.engine.small import nearly_dependent
 from jaxlr.inputs.checks import checked_arrays, is_zero
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.model.certificates import kkt_residual
@@ -77,16 +78,17 @@ def over_models(
     return _mapped(models, fit.status, shared, function, batch, (*options, may_depend(problem, models)), lanes)
 
 
-def may_depend(problem: Problem, models: Models) -> bool:
-    """Whether columns of some model may depend on each other without a penalty: static, False where small data show it.
+def may_depend(problem: Problem, models: Models) -> int:
+    """How many columns a model leaves without a penalty, where some of them may depend on each other: static, 0 where small
+    data show that none does.
 
     Args:
         problem: as it was given.
         models: `checked_pair` of it.
     """
-    if not ((problem.l1 is None or is_zero(problem.l1)) and is_zero(problem.l2)):
-        return False
-    return not is_here(models) or nearly_dependent(models.problem, models.problem.X.dtype, of_models=True)
+    # As they were given: inside jit the arrays of known numbers are tracers.
+    penalties = {"l1": problem.l1, "l2": problem.l2, "penalty_factor": problem.penalty_factor}
+    return in_basis_of_one(replace(models.problem, **penalties), is_here(models))
 
 
 def checked_pair(fit: Fit, problem: Problem, by_row: bool = False) -> tuple[Models, tuple[int, ...]]:

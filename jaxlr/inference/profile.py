@@ -141,7 +141,7 @@ def _num_parameters(fit: Fit) -> int:
 
 
 def _profile_intervals(
-    params: Params | SoftmaxParams, problem: Problem, base: int | None, of_firth: bool, quantile: float, basis: bool
+    params: Params | SoftmaxParams, problem: Problem, base: int | None, of_firth: bool, quantile: float, basis: int
 ) -> tuple[Array, Array]:
     model = fitted(params, problem, basis)
     at = _objective(model, of_firth)
@@ -161,7 +161,7 @@ def _profile_intervals(
     return both_ends[:, 0], both_ends[:, 1]
 
 
-def _profile_tests(params: Params | SoftmaxParams, problem: Problem, base: int | None, of_firth: bool, basis: bool) -> Array:
+def _profile_tests(params: Params | SoftmaxParams, problem: Problem, base: int | None, of_firth: bool, basis: int) -> Array:
     model = fitted(params, problem, basis)
     at = _objective(model, of_firth)
     lowest = at(model.x).value

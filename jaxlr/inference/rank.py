@@ -19,6 +19,7 @@ from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
+from jaxlr.solvers.working import dependent_columns
 
 _SHARE = 1e-6  # of a column that another makes up: less is rounding
 
@@ -48,15 +49,17 @@ def dependences(fit: Fit, problem: Problem) -> Dependences | None:
     return Dependences(*over_models(_dependences, fit, problem))
 
 
-def _dependences(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> tuple[Array, Array, Array]:
+def _dependences(params: Params | SoftmaxParams, problem: Problem, basis: int) -> tuple[Array, Array, Array]:
     working = prepared(problem, likelihood_of_params(params), basis)[1]
     assert working.basis is not None
-    n, of, unit = len(working.unit), working.basis, working.unit
-    before = jnp.where(of.dependent[:, None] | (jnp.eye(n) > 0), 0, of.R)  # what each column is made of
+    n, of, free, unit = len(working.unit), working.basis, working.free, working.unit
+    before = jnp.where(of.dependent[:, None] | (jnp.eye(len(free)) > 0), 0, of.R)  # what each column is made of
     weights = jnp.where(of.dependent[:, None], of.from_basis(before.T), 0)
+    weights = jnp.zeros((n, n), unit.dtype).at[free[:, None], free[None, :]].set(weights, mode="drop")
     weights = jnp.where(jnp.abs(weights) > _SHARE, weights * unit[:, None] / unit[None, :], 0)
-    constant = jnp.where(of.dependent, working.center - dot(weights, working.center), 0)
-    return of.dependent.astype(unit.dtype), weights, constant
+    dependent = dependent_columns(working)
+    constant = jnp.where(dependent, working.center - dot(weights, working.center), 0)
+    return dependent.astype(unit.dtype), weights, constant
 
 
 def num_parameters(fit: Fit, problem: Problem) -> Any:
@@ -67,7 +70,7 @@ def num_parameters(fit: Fit, problem: Problem) -> Any:
     return over_models(_num_parameters, fit, problem)
 
 
-def _num_parameters(params: Params | SoftmaxParams, problem: Problem, basis: bool) -> Array:
+def _num_parameters(params: Params | SoftmaxParams, problem: Problem, basis: int) -> Array:
     return fitted(params, problem, basis).num_parameters
 
 

@@ -73,7 +73,7 @@ def _leaves_columns_out(problem: Problem) -> bool:
     return n > m and bool(np.all(np.asarray(problem.l1) > 0))
 
 
-def _scored(params: Params | SoftmaxParams, problem: Problem, names: tuple[str, ...], basis: bool) -> tuple[Scores, Scores]:
+def _scored(params: Params | SoftmaxParams, problem: Problem, names: tuple[str, ...], basis: int) -> tuple[Scores, Scores]:
     likelihood, w = likelihood_of_params(params), row_weights(problem)
     z = held_out_logits(params, problem, basis)
     known = ~jnp.any(jnp.isnan(z) & (aligned(w, z) > 0))  # where a logit is NaN, a class is one all the same

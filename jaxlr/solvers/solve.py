@@ -43,7 +43,8 @@ class Settings(NamedTuple):
         products: whether the products of all pairs of columns stand in memory.
         one_by_one: whether designs come one after the other.
         checked: whether all values were known to the checks, which tracers get past.
-        basis: whether columns may be near the span of others, without a penalty: an orthonormal basis stands for them.
+        basis: of how many columns, those without a penalty, an orthonormal basis is taken where some are near others' span.
+        unsure: whether a model may be without a penalty, but in no basis; near the span of others no estimate is certain then.
     """
 
     likelihood: Likelihood
@@ -58,7 +59,8 @@ class Settings(NamedTuple):
     products: bool = False
     one_by_one: bool = False
     checked: bool = False
-    basis: bool = False
+    basis: int = 0
+    unsure: bool = False
 
 
 def solve_one(
@@ -148,7 +150,11 @@ def _judged(
     shift = jnp.sum(jnp.abs(params.coef * aligned(working.center, params.coef)), axis=-1)
     blur = 2 * jnp.finfo(kkt.dtype).eps * jnp.max(jnp.abs(params.intercept) + shift)
     invalid = _is_invalid(problem, tol, settings)
-    doubtful = ~(kkt <= tol) if working.basis is None else ~(kkt <= tol) | working.basis.unclear
+    doubtful = ~(kkt <= tol)
+    if working.basis is not None:
+        doubtful |= working.basis.unclear
+    if working.near is not None:
+        doubtful |= working.near & jnp.all((problem.l1 + problem.l2 == 0) | jnp.isinf(problem.l1))
     status = jnp.where((solution.status == Status.CONVERGED) & doubtful, Status.STALLED, solution.status)
     return Fit(
         params=params,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.linalg.basis import Basis, orthonormal
 from jaxlr.linalg.dot import aligned, dot
@@ -35,7 +35,9 @@ class Working(NamedTuple):
         unit: (n,), > 0, a standard deviation of the column, without an intercept a root mean square; 1 where that is 0.
         rows: A with the derivatives of X, also in rows without weight, but far out; all else is constant.
         aid: what a solver has prepared from it: the `Preconditioner` of conjugate gradients, for working sets A `Transposed`.
-        basis: the `Basis` that A's columns are, of those of X; None is these themselves.
+        basis: the `Basis` that stands for columns without a penalty; None where they stand for themselves.
+        free: which columns these are (f,), n for none.
+        near: whether some column is so near the span of others that only a basis could tell them apart; None where nobody asks.
     """
 
     A: Design
@@ -45,6 +47,8 @@ class Working(NamedTuple):
     rows: Any = None
     aid: Any = None
     basis: Basis | None = None
+    free: Any = None
+    near: Any = None
 
 
 def prepare(
@@ -53,7 +57,7 @@ def prepare(
     fit_intercept: bool,
     with_products: bool = False,
     known: Columns | None = None,
-    with_basis: bool = False,
+    free: Int[Array, " f"] | None = None,
 ) -> Working:
     """Prepare a design for the solvers.
 
@@ -62,14 +66,17 @@ def prepare(
         fit_intercept: static; False leaves the columns where they are.
         with_products: static; form the products of columns.
         known: where they have been measured already.
-        with_basis: static; without a penalty, whether to take an orthonormal basis where columns are near the span of others.
+        free: columns without a penalty, n for none: an orthonormal basis stands for them where some are near the span of the
+            others. None looks for none.
     """
     center, unit = center_and_unit(jax.lax.stop_gradient(X), present, fit_intercept) if known is None else known[:2]
     columns, rows = _standardized(X, present, center, unit)
     basis = None
-    if with_basis and X.shape[1]:
-        basis = orthonormal(columns, present, center / unit, fit_intercept)
-        columns, rows, center = basis.columns, basis.rows_in_basis(rows, present), center + unit * basis.mean
+    if free is not None:
+        own, moved = _taken(columns, free), _taken(rows, free)
+        basis = orthonormal(own, present, _taken(center / unit, free), fit_intercept)
+        columns, rows = _put(columns, free, basis.columns), _put(rows, free, basis.rows_in_basis(moved, present))
+        center = _put(center, free, _taken(center, free) + _taken(unit, free) * basis.mean)
     A = columns
     if fit_intercept:
         one = jnp.ones((X.shape[0], 1), X.dtype)
@@ -78,7 +85,7 @@ def prepare(
     if with_products:
         i, j = np.triu_indices(A.shape[1])
         products = A[:, i] * A[:, j]
-    return Working(Dense(A, products), Dense(columns), center, unit, Dense(rows), basis=basis)
+    return Working(Dense(A, products), Dense(columns), center, unit, Dense(rows), basis=basis, free=free)
 
 
 def with_own(working: Working, own: Float[Array, " m"], present: Bool[Array, " m"] | None, fit_intercept: bool) -> Working:
@@ -146,7 +153,8 @@ def to_working(params: Params | SoftmaxParams, working: Working) -> Float[Array,
 def params_to_working(params: Params | SoftmaxParams, working: Working) -> Params | SoftmaxParams:
     """The same, as parameters."""
     coef = params.coef * aligned(working.unit, params.coef)
-    coef = coef if working.basis is None else working.basis.to_basis(coef)
+    if working.basis is not None:
+        coef = _put(coef, working.free, working.basis.to_basis(_taken(coef, working.free)))
     return type(params)(coef, params.intercept + dot(params.coef, working.center))
 
 
@@ -155,11 +163,36 @@ def from_working(
 ) -> Params | SoftmaxParams:
     """Parameters of the same logits on X."""
     coef, intercept = split(x, len(working.unit))
-    coef = coef if working.basis is None else working.basis.from_basis(coef)
+    coef = from_basis(coef, working)
     coef = coef / aligned(working.unit, coef)
     intercept = intercept - dot(coef, working.center)
     # What all classes share changes no logit, and depends on the origin: the intercepts on X sum to 0.
     return params_type(coef, intercept - jnp.mean(intercept) if intercept.ndim else intercept)
+
+
+def from_basis(c: Float[Array, "*K n"], working: Working) -> Float[Array, "*K n"]:
+    """Coefficients of the basis, on the columns for which it stands."""
+    if working.basis is None:
+        return c
+    return _put(c, working.free, working.basis.from_basis(_taken(c, working.free)))
+
+
+def dependent_columns(working: Working) -> Bool[Array, " n"]:
+    """Which columns depend on those before them, where there is a basis."""
+    assert working.basis is not None
+    return _put(jnp.zeros(len(working.unit), bool), working.free, working.basis.dependent)
+
+
+def _taken(values: Array, at: Int[Array, " f"]) -> Array:
+    """Columns (..., f) of an array (..., n), 0 for column n."""
+    return values.at[..., at].get(mode="fill", fill_value=0)
+
+
+def _put(values: Array, at: Int[Array, " f"], new: Array) -> Array:
+    """An array (..., n) with these columns (..., f)."""
+    count = len(at)
+    where = jnp.full(values.shape[-1], count).at[at].set(jnp.arange(count), mode="drop")
+    return jnp.where(where < count, new.at[..., where].get(mode="fill", fill_value=0), values)  # a gather, to be transposed
 
 
 def _standardized(

@@ -64,6 +64,54 @@ def test_every_solver_resolves_or_says_so_also_beside_penalties(solver, l2):
     assert not np.any(np.asarray(fits.status)[3:] == Status.CONVERGED)
 
 
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        {"l2": 1e-2},
+        {"l1": 1e-2},
+        *(
+            pytest.param(more, marks=pytest.mark.slow)
+            for more in ({"l1": 1e-2, "l2": 1e-2}, {"l2": 1e-2, "solver": "newton_cg"})
+        ),
+    ],
+)
+def test_columns_without_a_penalty_are_resolved_beside_those_that_have_one(penalty):
+    """By a penalty_factor of 0 in all models, or in one of two."""
+    distance = np.array([1e-5, 1e-7, 1e-9, 1e-12, 1e-13])
+    designs, differences, labels = near(distance, range(5), effect=0.1)
+    factor = np.array([0.0, 1, 1, 0])
+    for penalties in ({"penalty_factor": factor}, {"penalty_factor": np.stack([factor, np.ones(4)])[:, None]}):
+        fits, exact = (jaxlr.fit(X, labels, **penalty | penalties) for X in (designs, differences))
+        if fits.status.ndim == 2:
+            assert bool(fits.converged[1].all())  # its neighbour, penalized throughout
+            fits, exact = (jax.tree.map(lambda leaf: leaf[0], both) for both in (fits, exact))
+        assert_never_wrong(fits, exact, distance, 1e-9)
+        assert not np.any(np.asarray(fits.status)[3:] == Status.CONVERGED)
+
+
+def test_a_copy_without_a_penalty_is_held_at_0_beside_a_penalized_column():
+    designs, _, labels = near(1.0, [2])
+    X, factor = np.column_stack([designs[0], designs[0][:, 1] - designs[0][:, 2]]), np.array([1.0, 0, 0, 1, 0])
+    fit, without = (
+        jaxlr.fit(X, labels[0], l2=0.1, penalty_factor=factor),
+        jaxlr.fit(X[:, :4], labels[0], l2=0.1, penalty_factor=factor[:4]),
+    )
+    np.testing.assert_allclose(fit.params.coef, [*without.params.coef, 0], atol=1e-8)
+    errors = jaxlr.inference.standard_errors(fit, jaxlr.Problem(X, labels[0], l2=0.1, penalty_factor=factor), penalized=True)
+    expected = jaxlr.inference.standard_errors(
+        without, jaxlr.Problem(X[:, :4], labels[0], l2=0.1, penalty_factor=factor[:4]), penalized=True
+    )
+    np.testing.assert_allclose(errors.coef, [*expected.coef, np.nan], rtol=1e-8)
+
+
+def test_a_penalty_that_is_known_only_inside_jit_never_converges_by_rounding():
+    distance = np.array([1e-2, 1e-11, 1e-12, 1e-13])
+    designs, _, labels = near(distance, range(4), effect=0.1)
+    fits = jax.jit(lambda l2: jaxlr.fit(designs, labels, l2=l2))(jnp.array([0.0, 1e-2])[:, None])
+    assert fits.status[0].tolist() == [Status.CONVERGED] + 3 * [Status.STALLED]
+    assert bool(fits.converged[1].all())
+
+
 def test_classes_and_jit_resolve_them_too():
     distance = 1e-8
     designs, differences, labels = near(distance, [1])
