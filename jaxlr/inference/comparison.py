@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Num
 from jaxlr.batching.loops import in_groups, loop
 from jaxlr.compilation.program import program
 from jaxlr.engine.memory import models_side_by_side
-from jaxlr.inference.fitted import fitted, mean_information
+from jaxlr.inference.fitted import fitted
 from jaxlr.inference.over_models import checked_pair, over_models
 from jaxlr.inference.rank import num_parameters
 from jaxlr.inference.tails import Test, chi_square_test
@@ -34,6 +34,7 @@ from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
+from jaxlr.solvers.system import mean_information
 
 
 def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | None = None) -> Test:

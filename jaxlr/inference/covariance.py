@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.inference.fitted import Fitted, check_base, fitted, functionals, mean_information
+from jaxlr.inference.fitted import Fitted, check_base, fitted, functionals
 from jaxlr.inference.over_models import over_models
 from jaxlr.inputs.checks import Data, check_count
 from jaxlr.linalg.cholesky import inverse_root
@@ -35,6 +35,7 @@ from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
+from jaxlr.solvers.system import mean_information
 
 _KINDS = ("model", "HC0", "HC1", "HC2", "HC3", "sampling", "cluster", "HAC")
 

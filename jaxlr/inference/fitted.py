@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxlr.inputs.checks import check_count
 from jaxlr.linalg.dot import aligned, dot
-from jaxlr.model.likelihood import Likelihood, Multinomial, alike, likelihood_of_params
+from jaxlr.model.likelihood import Likelihood, Multinomial, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, penalty_of, row_weights
 from jaxlr.solvers.system import System, system_of
@@ -111,14 +111,6 @@ def prepared(problem: Problem, likelihood: Likelihood, basis: int) -> tuple[Syst
     working = working._replace(A=working.rows)
     units = units_of(working, row_weights(problem), problem.fit_intercept)
     return system_of(working_problem(problem, working, None), working, units, likelihood, coercive=False), working
-
-
-def mean_information(system: System, z: Float[Array, "*K m"]) -> Float[Array, "p p"]:
-    """I / N, and the squared penalty: the Hessian (B k, B k) of J in x, at logits z."""
-    likelihood, penalty = system.likelihood, system.penalty
-    H = likelihood.assemble(system.A.gram(likelihood.curvature(z, system.w).pairs()))
-    H = likelihood.with_sums(H, penalty.l1 + penalty.l2 == 0)
-    return H + jnp.diag(alike(penalty.l2, jnp.zeros((*likelihood.coordinates, system.A.shape[1]), H.dtype)))
 
 
 def functionals(model: Fitted, base: int | None) -> Float[Array, "parameters p"]:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.inference.fitted import Fitted, mean_information
+from jaxlr.inference.fitted import Fitted
 from jaxlr.linalg.cholesky import inverse_root
 from jaxlr.linalg.dot import aligned, dot
+from jaxlr.solvers.system import mean_information
 
 
 class Leverage(NamedTuple):

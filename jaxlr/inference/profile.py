@@ -35,7 +35,6 @@ from jaxlr.inference.fitted import (
     fitted,
     functionals,
     known,
-    mean_information,
 )
 from jaxlr.inference.over_models import over_models
 from jaxlr.inference.tails import Test, chi_square_test, normal_quantile
@@ -47,6 +46,7 @@ from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
 from jaxlr.solvers import firth
 from jaxlr.solvers.firth import Point
+from jaxlr.solvers.system import mean_information
 
 _MOST_STEPS = 1000
 

@@ -35,6 +35,7 @@ class Basis(NamedTuple):
         needed: whether some column is near the span of the others.
         dependent: which columns depend on those before them (n,), and a constant one, that is 0 without its mean.
         unclear: whether for some column it cannot be told.
+        error: what rounding may have put into the columns of Q, root mean squares (n,).
     """
 
     columns: Array
@@ -43,6 +44,7 @@ class Basis(NamedTuple):
     needed: Array
     dependent: Array
     unclear: Array
+    error: Array
 
     def to_basis(self, c: Float[Array, "*K n"]) -> Float[Array, "*K n"]:
         """t = R c, 0 for a dependent column."""
@@ -79,7 +81,7 @@ def orthonormal(
     size, columns = jnp.sqrt(jnp.sum(V**2, axis=0)), jnp.arange(n, dtype=jnp.int32)
 
     def of_column(j: Array, state: tuple) -> tuple:
-        V, R, errors, dependent, unclear = state
+        V, R, errors, dependent, unclear, in_Q = state
         v, here = V[:, j], columns == j
         left = jnp.sqrt(jnp.sum(v**2))
         nothing = left <= jnp.minimum(2 * errors[j], nearest(A.dtype) * size[j])
@@ -93,11 +95,13 @@ def orthonormal(
             errors + jnp.abs(r) * (errors[j] / pivot),
             dependent | (here & gone),
             unclear | (little & ~nothing),
+            jnp.where(here & ~gone, errors[j] / pivot, in_Q),
         )
 
-    start = V, jnp.zeros((n, n), A.dtype), eps * (2 + len(A) ** 0.5 / 6 + jnp.abs(origin)) * size, columns < 0, jnp.bool_(False)
+    errors = eps * (2 + len(A) ** 0.5 / 6 + jnp.abs(origin)) * size
+    start = V, jnp.zeros((n, n), A.dtype), errors, columns < 0, jnp.bool_(False), jnp.zeros_like(errors)
     # No column where no basis is needed; under vmap none at all where no design of the batch needs one.
-    V, R, _, dependent, unclear = jax.lax.fori_loop(0, jnp.where(needed, n, 0), of_column, start)
+    V, R, _, dependent, unclear, error = jax.lax.fori_loop(0, jnp.where(needed, n, 0), of_column, start)
     unit, eye = jnp.sqrt(jnp.sum(d**2)), jnp.eye(n, dtype=A.dtype)
     dependent = jnp.where(needed, dependent, size == 0)
     Q = V * jnp.where(d > 0, unit / jnp.where(d > 0, d, 1), 0)[:, None]
@@ -108,6 +112,7 @@ def orthonormal(
         needed=needed,
         dependent=dependent,
         unclear=unclear,
+        error=error,
     )
 
 

@@ -21,8 +21,17 @@ from jaxlr.results.status import Status
 from jaxlr.solvers import firth, newton, newton_cg, proximal, working_set
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.implicit import differentiable
+from jaxlr.solvers.rounding import doubted
 from jaxlr.solvers.system import System, system_of
-from jaxlr.solvers.working import Working, from_working, params_to_working, split, to_working, working_problem
+from jaxlr.solvers.working import (
+    Working,
+    errors_of_basis,
+    from_working,
+    params_to_working,
+    split,
+    to_working,
+    working_problem,
+)
 
 _SOLVERS = {"newton": newton.solve, "newton_cg": newton_cg.solve, "proximal": proximal.solve, "firth": firth.solve}
 
@@ -88,6 +97,8 @@ def solve_one(
     inner = working_problem(problem, working, deviation)
     system = system_of(inner, working, units, settings.likelihood, settings.coercive)
     solution = _solution(system, None if start is None else to_working(start, working), tol, settings)
+    if working.basis is not None:
+        solution = doubted(solution, system, errors_of_basis(working))
     params = from_working(solution.params, working, settings.likelihood.params_type)
     if settings.solver == "firth":
         found = firth.evidence(to_working(params, working), system, working.unit)

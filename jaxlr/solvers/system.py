@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.operators import Design
-from jaxlr.model.likelihood import Likelihood
+from jaxlr.model.likelihood import Likelihood, alike
 from jaxlr.model.penalty import Penalty
 from jaxlr.model.problem import Problem, penalty_of, row_weights, weight_sum
 from jaxlr.solvers.working import Working
@@ -118,3 +118,11 @@ def system_of(problem: Problem, working: Working, units: tuple[Array, Array], li
         coercive=coercive,
         aid=working.aid,
     )
+
+
+def mean_information(system: System, z: Float[Array, "*K m"]) -> Float[Array, "p p"]:
+    """I / N, and the squared penalty: the Hessian (B k, B k) of J in the coordinates of the likelihood, at logits z."""
+    likelihood, penalty = system.likelihood, system.penalty
+    H = likelihood.assemble(system.A.gram(likelihood.curvature(z, system.w).pairs()))
+    H = likelihood.with_sums(H, penalty.l1 + penalty.l2 == 0)
+    return H + jnp.diag(alike(penalty.l2, jnp.zeros((*likelihood.coordinates, system.A.shape[1]), H.dtype)))

@@ -183,6 +183,13 @@ def dependent_columns(working: Working) -> Bool[Array, " n"]:
     return _put(jnp.zeros(len(working.unit), bool), working.free, working.basis.dependent)
 
 
+def errors_of_basis(working: Working) -> Float[Array, " k"]:
+    """What rounding may have put into the columns of A, root mean squares, where there is a basis."""
+    assert working.basis is not None
+    k, n = working.A.shape[1], len(working.unit)
+    return jnp.pad(_put(jnp.zeros_like(working.unit), working.free, working.basis.error), (0, k - n))
+
+
 def _taken(values: Array, at: Int[Array, " f"]) -> Array:
     """Columns (..., f) of an array (..., n), 0 for column n."""
     return values.at[..., at].get(mode="fill", fill_value=0)

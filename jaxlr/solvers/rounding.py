@@ -1,0 +1,48 @@
+"""What rounding of an orthonormal basis hides: a minimum is none where it depends on the last digits of the columns.
+
+What is left of a column at a relative distance d from the others is known to about eps / d, so that the gradient along it is
+known to
+
+    e_j = error_j rms(r),        and the estimate to        H^-1 e        (first order, as a Newton step of that gradient).
+
+That is little where rows are of both kinds everywhere, and without bound where the classes are all but separated: curvature
+ends there, and the residual of the last digits stops a descent that would go on for ever.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlr.linalg.cholesky import cholesky, in_own_units
+from jaxlr.linalg.cholesky import solve as solve_lower
+from jaxlr.linalg.dot import aligned
+from jaxlr.results.status import Status
+from jaxlr.solvers.damped import Solution
+from jaxlr.solvers.system import System, mean_information
+
+_MOST = 0.1  # of a logit
+_MOST_PARAMETERS = 4096  # of a Hessian that is formed for that
+
+
+def doubted(solution: Solution, system: System, errors: Float[Array, " k"]) -> Solution:
+    """The same, STALLED instead of CONVERGED where a logit is not known to a tenth.
+
+    Args:
+        errors: of the columns of A, root mean squares.
+    """
+    if np.size(solution.params) > _MOST_PARAMETERS:
+        return solution
+    z = system.logits(solution.params)
+    r = system.likelihood.residual(z, system.y)
+    size = jnp.sqrt(jnp.sum(aligned(system.w, r) * r**2, axis=-1, keepdims=True))
+    if system.likelihood.classes:
+        size = size * (-1.0) ** np.arange(len(r))[:, None].astype(size.dtype)  # what all classes share moves no logit
+    jitter = jnp.asarray(jnp.finfo(z.dtype).eps ** 0.75)
+    free = jnp.broadcast_to(aligned(system.free, solution.params), solution.params.shape).ravel()
+    H, s = in_own_units(mean_information(system, z), jnp.zeros(free.size, z.dtype), free, jitter)
+    L = cholesky(H)
+    step = solve_lower(L, (s * (size * aligned(errors, r)).ravel())[:, None])
+    step = s * solve_lower(L, step, transposed=True)[:, 0]
+    moved = system.likelihood.reach(system.A.times(step.reshape(solution.params.shape)))
+    doubtful = (solution.status == Status.CONVERGED) & ~(system.largest(moved) <= _MOST)
+    return solution._replace(status=jnp.where(doubtful, Status.STALLED, solution.status).astype(jnp.int32))
