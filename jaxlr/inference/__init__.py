@@ -3,6 +3,7 @@
 from jaxlr.inference.comparison import likelihood_ratio as likelihood_ratio
 from jaxlr.inference.comparison import score_test as score_test
 from jaxlr.inference.covariance import covariance as covariance
+from jaxlr.inference.covariance import standard_errors as standard_errors
 from jaxlr.inference.goodness import Goodness as Goodness
 from jaxlr.inference.goodness import goodness_of_fit as goodness_of_fit
 from jaxlr.inference.hypotheses import wald_test as wald_test
@@ -21,5 +22,4 @@ from jaxlr.inference.tails import log_normal_tails as log_normal_tails
 from jaxlr.inference.wald import Intervals as Intervals
 from jaxlr.inference.wald import Wald as Wald
 from jaxlr.inference.wald import odds_ratios as odds_ratios
-from jaxlr.inference.wald import standard_errors as standard_errors
 from jaxlr.inference.wald import wald as wald

@@ -5,7 +5,10 @@
     deviance      sign(y_i - p_i) sqrt(2 s_i KL(y_i || p_i))
     standardized  over sqrt(1 - h_i)
     Cook          Pearson_i^2 h_i / ((1 - h_i)^2 k)
-    DFBETA        coef - coef without row i  =  H^-1 a_i s_i (y_i - p_i) / (1 - h_i),  to first order
+    DFBETA        coef - coef without row i  =  H^-1 a_i s_i e_i / (1 - h_i),  to first order
+
+with e = y - p, for Firth's estimates y - p + h (1/2 - p), whose sum over the rows is 0 there (Heinze & Schemper 2002,
+Statistics in Medicine 21, eq. 2). A penalty is that of the sum over the rows, and stays as it is without one of them.
 
 Pregibon 1981, Annals of Statistics 9, sections 3 and 4; Cook & Weisberg, Residuals and Influence in Regression (1982), section
 5.2. A row of weight k stands here as one, deleted with all of its copies, as R's hatvalues and cooks.distance have it.
@@ -16,10 +19,11 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxlr.inference.fitted import as_params, fitted
-from jaxlr.inference.leverage import leverage
+from jaxlr.inference.leverage import leverage, remainder
 from jaxlr.inference.over_models import over_models
 from jaxlr.linalg.dot import dot
 from jaxlr.model.likelihood import likelihood_of_params
+from jaxlr.model.logistic import sigmoid
 from jaxlr.model.params import Params
 from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
@@ -56,8 +60,9 @@ def influence(fit: Fit, problem: Problem, *, penalized: bool = False) -> Influen
         penalized: whether a fit with l2 > 0 is accepted; H then holds the penalty, and k is still the number of parameters.
 
     Returns:
-        Influence; NaN where a model is not CONVERGED, and DFBETA for parameters that are not determined, as in `covariance`. A
-        row that determines a parameter alone has leverage 1, and nothing that is divided by 1 - h.
+        Influence, of the dtype of the fit; NaN where a model is not CONVERGED, and DFBETA for parameters that are not
+        determined, as in `covariance`. A row that determines a parameter alone has leverage 1 to within rounding, and NaN for
+        all that is divided by 1 - h.
 
     Raises:
         ValueError: several classes; a penalized fit, unless asked for; the data of another fit; shapes that do not fit.
@@ -74,26 +79,29 @@ def influence(fit: Fit, problem: Problem, *, penalized: bool = False) -> Influen
     """
     if likelihood_of_params(fit.params).classes:
         raise ValueError("expected a fit of two classes in one logit for its influence, got a multinomial one")
-    return over_models(_influence, fit, problem, penalized=penalized, by_row=True)
+    firth = fit.solver == "firth"
+    return over_models(_influence, fit, problem, penalized=penalized, options=(firth,), by_row=True)
 
 
-def _influence(params: Params, problem: Problem, basis: int) -> Influence:
+def _influence(params: Params, problem: Problem, firth: bool, basis: int) -> Influence:
     model = fitted(params, problem, basis)
     system, likelihood = model.system, model.system.likelihood
     w, s, y, z = system.w, system.total * system.w, system.y, model.z
     root, moved = leverage(model)
     c, r = likelihood.curvature(z, jnp.ones_like(w)).diagonal(), likelihood.residual(z, y)
     h = w * c * jnp.sum(moved**2, axis=0)
-    rest = jnp.where(h < 1, 1 - h, jnp.nan)
-    pearson = -r * jnp.sqrt(s / c)
-    deviance = -jnp.sign(r) * jnp.sqrt(2 * s * (likelihood.losses(z, y) - likelihood.least_losses(y)))
-    dx = dot(root.T, moved) * (-w * r / rest)[None, :]
+    rest = remainder(h)
+    pearson = -jnp.where(r == 0, 0, r * jnp.sqrt(s / jnp.where(r == 0, 1, c)))  # a curvature may underflow
+    above_least = jnp.maximum(likelihood.losses(z, y) - likelihood.least_losses(y), 0)
+    deviance = -jnp.sign(r) * jnp.sqrt(2 * s * above_least)
+    score = r + h * (sigmoid(z) - 0.5) / jnp.where(s > 0, s, 1) if firth else r
+    dx = dot(root.T, moved) * (-w * score / rest)[None, :]
     return Influence(
         leverage=h,
         pearson=pearson,
         deviance=deviance,
         standardized_pearson=pearson / jnp.sqrt(rest),
         standardized_deviance=deviance / jnp.sqrt(rest),
-        cooks_distance=pearson**2 * h / (rest**2 * model.num_parameters),
+        cooks_distance=s * r**2 * w * jnp.sum(moved**2, axis=0) / (rest**2 * model.num_parameters),
         dfbeta=as_params(dot(dx.T, model.back.T), params),
     )

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.wide import in_span
 from jaxlr.inference.fitted import fitted
-from jaxlr.inference.leverage import leverage
+from jaxlr.inference.leverage import leverage, remainder
 from jaxlr.inference.over_models import over_models
 from jaxlr.linalg.dot import aligned, einsum
 from jaxlr.model.likelihood import Multinomial, likelihood_of_params
@@ -53,12 +53,13 @@ def leave_one_out(fit: Fit, problem: Problem) -> LeaveOneOut:
         problem: its data and penalties, each field with the batch axes that it had there.
 
     Returns:
-        LeaveOneOut, with derivatives in all numbers of the fit and the problem. NaN where a model is not CONVERGED, or its
-        Hessian is singular as far as the dtype can tell. A row is left out with all its weight; one without weight has the
-        logit of the model.
+        LeaveOneOut, of the dtype of the fit, with derivatives in all numbers of the fit and the problem. NaN where a model is
+        not CONVERGED, or its Hessian is singular as far as the dtype can tell; and for a row without which the others determine
+        no logit of it, since its leverage is 1. A row is left out with all its weight; one without weight has the logit of the
+        model.
 
     Raises:
-        ValueError: the data of another fit; shapes that do not fit.
+        ValueError: Firth's estimates; the data of another fit; shapes that do not fit.
 
     Example:
         >>> import numpy as np, jaxlr
@@ -71,6 +72,10 @@ def leave_one_out(fit: Fit, problem: Problem) -> LeaveOneOut:
     References:
         Rad & Maleki 2020, Journal of the Royal Statistical Society B 82, eq. 10.
     """
+    if fit.solver == "firth":
+        raise ValueError(
+            "expected estimates by jaxlr.fit, got Firth's, whose penalty is another without each row; fit again without it"
+        )
     return LeaveOneOut(*over_models(_leave_one_out, fit, problem, penalized=True, absolute=True, by_row=True))
 
 
@@ -87,7 +92,7 @@ def held_out_logits(params: Params | SoftmaxParams, problem: Problem, basis: int
         params, problem = _in_span(params, problem)
     model = fitted(params, problem, basis)
     system, likelihood, penalty = model.system, model.system.likelihood, model.system.penalty
-    rows = leverage(model)
+    rows = leverage(model, 0.0 if problem.l1 is None else float(jnp.finfo(model.z.dtype).eps) ** 0.625)  # l1 may keep copies
     v = rows.of_gradient(penalty.smooth_slope(model.x) + aligned(penalty.l1, model.x) * jnp.sign(model.x))
     r = likelihood.reduce(likelihood.residual(model.z, system.y))
     if isinstance(likelihood, Multinomial):
@@ -96,11 +101,13 @@ def held_out_logits(params: Params | SoftmaxParams, problem: Problem, basis: int
         contrasts = jnp.asarray(likelihood.basis.T, q.dtype)[:, :, None]  # W in the coordinates, a column at a time
         W = jnp.stack([likelihood.reduce(bent.times(jnp.broadcast_to(b, model.z.shape))) for b in contrasts], axis=1)
         pushed = aligned(system.w, r) * (einsum("mbd,dm->bm", q, r) + v)
-        moved = jnp.linalg.solve(jnp.eye(len(contrasts))[None] - einsum("mbd,dem->mbe", q, W), pushed.T[:, :, None])
+        rest = jnp.eye(len(contrasts), dtype=q.dtype)[None] - einsum("mbd,dem->mbe", q, W)
+        known = ~jnp.isnan(remainder(1 - jnp.linalg.det(rest)))[:, None, None]
+        moved = jnp.where(known, jnp.linalg.solve(rest, pushed.T[:, :, None]), jnp.nan)
         z = model.z + likelihood.expand(moved[:, :, 0].T)
     else:
         q, c = jnp.sum(rows.moved**2, axis=0), likelihood.curvature(model.z, system.w).diagonal()
-        z = model.z + system.w * (r * q + v) / (1 - c * q)
+        z = model.z + system.w * (r * q + v) / remainder(c * q)
     return jnp.where(aligned(system.w, z) > 0, z, everywhere)
 
 

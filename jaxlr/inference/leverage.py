@@ -35,9 +35,14 @@ class Leverage(NamedTuple):
         return jnp.tensordot(along, self.moved, 1, precision="highest")
 
 
-def leverage(model: Fitted) -> Leverage:
-    """The leverage of all rows; NaN where the Hessian is singular as far as its dtype can tell."""
+def remainder(h: Float[Array, " m"]) -> Float[Array, " m"]:
+    """1 - h, NaN where nothing of it is left but rounding: such a row determines a parameter alone."""
+    return jnp.where(1 - h > jnp.finfo(h.dtype).eps ** 0.75, 1 - h, jnp.nan)
+
+
+def leverage(model: Fitted, jitter: float = 0.0) -> Leverage:
+    """The leverage of all rows; NaN where the Hessian is singular as far as its dtype can tell, unless there is a jitter."""
     system = model.system
-    root = inverse_root(mean_information(system, model.z), model.free.reshape(-1)).reshape(-1, *model.x.shape)
+    root = inverse_root(mean_information(system, model.z), model.free.reshape(-1), jitter).reshape(-1, *model.x.shape)
     moved = system.A.times(root)
     return Leverage(root, jnp.where(aligned(system.w, moved) > 0, moved, 0))

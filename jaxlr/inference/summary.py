@@ -107,7 +107,7 @@ def summary(
     kind: str = "model",
     clusters: Data | None = None,
     lags: int | None = None,
-    small_sample: bool = True,
+    small_sample: bool | str = True,
     base: int | None = 0,
     penalized: bool = False,
 ) -> Summary:

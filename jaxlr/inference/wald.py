@@ -1,7 +1,6 @@
-"""Standard errors, and Wald's tests and intervals, of the covariance V of the estimates.
+"""Wald's tests and intervals, of the covariance V of the estimates.
 
 z = estimate / sqrt(V_jj)        p = P(|Z| > |z|)        estimate -+ quantile sqrt(V_jj)
-chi^2 = (R b - r)' (R V R')^-1 (R b - r), rank(R) degrees of freedom: the joint test of R b = r
 """
 
 from typing import Any, NamedTuple
@@ -9,11 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
-from jaxlr.inference.covariance import covariance
-from jaxlr.inference.fitted import as_params, estimates
+from jaxlr.inference.covariance import standard_errors
+from jaxlr.inference.fitted import as_params, estimates, joined
 from jaxlr.inference.tails import log_normal_tails, normal_quantile
 from jaxlr.inputs.checks import Data
 from jaxlr.model.params import Params, SoftmaxParams
@@ -41,7 +39,7 @@ class Wald(NamedTuple):
     Attributes:
         estimate: coefficients and intercept.
         standard_error: of each; NaN, as all that follows from it, where the estimate is 0 by definition and has no error: the
-            base of several classes, and an intercept that is not fitted.
+            base of several classes, and an intercept that is not fitted; and where `covariance` is NaN.
         z: estimate / standard_error.
         p_value: P(|Z| > |z|).
         log_p: its natural logarithm, finite where p_value has underflowed.
@@ -58,50 +56,6 @@ class Wald(NamedTuple):
     upper: Any
 
 
-def standard_errors(
-    fit: Fit,
-    problem: Problem,
-    *,
-    kind: str = "model",
-    clusters: Data | None = None,
-    lags: int | None = None,
-    small_sample: bool = True,
-    base: int | None = 0,
-    penalized: bool = False,
-) -> Params | SoftmaxParams:
-    """Standard errors of the estimates, of every model of a fit.
-
-    Args:
-        fit: as in `covariance`.
-        problem: its data, as in `covariance`.
-        kind, clusters, lags, small_sample, base, penalized: as in `covariance`.
-
-    Returns:
-        Params (...), of K classes SoftmaxParams (...): roots of the diagonal of `covariance`.
-
-    Raises:
-        ValueError: as `covariance`.
-
-    Example:
-        >>> import numpy as np, jaxlr
-        >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
-        >>> round(float(standard_errors(jaxlr.fit(X, y), jaxlr.Problem(X, y)).coef[0]), 3)
-        1.085
-
-    References:
-        McCullagh & Nelder 1989, section 4.4.4.
-    """
-    V = covariance(
-        fit, problem, kind=kind, clusters=clusters, lags=lags, small_sample=small_sample, base=base, penalized=penalized
-    )
-    return _errors(V, fit.params)
-
-
-@program()
-def _errors(V: Float[Array, "... p p"], params: Params | SoftmaxParams) -> Params | SoftmaxParams:
-    return as_params(jnp.sqrt(jnp.diagonal(V, axis1=-2, axis2=-1)), params)
-
-
 def wald(
     fit: Fit,
     problem: Problem,
@@ -110,7 +64,7 @@ def wald(
     kind: str = "model",
     clusters: Data | None = None,
     lags: int | None = None,
-    small_sample: bool = True,
+    small_sample: bool | str = True,
     base: int | None = 0,
     penalized: bool = False,
 ) -> Wald:
@@ -144,16 +98,15 @@ def wald(
         Categorical Data Analysis (2002), section 7.1 (baseline-category logits).
     """
     reach = normal_quantile(level)
-    V = covariance(
+    errors = standard_errors(
         fit, problem, kind=kind, clusters=clusters, lags=lags, small_sample=small_sample, base=base, penalized=penalized
     )
-    return _wald(V, fit.params, reach, base)
+    return _wald(errors, fit.params, reach, base)
 
 
 @program("base")
-def _wald(V: Float[Array, "... p p"], params: Params | SoftmaxParams, reach: ArrayLike, base: int | None) -> Wald:
-    estimate = estimates(params, base)
-    error = jnp.sqrt(jnp.diagonal(V, axis1=-2, axis2=-1)).reshape(estimate.shape)
+def _wald(errors: Params | SoftmaxParams, params: Params | SoftmaxParams, reach: ArrayLike, base: int | None) -> Wald:
+    estimate, error = estimates(params, base), joined(errors)
     error = jnp.where(error > 0, error, jnp.nan)
     z = estimate / error
     log_p = log_normal_tails(z)

@@ -126,13 +126,14 @@ def least_curvature(dtype: jnp.dtype) -> float:
     return float(jnp.finfo(dtype).tiny) ** 0.75
 
 
-def inverse_root(H: Float[Array, "k k"], free: Bool[Array, " k"] | None = None) -> Float[Array, "k k"]:
+def inverse_root(H: Float[Array, "k k"], free: Bool[Array, " k"] | None = None, jitter: float = 0.0) -> Float[Array, "k k"]:
     """R with R' R = H^-1, the covariance of estimates whose information is H; NaN where H is singular as far as its dtype can
-    tell. What is not free has rows and columns of 0."""
+    tell, unless a jitter on its diagonal, in units where that is 1, makes it definite. What is not free has rows and columns of
+    0."""
     k, limits = H.shape[0], jnp.finfo(H.dtype)
     none = jnp.zeros(k, H.dtype)
     free = jnp.ones(k, bool) if free is None else free
-    scaled, s = in_own_units(H, none, free, jnp.zeros((), H.dtype))
+    scaled, s = in_own_units(H, none, free, jnp.asarray(jitter, H.dtype))
     L = cholesky(scaled)
     definite = jnp.all(~free | (jnp.diagonal(H) > jnp.sqrt(limits.tiny))) & (
         jnp.min(jnp.diagonal(L), initial=1) ** 2 > 64 * k * limits.eps

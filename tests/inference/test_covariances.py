@@ -1,5 +1,7 @@
 """Robust covariances: the formulas in NumPy, of every member of a batch; laws of weights; joint tests; what is refused."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -165,3 +167,88 @@ def test_what_did_not_converge_is_nan_alone():
     V = np.asarray(inference.covariance(jaxlr.fit(X, targets), Problem(X, targets), kind="cluster", clusters=CITY))
     assert jax.tree.all(jax.tree.map(lambda a, b: a == b, np.isnan(V).all(axis=(1, 2)).tolist(), [False, True]))
     assert not np.isnan(V[0]).any()
+
+
+def test_the_factor_of_clusters_alone_does_not_depend_on_the_scale_of_weights_and_the_other_needs_counts():
+    def errors(scale, small_sample, **kind):
+        s = scale * np.ones(M)
+        problem = Problem(X, Y, s)
+        return inference.standard_errors(jaxlr.fit(X, Y, sample_weight=s), problem, small_sample=small_sample, **kind).coef
+
+    of_clusters = {"kind": "cluster", "clusters": CITY}
+    whole, alone = errors(1.0, True, **of_clusters), errors(1.0, "clusters", **of_clusters)
+    np.testing.assert_allclose(whole, alone * np.sqrt((M - 1) / (M - K)), rtol=1e-12)
+    np.testing.assert_allclose(errors(1 / M, "clusters", **of_clusters), alone, rtol=1e-12)
+    for kind in (of_clusters, {"kind": "HC1"}, {"kind": "HAC", "lags": 2}, {"kind": "HC3"}):
+        assert np.all(np.isnan(errors(1 / M, True, **kind)))  # N = 1 <= k, and leverages of a whole row over 1
+
+
+def test_one_cluster_with_weight_is_nan_in_that_member_alone():
+    s = np.stack([np.ones(M), (CITY[0] == CITY).astype(float)])
+    fits, problem = jaxlr.fit(X, Y, sample_weight=s), Problem(X, Y, s)
+    for small_sample in (True, False):
+        V = np.asarray(inference.covariance(fits, problem, kind="cluster", clusters=CITY, small_sample=small_sample))
+        assert np.isnan(V[1]).all()
+        assert np.isfinite(V[0]).all()
+
+
+@pytest.mark.parametrize(
+    "missing", [np.where(CITY[0] == CITY, np.nan, CITY), np.where(CITY[0] == CITY, None, CITY), np.full((M, 2), None)]
+)
+def test_missing_labels_of_clusters_are_refused(missing):
+    with pytest.raises(ValueError, match="missing"):
+        inference.covariance(jaxlr.fit(X, Y), Problem(X, Y), kind="cluster", clusters=missing)
+
+
+def test_many_ways_are_one_program():
+    ways = np.stack([np.arange(M) % d for d in range(2, 10)], axis=1)
+    fit, problem = jaxlr.fit(X, Y), Problem(X, Y)
+    V = np.asarray(inference.covariance(fit, problem, kind="cluster", clusters=ways, small_sample=False))
+    expected = np.zeros_like(V)
+    for size in range(1, 9):
+        for chosen in itertools.combinations(range(8), size):
+            labels = np.unique(ways[:, chosen], axis=0, return_inverse=True)[1].ravel()
+            one = inference.covariance(fit, problem, kind="cluster", clusters=labels, small_sample=False)
+            expected += (-1) ** (size + 1) * np.asarray(one)
+    np.testing.assert_allclose(V, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_joint_tests_of_columns_that_are_all_but_one_are_those_of_their_difference():
+    rng = np.random.default_rng(5)
+    a, b, c = rng.normal(size=(3, 120))
+    y = (rng.random(120) < 0.5).astype(float)
+    difference = ((a + 1e-8 * c) - a) / 1e-8
+    near, exact = np.stack([a, b, a + 1e-8 * c], axis=1), np.stack([a, b, difference], axis=1)
+    # b1 + b3 of the one are b1 of the other, b3 is b3 times 1e8.
+    for R, same in (([[1, 0, 1, 0]], [[1, 0, 0, 0]]), (np.eye(4)[[0, 2]], np.eye(4)[[0, 2]])):
+        for kind in ("model", "HC3"):
+            found = inference.wald_test(jaxlr.fit(near, y), Problem(near, y), R, kind=kind).statistic
+            expected = inference.wald_test(jaxlr.fit(exact, y), Problem(exact, y), same, kind=kind).statistic
+            np.testing.assert_allclose(found, expected, rtol=1e-6)  # 100 eps / 1e-8
+
+
+def test_fewer_clusters_than_hypotheses_test_nothing():
+    fit, problem = jaxlr.fit(X, Y), Problem(X, Y)
+    two = np.arange(M) % 4 < 1
+    assert np.isnan(float(inference.wald_test(fit, problem, np.eye(3)[:2], kind="cluster", clusters=two).statistic))
+    assert np.isfinite(float(inference.wald_test(fit, problem, np.eye(3)[:1], kind="cluster", clusters=two).statistic))
+
+
+@pytest.mark.parametrize("scale", [2.0**600, 2.0**-600])
+def test_errors_have_digits_where_their_squares_have_none(scale):
+    fit, scaled = (jaxlr.fit(columns, Y) for columns in (X, X * scale))
+    for kind in ("model", "HC3"):
+        expected = np.asarray(inference.standard_errors(fit, Problem(X, Y), kind=kind).coef) / scale
+        np.testing.assert_allclose(
+            inference.standard_errors(scaled, Problem(X * scale, Y), kind=kind).coef, expected, rtol=1e-9
+        )
+
+
+def test_rows_written_on_different_scales_are_hypotheses_all_the_same():
+    fit, problem = jaxlr.fit(X, Y), Problem(X, Y)
+    R = np.eye(3)[:2]
+    expected = inference.wald_test(fit, problem, R, [0.1, 0.2]).statistic
+    tiny = np.array([1e-200, 1e150])
+    np.testing.assert_allclose(
+        inference.wald_test(fit, problem, R * tiny[:, None], tiny * [0.1, 0.2]).statistic, expected, rtol=1e-12
+    )

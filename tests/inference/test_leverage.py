@@ -63,11 +63,52 @@ def test_dfbeta_is_what_a_refit_changes():
     np.testing.assert_allclose(np.asarray(found.coef) / error, moved, rtol=0, atol=2 * np.max(np.abs(moved)) ** 2)
 
 
-def test_a_row_that_determines_a_parameter_alone_has_leverage_1():
+@pytest.mark.parametrize("label", [0.1, 0.4, 0.6])
+def test_a_row_that_determines_a_parameter_alone_has_leverage_1_and_nothing_without_it(label):
     columns = np.column_stack([X[:, 0], np.arange(M) == 7])
-    soft = np.where(np.arange(M) == 7, 0.4, Y)
-    found = inference.influence(jaxlr.fit(columns, soft), Problem(columns, soft))
+    soft = np.where(np.arange(M) == 7, label, Y)
+    fit, problem = jaxlr.fit(columns, soft), Problem(columns, soft)
+    found = inference.influence(fit, problem)
     np.testing.assert_allclose(found.leverage[7], 1, rtol=0, atol=64 * M * EPS)
+    held_out = inference.leave_one_out(fit, problem).logits
+    for field in (found.standardized_pearson, found.cooks_distance, found.dfbeta.intercept, held_out):
+        assert np.isnan(np.asarray(field)).tolist() == (np.arange(M) == 7).tolist()
+    assert np.isnan(np.asarray(inference.covariance(fit, problem, kind="HC3"))).all()
+
+
+def test_residuals_of_rows_that_the_model_meets_are_0():
+    fit = jaxlr.fit(X, Y)
+    met = np.asarray(jaxlr.predict_proba(fit.params, X))
+    for y in (met, np.full(M, 0.3)):
+        found = inference.influence(jaxlr.fit(X, y), Problem(X, y))
+        np.testing.assert_allclose(found.deviance, 0, rtol=0, atol=np.sqrt(64 * EPS))  # the root of a loss known to eps
+        np.testing.assert_allclose(found.pearson, 0, rtol=0, atol=1e-9)  # what tol leaves
+    far = np.concatenate([X[:, :1], [[3e4]]])
+    y = np.append(X[:, 0] + np.sin(np.arange(M)) > 0, True)
+    found = inference.influence(jaxlr.fit(far, y), Problem(far, y))
+    assert [float(getattr(found, name)[M]) for name in ("leverage", "pearson", "deviance", "cooks_distance")] == [0] * 4
+
+
+def test_dfbeta_of_firth_is_what_a_refit_of_firth_changes():
+    fit = jaxlr.fit_firth(X, Y)
+    found = np.asarray(inference.influence(fit, Problem(X, Y)).dfbeta.coef)
+    without = jaxlr.fit_firth(X, Y, sample_weight=1 - np.eye(M))
+    assert without.converged.all()
+    change = np.asarray(fit.params.coef) - np.asarray(without.params.coef)
+    raw = np.asarray(inference.influence(jaxlr.fit(X, Y), Problem(X, Y)).dfbeta.coef)
+    size = np.sqrt(np.mean(change**2, axis=0))
+    off, off_of_raw = (np.sqrt(np.mean((values - change) ** 2, axis=0)) / size for values in (found, raw))
+    assert np.all(off < 0.15)  # of first order, with 60 rows
+    assert np.all(off < off_of_raw)
+    with pytest.raises(ValueError, match="Firth"):
+        inference.leave_one_out(fit, Problem(X, Y))
+
+
+def test_copies_that_a_lasso_keeps_both_do_not_disturb_leave_one_out():
+    copied, l1 = np.column_stack([X[:, 0], X[:, 0], X[:, 1]]), np.array([0.01, 0.05])
+    found = inference.leave_one_out(jaxlr.fit(copied, Y, l1=l1), Problem(copied, Y, l1=l1))
+    alone = inference.leave_one_out(jaxlr.fit(X[:, :2], Y, l1=l1), Problem(X[:, :2], Y, l1=l1))
+    np.testing.assert_allclose(found.logits, alone.logits, rtol=0, atol=1e-6)  # what tol leaves, and the jitter
 
 
 def test_influence_refuses_several_classes_and_penalties_that_were_not_asked_for():
