@@ -38,7 +38,8 @@ class Summary:
         num_steps: (...).
         classes: of K classes those that have a block of the table: all but the base; of two classes in one logit ().
         base: that they are compared with; None where the parameters sum to 0 over the classes, or there is but one block.
-        dependent: which columns depend on those before them (..., n): they have coefficients of 0, and errors of NaN.
+        kind: of the covariance.
+        dependent: which columns depend on those before them (..., n): they have errors of NaN, and as a rule coefficients of 0.
         equations: of one model, how, such as "x3 = x1 - x2"; of a batch ().
     """
 
@@ -51,6 +52,7 @@ class Summary:
     num_steps: np.ndarray
     classes: tuple[int, ...] = ()
     base: int | None = None
+    kind: str = "model"
     dependent: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     equations: tuple[str, ...] = ()
 
@@ -58,13 +60,14 @@ class Summary:
         """Everything as a dictionary of strings, numbers and arrays.
 
         Returns:
-            "terms" (names), each column of the table, each measure of fit, "level", "status", "solver", "dependent" and
-            "equations"; of K classes "classes" and "base" too.
+            "terms" (names), each column of the table, each measure of fit, "level", "status", "solver", "kind", "dependent"
+            and "equations"; of K classes "classes" and "base" too.
         """
         goodness = {name: np.asarray(value) for name, value in self.goodness._asdict().items()}
         of_classes = {"classes": list(self.classes), "base": self.base} if self.classes else {}
         return {"terms": list(self.names), **of_classes, **self.table, **goodness, "level": self.level, "status": self.status,
-                "solver": self.solver, "dependent": self.dependent, "equations": list(self.equations)}  # fmt: skip
+                "solver": self.solver, "kind": self.kind, "dependent": self.dependent,
+                "equations": list(self.equations)}  # fmt: skip
 
     def to_pandas(self) -> Any:
         """The table as a pandas DataFrame, a row for each term, of K classes for each class and term; of a batch, with the
@@ -87,15 +90,21 @@ class Summary:
         if status != Status.CONVERGED:
             return f"{status.name}: {status.advice}"
         goodness, steps = Goodness(*map(float, self.goodness)), f"{int(self.num_steps)} steps of {self.solver}"
-        held = len(self.equations)
-        num_slopes = len(self.names) - (_INTERCEPT in self.names) - held
+        lost = len(self.equations)
+        num_slopes = len(self.names) - (_INTERCEPT in self.names) - lost
         free = len(self.classes) - (self.base is None)  # classes
         if not self.classes:
             text = binary_text(self.names, self.table, goodness, num_slopes, self.level, steps)
         else:
-            sizes = free * num_slopes, free * (len(self.names) - held)
+            sizes = free * num_slopes, free * (len(self.names) - lost)
             text = multinomial_text(self.names, self.classes, self.table, goodness, *sizes, self.level, steps)
-        return "\n".join([text, *(f"Not determined, held at 0: {equation}" for equation in self.equations)])
+        held = np.asarray(self.table["estimate"])[..., -len(self.dependent) :][..., self.dependent] == 0
+        held = held.reshape(-1, len(self.equations)).all(axis=0)
+        notes = [
+            f"Not determined{', held at 0' if zero else ''}: {line}" for zero, line in zip(held, self.equations, strict=True)
+        ]
+        kind = [] if self.kind == "model" else [f"Standard errors: {self.kind}"]
+        return "\n".join([text, *kind, *notes])
 
 
 def summary(
@@ -177,6 +186,7 @@ def summary(
         num_steps=np.asarray(fit.num_steps),
         classes=classes,
         base=base if classes else None,
+        kind=kind,
         dependent=none if held is None else np.asarray(held.dependent) == 1,
         equations=() if held is None or none.ndim > 1 else tuple(equations(held, names)),
     )

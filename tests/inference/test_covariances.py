@@ -126,8 +126,9 @@ def test_a_joint_test_of_one_parameter_is_the_square_of_its_z_and_does_not_depen
 def test_summary_and_errors_take_the_same_kinds():
     fit, problem = jaxlr.fit(X, Y), Problem(X, Y)
     errors = inference.standard_errors(fit, problem, kind="cluster", clusters=CITY)
-    table = inference.summary(fit, problem, kind="cluster", clusters=CITY).table
-    np.testing.assert_array_equal(table["standard_error"][1:], errors.coef)
+    summary = inference.summary(fit, problem, kind="cluster", clusters=CITY)
+    np.testing.assert_array_equal(summary.table["standard_error"][1:], errors.coef)
+    assert str(summary).endswith("Standard errors: cluster")
     V = inference.covariance(fit, problem, kind="cluster", clusters=CITY)
     np.testing.assert_allclose(np.diag(V)[:N], np.asarray(errors.coef) ** 2, rtol=1e-12)
 
