@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxlr.compilation.program import program
-from jaxlr.inputs.checks import check_count
+from jaxlr.inputs.checks import check_count, check_key
 from jaxlr.inputs.clusters import cluster_numbers
 from jaxlr.inputs.tables import Data, as_floating, is_concrete, table_numbers
 
@@ -30,6 +30,7 @@ def kfold(key: Array, m: int, num_folds: int) -> Float[Array, "k m"]:
         Training weights (k, m): each column has one 0.
 
     Raises:
+        TypeError: key is none.
         ValueError: num_folds is not in 2..m.
 
     Example:
@@ -37,6 +38,7 @@ def kfold(key: Array, m: int, num_folds: int) -> Float[Array, "k m"]:
         >>> kfold(jax.random.key(0), 6, 3).sum(axis=1).tolist()
         [4.0, 4.0, 4.0]
     """
+    check_key(key)
     _check_num_folds(num_folds, m)
     return _kfold(key, m, num_folds)
 
@@ -58,6 +60,7 @@ def stratified_kfold(key: Array, y: ArrayLike, num_folds: int) -> Float[Array, "
         Training weights (k, m): each column has one 0.
 
     Raises:
+        TypeError: key is none.
         ValueError: num_folds is not in 2..m, or y is not (m,).
 
     Example:
@@ -66,6 +69,7 @@ def stratified_kfold(key: Array, y: ArrayLike, num_folds: int) -> Float[Array, "
         >>> (np.asarray(stratified_kfold(jax.random.key(0), y, 2)) @ y).tolist()
         [1.0, 1.0]
     """
+    check_key(key)
     if np.ndim(y) != 1:
         raise ValueError(f"expected y (m,), got shape {np.shape(y)}")
     _check_num_folds(num_folds, np.shape(y)[0])
@@ -91,6 +95,7 @@ def bootstrap(key: Array, m: int, num_samples: int) -> Float[Array, "k m"]:
         Multinomial counts (k, m), each row summing to m.
 
     Raises:
+        TypeError: key is none.
         ValueError: m or num_samples is less than 1.
 
     Example:
@@ -98,9 +103,9 @@ def bootstrap(key: Array, m: int, num_samples: int) -> Float[Array, "k m"]:
         >>> bootstrap(jax.random.key(0), 5, 2).sum(axis=1).tolist()
         [5.0, 5.0]
     """
-    for name, value in (("m", m), ("num_samples", num_samples)):
-        if not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"expected {name} to be an integer >= 1, got {value!r}")
+    check_key(key)
+    check_count("m", m, 1)
+    check_count("num_samples", num_samples, 1)
     return _bootstrap(key, m, num_samples)
 
 
@@ -124,7 +129,7 @@ def cluster_bootstrap(key: Array, clusters: Data, num_samples: int) -> Float[Arr
         Counts (k, m), the same for all rows of a cluster; over the clusters they sum to the number of clusters.
 
     Raises:
-        TypeError: clusters are not known.
+        TypeError: key is none; clusters are not known.
         ValueError: not one label a row, missing labels, fewer than two clusters, or num_samples less than 1.
 
     Example:
@@ -137,6 +142,7 @@ def cluster_bootstrap(key: Array, clusters: Data, num_samples: int) -> Float[Arr
         Davison & Hinkley, Bootstrap Methods and their Application (1997), section 3.8, strategy 1; Cameron, Gelbach & Miller
         2008, Review of Economics and Statistics 90, section II.C (pairs cluster bootstrap).
     """
+    check_key(key)
     check_count("num_samples", num_samples, 1)
     numbers, num_clusters = cluster_numbers(clusters)
     return _cluster_bootstrap(key, numbers, num_clusters, num_samples)

@@ -1,6 +1,8 @@
 """Folds and bootstraps are weights: every row is held out once, classes are spread evenly, draws follow the key alone,
 and clusters are drawn whole."""
 
+import inspect
+
 import jax
 import numpy as np
 import pandas as pd
@@ -115,9 +117,31 @@ def test_an_impossible_number_of_folds_is_refused(num_folds):
         jaxlr.kfold(KEY, 10, num_folds)
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda key: inspect.unwrap(jaxlr.kfold)(key, 10, 2),
+        lambda key: inspect.unwrap(jaxlr.stratified_kfold)(key, np.arange(10) % 2, 2),
+        lambda key: inspect.unwrap(jaxlr.bootstrap)(key, 10, 2),
+        lambda key: inspect.unwrap(jaxlr.cluster_bootstrap)(key, list("aabbc"), 2),
+        lambda key: inspect.unwrap(jaxlr.fit_bootstrap)(key, np.arange(10.0)[:, None], np.arange(10) % 2, 2),
+        lambda key: inspect.unwrap(jaxlr.cross_validate)(
+            np.arange(10.0)[:, None], np.arange(10) % 2, l2=[0.1], folds=2, key=key
+        ),
+    ],
+)
+def test_what_is_no_key_is_refused(draw):
+    with pytest.raises(TypeError, match=r"expected a key of jax.random, such as jax.random.key\(0\), got 0"):
+        draw(0)
+    with pytest.raises(ValueError, match="expected one key, got keys of shape"):
+        draw(jax.random.split(KEY))
+
+
 def test_impossible_bootstraps_and_labels_are_refused():
     with pytest.raises(ValueError, match="expected num_samples"):
         jaxlr.bootstrap(KEY, 10, 0)
+    with pytest.raises(ValueError, match="expected num_samples to be an integer >= 1, got True"):
+        jaxlr.bootstrap(KEY, 10, True)
     with pytest.raises(ValueError, match="expected m"):
         jaxlr.bootstrap(KEY, 0, 10)
     with pytest.raises(ValueError, match="expected y"):

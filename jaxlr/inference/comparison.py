@@ -37,15 +37,15 @@ from jaxlr.results.status import Status
 from jaxlr.solvers.system import mean_information
 
 
-def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | None = None) -> Test:
+def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | Data | None = None) -> Test:
     """The likelihood-ratio test between nested fits of the same rows, model by model.
 
     Args:
         larger: fit with all parameters, unpenalized.
         smaller: fit with some of them left out or held at 0, of a batch that broadcasts against the other's.
         problem: data of the larger one.
-        df: free parameters left out; None is the difference in columns, of K classes K - 1 times it, where columns depend on
-            others that of the ranks. Pass it where an intercept is left out too.
+        df: free parameters left out, an integer >= 1 or an array of them, one a model; None is the difference in columns, of K
+            classes K - 1 times it, where columns depend on others that of the ranks. Pass it where an intercept is left out.
 
     Returns:
         Test of the broadcast batch; NaN where one of both is not CONVERGED, or where the smaller model fits better than the
@@ -77,11 +77,20 @@ def likelihood_ratio(larger: Fit, smaller: Fit, problem: Problem, *, df: int | N
         named = [f"multinomial with {kind.classes[0]} classes" if kind.classes else "binary" for kind in kinds]
         raise ValueError(f"expected two fits of one likelihood, got one {named[0]} and one {named[1]}")
     checked_pair(larger, problem)
-    more = _left_out(larger, smaller, problem) if df is None else df
+    more = _left_out(larger, smaller, problem) if df is None else _checked_df(df)
     if np.any(more < 1):
         least = np.min(more)
         raise ValueError(f"expected the first fit to have more parameters than the second, got df = {least}; swap them")
     return ratio_test(larger, smaller, problem, more)
+
+
+def _checked_df(df: Any) -> int | np.ndarray:
+    """Degrees of freedom as they were given; ValueError where they are no integers >= 1."""
+    if not is_concrete(df) or np.asarray(df).dtype.kind not in "iu" or np.any(np.asarray(df) < 1):
+        raise ValueError(
+            f"expected df to be an integer >= 1, or an array of them, one a model, got {df!r}; None counts columns"
+        )
+    return np.asarray(df) if np.ndim(df) else int(df)
 
 
 def _left_out(larger: Fit, smaller: Fit, problem: Problem) -> int | np.ndarray:

@@ -140,6 +140,7 @@ def summary(
         Summary.
 
     Raises:
+        TypeError: names are no strings.
         ValueError: as `wald`; the number of names is not that of the columns.
 
     Example:
@@ -153,10 +154,7 @@ def summary(
         McCullagh & Nelder 1989, sections 4.4 and 5.2.4; Heinze & Schemper 2002, Statistics in Medicine 21.
     """
     n = fit.params.coef.shape[-1]
-    given_names = fit.names if names is None else names
-    names = [f"x{column}" for column in range(n)] if given_names is None else list(given_names)
-    if len(names) != n or isinstance(given_names, str):
-        raise ValueError(f"expected {n} names, one a column, got {len(names)}")
+    names = _checked_names(fit.names if names is None else names, n)
     tests = wald(
         fit, problem, level=level, kind=kind, clusters=clusters, lags=lags, small_sample=small_sample, base=base,
         penalized=penalized,
@@ -190,3 +188,15 @@ def summary(
         dependent=none if held is None else np.asarray(held.dependent) == 1,
         equations=() if held is None or none.ndim > 1 else tuple(equations(held, names)),
     )
+
+
+def _checked_names(names: Any, n: int) -> list[str]:
+    """A name for each of n columns; None numbers them."""
+    if names is None:
+        return [f"x{column}" for column in range(n)]
+    listed: list[Any] = list(names) if np.iterable(names) and not isinstance(names, str) else [None]
+    if not all(isinstance(name, str) for name in listed):
+        raise TypeError(f"expected {n} names of columns in a list of strings, got {names!r}; make strings of them with str")
+    if len(listed) != n:
+        raise ValueError(f"expected {n} names, one a column, got {len(listed)}")
+    return listed

@@ -112,10 +112,10 @@ def normal_quantile(level: float) -> float:
     """z with P(|Z| <= z) = level.
 
     Raises:
-        ValueError: level is not in (0, 1).
+        ValueError: level is not a number in (0, 1).
     """
     from scipy.special import ndtri
 
-    if not 0 < level < 1:
+    if np.ndim(level) or not isinstance(level, (float, np.floating, jax.Array, np.ndarray)) or not 0 < level < 1:
         raise ValueError(f"expected level in (0, 1), such as 0.95, got {level!r}")
     return float(-ndtri((1 - level) / 2))

@@ -33,6 +33,7 @@ def cv_curve(
         Axes.
 
     Raises:
+        TypeError: cv is something else, such as a fit.
         ValueError: the grid is not a path of these strengths, one is not > 0, or the metric was not scored.
 
     Example:
@@ -48,6 +49,8 @@ def cv_curve(
     strengths = np.asarray(strengths)
     curves = cv if isinstance(cv, Mapping) else {None: cv}
     for each in curves.values():
+        if not isinstance(each, CrossValidation):
+            raise TypeError(f"expected a CrossValidation, got {type(each).__name__}; pass the result of jaxlr.cross_validate")
         if metric not in each.mean:
             raise ValueError(f"expected a metric that was scored, {', '.join(each.mean)}, got {metric!r}")
         if np.shape(each.mean[metric]) != strengths.shape:

@@ -38,7 +38,7 @@ def forest(
         Axes.
 
     Raises:
-        TypeError: ends are something else.
+        TypeError: intervals are no mapping, or it has something else, such as a fit.
         ValueError: shapes do not fit, methods are of different models, or they have different bases.
 
     Example:
@@ -47,6 +47,8 @@ def forest(
         >>> forest({"Wald": Intervals(*ends)}, ["a", "b"]).get_xlabel()
         'coefficient (log-odds)'
     """
+    if not isinstance(intervals, Mapping) or not all(isinstance(each, (Intervals, Wald)) for each in intervals.values()):
+        raise TypeError('expected intervals by method; pass such as {"Wald": jaxlr.inference.wald(fit, problem)}')
     parts, names = _rows_of_forest(intervals, names, none)
     terms = len(names)
     ax = axes(ax)

@@ -33,6 +33,7 @@ def influence(found: Influence, *, ax: Axes | None = None) -> Axes:
         Axes.
 
     Raises:
+        TypeError: found is something else, such as a fit.
         ValueError: influence of several models, or of one that did not converge.
 
     Example:
@@ -46,6 +47,8 @@ def influence(found: Influence, *, ax: Axes | None = None) -> Axes:
         Fox, Applied Regression Analysis and Generalized Linear Models (2016), section 11.4 (the bubble plot); Williams 1987,
         Applied Statistics 36 (residuals of generalized linear models).
     """
+    if not isinstance(found, Influence):
+        raise TypeError(f"expected an Influence, got {type(found).__name__}; pass jaxlr.inference.influence(fit, problem)")
     h, residual, cook = (
         np.asarray(value, float) for value in (found.leverage, found.standardized_deviance, found.cooks_distance)
     )

@@ -141,12 +141,17 @@ def convergence_map(fit: Fit, *, ax: Axes | None = None) -> Axes:
     Returns:
         Axes.
 
+    Raises:
+        TypeError: fit is something else.
+
     Example:
         >>> import jaxlr
         >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
         >>> convergence_map(jaxlr.fit(X, y, l2=np.array([0.1, 1.0]))).get_xlabel()
         'model'
     """
+    if not isinstance(fit, Fit):
+        raise TypeError(f"expected a Fit, got {type(fit).__name__}; pass the result of jaxlr.fit")
     ax = axes(ax)
     status, kkt = np.atleast_1d(np.asarray(fit.status)), np.atleast_1d(np.asarray(fit.kkt, float))
     floor = np.finfo(np.asarray(fit.kkt).dtype).eps / 16  # a residual of exactly 0 has no logarithm

@@ -27,7 +27,7 @@ from jaxlr.batching.lanes import Models
 from jaxlr.compilation.program import program
 from jaxlr.engine.buckets import filled_rows
 from jaxlr.fitting.fit import fit
-from jaxlr.inputs.checks import Data, checked_arrays
+from jaxlr.inputs.checks import Data, check_key, checked_arrays
 from jaxlr.model.likelihood import likelihood_of, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
@@ -190,12 +190,11 @@ def _warn_about_dropped(mean: Array, lacking: str, best: tuple[int, ...] | None)
         )
 
 
-def _training_weights(folds: int | str | Data, key: Array | None, y: Data, m: int) -> np.ndarray:
+def _training_weights(folds: int | str | Data, key: Any, y: Data, m: int) -> np.ndarray:
     if isinstance(folds, (int, np.integer)):
         if key is None:
             raise ValueError(f"expected a key for folds={folds}; pass key=jax.random.key(...), or weights (k, m) as folds")
-        if not isinstance(key, jax.Array):
-            raise TypeError(f"expected a key of jax.random, such as jax.random.key(0), got {key!r}")
+        check_key(key)
         return np.asarray(stratified_kfold(key, np.asarray(y), int(folds)))
     try:
         training: np.ndarray = np.asarray(folds, float)

@@ -114,3 +114,13 @@ def test_wrong_calls_say_what_was_expected(change, says):
     arguments = {"columns": G, "y": Y, "covariates": C} | change
     with pytest.raises(ValueError, match=says):
         fit_columns(**arguments)
+
+
+def test_without_a_penalty_a_constant_column_is_0_and_one_near_the_span_of_the_covariates_is_stalled():
+    rng = np.random.default_rng(0)
+    covariates, own, labels = rng.standard_normal((200, 2)), rng.standard_normal(200), rng.integers(0, 2, 200)
+    near = [covariates[:, 0] + share * own for share in (1e-5, 5e-7, 1e-9)]
+    fit = jaxlr.fit_columns(np.stack([np.full(200, 3.0), *near]), labels, covariates=covariates)
+    assert fit.status.tolist() == [Status.CONVERGED, Status.CONVERGED, Status.STALLED, Status.STALLED]
+    assert fit.params.coef[0, -1] == 0
+    assert jaxlr.fit(np.column_stack([covariates, near[2]]), labels).converged

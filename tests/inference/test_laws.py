@@ -1,6 +1,7 @@
 """Laws of the inference functions: batches, weights, units, tails, refusals, robust covariances, scans, summaries."""
 
 import functools
+import inspect
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,8 @@ import pytest
 
 import jaxlr
 from jaxlr import Problem, Status, inference
+from jaxlr.inference.separation import separating_direction
+from jaxlr.inference.tails import normal_quantile
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -20,6 +23,7 @@ Y = (X @ [0.8, -0.1, 1.0] + 2 + RNG.logistic(size=M) > 0).astype(float)
 S = RNG.integers(0, 4, (2, M)).astype(float)
 A = np.column_stack([X, np.ones(M)])
 PROBLEM = Problem(X, Y)
+ratio_unchecked = inspect.unwrap(inference.likelihood_ratio)  # without the annotation checker of the suite, as users call it
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +95,13 @@ def test_penalized_fits_are_refused_by_name_unless_asked_for(fit):
         (lambda f: inference.covariance(f, Problem(X, np.stack([Y, Y]))), r"expected a problem of the batch \(\)"),
         (lambda f: inference.score_test(f, PROBLEM, X), r"expected columns \(k, 60\).*transposed"),
         (lambda f: inference.likelihood_ratio(f, f, PROBLEM), "df = 0; swap them"),
+        (lambda f: ratio_unchecked(f, f, PROBLEM, df=0), "expected df to be an integer >= 1, .*got 0"),
+        (lambda f: ratio_unchecked(f, f, PROBLEM, df=1.5), "expected df .*got 1.5"),
+        (lambda f: ratio_unchecked(f, f, PROBLEM, df=np.nan), "expected df .*got nan"),
+        (lambda f: ratio_unchecked(f, f, PROBLEM, df="1"), "expected df .*got '1'"),
+        (lambda f: ratio_unchecked(f, f, PROBLEM, df=True), "expected df .*got True"),
+        (lambda f: ratio_unchecked(f, f, PROBLEM, df=[1, 0]), "expected df .*one a model, got"),
+        (lambda f: inference.profile_intervals(f, PROBLEM, level=np.nan), r"expected level in \(0, 1\).*got nan"),
         (lambda f: inference.summary(f, PROBLEM, names=["a"]), "expected 3 names"),
         (lambda f: inference.bootstrap_intervals(f, f), r"expected resamples \(k, ...\)"),
     ],
@@ -98,6 +109,26 @@ def test_penalized_fits_are_refused_by_name_unless_asked_for(fit):
 def test_bad_input_is_refused_in_words(call, message, fit):
     with pytest.raises(ValueError, match=message):
         call(fit)
+
+
+@pytest.mark.parametrize("names", [[1, 2, 3], 3, "abc"])
+def test_names_that_are_no_list_of_strings_are_refused(names, fit):
+    with pytest.raises(TypeError, match="expected 3 names of columns in a list of strings, got"):
+        inspect.unwrap(inference.summary)(fit, PROBLEM, names=names)
+
+
+@pytest.mark.parametrize("level", ["95%", None, True, [0.9, 0.95], np.nan])
+def test_a_level_that_is_no_number_between_0_and_1_is_refused(level):
+    with pytest.raises(ValueError, match=r"expected level in \(0, 1\), such as 0.95, got"):
+        inspect.unwrap(normal_quantile)(level)
+
+
+def test_degrees_of_freedom_may_be_given_for_each_model():
+    larger, smaller = weighted()[0], jaxlr.fit(X[:, :2], Y, sample_weight=S)
+    test = inference.likelihood_ratio(larger, smaller, weighted()[1], df=[1, 2])
+    for i, df in enumerate((1, 2)):
+        alone = inference.likelihood_ratio(larger, smaller, weighted()[1], df=df)
+        assert float(test.p_value[i]) == float(alone.p_value[i])
 
 
 def test_a_model_that_did_not_converge_is_nan_and_its_neighbours_are_not():
@@ -237,6 +268,45 @@ def test_separation_counts_rows_with_weight_alone_and_soft_labels_for_both_class
     assert jaxlr.separation([[0.0], [1], [2], [3], [1e8]], [0, 0, 1, 1, 1]) == "complete"  # a row far out hides nothing
     with pytest.raises(ValueError, match="batch axes"):
         jaxlr.separation(x, np.stack([y, y]))
+
+
+def test_a_constant_column_separates_nothing_and_hides_nothing():
+    a, y = np.sin(1.7 * np.arange(1, 41)), np.arange(40) % 3 == 0
+    for constant in (0.0, 1.0, 1e5):
+        columns = np.column_stack([np.full(40, constant), a])
+        for fit_intercept in (True, False):
+            assert jaxlr.separation(columns, y, fit_intercept=fit_intercept) == "none"
+            assert jaxlr.separation(columns, a > 0, fit_intercept=fit_intercept) == "complete"
+    assert jaxlr.separation(np.ones((40, 2)), y) == "none"
+
+
+@pytest.mark.parametrize("share", 10.0 ** -np.arange(0, 10))
+def test_what_tells_nearly_dependent_columns_apart_separates_as_it_does_alone(share):
+    rng, y = np.random.default_rng(0), np.arange(40) % 3 == 0
+    a = np.sin(1.7 * np.arange(40))
+    for r, verdict in ((np.arange(40) == 0, "quasi"), (y - 0.5, "complete"), (rng.standard_normal(40), "none")):
+        columns = np.column_stack([a, a + share * r])
+        assert jaxlr.separation(columns, y) == verdict
+        direction = separating_direction(columns, y)
+        assert (direction is None) == (verdict == "none")
+        if direction is not None:
+            margins = np.where(y, 1, -1) * (columns @ direction.coef + direction.intercept)
+            assert margins.min() > -1e-6
+            assert margins.max() == pytest.approx(1)
+
+
+def test_integer_columns_near_the_span_of_others_keep_their_verdict():
+    """X and (X, X w + 2^-k r) are the same numbers exactly, so that one linear program answers for both."""
+    rng, verdicts = np.random.default_rng(5), set()
+    for _ in range(20):
+        X, r, y = rng.integers(-9, 10, (14, 2)), rng.integers(-2, 3, 14), rng.integers(0, 2, 14)
+        y[:2] = 0, 1
+        r = r if rng.random() < 0.5 else np.abs(r) * (2 * y - 1)
+        verdicts.add(verdict := jaxlr.separation(np.column_stack([X, r]), y))
+        for power in (10, 20, 28):
+            near = X @ [1, -1] + 2.0**-power * r
+            assert jaxlr.separation(np.column_stack([X, near]), y) == verdict
+    assert len(verdicts) >= 2
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Figures: they return Axes that show the data, whatever the params, and leave the global style alone."""
 
+import inspect
 import itertools
 
 import jax
@@ -365,6 +366,18 @@ def test_what_cannot_be_drawn_is_refused_in_words(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
     assert not plt.get_fignums()
+
+
+def test_another_result_than_the_one_drawn_is_refused_in_words(fits, cv):
+    with pytest.raises(TypeError, match=r"expected an Influence, got Fit; pass jaxlr.inference.influence\(fit, problem\)"):
+        inspect.unwrap(plots.influence)(fits)
+    with pytest.raises(TypeError, match=r"expected a CrossValidation, got Fit; pass the result of jaxlr.cross_validate"):
+        inspect.unwrap(plots.cv_curve)(fits, L2)
+    with pytest.raises(TypeError, match="expected a Fit, got Params"):
+        inspect.unwrap(plots.convergence_map)(ONE)
+    for intervals in (fits, {"Wald": fits}):
+        with pytest.raises(TypeError, match="expected intervals by method"):
+            inspect.unwrap(plots.forest)(intervals, "abc")
 
 
 def test_shapes_that_do_not_fit_are_refused(cv):
