@@ -23,9 +23,10 @@ from jaxlr.engine.memory import models_side_by_side
 from jaxlr.fitting.columns import fit_columns
 from jaxlr.fitting.firth import fit_firth
 from jaxlr.fitting.fit import fit
-from jaxlr.inference.comparison import ratio_test, score_test
+from jaxlr.inference.likelihood_ratio import ratio_test
 from jaxlr.inference.profile import profile_tests
 from jaxlr.inference.rank import dependences
+from jaxlr.inference.score_test import score_test
 from jaxlr.inference.tails import Test, chi_square_test, log_normal_tails
 from jaxlr.inputs.checks import Data, core_axes, real_array
 from jaxlr.inputs.tables import check_aligned, is_concrete

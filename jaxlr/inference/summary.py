@@ -98,8 +98,8 @@ class Summary:
         else:
             sizes = free * num_slopes, free * (len(self.names) - lost)
             text = multinomial_text(self.names, self.classes, self.table, goodness, *sizes, self.level, steps)
-        held = np.asarray(self.table["estimate"])[..., -len(self.dependent) :][..., self.dependent] == 0
-        held = held.reshape(-1, len(self.equations)).all(axis=0)
+        slopes = np.asarray(self.table["estimate"])[..., _INTERCEPT in self.names :]
+        held = np.all(slopes == 0, axis=tuple(range(slopes.ndim - 1)))[self.dependent]
         notes = [
             f"Not determined{', held at 0' if zero else ''}: {line}" for zero, line in zip(held, self.equations, strict=True)
         ]

@@ -45,13 +45,13 @@ def _chi_square_tails(statistic: ArrayLike, df: int) -> tuple[Array, Array, Arra
 
 
 def chi_square_test(statistic: ArrayLike, df: int | np.ndarray) -> Test:
-    """The test of a chi-square statistic, >= 0 but for rounding, with df >= 1, one number or one for each statistic."""
+    """The test of a chi-square statistic, >= 0 but for rounding; df is one number >= 1, or one for each, NaN under 1."""
     if isinstance(df, (int, np.integer)):
         statistic, p_value, log_p = _chi_square_tails(statistic, int(df))
         return Test(statistic, int(df), p_value, log_p)
     nothing = jnp.full(np.broadcast_shapes(np.shape(statistic), df.shape), jnp.nan, jnp.asarray(statistic).dtype)
     found = (nothing,) * 3
-    for value in np.unique(df):
+    for value in np.unique(df[df >= 1]):
         parts = _chi_square_tails(statistic, int(value))
         found = tuple(jnp.where(df == value, part, other) for part, other in zip(parts, found, strict=True))
     return Test(found[0], df, *found[1:])

@@ -143,3 +143,41 @@ def test_a_scan_beside_covariates_that_depend_is_that_beside_the_others():
 def test_inside_jit_what_depends_is_found_too(fit):
     errors = jax.jit(lambda y: inference.standard_errors(jaxlr.fit(DEPENDENT, y), Problem(DEPENDENT, y)).coef)(Y)
     np.testing.assert_allclose(errors, inference.standard_errors(fit, PROBLEM).coef, rtol=1e-7)
+
+
+def test_a_likelihood_ratio_counts_what_the_data_of_both_fits_determine():
+    """A resample shares coefficients, so that none is 0: only the data of the smaller fit tell what it has left out."""
+    columns = np.random.default_rng(7).normal(size=(60, 4))
+    columns[:30, 1] = columns[:30, 0]
+    y, s = np.sin(np.arange(60)) > 0, np.stack([np.ones(60), np.arange(60) < 30])
+    larger, smaller = (jaxlr.fit(X, y, sample_weight=s) for X in (columns, columns[:, :2]))
+    problem, of_smaller = Problem(columns, y, s), Problem(columns[:, :2], y, s)
+    test = inference.likelihood_ratio(larger, smaller, problem, smaller_problem=of_smaller)
+    alone = inference.likelihood_ratio(
+        jaxlr.fit(columns[:30], y[:30]), jaxlr.fit(columns[:30, :2], y[:30]), Problem(columns[:30], y[:30])
+    )
+    assert test.df == alone.df == 2
+    np.testing.assert_allclose(test.p_value[1], alone.p_value, rtol=1e-8)
+    with pytest.raises(ValueError, match="smaller_problem"):
+        inference.likelihood_ratio(larger, smaller, problem)
+
+
+def test_a_likelihood_ratio_refuses_a_smaller_fit_with_a_penalty_or_of_other_rows():
+    y = np.sin(np.arange(len(X))) > 0
+    larger, problem = jaxlr.fit(X, y), Problem(X, y)
+    for other, message in (
+        (Problem(X[:, :1], y, l2=1.0), "unpenalized"),
+        (Problem(X[1:, :1], y[1:]), "same rows"),
+        (Problem(X[:, :1], ~y), "same y"),
+        (Problem(X[:, :1], y, offset=np.ones(len(X))), "same offset"),
+    ):
+        smaller = jaxlr.fit(other.X, other.y, l2=other.l2, offset=other.offset)
+        with pytest.raises(ValueError, match=message):
+            inference.likelihood_ratio(larger, smaller, problem, smaller_problem=other)
+
+
+def test_a_member_whose_fits_have_as_many_parameters_is_nan_alone():
+    a, b = np.random.default_rng(8).normal(size=(2, 60))
+    designs, y = np.stack([np.stack([a, a], axis=1), np.stack([a, b], axis=1)]), np.sin(np.arange(60)) > 0
+    test = inference.likelihood_ratio(jaxlr.fit(designs, y), jaxlr.fit(a[:, None], y), Problem(designs, y))
+    assert np.isnan(np.asarray(test.p_value)).tolist() == [True, False]
