@@ -153,3 +153,17 @@ def test_derivatives_are_those_of_the_difference():
 
     expected = slope_through_X(jnp.asarray(differences[0]))
     np.testing.assert_allclose(slope_through_X(jnp.asarray(designs[0])), expected, atol=1e3 * EPS / distance)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "options", [{}, *(pytest.param(o, marks=pytest.mark.slow) for o in ({"solver": "newton_cg"}, {"num_classes": 3}))]
+)
+def test_classes_that_one_row_separates_by_a_column_near_another_never_converge(dtype, options):
+    """(a, a + d r) with r of one row are the columns (a, r): separated by r, for all d that the dtype tells from 0."""
+    row = np.arange(40)
+    a, y = np.sin(1.7 * row), np.where((row % 4 == 1) & ("num_classes" in options), 2, row % 3 == 0)
+    distances = [1e-2, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10] if dtype == np.float64 else [0.1, 0.01, 1e-3, 1e-4]
+    designs = np.stack([np.stack([a, a + d * (row == k)], axis=1) for d in distances for k in range(0, 40, 3)])
+    labels = y.astype(np.int32 if options.get("num_classes") else dtype)
+    assert not np.any(jaxlr.fit(designs.astype(dtype), labels, **options).converged)
