@@ -20,7 +20,7 @@ from jaxlr.inputs.tables import is_concrete
 from jaxlr.linalg.basis import least_pivot, nearest, weighted
 from jaxlr.model.problem import Problem
 
-_MOST = 2**18  # numbers looked at
+_MOST = 2**18  # numbers looked at, 16 times as many of many designs
 
 
 def unpenalized(problem: Problem) -> Bool[Any, "... n"]:
@@ -86,9 +86,9 @@ def nearly_dependent(problem: Problem, dtype: jnp.dtype, columns: Bool[np.ndarra
     X, s = problem.X, problem.sample_weight
     axes = np.broadcast_shapes(X.shape[:-2], s.shape[:-1] if of_models and s is not None else ())
     m, n = X.shape[-2], int(columns.sum())
-    stride = max(1, -(-math.prod(axes) * m * n // _MOST))
-    if stride > 1 and m // stride < 2 * n:
-        return True  # too few to tell
+    stride = max(1, min(-(-math.prod(axes) * m * n // _MOST), m // (4 * max(n, 1))))  # four rows for each column tell
+    if math.prod(axes) * (m // stride) * n > 16 * _MOST:
+        return True
     X = np.asarray(X[..., ::stride, :], dtype)
     X = X if columns.all() else X[..., columns]
     s = None if s is None else np.asarray(s[..., ::stride], dtype)
