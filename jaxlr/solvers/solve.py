@@ -98,7 +98,9 @@ def solve_one(
     system = system_of(inner, working, units, settings.likelihood, settings.coercive)
     solution = _solution(system, None if start is None else to_working(start, working), tol, settings)
     if working.basis is not None:
-        solution = doubted(solution, system, errors_of_basis(working))
+        errors = errors_of_basis(working)
+        as_it_is, unsure = lambda found: found, lambda found: doubted(found, system, errors)
+        solution = jax.lax.cond(working.basis.needed, unsure, as_it_is, solution)
     params = from_working(solution.params, working, settings.likelihood.params_type)
     if settings.solver == "firth":
         found = firth.evidence(to_working(params, working), system, working.unit)
