@@ -82,7 +82,7 @@ def checked_kind(
         check_count("lags", lags, 0)
         if lags >= m:
             raise ValueError(f"expected lags under the number of rows, {m}, got {lags}; scores of all rows sum to 0")
-    signs, numbers = ((), np.zeros((0, m), np.int32)) if clusters is None else _intersections(clusters, m)
+    signs, numbers = ((), np.zeros((0, 0), np.int32)) if clusters is None else _intersections(clusters, m)
     small_sample = small_sample if isinstance(small_sample, str) else bool(small_sample)
     return Kind(kind, lags or 0, small_sample, signs, int(numbers.max(initial=0)) + 1), numbers
 
