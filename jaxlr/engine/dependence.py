@@ -53,7 +53,12 @@ def in_basis(problem: Problem, dtype: jnp.dtype, here: bool) -> int:
 
 
 def in_basis_of_one(problem: Problem, here: bool) -> int:
-    """The same of models by themselves, as statistics see them: how many columns a model leaves without a penalty, at most."""
+    """The same of models by themselves, as statistics see them: how many columns a model leaves without a penalty, at most.
+
+    Args:
+        problem: with the batch axes in front, in the dtype of the fit.
+        here: as in `in_basis`.
+    """
     free = unpenalized(problem)
     some = ~_of_all(~free)
     near = some.any() and (not here or nearly_dependent(problem, problem.X.dtype, some, of_models=True))

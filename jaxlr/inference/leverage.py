@@ -41,7 +41,12 @@ def remainder(h: Float[Array, " m"]) -> Float[Array, " m"]:
 
 
 def leverage(model: Fitted, jitter: float = 0.0) -> Leverage:
-    """The leverage of all rows; NaN where the Hessian is singular as far as its dtype can tell, unless there is a jitter."""
+    """The leverage of all rows; NaN where the Hessian is singular as far as its dtype can tell.
+
+    Args:
+        model: at its estimate.
+        jitter: added to the diagonal of the Hessian where that is 1, so that copies leave it definite.
+    """
     system = model.system
     root = inverse_root(mean_information(system, model.z), model.free.reshape(-1), jitter).reshape(-1, *model.x.shape)
     moved = system.A.times(root)

@@ -62,6 +62,11 @@ def checked_kind(
 ) -> tuple[Kind, Int[np.ndarray, "ways m"]]:
     """A kind as it was asked for, and for every way, and every intersection of ways, the number of each row's cluster.
 
+    Args:
+        fit: whose covariance it is to be.
+        m: rows.
+        kind, clusters, lags, small_sample: as in `jaxlr.inference.covariance`.
+
     Raises:
         TypeError: clusters are not known outside jit.
         ValueError: what does not go together, as in `jaxlr.inference.covariance`.
