@@ -4,6 +4,7 @@ Models of one design differ in weights, labels, offsets and penalties; they are 
 they share. A path of penalties is followed in each lane.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -13,13 +14,16 @@ from jaxtyping import Array
 
 from jaxlr.batching.loops import loop
 from jaxlr.batching.path import Strengths, follow
+from jaxlr.batching.strategy import num_segments
+from jaxlr.batching.rounds import Mean, in_rounds, not_made
 from jaxlr.linalg.basis import least_pivot, weighted
-from jaxlr.linalg.operators import Transposed
+from jaxlr.linalg.operators import Rough
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
-from jaxlr.solvers.preconditioner import Preconditioner, curvature_inputs, precondition
-from jaxlr.solvers.solve import Settings, solve_one
+from jaxlr.solvers.damped import Solution
+from jaxlr.solvers.preconditioner import Preconditioner, curvature_inputs
+from jaxlr.solvers.solve import Settings, fit_of, solution_of, solve_one
 from jaxlr.solvers.system import system_of
 from jaxlr.solvers.working import Working, prepare, to_working, units_of, working_problem
 
@@ -67,36 +71,94 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
         num_lanes: static, L.
     """
     X, strengths = models.problem.X, strengths_of(models, axes, num_lanes)
-    alone = max(strength.size for strength in jax.tree.leaves(strengths)) == 1
-    working = prepare_design(models, settings, alone)
+    working = prepare_design(models, settings)
     lanes, lane_axes = with_units(models, axes, working)
-    # Without the products, dense models that share a design would each copy it: they run one after the other.
-    factored = settings.solver != "newton_cg"
-    across = loop if factored and working.aid is None and not settings.products and num_lanes > 1 else jax.vmap
-
-    def fit_lanes(strengths: Strengths, start: Any) -> Fit:
-        """Strengths and start (L, S) or (L,) to Fit of that shape."""
-        prepared = working if factored else _preconditioned(working, lanes, lane_axes, strengths.l2, start, settings)
-
-        def lane(lane: Lane, strengths: Strengths, start: Any) -> Fit:
-            def one(strengths: Strengths, start: Any) -> Fit:
-                problem = replace(lane.problem, l1=strengths.l1, l2=strengths.l2)
-                return solve_one(problem, start, prepared, lane.units, lane.deviation, tol, settings)
-
-            if strengths.l2.size > 1:
-                return jax.vmap(one)(strengths, start)
-            # An axis of length 1 would only keep XLA from seeing that arrays lie as they are needed.
-            shape = strengths.l2.shape
-            fit = one(*jax.tree.map(lambda leaf: leaf[(0,) * len(shape)], (strengths, start)))
-            return jax.tree.map(lambda leaf: leaf.reshape(shape + leaf.shape), fit)
-
-        return across(lane, in_axes=(lane_axes, 0, 0))(lanes, strengths, start)
-
-    start = _start(models, axes, num_lanes, settings)
+    start, k = _start(models, axes, num_lanes, settings), working.A.shape[1]
+    num_points = max(strength[0].size for strength in jax.tree.leaves(strengths))
+    segments = num_segments(settings, X.shape[0], k, num_lanes, num_points) if has_path else 1
+    if settings.solver != "newton_cg":
+        # Without the products, dense models that share a design would each copy it: they run one after the other.
+        apart = working.aid is None and not settings.products and num_lanes > 1
+        fitted = _over(lanes, lane_axes, _fitted(working, tol, settings), loop if apart else jax.vmap)
+        fit_lanes, carried = lambda strengths, start, carried: (fitted(strengths, start), carried), None
+    else:
+        fit_lanes = _fit_in_rounds(lanes, lane_axes, working, tol, settings)
+        carried = not_made((num_lanes, segments), settings.likelihood.classes, k, _directions(working).dtype)
     if not has_path:
-        return fit_lanes(strengths, start)
+        return fit_lanes(strengths, start, carried)[0]
     start = zeros((num_lanes,), X.shape[1], X.dtype, settings) if start is None else start
-    return follow(fit_lanes, strengths, start, settings.solver)
+    return follow(fit_lanes, strengths, start, settings.solver, segments, carried)
+
+
+def _fitted(working: Working, tol: Array, settings: Settings) -> Callable[..., Fit]:
+    """A function of (lane, aid, strengths, start) to the Fit of one model."""
+
+    def fitted(lane: Lane, _: Any, strengths: Strengths, start: Any) -> Fit:
+        problem = replace(lane.problem, l1=strengths.l1, l2=strengths.l2)
+        return solve_one(problem, start, working, lane.units, lane.deviation, tol, settings)
+
+    return fitted
+
+
+def _over(lanes: Lane, axes: Lane, function: Callable, across: Callable = jax.vmap, aid: Any = None) -> Callable:
+    """A function of (lane, aid, strengths, *own) of one model, over models (L, S) or (L,): of strengths and what they own alone.
+
+    Args:
+        aid: a `Preconditioner` for all models, or, where S > 1, for each of S; None where there is none.
+    """
+
+    def of_lane(lane: Lane, strengths: Strengths, *own: Any) -> Any:
+        def one(aid: Any, *own: Any) -> Any:
+            return function(lane, aid, *own)
+
+        own, shape = (strengths, *own), strengths.l2.shape
+        if strengths.l2.size > 1:
+            by_point = None if aid is None else Preconditioner(None, inverse=0, diagonal=0, least=0)
+            return jax.vmap(one, in_axes=(by_point, *(0 for _ in own)))(aid, *own)
+        # An axis of length 1 would only keep XLA from seeing that arrays lie as they are needed.
+        found = one(aid, *jax.tree.map(lambda leaf: leaf[(0,) * len(shape)], own))
+        return jax.tree.map(lambda leaf: leaf.reshape(shape + leaf.shape), found)
+
+    return lambda *own: across(of_lane, in_axes=(axes, *(0 for _ in own)))(lanes, *own)
+
+
+def _directions(working: Working) -> Any:
+    return working.A if working.aid is None else working.aid
+
+
+def _fit_in_rounds(lanes: Lane, axes: Lane, working: Working, tol: Array, settings: Settings) -> Callable:
+    """A function of (strengths, start, Mean) to Fit and Mean, for conjugate gradients (`jaxlr.batching.rounds`)."""
+    dtype, directions = working.unit.dtype, _directions(working)
+
+    def fit_lanes(strengths: Strengths, start: Any, mean: Mean) -> tuple[Fit, Mean]:
+        batch = strengths.l2.shape
+        start = zeros(batch, len(working.unit), dtype, settings) if start is None else start
+        begin = _over(lanes, axes, lambda lane, _, strengths, start: to_working(start, working))(strengths, start)
+
+        def inputs(x: Array) -> tuple[Array, Array]:
+            def one(lane: Lane, _: Any, strengths: Strengths, x: Array) -> tuple[Array, Array]:
+                inner = working_problem(replace(lane.problem, l2=strengths.l2), working, lane.deviation)
+                return curvature_inputs(system_of(inner, working, lane.units, settings.likelihood, settings.coercive), x)
+
+            return jax.lax.stop_gradient(_over(lanes, axes, one)(strengths, x))
+
+        def find(x: Array, max_steps: Array, aid: Preconditioner) -> Solution:
+            def one(lane: Lane, aid: Any, strengths: Strengths, x: Array, max_steps: Array) -> Solution:
+                problem, prepared = replace(lane.problem, l1=strengths.l1, l2=strengths.l2), working._replace(aid=aid)
+                return solution_of(problem, x, prepared, lane.units, lane.deviation, tol, settings, max_steps)
+
+            return _over(lanes, axes, one, aid=aid)(strengths, x, max_steps)
+
+        begin = jax.lax.stop_gradient(begin)
+        solution, aid, mean = in_rounds(find, inputs, directions, begin, batch, mean, settings.max_steps)
+
+        def judged(lane: Lane, aid: Any, strengths: Strengths, solution: Solution) -> Fit:
+            problem, prepared = replace(lane.problem, l1=strengths.l1, l2=strengths.l2), working._replace(aid=aid)
+            return fit_of(solution, problem, prepared, lane.units, lane.deviation, tol, settings)
+
+        return _over(lanes, axes, judged, aid=aid)(strengths, solution), mean
+
+    return fit_lanes
 
 
 def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:
@@ -111,17 +173,15 @@ def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:
     return Strengths(l1, with_lanes(models.problem.l2, axes.problem.l2, num_lanes))
 
 
-def prepare_design(models: Models, settings: Settings, alone: bool) -> Working:
+def prepare_design(models: Models, settings: Settings) -> Working:
     """What the models of one design share.
 
     Args:
         models: of one design.
         settings: static.
-        alone: static; whether there is one model.
 
     Returns:
-        Working, its aid the transposed columns for working sets, and those in the dtype of directions for conjugate gradients
-        of several models.
+        Working, its aid the transposed columns for working sets, and those in the dtype of directions for conjugate gradients.
     """
     X = models.problem.X
     few, free = 0 < settings.room < X.shape[1] + settings.fit_intercept, _free(models.problem, settings.basis)
@@ -131,12 +191,10 @@ def prepare_design(models: Models, settings: Settings, alone: bool) -> Working:
         V = weighted(working.columns.to_array(), models.present, settings.fit_intercept)[2]
         working = working._replace(near=least_pivot(V) <= 4 * (max(V.shape) * jnp.finfo(V.dtype).eps) ** 0.5)  # that of a copy
     if few:
-        return working._replace(aid=Transposed(working.A.to_array().T))
-    if alone or settings.solver != "newton_cg":
-        return working
+        return working._replace(aid=working.A.to_array().T)
     # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.
-    low = jnp.float32 if settings.coercive else X.dtype
-    return working._replace(aid=Transposed(working.A.to_array().T.astype(low)))
+    rough = settings.solver == "newton_cg" and settings.coercive
+    return working._replace(aid=Rough(working.A.to_array().astype(jnp.float32))) if rough else working
 
 
 def _free(problem: Problem, count: int) -> Array | None:
@@ -182,30 +240,3 @@ def _start(models: Models, axes: Models, num_lanes: int, settings: Settings) -> 
         return None
     coef, intercept = (with_lanes(*part, num_lanes) for part in zip(models.start, axes.start, strict=True))
     return type(models.start)(coef, intercept if settings.fit_intercept else jnp.zeros_like(intercept))
-
-
-def _preconditioned(working: Working, lanes: Lane, lane_axes: Lane, l2: Array, start: Any, settings: Settings) -> Working:
-    """With the preconditioner made at the mean curvature of all models, where they start, and their least penalty."""
-    if start is None:
-        start = zeros(l2.shape, len(working.unit), l2.dtype, settings)
-
-    def lane(lane: Lane, l2: Array, start: Any) -> Any:
-        def one(l2: Array, start: Any) -> Any:
-            inner = working_problem(replace(lane.problem, l2=l2), working, lane.deviation)
-            system = system_of(inner, working, lane.units, settings.likelihood, settings.coercive)
-            return curvature_inputs(system, to_working(start, working))
-
-        return jax.vmap(one)(l2, start) if l2.ndim else one(l2, start)
-
-    d, strength = jax.vmap(lane, in_axes=(lane_axes, 0, 0))(lanes, l2, start)
-    # The mean as a product: a sum would be computed again for every column of the weighted design.
-    d = jnp.dot(jnp.full(l2.size, 1 / l2.size, d.dtype), d.reshape(l2.size, -1)).reshape(d.shape[l2.ndim :])
-    least = jnp.min(strength, axis=tuple(range(l2.ndim)))
-    directions = working.A if working.aid is None else working.aid
-    if d.ndim == 1:
-        return working._replace(aid=precondition(directions, d, least))
-    of_class = jax.vmap(
-        lambda d: precondition(directions, d, least),
-        out_axes=Preconditioner(directions=None, inverse=0, diagonal=0, least=None),
-    )
-    return working._replace(aid=of_class(d))

@@ -17,7 +17,7 @@ from jaxlr.linalg.operators import Standardized
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
-from jaxlr.solvers.preconditioner import curvature_inputs, precondition
+from jaxlr.solvers.preconditioner import curvature_inputs, mean_hessian, precondition
 from jaxlr.solvers.solve import Settings, solve_one
 from jaxlr.solvers.system import system_of
 from jaxlr.solvers.working import prepare, to_working, units_of, working_problem
@@ -37,7 +37,8 @@ def fit_large(problem: Problem, tol: Array, settings: Settings) -> Fit:
     start = jax.tree.map(lambda part: jnp.where(first.status == Status.CONVERGED, part, 0), first.params)
     inner = working_problem(some, working, None)
     system = system_of(inner, working, units, likelihood, settings.coercive)
-    made = precondition(working.A, *curvature_inputs(system, to_working(start, working)))
+    d, l2 = curvature_inputs(system, to_working(start, working))
+    made = precondition(mean_hessian(working.A, d), l2)
 
     A = Standardized(X, working.center, working.unit, jnp.ones(int(fit_intercept), X.dtype))
     columns = A.first_columns(n)

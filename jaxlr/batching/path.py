@@ -24,8 +24,6 @@ from jaxtyping import Array, Float
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 
-_LANES = 64  # a machine is busy with so many
-_SHORTEST = 8  # points in a segment, or cold starts outweigh the gain
 _POINTS = 4  # a cubic
 _EVIDENCE = ("value", "kkt", "gap", "status", "num_steps")
 _STEADY = 20.0  # sum of the sizes of the weights; equal steps give 4 + 6 + 4 + 1
@@ -39,23 +37,27 @@ class Strengths(NamedTuple):
 
 
 def follow(
-    fit_lanes: Callable[[Strengths, Any], Fit],
+    fit_lanes: Callable[[Strengths, Any, Any], tuple[Fit, Any]],
     strengths: Strengths,
     start: Any,
     solver: str,
+    num_segments: int,
+    carried: Any = None,
 ) -> Fit:
     """Fit a path in every lane, to a Fit (L, P) in the order of the strengths.
 
     Args:
-        fit_lanes: fits S models in each lane: strengths (L, S) and starts, parameters (L, S, ...), to a Fit (L, S).
+        fit_lanes: fits S models in each lane: strengths (L, S), starts, parameters (L, S, ...), and what it carries along the
+            path, to a Fit (L, S) and that.
         strengths: by lane, in any order (L, P), or (L, 1) where one stays the same.
         start: of the first points, parameters (L, ...).
-        solver: static; for "newton" a path may be cut, for others penalties of one strength belong together.
+        solver: static, of the Fit.
+        num_segments: static; into which the path is cut.
+        carried: what `fit_lanes` is given at the first points.
     """
     num_lanes, num_points = np.broadcast_shapes(*(strength.shape for strength in jax.tree.leaves(strengths)))
     along = [jax.lax.stop_gradient(strength) for strength in jax.tree.leaves(strengths) if strength.shape[1] > 1]
     along = functools.reduce(jnp.add, along)  # where both vary
-    num_segments = max(1, min(num_points // _SHORTEST, -(-_LANES // num_lanes))) if solver == "newton" else 1
     length = -(-num_points // num_segments)
     order = jnp.argsort(-along, axis=-1)
 
@@ -65,20 +67,21 @@ def follow(
         ordered = jnp.pad(ordered, ((0, 0), (0, num_segments * length - num_points)), mode="edge")
         return jnp.moveaxis(ordered.reshape(num_lanes, num_segments, length), -1, 0)
 
-    def point(known: Array, at: tuple[Array, Strengths]) -> tuple[Array, Array]:
+    def point(state: tuple[Array, Any], at: tuple[Array, Strengths]) -> tuple[tuple[Array, Any], Array]:
         """From the last points (p, L, S, parameters and t), the latest first, to these and the rows of the point."""
-        t, strengths = at
-        fits = fit_lanes(strengths, _as_params(extrapolate(t, known[..., -1], known[..., :-1]), start))
+        (known, carried), (t, strengths) = state, at
+        fits, carried = fit_lanes(strengths, _as_params(extrapolate(t, known[..., -1], known[..., :-1]), start), carried)
         rows = _as_rows(fits.params, 2)
         latest = jnp.concatenate([jax.lax.stop_gradient(rows), t[..., None]], axis=-1)
         healthy = (fits.status == Status.CONVERGED)[None, ..., None]
-        return jnp.where(healthy, jnp.concatenate([latest[None], known[:-1]]), known), _with_evidence(rows, fits)
+        known = jnp.where(healthy, jnp.concatenate([latest[None], known[:-1]]), known)
+        return (known, carried), _with_evidence(rows, fits)
 
     num_known = 1 if strengths.l1 is not None else _POINTS
     never = jnp.full((num_lanes, 1), jnp.nan, along.dtype)
     first = jax.lax.stop_gradient(jnp.concatenate([_as_rows(start, 1), never], axis=-1))
     known = jnp.broadcast_to(first[:, None, :], (num_known, num_lanes, num_segments, first.shape[-1]))
-    _, rows = jax.lax.scan(point, known, (jnp.log(in_order(along)), jax.tree.map(in_order, strengths)))
+    _, rows = jax.lax.scan(point, (known, carried), (jnp.log(in_order(along)), jax.tree.map(in_order, strengths)))
     place = jnp.argsort(order, axis=-1)
     return _as_fit(rows[place % length, np.arange(num_lanes)[:, None], place // length], start, solver)
 

@@ -1,7 +1,7 @@
 """Designs: matrices (m, k) that solvers and certificates know by a few products only.
 
     Dense            an array, perhaps with the products of its pairs of columns
-    Transposed       an array (k, m) in a dtype of its own: for directions, and for columns that are gathered
+    Rough            an array in a dtype of its own: for directions
     Bordered         [own common]: one column of a model's own beside a block that many models share
     Standardized     [(X - center) / unit, 1], of X as it lies in memory
 
@@ -76,23 +76,27 @@ class Dense(NamedTuple):
         return (column_moments if w.ndim == 1 else moments_of_lanes)(self.array, w)
 
 
-class Transposed(NamedTuple):
-    """An array by its columns, A' (k, m)."""
+class Rough(NamedTuple):
+    """An array (m, k) in a dtype of its own, for directions, which need not be exact: products are of the default precision."""
 
-    rows: Any
+    array: Any
 
     @property
     def dtype(self) -> jnp.dtype:
         """That of the numbers."""
-        return self.rows.dtype
+        return self.array.dtype
 
     def times(self, v: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
-        """A v, at the default precision: a direction need not be exact."""
-        return jnp.dot(v, self.rows)
+        """A v."""
+        return jnp.dot(v, self.array.T)
 
     def transposed_times(self, r: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
-        """A' r, at the default precision."""
-        return jnp.dot(r, self.rows.T)
+        """A' r."""
+        return jnp.dot(r, self.array)
+
+    def to_array(self) -> Float[Array, "m k"]:
+        """The matrix itself."""
+        return self.array
 
 
 class Bordered(NamedTuple):

@@ -15,7 +15,7 @@ decreases J, from any start, and only derivatives are compared.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -32,11 +32,13 @@ _DAMPING = 1e-5
 
 
 class Solution(NamedTuple):
-    """What a solver hands back: params (*K, k) in working coordinates, a `jaxlr.Status`, and the Newton steps taken."""
+    """What a solver hands back: params (*K, k) in working coordinates, a `jaxlr.Status`, the Newton steps taken, and what an aged
+    preconditioner cost (None where there is none)."""
 
     params: Array
     status: Int[Array, ""]
     num_steps: Int[Array, ""]
+    spent: Any = None
 
 
 Search = Callable[[System, Array, Point, Array, Array], Direction]  # (system, x, point, jitter, running)
@@ -46,9 +48,10 @@ def minimize(
     system: System,
     start: Float[Array, "*K k"] | None,
     tol: Float[Array, ""],
-    max_steps: int,
+    max_steps: int | Array,
     direction: Search,
     polish: float | Float[Array, ""],
+    budget: Array | None = None,
 ) -> Solution:
     """Minimize the objective of one problem; how it ended is decided by the rules of `jaxlr.solvers.descent`.
 
@@ -56,7 +59,7 @@ def minimize(
         system: without l1 (inf holds a coefficient at 0) unless `direction` sees to it.
         start: None is 0.
         direction: what it gives where not running does not count.
-        polish: <= 1, the share of tol that is asked of the square of the last step, and of what its direction leaves.
+        polish, budget: as in `jaxlr.solvers.descent.Rules`.
     """
     likelihood, penalty = system.likelihood, system.penalty
     rarity = likelihood.rarity(system.y, system.w)
@@ -83,9 +86,9 @@ def minimize(
     def search(x: Array, here: Point, jitter: Array, running: Array) -> Direction:
         return direction(system, x, here, jitter, running)
 
-    rules = Rules(penalty, system.penalized, suffices, rarity, tol, max_steps, polish)
-    x, status, num_steps = descend(x, at, search, lambda dz: system.largest(likelihood.reach(dz)), rules)
-    return Solution(likelihood.expand(x), status, num_steps)
+    rules = Rules(penalty, system.penalized, suffices, rarity, tol, max_steps, polish, budget)
+    x, status, num_steps, spent = descend(x, at, search, lambda dz: system.largest(likelihood.reach(dz)), rules)
+    return Solution(likelihood.expand(x), status, num_steps, spent)
 
 
 def _watchful(system: System, x: Float[Array, "*B k"], rarity: Array) -> System:

@@ -14,10 +14,12 @@ the step began and cuts its length. The rules of the verdict, the first that hol
                   near 1 while the gradient vanishes
     STALLED       the decrement lambda stopped falling before: rounding has the last word
     MAX_STEPS     the limit came first
+
+A solver whose preconditioner has aged leaves the loop where its last step is proved, with the status AGED, to be begun anew.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +29,7 @@ from jaxlr.linalg.cholesky import least_curvature
 from jaxlr.model.penalty import Penalty
 from jaxlr.results.status import Status
 
-RUNNING = -1
+RUNNING, AGED = -1, -2
 _PATIENCE = 5  # steps that look like separation before it is the verdict; under separation each divides the gradient by e
 
 
@@ -58,6 +60,7 @@ class Direction(NamedTuple):
         unresolved: the share of lambda that the jitter adds.
         hides: whether saturated rows hide a separation.
         inexact: whether more than 1e-2 may be left to an intercept, of a class whose weight is next to nothing.
+        spent: what its preconditioner cost beside a new one; None where there is none.
     """
 
     d: Array
@@ -67,6 +70,7 @@ class Direction(NamedTuple):
     unresolved: Array
     hides: Array
     inexact: Array
+    spent: Any = None
 
 
 class Rules(NamedTuple):
@@ -80,6 +84,7 @@ class Rules(NamedTuple):
         tol: on the KKT residual.
         max_steps: limit of steps.
         polish: <= 1, the share of tol that is asked of the square of the last step, and of what its direction leaves.
+        budget: once directions have spent that, the preconditioner has aged; None where none does.
     """
 
     penalty: Penalty
@@ -87,8 +92,9 @@ class Rules(NamedTuple):
     suffices: Array
     rarity: Array
     tol: Array
-    max_steps: int
+    max_steps: int | Array
     polish: float | Array
+    budget: Any = None
 
 
 class _State(NamedTuple):
@@ -101,6 +107,7 @@ class _State(NamedTuple):
     steep_steps: Array  # consecutive steps that look like separation
     status: Array
     num_steps: Array
+    spent: Any = None
 
 
 class _Verdict(NamedTuple):
@@ -116,8 +123,8 @@ def descend(
     search: Callable[[Array, Point, Array, Array], Direction],
     reach_of: Callable[[Array], Array],
     rules: Rules,
-) -> tuple[Array, Int[Array, ""], Int[Array, ""]]:
-    """Minimize a convex loss that is quasi-self-concordant in R: parameters, status and number of steps.
+) -> tuple[Array, Int[Array, ""], Int[Array, ""], Any]:
+    """Minimize a convex loss that is quasi-self-concordant in R: parameters, status, number of steps, and what was spent.
 
     Args:
         at: from parameters to what is known there.
@@ -131,13 +138,15 @@ def descend(
         here = at(x)
         slope = jnp.sum(here.g * state.step + rules.penalty.changes(x, state.step))
         passed = (state.move > _proved(state.reach)) & ~(slope <= 0)
-        found = search(x, here, state.jitter, state.status == RUNNING)
+        leaves = jnp.bool_(False) if rules.budget is None else (state.spent >= rules.budget) & ~passed
+        found = search(x, here, state.jitter, (state.status == RUNNING) & ~leaves)
         factored = jnp.isfinite(found.decrement)
         reach = jnp.where(factored, reach_of(found.dz), jnp.inf)
         longest = jnp.where(state.move < state.reach, 8 * state.move, jnp.inf)  # after a cut
         last = state.num_steps + 1 >= rules.max_steps
         verdict = _judge(rules, state, here, found, reach, longest, last, eps)
-        status = jnp.where(passed, RUNNING, jnp.where(here.finite, verdict.status, Status.NONFINITE))
+        status = jnp.where(leaves, AGED, verdict.status)
+        status = jnp.where(passed, RUNNING, jnp.where(here.finite, status, Status.NONFINITE))
 
         # Where the minimum was passed: the geometric mean of that length and the proved one, soon the proved one itself.
         # The step of a verdict is taken where it only polishes.
@@ -147,7 +156,7 @@ def descend(
         proved = jnp.minimum(size, _proved(reach))
         cut = jnp.where(size > 16 * proved, jnp.sqrt(size * proved), proved)
         move = jnp.where(last, proved, jnp.where(passed, cut, jnp.minimum(size, longest)))
-        taken = passed | (factored & here.finite & ((status == RUNNING) | verdict.polished))
+        taken = passed | (factored & here.finite & ~leaves & ((status == RUNNING) | verdict.polished))
         origin = jnp.where(passed | ~here.finite, state.origin, x)
         return _State(
             origin=jnp.where(here.finite | passed | (state.num_steps > 0), origin, jnp.nan),
@@ -158,13 +167,15 @@ def descend(
             jitter=jnp.where(factored, state.jitter, 10 * state.jitter),
             steep_steps=jnp.where(passed, state.steep_steps, verdict.steep_steps),
             status=jnp.where(last & (status == RUNNING), Status.MAX_STEPS, status).astype(jnp.int32),
-            num_steps=state.num_steps + 1,
+            num_steps=state.num_steps + jnp.where(leaves, 0, 1),
+            spent=None if rules.budget is None else state.spent + jnp.where(passed | leaves, 0, found.spent),
         )
 
     zero, none = jnp.zeros_like(rules.tol), jnp.int32(0)
     start = _State(x, 0 * x, zero, zero, zero + jnp.inf, zero + eps**0.75, none, jnp.int32(RUNNING), none)
+    start = start if rules.budget is None else start._replace(spent=none)
     end = jax.lax.while_loop(lambda state: state.status == RUNNING, step, start)
-    return end.origin + end.step, end.status, end.num_steps
+    return end.origin + end.step, end.status, end.num_steps, end.spent
 
 
 def _judge(

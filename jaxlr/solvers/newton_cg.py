@@ -21,6 +21,7 @@ from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.system import System
 
 STIFF = 1e10  # penalty over the mean square of the column
+_USUAL = 2  # products in a direction where the preconditioner is new
 _MOST_PRODUCTS = 200  # in one direction; float32 has lost all conjugacy by then
 
 
@@ -33,9 +34,12 @@ class _State(NamedTuple):
     num_products: Array
 
 
-def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int) -> Solution:
+def solve(
+    system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int | Array
+) -> Solution:
     """Minimize the objective of one problem with l1 = 0 (inf holds a coefficient at 0), from `start` or 0; the system's `aid`
-    is the preconditioner."""
+    is the preconditioner. The status is AGED where directions took more products
+    than its budget, over those that are usual."""
     # Who asks for few digits gets them in few products; else coefficients are to be exact, not their residual alone small.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
 
@@ -43,7 +47,7 @@ def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, 
         return _direction(system, x, here, jitter, running, polish * tol)
 
     system = system._replace(likelihood=system.likelihood.in_contrasts())
-    return minimize(system, start, tol, max_steps, direction, polish)
+    return minimize(system, start, tol, max_steps, direction, polish, system.aid.budget)
 
 
 def _direction(system: System, x: Array, here: Point, jitter: Array, running: Array, wanted: Array) -> Direction:
@@ -101,4 +105,5 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
         unresolved=jnp.sqrt(jitter * jnp.sum(aligned(system.squares, d) * d * d, where=free)),
         hides=hides,
         inexact=inexact,
+        spent=None if system.aid.budget is None else jnp.maximum(end.num_products - _USUAL, 0),
     )

@@ -21,10 +21,11 @@ from jaxtyping import Array, Float
 from jaxlr.linalg.cholesky import cholesky
 from jaxlr.linalg.cholesky import inverse as inverse_of
 from jaxlr.linalg.dot import aligned
-from jaxlr.linalg.operators import Design, Transposed
+from jaxlr.linalg.operators import Design, Rough
 from jaxlr.solvers.system import System
 
 _LEAF = 80  # columns of a block
+_BLOCK = 1024  # rows whose products are taken at a time
 _LEAST_CURVATURE = 1e-3  # a start far out has none at all, and its steps would see it again only when it is too late
 
 
@@ -36,6 +37,7 @@ class Preconditioner(NamedTuple):
         inverse: P, of that dtype (*K, k, k).
         diagonal: of the mean Hessian that it was made from, without penalties (*K, k).
         least: the penalties that it was made from (k,).
+        budget: products that a model may take over the usual ones until it has aged (); None where it is never made again.
     """
 
     # Any: as a pytree it also holds out_axes.
@@ -43,6 +45,7 @@ class Preconditioner(NamedTuple):
     inverse: Any
     diagonal: Any
     least: Any
+    budget: Any = None
 
     def for_penalty(self, l2: Float[Array, " k"], n: int) -> Callable[[Float[Array, "*K k"]], Float[Array, "*K k"]]:
         """What stands for the inverse of the Hessian of one model with this penalty vector, 0 for the intercept, before it is
@@ -65,23 +68,45 @@ def curvature_inputs(system: System, start: Float[Array, "*K k"]) -> tuple[Float
     return jnp.where(healthy, d, 0), jnp.where(healthy, l2, jnp.inf)
 
 
-def precondition(directions: Design | Transposed, d: Float[Array, " m"], l2: Float[Array, " k"]) -> Preconditioner:
-    """Make the preconditioner, of several classes that of one, from A in the dtype of the directions, mean weights times
-    curvatures d, and the least penalty vector."""
-    AT = directions.rows if isinstance(directions, Transposed) else directions.to_array().T
-    d, l2 = jax.lax.stop_gradient((d, l2))
-    l2 = jnp.where(jnp.isfinite(l2), jnp.minimum(l2, 1e30), 0).astype(AT.dtype)  # that float32 can hold
-    k = AT.shape[0]
-    weighted, middle = AT * d.astype(AT.dtype)[None, :], k // 2
-    left, corner = jnp.dot(weighted, AT[:middle].T), jnp.dot(weighted[middle:], AT[middle:].T)
-    H = jnp.concatenate([left, jnp.pad(corner, ((middle, 0), (0, 0)))], axis=1)  # what is over the corner is not read
-    diagonal = H[np.arange(k), np.arange(k)]
-    s = jax.lax.rsqrt(diagonal + l2 + jnp.sqrt(jnp.finfo(AT.dtype).tiny))
-    jitter = k * jnp.finfo(AT.dtype).eps
-    H = jnp.where(np.eye(k, dtype=bool), 1 + jitter, H * s[:, None] * s[None, :])
-    half = _inverse_factor(H, max(_LEAF, -(-k // 16))) * s[None, :]
-    half = jnp.where(jnp.isfinite(jnp.sum(half)), half, jnp.diag(s))
-    return Preconditioner(directions, jnp.dot(half.T, half), diagonal, l2)
+def mean_hessian(directions: Design | Rough, d: Float[Array, "*B m"]) -> Float[Array, "*B k k"]:
+    """A' diag(d) A in the dtype of the directions, for every row of d; what is over the corner of the second half is 0."""
+    A = directions.to_array()
+    d = jax.lax.stop_gradient(d).astype(A.dtype)
+    if d.ndim == 1:
+        (m, k), middle = A.shape, A.shape[1] // 2
+        blocks = next(count for count in range(-(-m // _BLOCK), m + 1) if m % count == 0)
+
+        def add(sums: tuple[Array, Array], block: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
+            rows, d = block
+            weighted = rows * d[:, None]
+            left, corner = jnp.dot(weighted.T, rows[:, :middle]), jnp.dot(weighted[:, middle:].T, rows[:, middle:])
+            return (sums[0] + left, sums[1] + corner), None
+
+        begin = jnp.zeros((k, middle), A.dtype), jnp.zeros((k - middle, k - middle), A.dtype)
+        (left, corner), _ = jax.lax.scan(add, begin, (A.reshape(blocks, -1, k), d.reshape(blocks, -1)))
+        return jnp.concatenate([left, jnp.pad(corner, ((middle, 0), (0, 0)))], axis=1)
+    flat = d.reshape(-1, len(A))
+    # Where models start at 0 all are alike.
+    same = lambda: jnp.broadcast_to(mean_hessian(directions, flat[0]), (len(flat), *2 * A.shape[1:]))  # noqa: E731
+    each = lambda: jax.lax.map(lambda d: mean_hessian(directions, d), flat)  # noqa: E731
+    return jax.lax.cond(jnp.all(flat == flat[:1]), same, each).reshape(*d.shape[:-1], *2 * A.shape[1:])
+
+
+def precondition(H: Float[Array, "*K k k"], l2: Float[Array, " k"]) -> Preconditioner:
+    """Make the preconditioner, as yet without directions, from the `mean_hessian` and the least penalty vector."""
+    k, dtype = H.shape[-1], H.dtype
+    l2 = jax.lax.stop_gradient(l2)
+    l2 = jnp.where(jnp.isfinite(l2), jnp.minimum(l2, 1e30), 0).astype(dtype)  # that float32 can hold
+
+    def of_one(H: Array) -> Array:
+        s = jax.lax.rsqrt(H[np.arange(k), np.arange(k)] + l2 + jnp.sqrt(jnp.finfo(dtype).tiny))
+        H = jnp.where(np.eye(k, dtype=bool), 1 + k * jnp.finfo(dtype).eps, H * s[:, None] * s[None, :])
+        half = _inverse_factor(H, max(_LEAF, -(-k // 16))) * s[None, :]
+        half = jnp.where(jnp.isfinite(jnp.sum(half)), half, jnp.diag(s))
+        return jnp.dot(half.T, half)
+
+    inverse = of_one(H) if H.ndim == 2 else jax.vmap(of_one)(H)
+    return Preconditioner(None, inverse, jnp.diagonal(H, axis1=-2, axis2=-1), l2)
 
 
 def _inverse_factor(H: Float[Array, "k k"], leaf: int) -> Float[Array, "k k"]:

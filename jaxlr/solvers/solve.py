@@ -90,36 +90,72 @@ def solve_one(
         units: location and scale of the working columns under the problem's weights.
         deviation: standard deviations of X under the problem's weights, in which penalties are measured; None is 1.
     """
-    given = (problem, working, deviation)
+    start = None if start is None else to_working(start, working)
+    solution = solution_of(problem, start, working, units, deviation, tol, settings, settings.max_steps)
+    return fit_of(solution, problem, working, units, deviation, tol, settings)
+
+
+def solution_of(
+    problem: Problem,
+    start: Float[Array, "*K k"] | None,
+    working: Working,
+    units: tuple[Array, Array],
+    deviation: Float[Array, " n"] | None,
+    tol: Float[Array, ""],
+    settings: Settings,
+    max_steps: int | Array,
+) -> Solution:
+    """What the solver finds, without derivatives; arguments as in `solve_one`, but the start is in working coordinates."""
     problem, start, working, units, deviation, tol = jax.lax.stop_gradient(
         (problem, start, working._replace(rows=None), units, deviation, tol)
     )
     inner = working_problem(problem, working, deviation)
     system = system_of(inner, working, units, settings.likelihood, settings.coercive)
-    solution = _solution(system, None if start is None else to_working(start, working), tol, settings)
-    if working.basis is not None:
-        errors = errors_of_basis(working)
-        as_it_is, unsure = lambda found: found, lambda found: doubted(found, system, errors)
-        solution = jax.lax.cond(working.basis.needed, unsure, as_it_is, solution)
+    solution = _solution(system, start, tol, settings, max_steps)
+    if working.basis is None:
+        return solution
+    errors = errors_of_basis(working)
+    as_it_is, unsure = lambda found: found, lambda found: doubted(found, system, errors)
+    return jax.lax.cond(working.basis.needed, unsure, as_it_is, solution)
+
+
+def fit_of(
+    solution: Solution,
+    problem: Problem,
+    working: Working,
+    units: tuple[Array, Array],
+    deviation: Float[Array, " n"] | None,
+    tol: Float[Array, ""],
+    settings: Settings,
+) -> Fit:
+    """The Fit of a solution, with its evidence and derivatives; arguments as in `solve_one`."""
+    given = (problem, working, deviation)
+    solution, problem, working, units, deviation, tol = jax.lax.stop_gradient(
+        (solution, problem, working._replace(rows=None), units, deviation, tol)
+    )
+    inner = working_problem(problem, working, deviation)
     params = from_working(solution.params, working, settings.likelihood.params_type)
     if settings.solver == "firth":
+        system = system_of(inner, working, units, settings.likelihood, settings.coercive)
         found = firth.evidence(to_working(params, working), system, working.unit)
         return _judged(params, solution, found, inner, working, tol, settings)
     fit = certify(params, solution, inner, working, units, tol, settings)
-    return differentiable(fit, *given, settings.likelihood, _road(settings, system))
+    return differentiable(fit, *given, settings.likelihood, _road(settings, working.A.shape[1]))
 
 
-def _solution(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], settings: Settings) -> Solution:
+def _solution(
+    system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], settings: Settings, max_steps: int | Array
+) -> Solution:
     if settings.room:
         return working_set.solve(system, start, tol, settings.max_steps, settings.room)
-    return _SOLVERS[settings.solver](system, start, tol, settings.max_steps)
+    return _SOLVERS[settings.solver](system, start, tol, max_steps)
 
 
-def _road(settings: Settings, system: System) -> str:
+def _road(settings: Settings, k: int) -> str:
     """How derivatives solve with the Hessian, see `jaxlr.solvers.implicit`."""
     if settings.solver == "newton_cg":
         return "preconditioned"
-    return "diagonal" if 0 < settings.room < system.A.shape[1] else "factored"
+    return "diagonal" if 0 < settings.room < k else "factored"
 
 
 def certify(

@@ -34,7 +34,7 @@ class Working(NamedTuple):
         center: (n,), 0 without an intercept.
         unit: (n,), > 0, a standard deviation of the column, without an intercept a root mean square; 1 where that is 0.
         rows: A with the derivatives of X, also in rows without weight, but far out; all else is constant.
-        aid: what a solver has prepared from it: the `Preconditioner` of conjugate gradients, for working sets A `Transposed`.
+        aid: what a solver has prepared from it: the `Preconditioner` of conjugate gradients, for working sets A transposed.
         basis: the `Basis` that stands for columns without a penalty; None where they stand for themselves.
         free: which columns these are (f,), n for none.
         near: whether some column is so near the span of others that only a basis could tell them apart; None where nobody asks.

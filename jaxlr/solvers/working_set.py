@@ -56,7 +56,7 @@ def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, 
     size = room - (k - n)
     if size >= n:
         return proximal.solve(system, start, tol, max_steps)
-    penalty, rows = system.penalty, system.aid.rows
+    penalty, rows = system.penalty, system.aid
     # As for `newton_cg`: coefficients are to be exact, not their residual alone small, unless few digits are asked for.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
     # What has no penalty may separate the classes, which is only seen where all of it is in the set.

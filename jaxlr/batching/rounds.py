@@ -1,0 +1,111 @@
+"""Conjugate gradients in rounds: the preconditioner that models share is made again where it has aged.
+
+    P = (H + diag(l2))^-1,    H = A' diag(d) A,    d the mean curvature of the models where H was made
+
+H costs as much as many products, and serves until curvatures have changed, along a path or from step to step. Products over the
+usual ones are counted: once they have cost as much as H, which is at most twice what the best choice would have cost, the models
+stop, H is made anew where they are, and those that are not done go on. Each round of a model may spend twice as much, and the
+last as much as it likes, so that little is lost where a new H does no better.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jaxlr.linalg.operators import Design, Rough
+from jaxlr.solvers.damped import Solution
+from jaxlr.solvers.descent import AGED
+from jaxlr.solvers.preconditioner import Preconditioner, mean_hessian, precondition
+
+_ROUNDS = 4
+_THIN = 12  # logits a row: a product of few is as slow as one of so many
+_FACTOR = 3.3  # times k^3, as long as a preconditioner of k columns takes beside a plain product
+_NEVER = 2**30  # products
+
+
+class Mean(NamedTuple):
+    """H (*S, *K, k, k), and the products that were spent since it was made."""
+
+    hessian: Any
+    spent: Int[Array, ""]
+
+
+class _State(NamedTuple):
+    solution: Solution  # of all models
+    mean: Mean
+    aid: Preconditioner
+    num_rounds: Int[Array, ""]
+
+
+def not_made(batch: tuple[int, ...], classes: tuple[int, ...], k: int, dtype: jnp.dtype) -> Mean:
+    """H before the first models, of the shape `batch`."""
+    return Mean(jnp.zeros((*of_points(batch), *classes, k, k), dtype), jnp.int32(_NEVER))
+
+
+def of_points(batch: tuple[int, ...]) -> tuple[int, ...]:
+    """The axis of the points of a path, where there are several side by side: each has an H of its own."""
+    return batch[1:] if batch[1:] != (1,) else ()
+
+
+def in_rounds(
+    find: Callable[[Array, Array, Preconditioner], Solution],
+    inputs: Callable[[Array], tuple[Array, Array]],
+    directions: Design | Rough,
+    start: Float[Array, "..."],
+    batch: tuple[int, ...],
+    mean: Mean,
+    max_steps: int,
+) -> tuple[Solution, Preconditioner, Mean]:
+    """Solve models side by side: their solutions, the last preconditioner, and H for others like them.
+
+    Args:
+        find: from where models begin, the steps that each may take, and the preconditioner, to their solutions.
+        inputs: from where models are to weights times curvatures (*batch, *K, m), and penalty vectors (*batch, k).
+        directions: A, in the dtype of the directions.
+        start: in working coordinates (*batch, *K, k).
+        batch: static; shape of the models (L,) or, with points of a path, (L, S).
+        mean: as models before these left it.
+        max_steps: static; limit of steps of a model.
+    """
+    *_, k, _ = mean.hessian.shape
+    m, num_models = len(directions.to_array()), math.prod(batch)
+    points = of_points(batch)
+    num_hessians, num_logits = mean.hessian[..., 0, 0].size, start[..., 0].size
+    # Operations of all H and preconditioners over those of a product.
+    made = num_hessians * (1.5 * m * k**2 + _FACTOR * k**3)
+    worth = max(1, round(made / (4 * m * k * (num_logits + _THIN))))
+
+    def one_round(state: _State) -> _State:
+        old, mean, last = state.solution, state.mean, state.num_rounds == _ROUNDS - 1
+        d, l2 = inputs(old.params)
+        if points:
+            d, least = jnp.mean(d, axis=0), jnp.min(l2, axis=0)
+        else:
+            # The mean as a product: a sum would be computed again for every column of the weighted design.
+            weights = jnp.full(num_models, 1 / num_models, d.dtype)
+            d = jnp.dot(weights, d.reshape(num_models, -1)).reshape(d.shape[len(batch) :])
+            least = jnp.min(l2.reshape(num_models, -1), axis=0)
+        due = mean.spent >= worth
+        H = jax.lax.cond(due, lambda: mean_hessian(directions, d), lambda: mean.hessian)
+        before = jnp.where(due, 0, mean.spent)
+        budget = jnp.where(last, _NEVER, (worth << state.num_rounds) - before)
+        aid = jax.lax.map(lambda of: precondition(*of), (H, least)) if points else precondition(H, least)
+        going = old.status == AGED
+        new = find(old.params, jnp.where(going, max_steps - old.num_steps, 1), aid._replace(directions=directions, budget=budget))
+        status = jnp.where(going, new.status, old.status)
+        params = jnp.where(going.reshape(*batch, *(1,) * (new.params.ndim - len(batch))), new.params, old.params)
+        solution = Solution(params, status, old.num_steps + jnp.where(going, new.num_steps, 0))
+        spent = jnp.where(jnp.any(status == AGED), _NEVER, before + jnp.max(jnp.where(going, new.spent, 0)))
+        return _State(solution, Mean(H, spent), aid, state.num_rounds + 1)
+
+    begin = Solution(start, jnp.full(batch, AGED, jnp.int32), jnp.zeros(batch, jnp.int32))
+    zeros = jnp.zeros(mean.hessian.shape[:-1], mean.hessian.dtype)
+    unknown = Preconditioner(None, mean.hessian, diagonal=zeros, least=jnp.zeros((*points, k), zeros.dtype))
+    end = jax.lax.while_loop(
+        lambda state: jnp.any(state.solution.status == AGED), one_round, _State(begin, mean, unknown, jnp.int32(0))
+    )
+    return end.solution, end.aid._replace(directions=directions), end.mean
