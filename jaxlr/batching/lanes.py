@@ -14,8 +14,8 @@ from jaxtyping import Array
 
 from jaxlr.batching.loops import loop
 from jaxlr.batching.path import Strengths, follow
-from jaxlr.batching.strategy import num_segments
 from jaxlr.batching.rounds import Mean, in_rounds, not_made
+from jaxlr.batching.strategy import num_segments
 from jaxlr.linalg.basis import least_pivot, weighted
 from jaxlr.linalg.operators import Rough
 from jaxlr.model.params import Params, SoftmaxParams
@@ -101,7 +101,7 @@ def _fitted(working: Working, tol: Array, settings: Settings) -> Callable[..., F
 
 
 def _over(lanes: Lane, axes: Lane, function: Callable, across: Callable = jax.vmap, aid: Any = None) -> Callable:
-    """A function of (lane, aid, strengths, *own) of one model, over models (L, S) or (L,): of strengths and what they own alone.
+    """A function of (lane, aid, strengths, *own) of one model, over models (L, S) or (L,), of strengths and what they own.
 
     Args:
         aid: a `Preconditioner` for all models, or, where S > 1, for each of S; None where there is none.

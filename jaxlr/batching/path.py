@@ -5,9 +5,9 @@ With t the logarithm of the strength, a point starts at the polynomial through t
     x(t) = sum_i weight_i x_i        weight_i = prod_{j != i} (t - t_j) / (t_i - t_j)        (Lagrange)
 
 which costs no product with the data and leaves Newton two steps or so. (With l1 coefficients enter and leave along the path,
-which no polynomial foresees: a point starts at the one before.) A long path is cut into segments, side by side as
-further lanes, where there are too few lanes to fill the machine; only their first points start cold. A point that did not
-converge is left out, so that a path goes on from its last healthy point.
+which no polynomial foresees: a point starts at the one before.) A path is cut into segments, side by side as
+further lanes, where there are too few lanes to fill the machine (`jaxlr.batching.strategy`); only their first points start
+cold. A point that did not converge is left out, so that a path goes on from its last healthy point.
 
 Extrapolation along a regularization path: Park & Hastie 2007, Journal of the Royal Statistical Society B 69, section 2.2.
 """

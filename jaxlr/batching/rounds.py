@@ -2,10 +2,10 @@
 
     P = (H + diag(l2))^-1,    H = A' diag(d) A,    d the mean curvature of the models where H was made
 
-H costs as much as many products, and serves until curvatures have changed, along a path or from step to step. Products over the
-usual ones are counted: once they have cost as much as H, which is at most twice what the best choice would have cost, the models
-stop, H is made anew where they are, and those that are not done go on. Each round of a model may spend twice as much, and the
-last as much as it likes, so that little is lost where a new H does no better.
+H costs as much as many products, and serves until curvatures have changed, along a path or from step to step. Products over
+the usual ones are counted; once they have cost as much as H (together then at most about twice what the best choice costs, as
+in renting or buying skis), the models stop, H is made anew where they are, and those that are not done go on. Each round of a
+model may spend twice as much, and the last as much as it likes, so that little is lost where a new H does no better.
 """
 
 import math
@@ -72,7 +72,7 @@ def in_rounds(
         max_steps: static; limit of steps of a model.
     """
     *_, k, _ = mean.hessian.shape
-    m, num_models = len(directions.to_array()), math.prod(batch)
+    m, num_models = directions.shape[0], math.prod(batch)
     points = of_points(batch)
     num_hessians, num_logits = mean.hessian[..., 0, 0].size, start[..., 0].size
     # Operations of all H and preconditioners over those of a product.
@@ -90,12 +90,13 @@ def in_rounds(
             d = jnp.dot(weights, d.reshape(num_models, -1)).reshape(d.shape[len(batch) :])
             least = jnp.min(l2.reshape(num_models, -1), axis=0)
         due = mean.spent >= worth
-        H = jax.lax.cond(due, lambda: mean_hessian(directions, d), lambda: mean.hessian)
+        H = jax.lax.cond(due, lambda: _mean_hessians(directions, d), lambda: mean.hessian)
         before = jnp.where(due, 0, mean.spent)
         budget = jnp.where(last, _NEVER, (worth << state.num_rounds) - before)
-        aid = jax.lax.map(lambda of: precondition(*of), (H, least)) if points else precondition(H, least)
+        aid = jax.lax.map(lambda of: _preconditioners(*of), (H, least)) if points else _preconditioners(H, least)
         going = old.status == AGED
-        new = find(old.params, jnp.where(going, max_steps - old.num_steps, 1), aid._replace(directions=directions, budget=budget))
+        whole = aid._replace(directions=directions, budget=budget)
+        new = find(old.params, jnp.where(going, max_steps - old.num_steps, 1), whole)
         status = jnp.where(going, new.status, old.status)
         params = jnp.where(going.reshape(*batch, *(1,) * (new.params.ndim - len(batch))), new.params, old.params)
         solution = Solution(params, status, old.num_steps + jnp.where(going, new.num_steps, 0))
@@ -109,3 +110,21 @@ def in_rounds(
         lambda state: jnp.any(state.solution.status == AGED), one_round, _State(begin, mean, unknown, jnp.int32(0))
     )
     return end.solution, end.aid._replace(directions=directions), end.mean
+
+
+def _mean_hessians(directions: Design | Rough, d: Float[Array, "*B m"]) -> Float[Array, "*B k k"]:
+    """Of every row of d; one for all where they are alike, as they are where models start at 0."""
+    if d.ndim == 1:
+        return mean_hessian(directions, d)
+    flat, k = d.reshape(-1, d.shape[-1]), directions.shape[1]
+    same = lambda: jnp.broadcast_to(mean_hessian(directions, flat[0]), (len(flat), k, k))  # noqa: E731
+    each = lambda: jax.lax.map(lambda d: mean_hessian(directions, d), flat)  # noqa: E731
+    return jax.lax.cond(jnp.all(flat == flat[:1]), same, each).reshape(*d.shape[:-1], k, k)
+
+
+def _preconditioners(H: Float[Array, "*K k k"], l2: Float[Array, " k"]) -> Preconditioner:
+    """Of every class."""
+    if H.ndim == 2:
+        return precondition(H, l2)
+    out_axes = Preconditioner(None, inverse=0, diagonal=0, least=None)
+    return jax.vmap(precondition, in_axes=(0, None), out_axes=out_axes)(H, l2)

@@ -82,6 +82,11 @@ class Rough(NamedTuple):
     array: Any
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.array.shape
+
+    @property
     def dtype(self) -> jnp.dtype:
         """That of the numbers."""
         return self.array.dtype

@@ -32,8 +32,8 @@ _DAMPING = 1e-5
 
 
 class Solution(NamedTuple):
-    """What a solver hands back: params (*K, k) in working coordinates, a `jaxlr.Status`, the Newton steps taken, and what an aged
-    preconditioner cost (None where there is none)."""
+    """What a solver hands back: params (*K, k) in working coordinates, a `jaxlr.Status`, the Newton steps taken, and the
+    products that its preconditioner cost beside a new one (None where there is none)."""
 
     params: Array
     status: Int[Array, ""]

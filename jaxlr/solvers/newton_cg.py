@@ -34,9 +34,7 @@ class _State(NamedTuple):
     num_products: Array
 
 
-def solve(
-    system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int | Array
-) -> Solution:
+def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int | Array) -> Solution:
     """Minimize the objective of one problem with l1 = 0 (inf holds a coefficient at 0), from `start` or 0; the system's `aid`
     is the preconditioner. The status is AGED where directions took more products
     than its budget, over those that are usual."""

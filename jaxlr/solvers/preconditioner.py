@@ -68,45 +68,35 @@ def curvature_inputs(system: System, start: Float[Array, "*K k"]) -> tuple[Float
     return jnp.where(healthy, d, 0), jnp.where(healthy, l2, jnp.inf)
 
 
-def mean_hessian(directions: Design | Rough, d: Float[Array, "*B m"]) -> Float[Array, "*B k k"]:
-    """A' diag(d) A in the dtype of the directions, for every row of d; what is over the corner of the second half is 0."""
+def mean_hessian(directions: Design | Rough, d: Float[Array, " m"]) -> Float[Array, "k k"]:
+    """A' diag(d) A in the dtype of the directions; what is over the corner of the second half is 0."""
     A = directions.to_array()
+    (m, k), middle = A.shape, A.shape[1] // 2
     d = jax.lax.stop_gradient(d).astype(A.dtype)
-    if d.ndim == 1:
-        (m, k), middle = A.shape, A.shape[1] // 2
-        blocks = next(count for count in range(-(-m // _BLOCK), m + 1) if m % count == 0)
+    blocks = next(count for count in range(-(-m // _BLOCK), m + 1) if m % count == 0)
 
-        def add(sums: tuple[Array, Array], block: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
-            rows, d = block
-            weighted = rows * d[:, None]
-            left, corner = jnp.dot(weighted.T, rows[:, :middle]), jnp.dot(weighted[:, middle:].T, rows[:, middle:])
-            return (sums[0] + left, sums[1] + corner), None
+    def add(sums: tuple[Array, Array], block: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
+        rows, d = block
+        weighted = rows * d[:, None]
+        left, corner = jnp.dot(weighted.T, rows[:, :middle]), jnp.dot(weighted[:, middle:].T, rows[:, middle:])
+        return (sums[0] + left, sums[1] + corner), None
 
-        begin = jnp.zeros((k, middle), A.dtype), jnp.zeros((k - middle, k - middle), A.dtype)
-        (left, corner), _ = jax.lax.scan(add, begin, (A.reshape(blocks, -1, k), d.reshape(blocks, -1)))
-        return jnp.concatenate([left, jnp.pad(corner, ((middle, 0), (0, 0)))], axis=1)
-    flat = d.reshape(-1, len(A))
-    # Where models start at 0 all are alike.
-    same = lambda: jnp.broadcast_to(mean_hessian(directions, flat[0]), (len(flat), *2 * A.shape[1:]))  # noqa: E731
-    each = lambda: jax.lax.map(lambda d: mean_hessian(directions, d), flat)  # noqa: E731
-    return jax.lax.cond(jnp.all(flat == flat[:1]), same, each).reshape(*d.shape[:-1], *2 * A.shape[1:])
+    begin = jnp.zeros((k, middle), A.dtype), jnp.zeros((k - middle, k - middle), A.dtype)
+    (left, corner), _ = jax.lax.scan(add, begin, (A.reshape(blocks, -1, k), d.reshape(blocks, -1)))
+    return jnp.concatenate([left, jnp.pad(corner, ((middle, 0), (0, 0)))], axis=1)
 
 
-def precondition(H: Float[Array, "*K k k"], l2: Float[Array, " k"]) -> Preconditioner:
+def precondition(H: Float[Array, "k k"], l2: Float[Array, " k"]) -> Preconditioner:
     """Make the preconditioner, as yet without directions, from the `mean_hessian` and the least penalty vector."""
-    k, dtype = H.shape[-1], H.dtype
+    k, dtype = len(H), H.dtype
     l2 = jax.lax.stop_gradient(l2)
     l2 = jnp.where(jnp.isfinite(l2), jnp.minimum(l2, 1e30), 0).astype(dtype)  # that float32 can hold
-
-    def of_one(H: Array) -> Array:
-        s = jax.lax.rsqrt(H[np.arange(k), np.arange(k)] + l2 + jnp.sqrt(jnp.finfo(dtype).tiny))
-        H = jnp.where(np.eye(k, dtype=bool), 1 + k * jnp.finfo(dtype).eps, H * s[:, None] * s[None, :])
-        half = _inverse_factor(H, max(_LEAF, -(-k // 16))) * s[None, :]
-        half = jnp.where(jnp.isfinite(jnp.sum(half)), half, jnp.diag(s))
-        return jnp.dot(half.T, half)
-
-    inverse = of_one(H) if H.ndim == 2 else jax.vmap(of_one)(H)
-    return Preconditioner(None, inverse, jnp.diagonal(H, axis1=-2, axis2=-1), l2)
+    diagonal = H[np.arange(k), np.arange(k)]
+    s = jax.lax.rsqrt(diagonal + l2 + jnp.sqrt(jnp.finfo(dtype).tiny))
+    H = jnp.where(np.eye(k, dtype=bool), 1 + k * jnp.finfo(dtype).eps, H * s[:, None] * s[None, :])
+    half = _inverse_factor(H, max(_LEAF, -(-k // 16))) * s[None, :]
+    half = jnp.where(jnp.isfinite(jnp.sum(half)), half, jnp.diag(s))
+    return Preconditioner(None, jnp.dot(half.T, half), diagonal, l2)
 
 
 def _inverse_factor(H: Float[Array, "k k"], leaf: int) -> Float[Array, "k k"]:

@@ -90,8 +90,8 @@ def solve_one(
         units: location and scale of the working columns under the problem's weights.
         deviation: standard deviations of X under the problem's weights, in which penalties are measured; None is 1.
     """
-    start = None if start is None else to_working(start, working)
-    solution = solution_of(problem, start, working, units, deviation, tol, settings, settings.max_steps)
+    begin = None if start is None else to_working(start, working)
+    solution = solution_of(problem, begin, working, units, deviation, tol, settings, settings.max_steps)
     return fit_of(solution, problem, working, units, deviation, tol, settings)
 
 
