@@ -100,6 +100,18 @@ def inverse(L: Float[Array, "k k"]) -> Float[Array, "k k"]:
     return x[0, :k, :k]
 
 
+def inverse_by_rows(L: Float[Array, "k k"]) -> Float[Array, "k k"]:
+    """The same, all of it a row at a time: a small program, for one small matrix."""
+    k = L.shape[0]
+    unit = jnp.eye(k, dtype=L.dtype)
+
+    def row(i: Array, x: Array) -> Array:
+        mine = L[i]
+        return x.at[i].set((unit[i] - dot(mine, x)) / mine[i])
+
+    return jax.lax.fori_loop(0, k, row, jnp.zeros_like(L))
+
+
 def _share_a_pool() -> bool:
     return jax.default_backend() == "cpu" and jax.local_device_count() > 1
 

@@ -18,13 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.linalg.cholesky import cholesky
-from jaxlr.linalg.cholesky import inverse as inverse_of
+from jaxlr.linalg.cholesky import cholesky, inverse_by_rows
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.operators import Design, Rough
 from jaxlr.solvers.system import System
 
-_LEAF = 80  # columns of a block
+_LEAF = 128  # columns of a block
 _BLOCK = 1024  # rows whose products are taken at a time
 _LEAST_CURVATURE = 1e-3  # a start far out has none at all, and its steps would see it again only when it is too late
 
@@ -69,20 +68,20 @@ def curvature_inputs(system: System, start: Float[Array, "*K k"]) -> tuple[Float
 
 
 def mean_hessian(directions: Design | Rough, d: Float[Array, " m"]) -> Float[Array, "k k"]:
-    """A' diag(d) A in the dtype of the directions; what is over the corner of the second half is 0."""
+    """A' diag(d) A in the dtype of the directions, a block of rows at a time; what is over the corner of the second half is 0."""
     A = directions.to_array()
     (m, k), middle = A.shape, A.shape[1] // 2
-    d = jax.lax.stop_gradient(d).astype(A.dtype)
-    blocks = next(count for count in range(-(-m // _BLOCK), m + 1) if m % count == 0)
+    size, d = min(m, _BLOCK), jax.lax.stop_gradient(d).astype(A.dtype)
 
-    def add(sums: tuple[Array, Array], block: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
-        rows, d = block
-        weighted = rows * d[:, None]
+    def add(i: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
+        start = jnp.minimum(i * size, m - size)  # the last block begins early enough to be whole
+        rows, own = (jax.lax.dynamic_slice_in_dim(a, start, size) for a in (A, d))
+        weighted = rows * jnp.where(start + np.arange(size) >= i * size, own, 0)[:, None]
         left, corner = jnp.dot(weighted.T, rows[:, :middle]), jnp.dot(weighted[:, middle:].T, rows[:, middle:])
-        return (sums[0] + left, sums[1] + corner), None
+        return sums[0] + left, sums[1] + corner
 
-    begin = jnp.zeros((k, middle), A.dtype), jnp.zeros((k - middle, k - middle), A.dtype)
-    (left, corner), _ = jax.lax.scan(add, begin, (A.reshape(blocks, -1, k), d.reshape(blocks, -1)))
+    zeros = jnp.zeros((k, middle), A.dtype), jnp.zeros((k - middle, k - middle), A.dtype)
+    left, corner = jax.lax.fori_loop(0, -(-m // size), add, zeros)
     return jnp.concatenate([left, jnp.pad(corner, ((middle, 0), (0, 0)))], axis=1)
 
 
@@ -106,7 +105,7 @@ def _inverse_factor(H: Float[Array, "k k"], leaf: int) -> Float[Array, "k k"]:
     """
     k = H.shape[0]
     if k <= leaf:
-        return inverse_of(cholesky(H))
+        return inverse_by_rows(cholesky(H))
     first = _inverse_factor(H[: k // 2, : k // 2], leaf)
     W = jnp.dot(H[k // 2 :, : k // 2], first.T)
     last = _inverse_factor(H[k // 2 :, k // 2 :] - jnp.dot(W, W.T), leaf)
