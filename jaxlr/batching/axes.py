@@ -137,30 +137,31 @@ class Split(NamedTuple):
     lanes: Models
 
 
-def axes_of(models: Models, cores: Models, batch: tuple[int, ...]) -> Axes:
+def axes_of(models: Models, cores: Models, batch: tuple[int, ...], solver: str) -> Axes:
     """What each axis of a batch is: of designs, of lanes, or the path.
 
     Args:
         models: every leaf with its batch axes in front (..., *core).
         cores: of the leaves.
         batch: shape to which all batch axes broadcast.
+        solver: static.
     """
     every = range(len(batch))
-    path = (len(batch) - 1,) if has_path(models, cores) else ()
+    path = (len(batch) - 1,) if has_path(models, cores, solver) else ()
     of_X = cores.problem.X.lead(models.problem.X)
     designs = tuple(axis for axis in every if axis >= len(batch) - len(of_X) and of_X[axis - len(batch)] > 1)
     return Axes(batch, designs, tuple(axis for axis in every if axis not in designs + path), path)
 
 
-def has_path(models: Models, cores: Models) -> bool:
-    """Whether the last axis of a batch is a path."""
+def has_path(models: Models, cores: Models, solver: str) -> bool:
+    """Whether the last axis of a batch is a path for this solver; models and cores as in `axes_of`."""
 
     def longest(models: Models) -> int:
         return max(jax.tree.leaves(map_leaves(lambda core, leaf: (1, *core.lead(leaf))[-1], cores, models)))
 
     problem = models.problem
     others = replace(models, problem=replace(problem, l1=None, l2=None))
-    return is_path(max((1, *np.shape(strength))[-1] for strength in (problem.l1, problem.l2)), longest(others))
+    return is_path(max((1, *np.shape(strength))[-1] for strength in (problem.l1, problem.l2)), longest(others), solver)
 
 
 def split(models: Models, cores: Models, axes: Axes) -> Split:

@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 from jaxlr.batching.loops import loop
 from jaxlr.batching.path import Strengths, follow
-from jaxlr.batching.rounds import Mean, in_rounds, not_made
+from jaxlr.batching.rounds import BY_POINT, Mean, in_rounds, not_made
 from jaxlr.batching.strategy import num_segments
 from jaxlr.linalg.basis import least_pivot, weighted
 from jaxlr.linalg.operators import Rough
@@ -23,9 +23,8 @@ from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.preconditioner import Preconditioner, curvature_inputs
-from jaxlr.solvers.solve import Settings, fit_of, solution_of, solve_one
-from jaxlr.solvers.system import system_of
-from jaxlr.solvers.working import Working, prepare, to_working, units_of, working_problem
+from jaxlr.solvers.solve import Member, Settings, fit_of, solution_of, solve_one
+from jaxlr.solvers.working import Working, prepare, to_working, units_of
 
 
 @jax.tree_util.register_dataclass
@@ -76,89 +75,76 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
     start, k = _start(models, axes, num_lanes, settings), working.A.shape[1]
     num_points = max(strength[0].size for strength in jax.tree.leaves(strengths))
     segments = num_segments(settings, X.shape[0], k, num_lanes, num_points) if has_path else 1
-    if settings.solver != "newton_cg":
-        # Without the products, dense models that share a design would each copy it: they run one after the other.
-        apart = working.aid is None and not settings.products and num_lanes > 1
-        fitted = _over(lanes, lane_axes, _fitted(working, tol, settings), loop if apart else jax.vmap)
-        fit_lanes, carried = lambda strengths, start, carried: (fitted(strengths, start), carried), None
-    else:
-        fit_lanes = _fit_in_rounds(lanes, lane_axes, working, tol, settings)
-        carried = not_made((num_lanes, segments), settings.likelihood.classes, k, _directions(working).dtype)
+    road = _fit_in_rounds if settings.solver == "newton_cg" else _fit_by_factors
+    fit_lanes, carried = road(_Lanes(lanes, lane_axes, working), (num_lanes, segments), tol, settings)
     if not has_path:
         return fit_lanes(strengths, start, carried)[0]
     start = zeros((num_lanes,), X.shape[1], X.dtype, settings) if start is None else start
     return follow(fit_lanes, strengths, start, settings.solver, segments, carried)
 
 
-def _fitted(working: Working, tol: Array, settings: Settings) -> Callable[..., Fit]:
-    """A function of (lane, aid, strengths, start) to the Fit of one model."""
+class _Lanes(NamedTuple):
+    """All lanes of a design, their in_axes, and what they share."""
 
-    def fitted(lane: Lane, _: Any, strengths: Strengths, start: Any) -> Fit:
-        problem = replace(lane.problem, l1=strengths.l1, l2=strengths.l2)
-        return solve_one(problem, start, working, lane.units, lane.deviation, tol, settings)
+    lanes: Lane
+    axes: Lane
+    working: Working
 
-    return fitted
+    def over(self, function: Callable, aid: Any = None, across: Callable = jax.vmap) -> Callable:
+        """A function of (member, *own) of one model, over models (L, S) or (L,), of strengths and what each has of its own.
 
+        Args:
+            function: takes a `Member`.
+            aid: a `Preconditioner` of all models, where S > 1 with an axis for each of S; None is that of `working`.
+            across: what maps over lanes.
+        """
 
-def _over(lanes: Lane, axes: Lane, function: Callable, across: Callable = jax.vmap, aid: Any = None) -> Callable:
-    """A function of (lane, aid, strengths, *own) of one model, over models (L, S) or (L,), of strengths and what they own.
+        def of_lane(lane: Lane, strengths: Strengths, *own: Any) -> Any:
+            def one(aid: Any, strengths: Strengths, *own: Any) -> Any:
+                problem = replace(lane.problem, l1=strengths.l1, l2=strengths.l2)
+                working = self.working if aid is None else self.working._replace(aid=aid)
+                return function(Member(problem, working, lane.units, lane.deviation), *own)
 
-    Args:
-        aid: a `Preconditioner` for all models, or, where S > 1, for each of S; None where there is none.
-    """
+            own, shape = (strengths, *own), strengths.l2.shape
+            if strengths.l2.size > 1:
+                return jax.vmap(one, in_axes=(None if aid is None else BY_POINT, *(0 for _ in own)))(aid, *own)
+            # An axis of length 1 would only keep XLA from seeing that arrays lie as they are needed.
+            found = one(aid, *jax.tree.map(lambda leaf: leaf[(0,) * len(shape)], own))
+            return jax.tree.map(lambda leaf: leaf.reshape(shape + leaf.shape), found)
 
-    def of_lane(lane: Lane, strengths: Strengths, *own: Any) -> Any:
-        def one(aid: Any, *own: Any) -> Any:
-            return function(lane, aid, *own)
-
-        own, shape = (strengths, *own), strengths.l2.shape
-        if strengths.l2.size > 1:
-            by_point = None if aid is None else Preconditioner(None, inverse=0, diagonal=0, least=0)
-            return jax.vmap(one, in_axes=(by_point, *(0 for _ in own)))(aid, *own)
-        # An axis of length 1 would only keep XLA from seeing that arrays lie as they are needed.
-        found = one(aid, *jax.tree.map(lambda leaf: leaf[(0,) * len(shape)], own))
-        return jax.tree.map(lambda leaf: leaf.reshape(shape + leaf.shape), found)
-
-    return lambda *own: across(of_lane, in_axes=(axes, *(0 for _ in own)))(lanes, *own)
-
-
-def _directions(working: Working) -> Any:
-    return working.A if working.aid is None else working.aid
+        return lambda *own: across(of_lane, in_axes=(self.axes, *(0 for _ in own)))(self.lanes, *own)
 
 
-def _fit_in_rounds(lanes: Lane, axes: Lane, working: Working, tol: Array, settings: Settings) -> Callable:
-    """A function of (strengths, start, Mean) to Fit and Mean, for conjugate gradients (`jaxlr.batching.rounds`)."""
-    dtype, directions = working.unit.dtype, _directions(working)
+def _fit_by_factors(lanes: _Lanes, batch: tuple[int, int], tol: Array, settings: Settings) -> tuple[Callable, None]:
+    """What fits strengths (L, S) or (L,) from a start, for `jaxlr.batching.path.follow`; nothing is carried along a path."""
+    # Without the products, dense models that share a design would each copy it: they run one after the other.
+    apart = lanes.working.aid is None and not settings.products and batch[0] > 1
+    fit = lanes.over(lambda member, start: solve_one(member, start, tol, settings), across=loop if apart else jax.vmap)
+    return lambda strengths, start, carried: (fit(strengths, start), carried), None
+
+
+def _fit_in_rounds(lanes: _Lanes, batch: tuple[int, int], tol: Array, settings: Settings) -> tuple[Callable, Mean]:
+    """The same by conjugate gradients (`jaxlr.batching.rounds`), whose mean Hessian is carried along a path."""
+    working = lanes.working
+    directions = working.A if working.aid is None else working.aid
 
     def fit_lanes(strengths: Strengths, start: Any, mean: Mean) -> tuple[Fit, Mean]:
-        batch = strengths.l2.shape
-        start = zeros(batch, len(working.unit), dtype, settings) if start is None else start
-        begin = _over(lanes, axes, lambda lane, _, strengths, start: to_working(start, working))(strengths, start)
+        if start is None:
+            start = zeros(strengths.l2.shape, len(working.unit), working.unit.dtype, settings)
 
         def inputs(x: Array) -> tuple[Array, Array]:
-            def one(lane: Lane, _: Any, strengths: Strengths, x: Array) -> tuple[Array, Array]:
-                inner = working_problem(replace(lane.problem, l2=strengths.l2), working, lane.deviation)
-                return curvature_inputs(system_of(inner, working, lane.units, settings.likelihood, settings.coercive), x)
-
-            return jax.lax.stop_gradient(_over(lanes, axes, one)(strengths, x))
+            return lanes.over(lambda member, x: curvature_inputs(member.system(settings), x))(strengths, x)
 
         def find(x: Array, max_steps: Array, aid: Preconditioner) -> Solution:
-            def one(lane: Lane, aid: Any, strengths: Strengths, x: Array, max_steps: Array) -> Solution:
-                problem, prepared = replace(lane.problem, l1=strengths.l1, l2=strengths.l2), working._replace(aid=aid)
-                return solution_of(problem, x, prepared, lane.units, lane.deviation, tol, settings, max_steps)
+            one = lambda member, x, max_steps: solution_of(member, x, tol, settings, max_steps)  # noqa: E731
+            return lanes.over(one, aid)(strengths, x, max_steps)
 
-            return _over(lanes, axes, one, aid=aid)(strengths, x, max_steps)
+        begin = lanes.over(lambda member, start: to_working(start, member.working))(strengths, start)
+        constant = jax.lax.stop_gradient(begin)
+        solution, aid, mean = in_rounds(find, inputs, directions, constant, strengths.l2.shape, mean, settings.max_steps)
+        return lanes.over(lambda member, solution: fit_of(solution, member, tol, settings), aid)(strengths, solution), mean
 
-        begin = jax.lax.stop_gradient(begin)
-        solution, aid, mean = in_rounds(find, inputs, directions, begin, batch, mean, settings.max_steps)
-
-        def judged(lane: Lane, aid: Any, strengths: Strengths, solution: Solution) -> Fit:
-            problem, prepared = replace(lane.problem, l1=strengths.l1, l2=strengths.l2), working._replace(aid=aid)
-            return fit_of(solution, problem, prepared, lane.units, lane.deviation, tol, settings)
-
-        return _over(lanes, axes, judged, aid=aid)(strengths, solution), mean
-
-    return fit_lanes
+    return fit_lanes, not_made(batch, settings.likelihood.classes, working.A.shape[1], directions.dtype)
 
 
 def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:

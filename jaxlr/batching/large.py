@@ -18,30 +18,28 @@ from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers.preconditioner import curvature_inputs, mean_hessian, precondition
-from jaxlr.solvers.solve import Settings, solve_one
-from jaxlr.solvers.system import system_of
-from jaxlr.solvers.working import prepare, to_working, units_of, working_problem
+from jaxlr.solvers.solve import Member, Settings, solve_one
+from jaxlr.solvers.working import prepare, to_working, units_of
 
 
 def fit_large(problem: Problem, tol: Array, settings: Settings) -> Fit:
     """Fit one model without weights."""
     given, problem = problem, jax.lax.stop_gradient(problem)
-    X, likelihood = problem.X, settings.likelihood
-    (m, n), fit_intercept = X.shape, settings.fit_intercept
+    X, fit_intercept = problem.X, settings.fit_intercept
+    m, n = X.shape
     stride = m // (ROWS_PER_COLUMN * (n + 1))
     working = prepare(X[::stride], None, fit_intercept)
     units = units_of(working, row_weights(Problem(working.A, None)), fit_intercept)
     offset = None if problem.offset is None else problem.offset[::stride]
     some = replace(problem, y=problem.y[::stride], offset=offset)
-    first = solve_one(some, None, working, units, None, jnp.maximum(tol, 1e-6), settings._replace(solver="newton"))
+    member = Member(some, working, units)
+    first = solve_one(member, None, jnp.maximum(tol, 1e-6), settings._replace(solver="newton"))
     start = jax.tree.map(lambda part: jnp.where(first.status == Status.CONVERGED, part, 0), first.params)
-    inner = working_problem(some, working, None)
-    system = system_of(inner, working, units, likelihood, settings.coercive)
-    d, l2 = curvature_inputs(system, to_working(start, working))
+    d, l2 = curvature_inputs(member.system(settings), to_working(start, working))
     made = precondition(mean_hessian(working.A, d), l2)
 
     A = Standardized(X, working.center, working.unit, jnp.ones(int(fit_intercept), X.dtype))
     columns = A.first_columns(n)
     working = working._replace(A=A, columns=columns, rows=A._replace(X=given.X), aid=made._replace(directions=A))
     units = units_of(working, row_weights(Problem(A, None)), fit_intercept)
-    return solve_one(given, start, working, units, None, tol, settings)
+    return solve_one(Member(given, working, units), start, tol, settings)

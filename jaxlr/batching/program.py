@@ -39,7 +39,7 @@ def fit_batch(models: Models, tol: Array, batch: tuple[int, ...], settings: Sett
         models = replace(models, present=rows_with_weight(models.problem.X, models.problem.sample_weight))
     if settings.standardize and models.deviation is None:
         models = replace(models, deviation=_deviations(models.problem))
-    axes = axes_of(models, cores, batch)
+    axes = axes_of(models, cores, batch, settings.solver)
     arranged = split(models, cores, axes)
     mapped = functools.partial(
         fit_wide if settings.wide else fit_design,

@@ -26,6 +26,9 @@ _THIN = 12  # logits a row: a product of few is as slow as one of so many
 _FACTOR = 3.3  # times k^3, as long as a preconditioner of k columns takes beside a plain product
 _NEVER = 2**30  # products
 
+# in_axes of preconditioners, each of a point of a path.
+BY_POINT = Preconditioner(directions=None, inverse=0, diagonal=0, least=0)
+
 
 class Mean(NamedTuple):
     """H (*S, *K, k, k), and the products that were spent since it was made."""
@@ -81,7 +84,7 @@ def in_rounds(
 
     def one_round(state: _State) -> _State:
         old, mean, last = state.solution, state.mean, state.num_rounds == _ROUNDS - 1
-        d, l2 = inputs(old.params)
+        d, l2 = jax.lax.stop_gradient(inputs(old.params))
         if points:
             d, least = jnp.mean(d, axis=0), jnp.min(l2, axis=0)
         else:

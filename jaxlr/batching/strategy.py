@@ -175,9 +175,10 @@ def stay_in_cache(m: int, n: int, itemsize: int) -> bool:
     return jax.default_backend() == "cpu" and m * n * itemsize >= _CACHE
 
 
-def is_path(strengths: int, others: int) -> bool:
+def is_path(strengths: int, others: int, solver: str) -> bool:
     """Whether the last axis of a batch is long enough for a path, and strengths alone vary along it."""
-    return strengths >= _SHORTEST_PATH and others == 1
+    shortest = 2 if solver == "newton_cg" else _SHORTEST_PATH  # different penalties ask for different preconditioners
+    return strengths >= shortest and others == 1
 
 
 def is_large(X: Any, fit_intercept: bool, has_l2: bool) -> bool:

@@ -17,8 +17,8 @@ from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.implicit import differentiable
-from jaxlr.solvers.solve import Settings, certify
-from jaxlr.solvers.working import Working, prepare, working_problem
+from jaxlr.solvers.solve import Member, Settings, certify
+from jaxlr.solvers.working import Working, prepare
 
 
 def fit_wide(models: Models, *, axes: Models, num_lanes: int, has_path: bool, tol: Array, settings: Settings) -> Fit:
@@ -38,7 +38,7 @@ def fit_wide(models: Models, *, axes: Models, num_lanes: int, has_path: bool, to
             problem = replace(lane.problem, l2=l2)
             constant, units = jax.lax.stop_gradient((problem, lane.units))
             solution = Solution(params, status, num_steps)
-            fit = certify(params, solution, working_problem(constant, working, None), working, units, tol, settings)
+            fit = certify(params, solution, Member(constant, working, units), tol, settings)
             # On R' more was asked for than on X.
             enough = (fit.status == Status.STALLED) & (fit.kkt <= tol) & (constant.l2 > 0)
             fit = replace(fit, status=jnp.where(enough, Status.CONVERGED, fit.status).astype(jnp.int32))

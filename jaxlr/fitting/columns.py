@@ -36,7 +36,7 @@ from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers import working as design
-from jaxlr.solvers.solve import Settings, solve_one
+from jaxlr.solvers.solve import Member, Settings, solve_one
 from jaxlr.solvers.working import units_of, with_own
 
 
@@ -183,7 +183,8 @@ def _program(models: Models, tol: Array, columns: Float[Array, "k m"], batch: tu
         deviation = None
         if settings.standardize:
             deviation = jnp.append(column_moments(own[:, None], w)[1], column_moments(common, w)[1])
-        fit = solve_one(mine, start, design, units_of(design, w, settings.fit_intercept), deviation, tol, settings)
+        member = Member(mine, design, units_of(design, w, settings.fit_intercept), deviation)
+        fit = solve_one(member, start, tol, settings)
         if spanned is None:
             return fit
         assert isinstance(design.A, Bordered)

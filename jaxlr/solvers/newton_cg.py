@@ -36,8 +36,7 @@ class _State(NamedTuple):
 
 def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int | Array) -> Solution:
     """Minimize the objective of one problem with l1 = 0 (inf holds a coefficient at 0), from `start` or 0; the system's `aid`
-    is the preconditioner. The status is AGED where directions took more products
-    than its budget, over those that are usual."""
+    is the preconditioner. The status is AGED where directions took as many products over the usual ones as its budget allows."""
     # Who asks for few digits gets them in few products; else coefficients are to be exact, not their residual alone small.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
 

@@ -68,7 +68,7 @@ def curvature_inputs(system: System, start: Float[Array, "*K k"]) -> tuple[Float
 
 
 def mean_hessian(directions: Design | Rough, d: Float[Array, " m"]) -> Float[Array, "k k"]:
-    """A' diag(d) A in the dtype of the directions, a block of rows at a time; what is over the corner of the second half is 0."""
+    """A' diag(d) A in the dtype of the directions, by blocks of rows; what is over the corner of the second half is 0."""
     A = directions.to_array()
     (m, k), middle = A.shape, A.shape[1] // 2
     size, d = min(m, _BLOCK), jax.lax.stop_gradient(d).astype(A.dtype)

@@ -72,46 +72,57 @@ class Settings(NamedTuple):
     unsure: bool = False
 
 
-def solve_one(
-    problem: Problem,
-    start: Params | SoftmaxParams | None,
-    working: Working,
-    units: tuple[Array, Array],
-    deviation: Float[Array, " n"] | None,
-    tol: Float[Array, ""],
-    settings: Settings,
-) -> Fit:
+class Member(NamedTuple):
+    """One model of a design that is prepared.
+
+    Attributes:
+        problem: its data; X is that of `working`.
+        working: prepared from X.
+        units: location and scale of the working columns under its weights, (n,) each.
+        deviation: standard deviations of X under its weights (n,), in which penalties are measured; None is 1.
+    """
+
+    problem: Problem
+    working: Working
+    units: tuple[Array, Array]
+    deviation: Array | None = None
+
+    def constant(self) -> "Member":
+        """Without derivatives."""
+        return jax.lax.stop_gradient(self._replace(working=self.working._replace(rows=None)))
+
+    def inner(self) -> Problem:
+        """The problem in working coordinates."""
+        return working_problem(self.problem, self.working, self.deviation)
+
+    def system(self, settings: Settings) -> System:
+        """The problem as a solver sees it."""
+        return system_of(self.inner(), self.working, self.units, settings.likelihood, settings.coercive)
+
+
+def solve_one(member: Member, start: Params | SoftmaxParams | None, tol: Float[Array, ""], settings: Settings) -> Fit:
     """Fit one problem: with the derivatives of the minimum in the problem and X (Firth's has none).
 
     Args:
-        problem: its data; X is that of `working`.
+        member: the model.
         start: parameters on X; None is 0.
-        working: prepared from X.
-        units: location and scale of the working columns under the problem's weights.
-        deviation: standard deviations of X under the problem's weights, in which penalties are measured; None is 1.
+        tol: on the KKT residual.
+        settings: static.
     """
-    begin = None if start is None else to_working(start, working)
-    solution = solution_of(problem, begin, working, units, deviation, tol, settings, settings.max_steps)
-    return fit_of(solution, problem, working, units, deviation, tol, settings)
+    begin = None if start is None else to_working(start, member.working)
+    return fit_of(solution_of(member, begin, tol, settings, settings.max_steps), member, tol, settings)
 
 
 def solution_of(
-    problem: Problem,
-    start: Float[Array, "*K k"] | None,
-    working: Working,
-    units: tuple[Array, Array],
-    deviation: Float[Array, " n"] | None,
-    tol: Float[Array, ""],
-    settings: Settings,
-    max_steps: int | Array,
+    member: Member, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], settings: Settings, max_steps: int | Array
 ) -> Solution:
-    """What the solver finds, without derivatives; arguments as in `solve_one`, but the start is in working coordinates."""
-    problem, start, working, units, deviation, tol = jax.lax.stop_gradient(
-        (problem, start, working._replace(rows=None), units, deviation, tol)
-    )
-    inner = working_problem(problem, working, deviation)
-    system = system_of(inner, working, units, settings.likelihood, settings.coercive)
-    solution = _solution(system, start, tol, settings, max_steps)
+    """What the solver finds within so many steps, from a start in working coordinates or 0; without derivatives."""
+    member, start, tol = member.constant(), *jax.lax.stop_gradient((start, tol))
+    working, system = member.working, member.system(settings)
+    if settings.room:
+        solution = working_set.solve(system, start, tol, settings.max_steps, settings.room)
+    else:
+        solution = _SOLVERS[settings.solver](system, start, tol, max_steps)
     if working.basis is None:
         return solution
     errors = errors_of_basis(working)
@@ -119,36 +130,16 @@ def solution_of(
     return jax.lax.cond(working.basis.needed, unsure, as_it_is, solution)
 
 
-def fit_of(
-    solution: Solution,
-    problem: Problem,
-    working: Working,
-    units: tuple[Array, Array],
-    deviation: Float[Array, " n"] | None,
-    tol: Float[Array, ""],
-    settings: Settings,
-) -> Fit:
-    """The Fit of a solution, with its evidence and derivatives; arguments as in `solve_one`."""
-    given = (problem, working, deviation)
-    solution, problem, working, units, deviation, tol = jax.lax.stop_gradient(
-        (solution, problem, working._replace(rows=None), units, deviation, tol)
-    )
-    inner = working_problem(problem, working, deviation)
-    params = from_working(solution.params, working, settings.likelihood.params_type)
+def fit_of(solution: Solution, member: Member, tol: Float[Array, ""], settings: Settings) -> Fit:
+    """The Fit of a solution, with its evidence and derivatives."""
+    constant, solution, tol = member.constant(), *jax.lax.stop_gradient((solution, tol))
+    params = from_working(solution.params, constant.working, settings.likelihood.params_type)
     if settings.solver == "firth":
-        system = system_of(inner, working, units, settings.likelihood, settings.coercive)
-        found = firth.evidence(to_working(params, working), system, working.unit)
-        return _judged(params, solution, found, inner, working, tol, settings)
-    fit = certify(params, solution, inner, working, units, tol, settings)
-    return differentiable(fit, *given, settings.likelihood, _road(settings, working.A.shape[1]))
-
-
-def _solution(
-    system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], settings: Settings, max_steps: int | Array
-) -> Solution:
-    if settings.room:
-        return working_set.solve(system, start, tol, settings.max_steps, settings.room)
-    return _SOLVERS[settings.solver](system, start, tol, max_steps)
+        found = firth.evidence(to_working(params, constant.working), constant.system(settings), constant.working.unit)
+        return _judged(params, solution, found, constant.inner(), constant.working, tol, settings)
+    fit = certify(params, solution, constant, tol, settings)
+    given = member.problem, member.working, member.deviation
+    return differentiable(fit, *given, settings.likelihood, _road(settings, constant.working.A.shape[1]))
 
 
 def _road(settings: Settings, k: int) -> str:
@@ -159,28 +150,25 @@ def _road(settings: Settings, k: int) -> str:
 
 
 def certify(
-    params: Params | SoftmaxParams,
-    solution: Solution,
-    problem: Problem,
-    working: Working,
-    units: tuple[Array, Array],
-    tol: Float[Array, ""],
-    settings: Settings,
+    params: Params | SoftmaxParams, solution: Solution, member: Member, tol: Float[Array, ""], settings: Settings
 ) -> Fit:
     """The Fit of parameters on X, with the evidence; CONVERGED only where the residual of these very parameters is <= tol.
 
     Args:
+        params: as they are handed back.
         solution: how the solver ended, and its steps.
-        problem: on the working columns.
-        units: of the KKT residual on the working columns.
+        member: the model, without derivatives.
+        tol: on the KKT residual.
+        settings: static.
     """
+    working, problem = member.working, member.inner()
     inside = params_to_working(params, working)
     if working.basis is not None:
         # Of columns near the span of others coefficients are so large that rounding them moves logits: what counts is what was
         # found in the basis.
         found, needed = type(params)(*split(solution.params, len(working.unit))), working.basis.needed
         inside = jax.tree.map(lambda own, rounded: jnp.where(needed, own, rounded), found, inside)
-    return _judged(params, solution, evidence(inside, problem, units), problem, working, tol, settings)
+    return _judged(params, solution, evidence(inside, problem, member.units), problem, working, tol, settings)
 
 
 def _judged(

@@ -47,7 +47,7 @@ def models_of(name, num_classes=None):
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_each_axis_is_of_designs_or_lanes_or_the_path(name):
     models, batch = models_of(name)
-    assert axes_of(models, cores_of(Binary(), True), batch) == Axes(batch, *LAYOUTS[name][5:])
+    assert axes_of(models, cores_of(Binary(), True), batch, "newton") == Axes(batch, *LAYOUTS[name][5:])
 
 
 @pytest.mark.parametrize("num_classes", [None, K])
@@ -56,7 +56,7 @@ def test_what_is_split_is_found_in_its_place_by_mapping_over_its_axes(name, num_
     """Members that are put together inside, over designs, lanes and path, are those that broadcasting gives."""
     (models, batch), likelihood = models_of(name, num_classes), Binary() if num_classes is None else Multinomial(num_classes)
     cores = cores_of(likelihood, True)
-    axes = axes_of(models, cores, batch)
+    axes = axes_of(models, cores, batch, "newton")
     found = split(models, cores, axes)
 
     def of_path(lane):
@@ -81,12 +81,12 @@ def test_what_is_split_is_found_in_its_place_by_mapping_over_its_axes(name, num_
 def test_what_is_shared_is_never_copied():
     models, batch = models_of("designs x targets x path")
     cores = cores_of(Binary(), True)
-    problem = split(models, cores, axes_of(models, cores, batch)).models.problem
+    problem = split(models, cores, axes_of(models, cores, batch, "newton")).models.problem
     assert [leaf.shape for leaf in (problem.X, problem.y, problem.l2)] == [(3, M, N), (2, M), (9,)]
 
 
 def test_a_path_has_nothing_but_strengths():
     cores = cores_of(Binary(), True)
     problem = Problem(X=np.zeros((M, N)), y=np.zeros(M), l1=np.zeros(9), l2=np.zeros((2, 1)))
-    assert has_path(Models(problem=problem), cores)
-    assert not has_path(Models(problem=problem, present=np.ones((9, M), bool)), cores)
+    assert has_path(Models(problem=problem), cores, "newton")
+    assert not has_path(Models(problem=problem, present=np.ones((9, M), bool)), cores, "newton")
