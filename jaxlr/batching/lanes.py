@@ -14,8 +14,7 @@ from jaxtyping import Array
 
 from jaxlr.batching.loops import loop
 from jaxlr.batching.path import Strengths, follow
-from jaxlr.batching.rounds import BY_POINT, Mean, in_rounds, not_made
-from jaxlr.batching.strategy import num_segments
+from jaxlr.batching.rounds import Mean, not_made, solve_in_rounds
 from jaxlr.linalg.basis import least_pivot, weighted
 from jaxlr.linalg.operators import Rough
 from jaxlr.model.params import Params, SoftmaxParams
@@ -72,58 +71,56 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
     X, strengths = models.problem.X, strengths_of(models, axes, num_lanes)
     working = prepare_design(models, settings)
     lanes, lane_axes = with_units(models, axes, working)
-    start, k = _start(models, axes, num_lanes, settings), working.A.shape[1]
-    num_points = max(strength[0].size for strength in jax.tree.leaves(strengths))
-    segments = num_segments(settings, X.shape[0], k, num_lanes, num_points) if has_path else 1
-    road = _fit_in_rounds if settings.solver == "newton_cg" else _fit_by_factors
-    fit_lanes, carried = road(_Lanes(lanes, lane_axes, working), (num_lanes, segments), tol, settings)
+    start, in_rounds = _start(models, axes, num_lanes, settings), settings.solver == "newton_cg"
+    # Without the products, dense models that share a design would each copy it: they run one after the other.
+    apart = not in_rounds and working.aid is None and not settings.products and num_lanes > 1
+    shared = _Lanes(lanes, lane_axes, working, loop if apart else jax.vmap)
+    fit_lanes, carried = (_fit_in_rounds if in_rounds else _fit_by_factors)(shared, tol, settings)
     if not has_path:
         return fit_lanes(strengths, start, carried)[0]
     start = zeros((num_lanes,), X.shape[1], X.dtype, settings) if start is None else start
-    return follow(fit_lanes, strengths, start, settings.solver, segments, carried)
+    return follow(fit_lanes, strengths, start, settings.solver, carried)
 
 
 class _Lanes(NamedTuple):
-    """All lanes of a design, their in_axes, and what they share."""
+    """All lanes of a design, their in_axes, what they share, and what maps over them."""
 
     lanes: Lane
     axes: Lane
     working: Working
+    across: Callable
 
-    def over(self, function: Callable, aid: Any = None, across: Callable = jax.vmap) -> Callable:
+    def over(self, function: Callable, aid: Any = None) -> Callable:
         """A function of (member, *own) of one model, over models (L, S) or (L,), of strengths and what each has of its own.
 
         Args:
             function: takes a `Member`.
-            aid: a `Preconditioner` of all models, where S > 1 with an axis for each of S; None is that of `working`.
-            across: what maps over lanes.
+            aid: a `Preconditioner` of all models; None is the aid of `working`.
         """
+        working = self.working if aid is None else self.working._replace(aid=aid)
 
-        def of_lane(lane: Lane, strengths: Strengths, *own: Any) -> Any:
-            def one(aid: Any, strengths: Strengths, *own: Any) -> Any:
+        def of_lane(lane: Lane, *own: Any) -> Any:
+            def one(strengths: Strengths, *own: Any) -> Any:
                 problem = replace(lane.problem, l1=strengths.l1, l2=strengths.l2)
-                working = self.working if aid is None else self.working._replace(aid=aid)
                 return function(Member(problem, working, lane.units, lane.deviation), *own)
 
-            own, shape = (strengths, *own), strengths.l2.shape
-            if strengths.l2.size > 1:
-                return jax.vmap(one, in_axes=(None if aid is None else BY_POINT, *(0 for _ in own)))(aid, *own)
+            shape = own[0].l2.shape
+            if own[0].l2.size > 1:
+                return jax.vmap(one)(*own)
             # An axis of length 1 would only keep XLA from seeing that arrays lie as they are needed.
-            found = one(aid, *jax.tree.map(lambda leaf: leaf[(0,) * len(shape)], own))
+            found = one(*jax.tree.map(lambda leaf: leaf[(0,) * len(shape)], own))
             return jax.tree.map(lambda leaf: leaf.reshape(shape + leaf.shape), found)
 
-        return lambda *own: across(of_lane, in_axes=(self.axes, *(0 for _ in own)))(self.lanes, *own)
+        return lambda *own: self.across(of_lane, in_axes=(self.axes, *(0 for _ in own)))(self.lanes, *own)
 
 
-def _fit_by_factors(lanes: _Lanes, batch: tuple[int, int], tol: Array, settings: Settings) -> tuple[Callable, None]:
+def _fit_by_factors(lanes: _Lanes, tol: Array, settings: Settings) -> tuple[Callable, None]:
     """What fits strengths (L, S) or (L,) from a start, for `jaxlr.batching.path.follow`; nothing is carried along a path."""
-    # Without the products, dense models that share a design would each copy it: they run one after the other.
-    apart = lanes.working.aid is None and not settings.products and batch[0] > 1
-    fit = lanes.over(lambda member, start: solve_one(member, start, tol, settings), across=loop if apart else jax.vmap)
+    fit = lanes.over(lambda member, start: solve_one(member, start, tol, settings))
     return lambda strengths, start, carried: (fit(strengths, start), carried), None
 
 
-def _fit_in_rounds(lanes: _Lanes, batch: tuple[int, int], tol: Array, settings: Settings) -> tuple[Callable, Mean]:
+def _fit_in_rounds(lanes: _Lanes, tol: Array, settings: Settings) -> tuple[Callable, Mean]:
     """The same by conjugate gradients (`jaxlr.batching.rounds`), whose mean Hessian is carried along a path."""
     working = lanes.working
     directions = working.A if working.aid is None else working.aid
@@ -141,10 +138,10 @@ def _fit_in_rounds(lanes: _Lanes, batch: tuple[int, int], tol: Array, settings: 
 
         begin = lanes.over(lambda member, start: to_working(start, member.working))(strengths, start)
         constant = jax.lax.stop_gradient(begin)
-        solution, aid, mean = in_rounds(find, inputs, directions, constant, strengths.l2.shape, mean, settings.max_steps)
+        solution, aid, mean = solve_in_rounds(find, inputs, directions, constant, strengths.l2.shape, mean, settings.max_steps)
         return lanes.over(lambda member, solution: fit_of(solution, member, tol, settings), aid)(strengths, solution), mean
 
-    return fit_lanes, not_made(batch, settings.likelihood.classes, working.A.shape[1], directions.dtype)
+    return fit_lanes, not_made(settings.likelihood.classes, working.A.shape[1], directions.dtype)
 
 
 def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:

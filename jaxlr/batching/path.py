@@ -5,9 +5,9 @@ With t the logarithm of the strength, a point starts at the polynomial through t
     x(t) = sum_i weight_i x_i        weight_i = prod_{j != i} (t - t_j) / (t_i - t_j)        (Lagrange)
 
 which costs no product with the data and leaves Newton two steps or so. (With l1 coefficients enter and leave along the path,
-which no polynomial foresees: a point starts at the one before.) A path is cut into segments, side by side as
-further lanes, where there are too few lanes to fill the machine (`jaxlr.batching.strategy`); only their first points start
-cold. A point that did not converge is left out, so that a path goes on from its last healthy point.
+which no polynomial foresees: a point starts at the one before.) A long path is cut into segments, side by side as
+further lanes, where there are too few lanes to fill the machine; only their first points start cold. A point that did not
+converge is left out, so that a path goes on from its last healthy point.
 
 Extrapolation along a regularization path: Park & Hastie 2007, Journal of the Royal Statistical Society B 69, section 2.2.
 """
@@ -24,6 +24,8 @@ from jaxtyping import Array, Float
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 
+_LANES = 64  # a machine is busy with so many
+_SHORTEST = 8  # points in a segment, or cold starts outweigh the gain
 _POINTS = 4  # a cubic
 _EVIDENCE = ("value", "kkt", "gap", "status", "num_steps")
 _STEADY = 20.0  # sum of the sizes of the weights; equal steps give 4 + 6 + 4 + 1
@@ -41,7 +43,6 @@ def follow(
     strengths: Strengths,
     start: Any,
     solver: str,
-    num_segments: int,
     carried: Any = None,
 ) -> Fit:
     """Fit a path in every lane, to a Fit (L, P) in the order of the strengths.
@@ -51,13 +52,13 @@ def follow(
             path, to a Fit (L, S) and that.
         strengths: by lane, in any order (L, P), or (L, 1) where one stays the same.
         start: of the first points, parameters (L, ...).
-        solver: static, of the Fit.
-        num_segments: static; into which the path is cut.
+        solver: static; for "newton" a path may be cut, for others penalties of one strength belong together.
         carried: what `fit_lanes` is given at the first points.
     """
     num_lanes, num_points = np.broadcast_shapes(*(strength.shape for strength in jax.tree.leaves(strengths)))
     along = [jax.lax.stop_gradient(strength) for strength in jax.tree.leaves(strengths) if strength.shape[1] > 1]
     along = functools.reduce(jnp.add, along)  # where both vary
+    num_segments = max(1, min(num_points // _SHORTEST, -(-_LANES // num_lanes))) if solver == "newton" else 1
     length = -(-num_points // num_segments)
     order = jnp.argsort(-along, axis=-1)
 

@@ -26,12 +26,9 @@ _THIN = 12  # logits a row: a product of few is as slow as one of so many
 _FACTOR = 3.3  # times k^3, as long as a preconditioner of k columns takes beside a plain product
 _NEVER = 2**30  # products
 
-# in_axes of preconditioners, each of a point of a path.
-BY_POINT = Preconditioner(directions=None, inverse=0, diagonal=0, least=0)
-
 
 class Mean(NamedTuple):
-    """H (*S, *K, k, k), and the products that were spent since it was made."""
+    """H (*K, k, k), and the products that were spent since it was made."""
 
     hessian: Any
     spent: Int[Array, ""]
@@ -44,17 +41,12 @@ class _State(NamedTuple):
     num_rounds: Int[Array, ""]
 
 
-def not_made(batch: tuple[int, ...], classes: tuple[int, ...], k: int, dtype: jnp.dtype) -> Mean:
-    """H before the first models, of the shape `batch`."""
-    return Mean(jnp.zeros((*of_points(batch), *classes, k, k), dtype), jnp.int32(_NEVER))
+def not_made(classes: tuple[int, ...], k: int, dtype: jnp.dtype) -> Mean:
+    """H before the first models, of k columns."""
+    return Mean(jnp.zeros((*classes, k, k), dtype), jnp.int32(_NEVER))
 
 
-def of_points(batch: tuple[int, ...]) -> tuple[int, ...]:
-    """The axis of the points of a path, where there are several side by side: each has an H of its own."""
-    return batch[1:] if batch[1:] != (1,) else ()
-
-
-def in_rounds(
+def solve_in_rounds(
     find: Callable[[Array, Array, Preconditioner], Solution],
     inputs: Callable[[Array], tuple[Array, Array]],
     directions: Design | Rough,
@@ -70,33 +62,27 @@ def in_rounds(
         inputs: from where models are to weights times curvatures (*batch, *K, m), and penalty vectors (*batch, k).
         directions: A, in the dtype of the directions.
         start: in working coordinates (*batch, *K, k).
-        batch: static; shape of the models (L,) or, with points of a path, (L, S).
+        batch: static; shape of the models.
         mean: as models before these left it.
         max_steps: static; limit of steps of a model.
     """
-    *_, k, _ = mean.hessian.shape
-    m, num_models = directions.shape[0], math.prod(batch)
-    points = of_points(batch)
-    num_hessians, num_logits = mean.hessian[..., 0, 0].size, start[..., 0].size
-    # Operations of all H and preconditioners over those of a product.
-    made = num_hessians * (1.5 * m * k**2 + _FACTOR * k**3)
-    worth = max(1, round(made / (4 * m * k * (num_logits + _THIN))))
+    (*classes, k, _), m, num_models = mean.hessian.shape, directions.shape[0], math.prod(batch)
+    # Operations of H and preconditioners over those of a product.
+    made = math.prod(classes) * (1.5 * m * k**2 + _FACTOR * k**3)
+    worth = max(1, round(made / (4 * m * k * (num_models * math.prod(classes) + _THIN))))
 
     def one_round(state: _State) -> _State:
         old, mean, last = state.solution, state.mean, state.num_rounds == _ROUNDS - 1
         d, l2 = jax.lax.stop_gradient(inputs(old.params))
-        if points:
-            d, least = jnp.mean(d, axis=0), jnp.min(l2, axis=0)
-        else:
-            # The mean as a product: a sum would be computed again for every column of the weighted design.
-            weights = jnp.full(num_models, 1 / num_models, d.dtype)
-            d = jnp.dot(weights, d.reshape(num_models, -1)).reshape(d.shape[len(batch) :])
-            least = jnp.min(l2.reshape(num_models, -1), axis=0)
+        # The mean as a product: a sum would be computed again for every column of the weighted design.
+        weights = jnp.full(num_models, 1 / num_models, d.dtype)
+        d = jnp.dot(weights, d.reshape(num_models, -1)).reshape(d.shape[len(batch) :])
+        least = jnp.min(l2.reshape(num_models, -1), axis=0)
         due = mean.spent >= worth
         H = jax.lax.cond(due, lambda: _mean_hessians(directions, d), lambda: mean.hessian)
         before = jnp.where(due, 0, mean.spent)
         budget = jnp.where(last, _NEVER, (worth << state.num_rounds) - before)
-        aid = jax.lax.map(lambda of: _preconditioners(*of), (H, least)) if points else _preconditioners(H, least)
+        aid = _preconditioners(H, least)
         going = old.status == AGED
         whole = aid._replace(directions=directions, budget=budget)
         new = find(old.params, jnp.where(going, max_steps - old.num_steps, 1), whole)
@@ -108,21 +94,21 @@ def in_rounds(
 
     begin = Solution(start, jnp.full(batch, AGED, jnp.int32), jnp.zeros(batch, jnp.int32))
     zeros = jnp.zeros(mean.hessian.shape[:-1], mean.hessian.dtype)
-    unknown = Preconditioner(None, mean.hessian, diagonal=zeros, least=jnp.zeros((*points, k), zeros.dtype))
+    unknown = Preconditioner(None, mean.hessian, diagonal=zeros, least=jnp.zeros(k, zeros.dtype))
     end = jax.lax.while_loop(
         lambda state: jnp.any(state.solution.status == AGED), one_round, _State(begin, mean, unknown, jnp.int32(0))
     )
     return end.solution, end.aid._replace(directions=directions), end.mean
 
 
-def _mean_hessians(directions: Design | Rough, d: Float[Array, "*B m"]) -> Float[Array, "*B k k"]:
-    """Of every row of d; one for all where they are alike, as they are where models start at 0."""
+def _mean_hessians(directions: Design | Rough, d: Float[Array, "*K m"]) -> Float[Array, "*K k k"]:
+    """Of every class; one for all where they are alike, as they are where models start at 0."""
     if d.ndim == 1:
         return mean_hessian(directions, d)
-    flat, k = d.reshape(-1, d.shape[-1]), directions.shape[1]
-    same = lambda: jnp.broadcast_to(mean_hessian(directions, flat[0]), (len(flat), k, k))  # noqa: E731
-    each = lambda: jax.lax.map(lambda d: mean_hessian(directions, d), flat)  # noqa: E731
-    return jax.lax.cond(jnp.all(flat == flat[:1]), same, each).reshape(*d.shape[:-1], k, k)
+    shape = (len(d), directions.shape[1], directions.shape[1])
+    same = lambda: jnp.broadcast_to(mean_hessian(directions, d[0]), shape)  # noqa: E731
+    each = lambda: jax.lax.map(lambda d: mean_hessian(directions, d), d)  # noqa: E731
+    return jax.lax.cond(jnp.all(d == d[:1]), same, each)
 
 
 def _preconditioners(H: Float[Array, "*K k k"], l2: Float[Array, " k"]) -> Preconditioner:

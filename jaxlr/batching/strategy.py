@@ -30,9 +30,6 @@ _PARAMETERS_ALONE = 2048  # up to which a Hessian tells whether the data are sep
 _PRODUCTS_BYTES = 2**30  # products of columns stand up to this size
 _CACHE = 2**20  # bytes of a design that stays near the cores
 _SHORTEST_PATH = 8
-_SHORTEST_SEGMENT = 8  # points of a path, or cold starts outweigh the gain of more lanes
-_LANES = 64  # a machine is busy with so many
-_SIDE_BY_SIDE = 2**20  # logits of the points of a path that are fitted side by side
 ROWS_PER_COLUMN = 256  # of some rows of a large design; their Hessian is off by a sixteenth
 _LARGE = 2**26  # bytes
 _LOOKED_AT = 4096  # rows
@@ -120,31 +117,6 @@ def columns_to_solve(settings: Settings, m: int, n: int) -> int:
 def num_parameters(settings: Settings, k: int, smooth: bool) -> int:
     """Unknowns of one model of k columns, the intercept counted: without l1 its classes sum to 0."""
     return k * int(np.prod([num_classes - smooth for num_classes in settings.likelihood.classes], dtype=int))
-
-
-def num_segments(settings: Settings, m: int, k: int, num_lanes: int, num_points: int) -> int:
-    """Into how many segments, which are further lanes, a path is cut where there are too few lanes to fill the machine.
-
-    Newton's method gains as long as a segment still has points that start where others lead; for conjugate gradients a product
-    with few vectors costs as much as one with many, so that even single points do, as far as rows and preconditioners need no
-    more memory than a few designs. Others keep penalties of one strength together.
-
-    Args:
-        m: rows.
-        k: columns, the intercept counted.
-        num_lanes: models side by side, a path counted once.
-        num_points: of the path.
-    """
-    num_classes = math.prod(settings.likelihood.classes)
-    if settings.solver == "newton":
-        most = min(num_points // _SHORTEST_SEGMENT, -(-_LANES // num_lanes))
-    elif settings.solver == "newton_cg":
-        # Near as many columns as rows, weak penalties take preconditioners that are new, one at a time.
-        room = 4 * m // (k * num_classes) if 4 * k <= m else 1
-        most = min(num_points, -(-_LANES // (num_lanes * num_classes)), _SIDE_BY_SIDE // (m * num_lanes * num_classes), room)
-    else:
-        most = 1
-    return max(1, most)
 
 
 def usual_room(m: int, k: int, has_l2: bool, num_classes: int = 1) -> int:

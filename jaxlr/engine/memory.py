@@ -3,8 +3,7 @@
 The estimate counts numbers, for m rows, k columns with the intercept, D designs and L models side by side:
 
     D (6 m k + 3 m k (k + 1) / 2)           working columns, twice where n > m, 10 m k with an orthonormal basis;
-                                            for few columns the products of their pairs; with conjugate gradients 4 m k more,
-                                            the preconditioners of a path's points
+                                            for few columns the products of their pairs
     L (24 m C + 4 k^2 + 32 k C + 3 m W)     logits, residuals, weights; Hessian and factor; states; W gathered columns
     3 (k C + 8)                             results of every model, on their way out
 
@@ -93,7 +92,6 @@ def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
     """
     m, k, C = needs.m, needs.n + 1, needs.num_classes
     design = (10 if needs.basis else 6 if needs.n <= m else 12) * m * k + 4 * needs.preconditioner**2
-    design += 4 * m * k if needs.preconditioner else 0
     paired = min(needs.hessian, k)
     design += 3 * m * paired * (paired + 1) // 2 if needs.products else 0
     model = 24 * m * C + 32 * k * C + 4 * needs.hessian**2 + 3 * m * needs.gathered

@@ -60,6 +60,7 @@ class Direction(NamedTuple):
         unresolved: the share of lambda that the jitter adds.
         hides: whether saturated rows hide a separation.
         inexact: whether more than 1e-2 may be left to an intercept, of a class whose weight is next to nothing.
+        crude: whether lambda may be far below that of Newton's direction, which then still is large after the step.
         spent: what its preconditioner cost beside a new one; None where there is none.
     """
 
@@ -70,6 +71,7 @@ class Direction(NamedTuple):
     unresolved: Array
     hides: Array
     inexact: Array
+    crude: Array | bool = False
     spent: Any = None
 
 
@@ -197,7 +199,7 @@ def _judge(
     converged &= rules.suffices | ((reach <= 1e-2) & ~inexact)
     converged &= penalized | (~hidden & resolved)
     flat = kkt <= jnp.minimum(tol, eps**0.6) * rules.rarity
-    informative = factored & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~penalized)))
+    informative = factored & ~jnp.bool_(found.crude) & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~penalized)))
     steep = flat & factored & ~penalized & ((reach > 0.1) | hidden)
     steep_steps = jnp.where(steep, state.steep_steps + 1, 0)
     status = jnp.where(exhausted, Status.STALLED, RUNNING)

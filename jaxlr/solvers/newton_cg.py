@@ -1,11 +1,12 @@
 """Newton's method without a Hessian, for many columns: conjugate gradients, preconditioned for all models at once.
 
-    H v = Q' A' W (A Q v) + l2 v,      H d = -g up to  |H d + g|_P <= eta |g|_P,      eta from 1e-3 to 0.1
+    H v = Q' A' W (A Q v) + l2 v,      H d = -g as far as it is worth
 
-with W the curvature of the losses, Q the contrasts of several classes, and P of `jaxlr.solvers.preconditioner`. eta falls with
-the residual as far as tol asks for digits (inexact steps: Nocedal & Wright, Numerical Optimization 2006, section 7.1). A
-direction need not be exact, so that products are computed in float32 wherever penalties rule out separation; gradients and
-certificates have the full precision.
+with W the curvature of the losses, Q the contrasts of several classes, and P of `jaxlr.solvers.preconditioner`. A direction is
+exact enough once what it leaves of the KKT residual is a fifth of what the step itself may add to it, for W changes on the way:
+sum_i w_i R_i^2 / 20 at most, R_i the change of the logits (`jaxlr.solvers.descent`); or a quarter of what tol asks for (inexact
+steps: Nocedal & Wright, Numerical Optimization 2006, section 7.1). Products are computed in float32 wherever penalties rule out
+separation; gradients and certificates have the full precision.
 """
 
 from typing import NamedTuple
@@ -21,6 +22,8 @@ from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.system import System
 
 STIFF = 1e10  # penalty over the mean square of the column
+_SHARE = 0.2 / 20  # of sum_i w_i R_i^2 that a direction may leave
+_EXACT = 1e-6  # of r . P r at the start
 _USUAL = 2  # products in a direction where the preconditioner is new
 _MOST_PRODUCTS = 200  # in one direction; float32 has lost all conjugacy by then
 
@@ -31,12 +34,13 @@ class _State(NamedTuple):
     r: Array  # -g - H d
     p: Array
     size: Array  # r . P r
+    enough: Array  # whether that will do
     num_products: Array
 
 
 def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int | Array) -> Solution:
     """Minimize the objective of one problem with l1 = 0 (inf holds a coefficient at 0), from `start` or 0; the system's `aid`
-    is the preconditioner. The status is AGED where directions took as many products over the usual ones as its budget allows."""
+    is the preconditioner. The status is AGED where directions took as many products over the usual ones as it allows."""
     # Who asks for few digits gets them in few products; else coefficients are to be exact, not their residual alone small.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
 
@@ -65,9 +69,13 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
         return jnp.where(free, likelihood.reduce(inverse(likelihood.expand(r))), 0)
 
     y = preconditioned(r)
-    size = jnp.sum(r * y)
-    # Neither more digits than the step can keep, nor than tol asks for.
-    enough = jnp.clip(jnp.maximum(kkt, wanted / (10 * kkt)), 1e-3, 0.1).astype(dtype) ** 2 * size
+    first = jnp.sum(r * y)
+
+    def exact_enough(dz: Array, r: Array, size: Array) -> Array:
+        left = largest * system.smooth_kkt(likelihood.expand(r).astype(x.dtype))
+        changes = largest**2 * jnp.sum(system.w * likelihood.reach(dz).astype(x.dtype) ** 2)
+        close = left <= jnp.maximum(_SHARE * changes, wanted / 4)
+        return (size <= jnp.where(close, 1e-2, _EXACT).astype(dtype) * first) | (size == 0)
 
     def step(state: _State) -> _State:
         dz = directions.times(likelihood.expand(state.p))
@@ -79,10 +87,11 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
         y = preconditioned(r)
         size = jnp.where(pHp > 0, jnp.sum(r * y), 0)
         p = y + size / state.size * state.p
-        return _State(state.d + alpha * state.p, state.dz + alpha * dz, r, p, size, state.num_products + 1)
+        dz = state.dz + alpha * dz
+        return _State(state.d + alpha * state.p, dz, r, p, size, exact_enough(dz, r, size), state.num_products + 1)
 
-    begin = _State(0 * r, jnp.zeros(here.z.shape, dtype), r, y, size, jnp.int32(0))
-    end = jax.lax.while_loop(lambda at: (at.size > enough) & (at.num_products < _MOST_PRODUCTS), step, begin)
+    begin = _State(0 * r, jnp.zeros(here.z.shape, dtype), r, y, first, first == 0, jnp.int32(0))
+    end = jax.lax.while_loop(lambda at: ~at.enough & (at.num_products < _MOST_PRODUCTS), step, begin)
     d, r = (largest * vector.astype(x.dtype) for vector in (end.d, end.r))
     dz = largest * end.dz.astype(x.dtype)
     d = jnp.where(stiff, -here.g / jnp.where(stiff, aligned(system.penalty.l2, x), 1), d)
@@ -102,5 +111,6 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
         unresolved=jnp.sqrt(jitter * jnp.sum(aligned(system.squares, d) * d * d, where=free)),
         hides=hides,
         inexact=inexact,
+        crude=end.size > _EXACT * first,
         spent=None if system.aid.budget is None else jnp.maximum(end.num_products - _USUAL, 0),
     )
