@@ -201,7 +201,10 @@ def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, La
         axis, units = axes.columns.location, (models.columns.location, models.columns.scale)
     else:
         axis = axes.problem.sample_weight
-        units = units_of(working, weights(s) if axis is None else jax.vmap(weights)(s), problem.fit_intercept)
+        w = weights(s)[None] if axis is None else jax.vmap(weights)(s)
+        units = units_of(working, w, problem.fit_intercept)
+        if axis is None:
+            units = jax.tree.map(lambda values: values[0], units)
     rest = {"X": None, "l1": None, "l2": None}
     lanes = Lane(replace(problem, **rest), units, models.deviation)
     return lanes, Lane(replace(axes.problem, **rest), axis, axes.deviation)

@@ -3,14 +3,18 @@
 mean_j = sum_i w_i X_ij        sd_j^2 = sum_i w_i (X_ij - mean_j)^2        w sums to 1
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg.dot import AnyArray, dot, einsum
 
+_BLOCK = 2**24  # bytes of a block of columns
+_FEWEST = 64  # columns of one: shorter rows are read slowly
 _DOWN, _UP = 2.0**-4, 2.0**64  # so that differences of large numbers are finite, and those of small ones are not flushed to 0
 
 
@@ -96,15 +100,31 @@ class _Bits(NamedTuple):
         return cls(jnp.dtype(f"int{info.bits}"), info.nmant, 1 - int(info.minexp))
 
 
-def moments_of_lanes(A: Float[Array, "m n"], w: Float[Array, "L m"]) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
-    """`column_moments` under many rows of weights that sum to 1: two matrix products wherever their digits are enough.
+def by_columns(function: Callable[[Array], Any], X: Float[Array, "m n"]) -> Any:
+    """What a function finds out about every column of a design (n,), in blocks of columns where the design is large: arrays of
+    its size are slow to come by."""
+    m, n = X.shape
+    size = _BLOCK // (m * X.dtype.itemsize)
+    if not _FEWEST <= size < n // 2:
+        return function(X)
+    starts = np.minimum(np.arange(0, n, size), n - size)  # the last block begins early enough to be whole
+    found = jax.lax.map(lambda start: function(jax.lax.dynamic_slice_in_dim(X, start, size, axis=1)), starts)
+    block = np.arange(n) // size
+    return jax.tree.map(lambda values: values[block, np.arange(n) - starts[block]], found)
+
+
+def moments_of_lanes(
+    A: Float[Array, "m k"], w: Float[Array, "L m"], n: int
+) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
+    """`column_moments` of the first n columns under many rows of weights that sum to 1: two matrix products wherever their
+    digits are enough.
 
     A has columns near the origin, in units of about their deviation; deviations are right to a relative 1e-4 at least, enough
     for the unit of a residual.
     """
-    squares, mean = dot(w, A * A), dot(w, A)
+    squares, mean = dot(w, A * A)[:, :n], dot(w, A)[:, :n]
     variance = squares - mean**2
     few_digits = (variance < 1e4 * jnp.finfo(A.dtype).eps * squares) & (squares > 0)
     sd = jnp.sqrt(jnp.maximum(variance, 0))
-    each = lambda: jax.lax.map(lambda w: column_moments(A, w), w)  # noqa: E731
+    each = lambda: jax.lax.map(lambda w: by_columns(lambda A: column_moments(A, w), A[:, :n]), w)  # noqa: E731
     return jax.lax.cond(jnp.any(few_digits), each, lambda: (mean, sd))

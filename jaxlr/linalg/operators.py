@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import aligned, dot
-from jaxlr.linalg.moments import column_moments, moments_of_lanes
+from jaxlr.linalg.moments import by_columns, column_moments
 
 _BLOCKS = 512
 
@@ -71,9 +71,9 @@ class Dense(NamedTuple):
         """The first n columns."""
         return Dense(self.array[:, :n])
 
-    def moments(self, w: Float[Array, "*L m"]) -> tuple[Float[Array, "*L k"], Float[Array, "*L k"]]:
-        """Mean and standard deviation of the columns under weights that sum to 1, or under many rows of weights."""
-        return (column_moments if w.ndim == 1 else moments_of_lanes)(self.array, w)
+    def moments(self, w: Float[Array, " m"]) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
+        """Mean and standard deviation of the columns under weights that sum to 1."""
+        return by_columns(lambda columns: column_moments(columns, w), self.array)
 
 
 class Rough(NamedTuple):

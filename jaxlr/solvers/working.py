@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.linalg.basis import Basis, orthonormal
 from jaxlr.linalg.dot import aligned, dot
+from jaxlr.linalg.moments import by_columns, moments_of_lanes
 from jaxlr.linalg.operators import Bordered, Dense, Design
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, penalty_of
@@ -69,7 +70,10 @@ def prepare(
         free: columns without a penalty, n for none: an orthonormal basis stands for them where some are near the span of the
             others. None looks for none.
     """
-    center, unit = center_and_unit(jax.lax.stop_gradient(X), present, fit_intercept) if known is None else known[:2]
+    if known is None:
+        center, unit = by_columns(lambda X: center_and_unit(X, present, fit_intercept), jax.lax.stop_gradient(X))
+    else:
+        center, unit = known[:2]
     columns, rows = _standardized(X, present, center, unit)
     basis = None
     if free is not None:
@@ -108,6 +112,8 @@ def units_of(
 
     The scale of a column that is constant under the weights is 1 on X; without an intercept it is the root mean square.
     """
+    if w.ndim > 1:
+        return in_units(moments_of_lanes(working.A.to_array(), w, len(working.unit)), working.unit, fit_intercept)
     return in_units(working.columns.moments(w), working.unit, fit_intercept)
 
 

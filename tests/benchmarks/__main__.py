@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks [A..M | first | rates | crossing | scale | devices]``: both sides of each ratio from one run."""
+"""``python -m tests.benchmarks [A..P | first | rates | crossing | scale | devices]``: both sides of each ratio from one run."""
 
 import argparse
 import datetime
@@ -20,6 +20,7 @@ from tests.benchmarks import (
     scale,
     softmax,
     sweep,
+    wide,
 )
 
 
@@ -33,7 +34,25 @@ def machine() -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    names = ["A", *engine.WORKLOADS, "H", "I", "J", "K", "L", "loo", "robust", "first", "rates", "crossing", "scale", "devices"]
+    names = [
+        "A",
+        *engine.WORKLOADS,
+        "H",
+        "I",
+        "J",
+        "K",
+        "L",
+        "M",
+        "N",
+        "P",
+        "loo",
+        "robust",
+        "first",
+        "rates",
+        "crossing",
+        "scale",
+        "devices",
+    ]
     titles = [f"{letter}: {work.title}" for letter, work in engine.WORKLOADS.items()]
     about = "; ".join(
         [
@@ -41,6 +60,7 @@ if __name__ == "__main__":
             *titles,
             "H: the lasso; I: on very wide data",
             "J: Firth; K: an association scan; L: softmax",
+            "few models of many columns, M: multinomial, N: in float64, P: probes",
             "loo: leave-one-out against refits; robust: influence and robust errors against statsmodels",
             "first: the first answer of a process",
             "rates: 1,000 learning rates against a loop",
@@ -50,7 +70,7 @@ if __name__ == "__main__":
         ]
     )
     parser.add_argument("workload", nargs="*", choices=[*names, []], help=about + "; all without a name")
-    parser.add_argument("--reference-data", help="folder with files/a9a.npz and leukemia_golub.csv.gz, for C and I")
+    parser.add_argument("--reference-data", help="folder with files/, a9a.npz, leukemia_golub.csv.gz, mnist_t10k.npz: C, I, M")
     arguments = parser.parse_args()
     os.environ["JAXLR_CACHE_DIR"] = "off"  # a cold call compiles; `first` has stores of its own
     run = {
@@ -68,6 +88,7 @@ if __name__ == "__main__":
     }
     run |= {letter: partial(lasso.main, letter, arguments.reference_data or ".") for letter in "HI"}
     run |= {letter: partial(engine.main, letter, arguments.reference_data or ".") for letter in engine.WORKLOADS}
+    run |= {letter: partial(wide.main, letter, arguments.reference_data or ".") for letter in wide.CASES}
     print(machine())
-    for name in arguments.workload or [name for name in names if name not in ("C", "I") or arguments.reference_data]:
+    for name in arguments.workload or [name for name in names if name not in ("C", "I", "M") or arguments.reference_data]:
         run[name]()
