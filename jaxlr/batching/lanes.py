@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxlr.batching.loops import loop
+from jaxlr.batching.loops import alone, loop
 from jaxlr.batching.path import Strengths, follow
 from jaxlr.batching.rounds import Mean, not_made, solve_in_rounds
 from jaxlr.linalg.basis import least_pivot, weighted
@@ -73,8 +73,8 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
     lanes, lane_axes = with_units(models, axes, working)
     start, in_rounds = _start(models, axes, num_lanes, settings), settings.solver == "newton_cg"
     # Without the products, dense models that share a design would each copy it: they run one after the other.
-    apart = not in_rounds and working.aid is None and not settings.products and num_lanes > 1
-    shared = _Lanes(lanes, lane_axes, working, loop if apart else jax.vmap)
+    apart = not in_rounds and working.aid is None and not settings.products
+    shared = _Lanes(lanes, lane_axes, working, alone if num_lanes == 1 else loop if apart else jax.vmap)
     fit_lanes, carried = (_fit_in_rounds if in_rounds else _fit_by_factors)(shared, tol, settings)
     if not has_path:
         return fit_lanes(strengths, start, carried)[0]
@@ -107,7 +107,6 @@ class _Lanes(NamedTuple):
             shape = own[0].l2.shape
             if own[0].l2.size > 1:
                 return jax.vmap(one)(*own)
-            # An axis of length 1 would only keep XLA from seeing that arrays lie as they are needed.
             found = one(*jax.tree.map(lambda leaf: leaf[(0,) * len(shape)], own))
             return jax.tree.map(lambda leaf: leaf.reshape(shape + leaf.shape), found)
 

@@ -113,9 +113,7 @@ def by_columns(function: Callable[[Array], Any], X: Float[Array, "m n"]) -> Any:
     return jax.tree.map(lambda values: values[block, np.arange(n) - starts[block]], found)
 
 
-def moments_of_lanes(
-    A: Float[Array, "m k"], w: Float[Array, "L m"], n: int
-) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
+def moments_of_lanes(A: Float[Array, "m k"], w: Float[Array, "L m"], n: int) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
     """`column_moments` of the first n columns under many rows of weights that sum to 1: two matrix products wherever their
     digits are enough.
 
