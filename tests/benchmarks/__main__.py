@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks [A..P | first | rates | crossing | scale | devices]``: both sides of each ratio from one run."""
+"""``python -m tests.benchmarks [NAME ...]``: both sides of each ratio from one run."""
 
 import argparse
 import datetime
@@ -12,6 +12,7 @@ from tests.benchmarks import (
     devices,
     engine,
     first,
+    growth,
     inference,
     lasso,
     learning_rates,
@@ -51,6 +52,7 @@ if __name__ == "__main__":
         "rates",
         "crossing",
         "scale",
+        "growth",
         "devices",
     ]
     titles = [f"{letter}: {work.title}" for letter, work in engine.WORKLOADS.items()]
@@ -66,6 +68,7 @@ if __name__ == "__main__":
             "rates: 1,000 learning rates against a loop",
             "crossing: newton against newton_cg",
             "scale: time and memory of 10 to 1,000,000 models",
+            "growth: time and memory as models, columns and rows grow, against scikit-learn",
             "devices: one against two",
         ]
     )
@@ -84,6 +87,7 @@ if __name__ == "__main__":
         "rates": learning_rates.main,
         "crossing": crossing.main,
         "scale": scale.main,
+        "growth": growth.main,
         "devices": devices.main,
     }
     run |= {letter: partial(lasso.main, letter, arguments.reference_data or ".") for letter in "HI"}
