@@ -2,8 +2,8 @@
 
 Float64, l2 = 1e-3, warm: the median of three with new values, beside the fastest of scikit-learn's solvers at its default
 tolerance, which is looser than ours; it fits up to 50 of many models, on all cores, and is scaled to all. Each point and side
-runs in a process of its own; memory is what its resident set grew by from just before the first call, compilation included
-(of scikit-learn with many models the sum over its workers is left out). A point over the curve beside it is a cliff.
+runs in a process of its own; memory is what its resident set grew by from just before the first call, compilation included,
+and is left out where scikit-learn's workers have it. A point over the curve beside it is a cliff.
 """
 
 import json
@@ -45,20 +45,20 @@ def measure(curve: str, size: int, side: str) -> None:
     X, y = data(curve, size)
     each = y if curve == "models" else y[None]
     chosen = np.unique(np.linspace(0, len(each) - 1, min(len(each), SOME)).round().astype(int))
-    run, warmed = (jaxlr_side if side == "jaxlr" else peer_side)(X, y, side)
+    run, of_some = (jaxlr_side if side == "jaxlr" else peer_side)(X, y, side)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = []
     for k in range(REPEATS + 1):
         start = time.perf_counter()
-        run(each[chosen] if warmed else y, L2 * (1 + 1e-6 * k))
+        run(each[chosen] if of_some else y, L2 * (1 + 1e-6 * k))
         seconds.append(time.perf_counter() - start)
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
-    coef, intercept, done, total = run(each[chosen] if warmed else y, L2)
+    coef, intercept, done, total = run(each[chosen] if of_some else y, L2)
     coef, intercept = (coef[chosen], intercept[chosen]) if len(coef) > len(chosen) else (coef, intercept)
     worst = max(residual(X, each[i].astype(int), L2, *model) for i, *model in zip(chosen, coef, intercept, strict=True))
-    scale = len(each) / len(chosen) if warmed else 1
-    row = {"warm": float(np.median(seconds[1:])) * scale, "peak": peak, "done": f"{done}/{total}", "worst": worst}
-    print(json.dumps(row | {"first": seconds[0] * scale}))
+    scale = len(each) / len(chosen) if of_some else 1
+    row = {"first": seconds[0], "warm": float(np.median(seconds[1:])) * scale, "done": f"{done}/{total}", "worst": worst}
+    print(json.dumps(row | {"peak": None if of_some and curve == "models" else peak}))
 
 
 def jaxlr_side(X: np.ndarray, y: np.ndarray, _: str) -> tuple[Any, bool]:
@@ -119,7 +119,8 @@ def main() -> None:
             best = min((side for side in found if side != "jaxlr"), key=lambda side: found[side]["warm"])
             for side in ("jaxlr", best):
                 row, name = found[side], side if side == "jaxlr" else f"scikit-learn {side}"
-                numbers = f"{row['first']:9.2f}{row['warm']:10.4f}{row['done']:>15s}{row['worst']:11.1e}{row['peak']:10.0f}"
+                peak = "-" if row["peak"] is None else f"{row['peak']:.0f}"
+                numbers = f"{row['first']:9.2f}{row['warm']:10.4f}{row['done']:>15s}{row['worst']:11.1e}{peak:>10s}"
                 print(f"{size:10,d} {name:28s}{numbers}", flush=True)
             rows.setdefault(curve, {})[size] = {"ours": found["jaxlr"], "theirs": found[best]}
     draw(rows)
@@ -136,8 +137,8 @@ def draw(rows: dict[str, dict[int, dict[str, Any]]]) -> None:
         for key, name, style, colour in kinds:
             sizes = list(points)
             column[0].plot(sizes, [points[size][key]["warm"] for size in sizes], style, color=colour, label=name)
-            peaks = [max(points[size][key]["peak"], 1) for size in sizes]
-            column[1].plot(sizes, peaks, style, color=colour, label=name)
+            if all(points[size][key]["peak"] is not None for size in sizes):
+                column[1].plot(sizes, [points[size][key]["peak"] for size in sizes], style, color=colour, label=name)
         column[1].set(xlabel=labels[curve])
         for ax in column:
             ax.set(xscale="log", yscale="log")
