@@ -139,7 +139,7 @@ def measure_peer(case: Case, folder: str, solver: str) -> dict[str, Any]:
             with threadpool_limits(threads), warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 model.fit(X, labels)
-            found.append((model.coef_.copy(), model.intercept_.copy(), len(caught)))
+            found.append((np.array(model.coef_), np.array(model.intercept_), len(caught)))
         return found
 
     pool: Any = Parallel(timed, max_nbytes="1M")
