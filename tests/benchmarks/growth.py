@@ -89,7 +89,7 @@ def peer_side(X: np.ndarray, y: np.ndarray, solver: str) -> tuple[Any, bool]:
         with threadpool_limits(threads), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model.fit(X, y)
-        return np.ravel(model.coef_), float(model.intercept_[0]), not caught
+        return np.ravel(model.coef_), float(np.ravel(model.intercept_)[0]), not caught
 
     jobs = 1 if y.ndim == 1 else os.cpu_count()
     pool: Any = Parallel(jobs)
