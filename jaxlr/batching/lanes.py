@@ -99,16 +99,14 @@ class _Lanes(NamedTuple):
         """
         working = self.working if aid is None else self.working._replace(aid=aid)
 
-        def of_lane(lane: Lane, *own: Any) -> Any:
+        def of_lane(lane: Lane, strengths: Strengths, *own: Any) -> Any:
             def one(strengths: Strengths, *own: Any) -> Any:
                 problem = replace(lane.problem, l1=strengths.l1, l2=strengths.l2)
                 return function(Member(problem, working, lane.units, lane.deviation), *own)
 
-            shape = own[0].l2.shape
-            if own[0].l2.size > 1:
-                return jax.vmap(one)(*own)
-            found = one(*jax.tree.map(lambda leaf: leaf[(0,) * len(shape)], own))
-            return jax.tree.map(lambda leaf: leaf.reshape(shape + leaf.shape), found)
+            if strengths.l2.ndim:
+                return (alone if strengths.l2.size == 1 else jax.vmap)(one, in_axes=(0, *(0 for _ in own)))(strengths, *own)
+            return one(strengths, *own)
 
         return lambda *own: self.across(of_lane, in_axes=(self.axes, *(0 for _ in own)))(self.lanes, *own)
 
@@ -190,7 +188,12 @@ def _free(problem: Problem, count: int) -> Array | None:
 
 
 def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, Lane]:
-    """The lanes, with the units of the columns under every row of weights, and their in_axes."""
+    """The lanes, with the units of the columns under every row of weights, and their in_axes.
+
+    Args:
+        models, axes: as in `fit_design`.
+        working: the prepared design (m, k).
+    """
     problem, s = models.problem, jax.lax.stop_gradient(models.problem.sample_weight)
 
     def weights(s: Array | None) -> Array:
@@ -210,12 +213,25 @@ def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, La
 
 
 def with_lanes(value: Array, axis: int | None, num_lanes: int) -> Array:
-    """A leaf with an axis of lanes (L, ...): of axis 0 it has that, of axis None it is (...)."""
+    """A leaf with an axis of lanes (L, ...).
+
+    Args:
+        value: (L, ...), or (...) of axis None.
+        axis: 0 or None.
+        num_lanes: static, L.
+    """
     return value if axis == 0 else jnp.broadcast_to(value, (num_lanes, *value.shape))
 
 
 def zeros(batch: tuple[int, ...], n: int, dtype: jnp.dtype, settings: Settings) -> Params | SoftmaxParams:
-    """Parameters that are 0: coef (*batch, *K, n), intercept (*batch, *K)."""
+    """Parameters that are 0: coef (*batch, *K, n), intercept (*batch, *K).
+
+    Args:
+        batch: static, shape of the models.
+        n: columns without the intercept.
+        dtype: of the parameters.
+        settings: static; its likelihood has the classes.
+    """
     likelihood, shape = settings.likelihood, (*batch, *settings.likelihood.classes)
     return likelihood.params_type(jnp.zeros((*shape, n), dtype), jnp.zeros(shape, dtype))
 

@@ -23,7 +23,13 @@ from jaxlr.solvers.working import prepare, to_working, units_of
 
 
 def fit_large(problem: Problem, tol: Array, settings: Settings) -> Fit:
-    """Fit one model without weights."""
+    """Fit one model.
+
+    Args:
+        problem: X (m, n), y (m,), without weights.
+        tol: on the KKT residual ().
+        settings: static.
+    """
     given, problem = problem, jax.lax.stop_gradient(problem)
     X, fit_intercept = problem.X, settings.fit_intercept
     m, n = X.shape

@@ -20,7 +20,11 @@ def loop(function: Callable, in_axes: tuple[Any, ...]) -> Callable:
 
 def alone(function: Callable, in_axes: tuple[Any, ...]) -> Callable:
     """`jax.vmap` of axes of length 1, which would only keep XLA from seeing that arrays lie as they are needed: products of
-    several classes take twice as long there."""
+    several classes take twice as long there.
+
+    Args:
+        function, in_axes: as in `loop`; mapped axes are of length 1.
+    """
 
     def first(one: Callable, own: list[Array]) -> Any:
         return jax.tree.map(lambda leaf: leaf[None], one([leaf[0] for leaf in own]))
@@ -79,6 +83,10 @@ def even_size(k: int, most: int) -> int:
     """The size of groups of k, over half of `most` and at most that, that leaves no rest, where there is one; else `most`.
 
     For large results: a last group that is filled up costs a copy of them all.
+
+    Args:
+        k: models.
+        most: models in a group.
 
     Example:
         >>> even_size(10_000, 58), even_size(67, 64)

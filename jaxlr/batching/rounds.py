@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.linalg.operators import Design, Rough
 from jaxlr.solvers.damped import Solution
@@ -24,13 +24,15 @@ from jaxlr.solvers.preconditioner import Preconditioner, mean_hessian, precondit
 _ROUNDS = 4
 _THIN = 12  # logits a row: a product of few is as slow as one of so many
 _FACTOR = 3.3  # times k^3, as long as a preconditioner of k columns takes beside a plain product
-_NEVER = 2**30  # products
+_LEAST = 16  # products: a round takes a few itself
+_UNLIMITED = 2**30  # products
 
 
 class Mean(NamedTuple):
-    """H (*K, k, k), and the products that were spent since it was made."""
+    """H (*K, k, k), whether it has to be made again, and the products that were spent since it was made."""
 
     hessian: Any
+    aged: Bool[Array, ""]
     spent: Int[Array, ""]
 
 
@@ -42,8 +44,14 @@ class _State(NamedTuple):
 
 
 def not_made(classes: tuple[int, ...], k: int, dtype: jnp.dtype) -> Mean:
-    """H before the first models, of k columns."""
-    return Mean(jnp.zeros((*classes, k, k), dtype), jnp.int32(_NEVER))
+    """H before the first models: zeros, to be made at once.
+
+    Args:
+        classes: static, () or (K,).
+        k: columns, the intercept counted.
+        dtype: of the directions.
+    """
+    return Mean(jnp.zeros((*classes, k, k), dtype), jnp.bool_(True), jnp.int32(0))
 
 
 def solve_in_rounds(
@@ -78,10 +86,9 @@ def solve_in_rounds(
         weights = jnp.full(num_models, 1 / num_models, d.dtype)
         d = jnp.dot(weights, d.reshape(num_models, -1)).reshape(d.shape[len(batch) :])
         least = jnp.min(l2.reshape(num_models, -1), axis=0)
-        due = mean.spent >= worth
-        H = jax.lax.cond(due, lambda: _mean_hessians(directions, d), lambda: mean.hessian)
-        before = jnp.where(due, 0, mean.spent)
-        budget = jnp.where(last, _NEVER, (worth << state.num_rounds) - before)
+        H = jax.lax.cond(mean.aged, lambda: _mean_hessians(directions, d), lambda: mean.hessian)
+        before = jnp.where(mean.aged, 0, mean.spent)
+        budget = jnp.where(last, _UNLIMITED, (max(worth, _LEAST) << state.num_rounds) - before)
         aid = _preconditioners(H, least)
         going = old.status == AGED
         whole = aid._replace(directions=directions, budget=budget)
@@ -89,8 +96,9 @@ def solve_in_rounds(
         status = jnp.where(going, new.status, old.status)
         params = jnp.where(going.reshape(*batch, *(1,) * (new.params.ndim - len(batch))), new.params, old.params)
         solution = Solution(params, status, old.num_steps + jnp.where(going, new.num_steps, 0))
-        spent = jnp.where(jnp.any(status == AGED), _NEVER, before + jnp.max(jnp.where(going, new.spent, 0)))
-        return _State(solution, Mean(H, spent), aid, state.num_rounds + 1)
+        spent = before + jnp.max(jnp.where(going, new.spent, 0))
+        aged = jnp.any(status == AGED) | (spent >= worth)
+        return _State(solution, Mean(H, aged, spent), aid, state.num_rounds + 1)
 
     begin = Solution(start, jnp.full(batch, AGED, jnp.int32), jnp.zeros(batch, jnp.int32))
     zeros = jnp.zeros(mean.hessian.shape[:-1], mean.hessian.dtype)

@@ -66,7 +66,12 @@ class Traits(NamedTuple):
 
 
 def choose(asked: Settings, traits: Traits) -> Settings:
-    """Complete what the caller asked for, whose solver may be "auto"."""
+    """Complete what the caller asked for, whose solver may be "auto".
+
+    Args:
+        asked: by the caller.
+        traits: what is known of the data before anything is compiled.
+    """
     m, num_designs = traits.m, traits.num_designs
     wide = traits.n > m and traits.same_penalty and traits.smooth and not asked.standardize
     asked = asked._replace(wide=wide)
@@ -90,7 +95,13 @@ def choose(asked: Settings, traits: Traits) -> Settings:
 
 
 def with_room(settings: Settings, traits: Traits, room: int) -> Settings:
-    """Settings with another room, and what follows from that."""
+    """Settings with another room, and what follows from that.
+
+    Args:
+        settings: as chosen.
+        traits: of the data.
+        room: columns to solve for at once, 0 for no working set.
+    """
     k = columns_to_solve(settings, traits.m, traits.n)
     shared = settings.solver != "newton_cg" and room in (0, k) and traits.num_models > traits.num_designs
     fits = products_fit(traits.m, k, traits.num_designs, traits.itemsize)
@@ -110,12 +121,23 @@ def _factors_pay(asked: Settings, traits: Traits, k: int) -> bool:
 
 
 def columns_to_solve(settings: Settings, m: int, n: int) -> int:
-    """Columns that a solver sees, the intercept counted."""
+    """Columns that a solver sees, the intercept counted.
+
+    Args:
+        settings: as chosen.
+        m, n: rows and columns of X.
+    """
     return (min(m, n) if settings.wide else n) + settings.fit_intercept
 
 
 def num_parameters(settings: Settings, k: int, smooth: bool) -> int:
-    """Unknowns of one model of k columns, the intercept counted: without l1 its classes sum to 0."""
+    """Unknowns of one model: without l1 its classes sum to 0.
+
+    Args:
+        settings: its likelihood has the classes.
+        k: columns, the intercept counted.
+        smooth: whether there is no l1.
+    """
     return k * int(np.prod([num_classes - smooth for num_classes in settings.likelihood.classes], dtype=int))
 
 
@@ -137,7 +159,13 @@ def usual_room(m: int, k: int, has_l2: bool, num_classes: int = 1) -> int:
 
 
 def products_fit(m: int, k: int, num_designs: int, itemsize: int) -> bool:
-    """Whether the products of all pairs of columns stand in memory, up to 1 GiB."""
+    """Whether the products of all pairs of columns stand in memory, up to 1 GiB.
+
+    Args:
+        m, k: rows, and columns with the intercept.
+        num_designs: side by side.
+        itemsize: bytes of a number.
+    """
     return num_designs * m * k * (k + 1) // 2 * itemsize <= _PRODUCTS_BYTES
 
 
@@ -148,7 +176,13 @@ def stay_in_cache(m: int, n: int, itemsize: int) -> bool:
 
 
 def is_path(strengths: int, others: int, solver: str) -> bool:
-    """Whether the last axis of a batch is long enough for a path, and strengths alone vary along it."""
+    """Whether the last axis of a batch is long enough for a path, and strengths alone vary along it.
+
+    Args:
+        strengths: length of that axis of l1 or l2.
+        others: the same of everything else.
+        solver: that was chosen or asked for.
+    """
     shortest = 2 if solver == "newton_cg" else _SHORTEST_PATH  # different penalties ask for different preconditioners
     return strengths >= shortest and others == 1
 

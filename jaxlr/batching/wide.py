@@ -51,7 +51,12 @@ def fit_wide(models: Models, *, axes: Models, num_lanes: int, has_path: bool, to
 
 
 def in_span(models: Models, working: Working) -> tuple[Models, Array, Array]:
-    """The same models on R', Q, and how many times its residual that on X may be at most."""
+    """The same models on R' (m, m), Q (n, m), and how many times its residual that on X may be at most ().
+
+    Args:
+        models: of one design (m, n), n > m.
+        working: that design, prepared.
+    """
     X = models.problem.X
     centered = working.columns.to_array() * working.unit[None, :]
     Q, R = jnp.linalg.qr(centered.T)

@@ -9,12 +9,13 @@ steps: Nocedal & Wright, Numerical Optimization 2006, section 7.1). Products are
 separation; gradients and certificates have the full precision.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxlr.linalg.dot import aligned
 from jaxlr.solvers.damped import Solution, curvature_along, damping, minimize
@@ -68,30 +69,17 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     def preconditioned(r: Array) -> Array:
         return jnp.where(free, likelihood.reduce(inverse(likelihood.expand(r))), 0)
 
-    y = preconditioned(r)
-    first = jnp.sum(r * y)
+    def product(p: Array) -> tuple[Array, Array]:
+        dz = directions.times(likelihood.expand(p))
+        Hp = likelihood.reduce(directions.transposed_times(curvature.times(dz))) + l2 * p
+        return dz, jnp.where(free, Hp, 0)
 
-    def exact_enough(dz: Array, r: Array, size: Array) -> Array:
+    def close(dz: Array, r: Array) -> Array:
         left = largest * system.smooth_kkt(likelihood.expand(r).astype(x.dtype))
         changes = largest**2 * jnp.sum(system.w * likelihood.reach(dz).astype(x.dtype) ** 2)
-        close = left <= jnp.maximum(_SHARE * changes, wanted / 4)
-        return (size <= jnp.where(close, 1e-2, _EXACT).astype(dtype) * first) | (size == 0)
+        return left <= jnp.maximum(_SHARE * changes, wanted / 4)
 
-    def step(state: _State) -> _State:
-        dz = directions.times(likelihood.expand(state.p))
-        Hp = likelihood.reduce(directions.transposed_times(curvature.times(dz))) + l2 * state.p
-        Hp = jnp.where(free, Hp, 0)
-        pHp = jnp.sum(state.p * Hp)
-        alpha = jnp.where(pHp > 0, state.size / pHp, 0)
-        r = state.r - alpha * Hp
-        y = preconditioned(r)
-        size = jnp.where(pHp > 0, jnp.sum(r * y), 0)
-        p = y + size / state.size * state.p
-        dz = state.dz + alpha * dz
-        return _State(state.d + alpha * state.p, dz, r, p, size, exact_enough(dz, r, size), state.num_products + 1)
-
-    begin = _State(0 * r, jnp.zeros(here.z.shape, dtype), r, y, first, first == 0, jnp.int32(0))
-    end = jax.lax.while_loop(lambda at: ~at.enough & (at.num_products < _MOST_PRODUCTS), step, begin)
+    end, crude = _conjugate_gradients(product, preconditioned, r, jnp.zeros(here.z.shape, dtype), close)
     d, r = (largest * vector.astype(x.dtype) for vector in (end.d, end.r))
     dz = largest * end.dz.astype(x.dtype)
     d = jnp.where(stiff, -here.g / jnp.where(stiff, aligned(system.penalty.l2, x), 1), d)
@@ -111,6 +99,42 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
         unresolved=jnp.sqrt(jitter * jnp.sum(aligned(system.squares, d) * d * d, where=free)),
         hides=hides,
         inexact=inexact,
-        crude=end.size > _EXACT * first,
+        crude=crude,
         spent=None if system.aid.budget is None else jnp.maximum(end.num_products - _USUAL, 0),
     )
+
+
+def _conjugate_gradients(
+    product: Callable[[Array], tuple[Array, Array]],
+    preconditioned: Callable[[Array], Array],
+    r: Float[Array, "*B k"],
+    no_change: Float[Array, "*K m"],
+    close: Callable[[Array, Array], Array],
+) -> tuple[_State, Bool[Array, ""]]:
+    """Solve H d = r (Nocedal & Wright 2006, algorithm 5.3): the last state, and whether that is crude.
+
+    Args:
+        product: from p to its change of the logits and H p.
+        preconditioned: from r to P r.
+        r: what is to be solved for.
+        no_change: of the logits, zeros.
+        close: of the change of the logits along d and the residual left, whether that may do; r . P r falls to a hundredth
+            at least, and no further than to a millionth.
+    """
+    y = preconditioned(r)
+    first = jnp.sum(r * y)
+
+    def step(state: _State) -> _State:
+        dz, Hp = product(state.p)
+        pHp = jnp.sum(state.p * Hp)
+        alpha = jnp.where(pHp > 0, state.size / pHp, 0)
+        dz, r = state.dz + alpha * dz, state.r - alpha * Hp
+        y = preconditioned(r)
+        size = jnp.where(pHp > 0, jnp.sum(r * y), 0)
+        p = y + size / state.size * state.p
+        enough = (size <= jnp.where(close(dz, r), 1e-2, _EXACT).astype(r.dtype) * first) | (size == 0)
+        return _State(state.d + alpha * state.p, dz, r, p, size, enough, state.num_products + 1)
+
+    begin = _State(0 * r, no_change, r, y, first, first == 0, jnp.int32(0))
+    end = jax.lax.while_loop(lambda at: ~at.enough & (at.num_products < _MOST_PRODUCTS), step, begin)
+    return end, end.size > _EXACT * first

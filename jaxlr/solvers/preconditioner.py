@@ -1,6 +1,6 @@
 """One preconditioner for all models of a design: the inverse of the Hessian at their mean curvature and least penalties.
 
-    P = (A' diag(d) A + diag(l2))^-1        d: the mean of w c over the models, where they start
+    P = (A' diag(d) A + diag(l2))^-1        d: the mean of w c over the models, where it was made (`jaxlr.batching.rounds`)
 
 One product A' D A and one factor, and models that differ in folds, targets or penalties need few products of conjugate
 gradients each (preconditioning: Nocedal & Wright, Numerical Optimization 2006, algorithm 5.3). A model whose penalties are far

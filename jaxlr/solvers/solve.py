@@ -120,7 +120,7 @@ def solution_of(
     member, start, tol = member.constant(), *jax.lax.stop_gradient((start, tol))
     working, system = member.working, member.system(settings)
     if settings.room:
-        solution = working_set.solve(system, start, tol, settings.max_steps, settings.room)
+        solution = working_set.solve(system, start, tol, max_steps, settings.room)
     else:
         solution = _SOLVERS[settings.solver](system, start, tol, max_steps)
     if working.basis is None:

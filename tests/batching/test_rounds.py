@@ -34,6 +34,7 @@ def made(monkeypatch):
 
     monkeypatch.setattr(rounds, "mean_hessian", counting)
     monkeypatch.setattr(rounds, "_THIN", 10**9)
+    monkeypatch.setattr(rounds, "_LEAST", 1)
     return counted
 
 
