@@ -30,7 +30,7 @@ _ENOUGH = 0.218  # h(1) - 1/2
 _SHORTER = 0.69  # times a step that falls too little, and 1/2 - q / (d' H d) is over h(1)
 
 
-def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int) -> Solution:
+def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int | Array) -> Solution:
     """Minimize the objective of one problem, l1 >= 0 (inf holds a coefficient at 0), from `start` or 0; zeros are exact."""
 
     def direction(system: System, x: Array, here: Point, jitter: Array, running: Array) -> Direction:

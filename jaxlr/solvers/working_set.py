@@ -43,7 +43,9 @@ def most_used(room: int) -> int:
     return room - room // 8
 
 
-def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int, room: int) -> Solution:
+def solve(
+    system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int | Array, room: int
+) -> Solution:
     """Minimize the objective of one problem, on all columns at once where they are few; zeros are exact.
 
     Args:
