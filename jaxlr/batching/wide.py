@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxlr.batching.lanes import Lane, Models, fit_design, strengths_of, with_units
-from jaxlr.linalg.dot import dot
+from jaxlr.linalg.dot import dot, times
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers.damped import Solution
@@ -29,7 +29,7 @@ def fit_wide(models: Models, *, axes: Models, num_lanes: int, has_path: bool, to
     small, Q, factor = in_span(models, working)
     options = {"num_lanes": num_lanes, "has_path": has_path, "settings": settings}
     fits = fit_design(small, axes=axes, tol=tol / jnp.where(factor > 1, factor, 1), **options)  # NaN is not
-    coef = dot(fits.params.coef, Q.T)
+    coef = times(Q, fits.params.coef)
     params = settings.likelihood.params_type(coef, fits.params.intercept - dot(coef, working.center))
     lanes, lane_axes = with_units(given, axes, working)
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.linalg.dot import aligned, dot
+from jaxlr.linalg.dot import aligned, dot, times
 from jaxlr.linalg.moments import by_columns, column_moments
 
 _BLOCKS = 512
@@ -42,7 +42,7 @@ class Dense(NamedTuple):
 
     def times(self, v: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
         """A v."""
-        return dot(v, self.array.T)
+        return times(self.array, v)
 
     def transposed_times(self, r: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
         """A' r."""
@@ -93,7 +93,7 @@ class Rough(NamedTuple):
 
     def times(self, v: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
         """A v."""
-        return jnp.dot(v, self.array.T)
+        return jnp.einsum("...k,mk->...m", v, self.array)
 
     def transposed_times(self, r: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
         """A' r."""
@@ -184,7 +184,7 @@ class Standardized(NamedTuple):
         """A v."""
         n = self.X.shape[1]
         u = v[..., :n] / aligned(self.unit, v)
-        return dot(u, self.X.T) + (jnp.sum(v[..., n:], axis=-1) - dot(u, self.center))[..., None]
+        return times(self.X, u) + (jnp.sum(v[..., n:], axis=-1) - dot(u, self.center))[..., None]
 
     def transposed_times(self, r: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
         """A' r."""

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxlr.compilation.program import program
 from jaxlr.inputs.tables import Data, as_floating
-from jaxlr.linalg.dot import dot, einsum
+from jaxlr.linalg.dot import einsum, times
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.logistic import sigmoid
 from jaxlr.model.params import Params, SoftmaxParams
@@ -52,7 +52,7 @@ def logits(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) 
     if classes:
         z = einsum("...mn,...kn->...mk", X, coef)
     elif X.ndim == 2:
-        z = dot(coef, X.T)
+        z = times(X, coef)
     else:
         z = einsum("...n,...mn->...m", coef, X)
     place = -1 - len(classes)  # of the rows

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.cholesky import cholesky, in_own_units
 from jaxlr.linalg.cholesky import solve as solve_lower
-from jaxlr.linalg.dot import aligned, dot
+from jaxlr.linalg.dot import aligned, dot, times
 from jaxlr.linalg.operators import Dense, Design
 from jaxlr.model.likelihood import Likelihood, alike
 from jaxlr.solvers.newton_cg import STIFF
@@ -109,9 +109,9 @@ def _in_span(working: Working, hessian: Hessian, b: Float[Array, "*B k"]) -> Flo
     within = hessian._replace(A=Dense(small), strength=strength, unpenalized=strength == 0, free=free)
     diagonal = hessian.scale() * jnp.append(jnp.maximum(S**2 / len(X), eps * S[0] ** 2), 1)[:k] + strength
     right = b[..., :n] * aligned(unit, b)
-    along = dot(right, V.T)
+    along = times(V, right)
     across = right - dot(along, V)
-    across = across - dot(dot(across, V.T), V)
+    across = across - dot(times(V, across), V)
     v = within.conjugate_gradients(jnp.concatenate([along, b[..., n:]], axis=-1), lambda r: r / aligned(diagonal, r))
     x = dot(v[..., : len(S)], V) + jnp.where(l2 > 0, across / jnp.where(l2 > 0, l2, 1), 0)
     return jnp.concatenate([x * aligned(unit, x), v[..., len(S) :]], axis=-1)
