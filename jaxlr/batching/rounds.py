@@ -97,7 +97,7 @@ def solve_in_rounds(
         params = jnp.where(going.reshape(*batch, *(1,) * (new.params.ndim - len(batch))), new.params, old.params)
         solution = Solution(params, status, old.num_steps + jnp.where(going, new.num_steps, 0))
         spent = before + jnp.max(jnp.where(going, new.spent, 0))
-        aged = jnp.any(status == AGED) | (spent >= worth)
+        aged = jnp.any(status == AGED) | (spent >= worth) | ~jnp.any(d > 0)  # of no model that can be fitted
         return _State(solution, Mean(H, aged, spent), aid, state.num_rounds + 1)
 
     begin = Solution(start, jnp.full(batch, AGED, jnp.int32), jnp.zeros(batch, jnp.int32))

@@ -5,12 +5,13 @@
 by modified Gram-Schmidt, whose R is as good as Householder's (Bjorck 1967, BIT 7). What is left of a column is judged against
 what rounding may have left,
 
-    error_j = eps (2 + sqrt(m) / 6 + |origin_j|) |A_j| + sum_i |R_ij| error_i / R_ii
+    error_j = own_j + sum_{i < j} |c_i| own_i       own_j = eps (2 + sqrt(m) / 6 + |origin_j|) |A_j|
 
-since sums of m products are known to about that, and a number known to eps |X| to no more once a mean is subtracted. Nothing
-beyond that: the column depends on those before it, and Q_j is 0, as in R, which drops the later of two. More than that and less
-than eps^0.7 of the column, R's tolerance of 1e-11 in float64: it cannot be told. Rows are weighted by 1 / max(1, |A_i|), which
-no dependence notices, so that one row far out does not squeeze all others together.
+with A_j - sum_i c_i A_i what is left, for R and Q are those of columns that are off by their own errors: sums of m products are
+known to about that, and a number known to eps |X| to no more once a mean is subtracted. Nothing beyond that: the column depends
+on those before it, and Q_j is 0, as in R, which drops the later of two; where so much is a large share of it, that is not sure.
+More than that and less than eps^0.7 of the column, R's tolerance of 1e-11 in float64: it cannot be told. Rows are weighted by
+1 / max(1, |A_i|), which no dependence notices, so that one row far out does not squeeze all others together.
 """
 
 from typing import Any, NamedTuple
@@ -81,25 +82,27 @@ def orthonormal(
     size, columns = jnp.sqrt(jnp.sum(V**2, axis=0)), jnp.arange(n, dtype=jnp.int32)
 
     def of_column(j: Array, state: tuple) -> tuple:
-        V, R, errors, dependent, unclear, in_Q = state
+        V, R, inverse, dependent, unclear, in_Q = state
         v, here = V[:, j], columns == j
         left = jnp.sqrt(jnp.sum(v**2))
-        nothing = left <= jnp.minimum(2 * errors[j], nearest(A.dtype) * size[j])
-        little = left <= eps**0.7 * size[j]
+        c = dot(inverse, jnp.where(columns < j, R[:, j], 0))
+        error = own[j] + dot(jnp.abs(c), own)
+        nothing, little = left <= 2 * error, left <= eps**0.7 * size[j]
         gone, pivot = nothing | little, jnp.where(nothing | little, 1, left)
         q = jnp.where(gone, 0, v / pivot)
         r = jnp.where(columns > j, dot(q, V), 0)
         return (
             jnp.where(here[None, :], q[:, None], V - q[:, None] * r[None, :]),
             jnp.where(here[:, None], jnp.where(here, pivot, r)[None, :], R),
-            errors + jnp.abs(r) * (errors[j] / pivot),
+            jnp.where(here[None, :] & ~gone, (jnp.where(here, 1, -c) / pivot)[:, None], inverse),
             dependent | (here & gone),
-            unclear | (little & ~nothing),
-            jnp.where(here & ~gone, errors[j] / pivot, in_Q),
+            unclear | (little & ~nothing) | (nothing & (left > nearest(A.dtype) * size[j])),
+            jnp.where(here & ~gone, error / pivot, in_Q),
         )
 
-    errors = eps * (2 + len(A) ** 0.5 / 6 + jnp.abs(origin)) * size
-    start = V, jnp.zeros((n, n), A.dtype), errors, columns < 0, jnp.bool_(False), jnp.zeros_like(errors)
+    own = eps * (2 + len(A) ** 0.5 / 6 + jnp.abs(origin)) * size
+    none = jnp.zeros((n, n), A.dtype)
+    start = V, none, none, columns < 0, jnp.bool_(False), jnp.zeros_like(own)
     # No column where no basis is needed; under vmap none at all where no design of the batch needs one.
     V, R, _, dependent, unclear, error = jax.lax.fori_loop(0, jnp.where(needed, n, 0), of_column, start)
     unit, eye = jnp.sqrt(jnp.sum(d**2)), jnp.eye(n, dtype=A.dtype)

@@ -4,9 +4,10 @@
 
 One product A' D A and one factor, and models that differ in folds, targets or penalties need few products of conjugate
 gradients each (preconditioning: Nocedal & Wright, Numerical Optimization 2006, algorithm 5.3). A model whose penalties are far
-over the least has the diagonal of its Hessian for P instead. For several classes P takes every class for itself, one against
-all others, and is restricted to what sums to 0 over the classes: there it is nearly the inverse of H (a direction to 1e-2
-takes 2 products on the digits with l2 = 0.1, 6 with 1e-4, where blocks of the contrasts take 4 and 21).
+over the least has the diagonal of its Hessian for P instead; where those of single columns are, P is cut down to them. For
+several classes P takes every class for itself, one against all others, and is restricted to what sums to 0 over the classes:
+there it is nearly the inverse of H (a direction to 1e-2 takes 2 products on the digits with l2 = 0.1, 6 with 1e-4, where blocks
+of the contrasts take 4 and 21).
 """
 
 import math
@@ -54,7 +55,10 @@ class Preconditioner(NamedTuple):
         # l2^2 = least.
         strong = jnp.all(l2[:n] ** 2 > diagonal[:n] * jnp.maximum(self.least[:n], 1e-6 * diagonal[:n]))
         jacobi = 1 / (self.diagonal + aligned(l2, self.diagonal))
-        return lambda r: jnp.where(strong, jacobi * r, jnp.einsum("...i,...ij->...j", r, self.inverse))
+        # Columns that this model penalizes more than others hardly move.
+        own, shared = (self.diagonal + aligned(strength, self.diagonal) for strength in (l2, self.least))
+        held = jnp.where(shared > 0, jnp.sqrt(shared / own), 1)
+        return lambda r: jnp.where(strong, jacobi * r, held * jnp.einsum("...i,...ij->...j", held * r, self.inverse))
 
 
 def curvature_inputs(system: System, start: Float[Array, "*K k"]) -> tuple[Float[Array, "*K m"], Float[Array, " k"]]:

@@ -167,3 +167,41 @@ def test_classes_that_one_row_separates_by_a_column_near_another_never_converge(
     designs = np.stack([np.stack([a, a + d * (row == k)], axis=1) for d in distances for k in range(0, 40, 3)])
     labels = y.astype(np.int32 if options.get("num_classes") else dtype)
     assert not np.any(jaxlr.fit(designs.astype(dtype), labels, **options).converged)
+
+
+def chain(m, n, step, share, seed):
+    """Columns that each differ by little from the one before, and one that is made of these differences but for a share."""
+    rng = np.random.default_rng(seed)
+    e = rng.standard_normal((m, n + 1))
+    walk = e[:, :1] + step * np.column_stack([np.zeros(m), np.cumsum(e[:, 1:n], axis=1)])
+    last = e[:, 1:n].sum(axis=1) / np.sqrt(n - 1) + share * e[:, n]
+    y = (rng.random(m) < 1 / (1 + np.exp(-0.5 * e[:, 0] - 1.5 * e[:, n]))).astype(float)
+    return np.column_stack([walk, last]), y
+
+
+@pytest.mark.usefixtures("x64")
+def test_what_a_chain_of_near_columns_leaves_of_another_is_not_taken_for_rounding():
+    X, y = chain(2000, 30, 5e-4, 1e-4, seed=1)
+    Q, R = np.linalg.qr(np.column_stack([np.ones(len(X)), X]))
+    assert np.abs(np.diagonal(R)).min() > 1e-5 * np.abs(R).max()  # full rank, far from rounding
+    t = np.zeros(len(R))
+    for _ in range(20):  # Newton's method on Q, all of whose columns are apart
+        p = 1 / (1 + np.exp(-Q @ t))
+        t += np.linalg.solve(Q.T @ (Q * (p * (1 - p))[:, None]), Q.T @ (y - p))
+    fit = jaxlr.fit(X, y)
+    assert int(fit.status) == Status.CONVERGED
+    assert np.all(np.asarray(fit.params.coef) != 0)
+    z = Q @ t
+    expected = np.linalg.solve(R, t)[1:]
+    size = np.abs(expected).max()  # 5e6: logits are sums of numbers so large, known to eps times that
+    assert float(fit.value) == pytest.approx(np.mean(np.logaddexp(0, z) - y * z), abs=size * EPS)
+    np.testing.assert_allclose(fit.params.coef, expected, rtol=0, atol=np.linalg.cond(R) * EPS * size)
+
+
+def test_lags_of_a_random_walk_in_float32_are_all_estimated():
+    walk = np.cumsum(np.random.default_rng(3).standard_normal(2040))
+    lags = np.stack([walk[40 - k : 2040 - k] for k in range(40)], axis=1).astype(np.float32)
+    y = (np.random.default_rng(4).random(2000) < 1 / (1 + np.exp(-lags[:, 0] / lags[:, 0].std()))).astype(np.float32)
+    fit = jaxlr.fit(lags, y)
+    assert int(fit.status) == Status.CONVERGED
+    assert np.all(np.asarray(fit.params.coef) != 0)

@@ -105,6 +105,25 @@ def test_a_failed_member_leaves_its_neighbours_to_tol():
     )
 
 
+@pytest.mark.parametrize("failing", [np.inf, np.nan])
+def test_a_path_that_begins_with_a_failed_point_goes_on(failing):
+    fit = jaxlr.fit(X, Y[0], l2=np.array([failing, 1e-2, 1e-3]), solver="newton_cg")
+    assert np.asarray(fit.status).tolist() == [Status.NONFINITE, Status.CONVERGED, Status.CONVERGED]
+
+
+def test_models_that_each_all_but_leave_out_other_columns_converge_side_by_side():
+    rng = np.random.default_rng(1)
+    wide = rng.standard_normal((100, 150))
+    y = (wide[:, 0] + rng.logistic(size=100) > 0).astype(float)
+    factor = np.full((2, 150), 1e6)
+    factor[0, ::2] = factor[1, 1::2] = 1
+    fit = jaxlr.fit(wide, y, l2=1e-4, penalty_factor=factor, solver="newton_cg")
+    assert bool(fit.converged.all())
+    for k in range(2):
+        alone = jaxlr.fit(wide, y, l2=1e-4, penalty_factor=factor[k], solver="newton")
+        np.testing.assert_allclose(fit.params.coef[k], alone.params.coef, rtol=0, atol=2 * TOL / 1e-4)
+
+
 @pytest.mark.slow
 def test_a_start_far_out_comes_back():
     far = Params(np.full(N, 1e3), np.zeros(()))
