@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxlr.batching.loops import alone, loop
-from jaxlr.batching.path import Strengths, follow
+from jaxlr.batching.loops import alone, in_groups, loop
+from jaxlr.batching.path import Strengths, follow, points_at_once
 from jaxlr.batching.rounds import Mean, not_made, solve_in_rounds
 from jaxlr.linalg.basis import least_pivot, weighted
 from jaxlr.linalg.operators import Rough
@@ -22,8 +22,9 @@ from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.preconditioner import Preconditioner, curvature_inputs
-from jaxlr.solvers.solve import Member, Settings, fit_of, solution_of, solve_one
+from jaxlr.solvers.solve import Member, Settings, fit_of, solution_of
 from jaxlr.solvers.working import Working, prepare, to_working, units_of
+from jaxlr.solvers.working_set import leaves_out
 
 
 @jax.tree_util.register_dataclass
@@ -68,18 +69,19 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
         axes: 0 where a leaf has an axis of lanes, None elsewhere.
         num_lanes: static, L.
     """
-    X, strengths = models.problem.X, strengths_of(models, axes, num_lanes)
+    strengths = strengths_of(models, axes, num_lanes)
     working = prepare_design(models, settings)
     lanes, lane_axes = with_units(models, axes, working)
-    start, in_rounds = _start(models, axes, num_lanes, settings), settings.solver == "newton_cg"
+    in_rounds = settings.solver == "newton_cg"
     # Without the products, dense models that share a design would each copy it: they run one after the other.
     apart = not in_rounds and working.aid is None and not settings.products
     shared = _Lanes(lanes, lane_axes, working, alone if num_lanes == 1 else loop if apart else jax.vmap)
-    fit_lanes, carried = (_fit_in_rounds if in_rounds else _fit_by_factors)(shared, tol, settings)
-    if not has_path:
-        return fit_lanes(strengths, start, carried)[0]
-    start = zeros((num_lanes,), X.shape[1], X.dtype, settings) if start is None else start
-    return follow(fit_lanes, strengths, start, settings.solver, carried)
+    start = _start(models, axes, num_lanes, settings)
+    if start is not None:
+        start = jax.lax.stop_gradient(jax.vmap(to_working, (0, None))(start, working))
+    elif has_path:
+        start = jnp.zeros((num_lanes, *settings.likelihood.classes, working.A.shape[1]), working.unit.dtype)
+    return (_fit_in_rounds if in_rounds else _fit_by_factors)(shared, strengths, start, has_path, tol, settings)
 
 
 class _Lanes(NamedTuple):
@@ -111,21 +113,37 @@ class _Lanes(NamedTuple):
         return lambda *own: self.across(of_lane, in_axes=(self.axes, *(0 for _ in own)))(self.lanes, *own)
 
 
-def _fit_by_factors(lanes: _Lanes, tol: Array, settings: Settings) -> tuple[Callable, None]:
-    """What fits strengths (L, S) or (L,) from a start, for `jaxlr.batching.path.follow`; nothing is carried along a path."""
-    fit = lanes.over(lambda member, start: solve_one(member, start, tol, settings))
-    return lambda strengths, start, carried: (fit(strengths, start), carried), None
+def _fit_by_factors(
+    lanes: _Lanes, strengths: Strengths, start: Array | None, has_path: bool, tol: Array, settings: Settings
+) -> Fit:
+    """Fit models of strengths (L, P) or (L,), with a factor each; the evidence of many points is one product of matrices."""
+    solve = lanes.over(lambda member, x: solution_of(member, x, tol, settings, settings.max_steps))
+    fit = lanes.over(lambda member, solution: fit_of(solution, member, tol, settings))
+    if not has_path or start is None:
+        return fit(strengths, solve(strengths, start))
+
+    def point(strengths: Strengths, x: Array, carried: None) -> tuple[Solution, Array, Array, None]:
+        found = solve(strengths, x)
+        return found, found.status, found.params, carried
+
+    def transposed(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), tree)
+
+    solutions = follow(point, strengths, start, settings.solver)
+    num_lanes, num_points = solutions.status.shape
+    strengths = jax.tree.map(lambda strength: jnp.broadcast_to(strength, (num_lanes, num_points)), strengths)
+    points = transposed((strengths, solutions))
+    return transposed(in_groups(lambda some: transposed(fit(*transposed(some))), points, points_at_once(num_lanes)))
 
 
-def _fit_in_rounds(lanes: _Lanes, tol: Array, settings: Settings) -> tuple[Callable, Mean]:
+def _fit_in_rounds(
+    lanes: _Lanes, strengths: Strengths, start: Array | None, has_path: bool, tol: Array, settings: Settings
+) -> Fit:
     """The same by conjugate gradients (`jaxlr.batching.rounds`), whose mean Hessian is carried along a path."""
-    working = lanes.working
+    working, classes = lanes.working, settings.likelihood.classes
     directions = working.A if working.aid is None else working.aid
 
-    def fit_lanes(strengths: Strengths, start: Any, mean: Mean) -> tuple[Fit, Mean]:
-        if start is None:
-            start = zeros(strengths.l2.shape, len(working.unit), working.unit.dtype, settings)
-
+    def point(strengths: Strengths, x: Array, mean: Mean) -> tuple[Fit, Array, Array, Mean]:
         def inputs(x: Array) -> tuple[Array, Array]:
             return lanes.over(lambda member, x: curvature_inputs(member.system(settings), x))(strengths, x)
 
@@ -133,12 +151,14 @@ def _fit_in_rounds(lanes: _Lanes, tol: Array, settings: Settings) -> tuple[Calla
             one = lambda member, x, max_steps: solution_of(member, x, tol, settings, max_steps)  # noqa: E731
             return lanes.over(one, aid)(strengths, x, max_steps)
 
-        begin = lanes.over(lambda member, start: to_working(start, member.working))(strengths, start)
-        constant = jax.lax.stop_gradient(begin)
-        solution, aid, mean = solve_in_rounds(find, inputs, directions, constant, strengths.l2.shape, mean, settings.max_steps)
-        return lanes.over(lambda member, solution: fit_of(solution, member, tol, settings), aid)(strengths, solution), mean
+        found, aid, mean = solve_in_rounds(find, inputs, directions, x, strengths.l2.shape, mean, settings.max_steps)
+        fits = lanes.over(lambda member, solution: fit_of(solution, member, tol, settings), aid)(strengths, found)
+        return fits, fits.status, found.params, mean
 
-    return fit_lanes, not_made(settings.likelihood.classes, working.A.shape[1], directions.dtype)
+    mean = not_made(classes, working.A.shape[1], directions.dtype)
+    if start is None:
+        start = jnp.zeros((*strengths.l2.shape, *classes, working.A.shape[1]), working.unit.dtype)
+    return follow(point, strengths, start, settings.solver, mean) if has_path else point(strengths, start, mean)[0]
 
 
 def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:
@@ -164,7 +184,7 @@ def prepare_design(models: Models, settings: Settings) -> Working:
         Working, its aid the transposed columns for working sets, and those in the dtype of directions for conjugate gradients.
     """
     X = models.problem.X
-    few, free = 0 < settings.room < X.shape[1] + settings.fit_intercept, _free(models.problem, settings.basis)
+    few, free = leaves_out(settings.room, X.shape[1] + settings.fit_intercept), _free(models.problem, settings.basis)
     with_products = settings.products and not few
     working = prepare(X, models.present, settings.fit_intercept, with_products, models.columns, free)
     if settings.unsure:
@@ -221,19 +241,6 @@ def with_lanes(value: Array, axis: int | None, num_lanes: int) -> Array:
         num_lanes: static, L.
     """
     return value if axis == 0 else jnp.broadcast_to(value, (num_lanes, *value.shape))
-
-
-def zeros(batch: tuple[int, ...], n: int, dtype: jnp.dtype, settings: Settings) -> Params | SoftmaxParams:
-    """Parameters that are 0: coef (*batch, *K, n), intercept (*batch, *K).
-
-    Args:
-        batch: static, shape of the models.
-        n: columns without the intercept.
-        dtype: of the parameters.
-        settings: static; its likelihood has the classes.
-    """
-    likelihood, shape = settings.likelihood, (*batch, *settings.likelihood.classes)
-    return likelihood.params_type(jnp.zeros((*shape, n), dtype), jnp.zeros(shape, dtype))
 
 
 def _start(models: Models, axes: Models, num_lanes: int, settings: Settings) -> Params | SoftmaxParams | None:

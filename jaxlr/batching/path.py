@@ -21,13 +21,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 
 _LANES = 64  # a machine is busy with so many
 _SHORTEST = 8  # points in a segment, or cold starts outweigh the gain
 _POINTS = 4  # a cubic
-_EVIDENCE = ("value", "kkt", "gap", "status", "num_steps")
 _STEADY = 20.0  # sum of the sizes of the weights; equal steps give 4 + 6 + 4 + 1
 
 
@@ -38,22 +36,33 @@ class Strengths(NamedTuple):
     l2: Any
 
 
+def points_at_once(num_lanes: int) -> int:
+    """How many points of a path make a matrix that keeps a machine busy."""
+    return max(1, _LANES // num_lanes)
+
+
+class _State(NamedTuple):
+    times: Array  # log strengths of the last points (p, L, S), the latest first; NaN where there was none
+    solutions: Array  # theirs (p, L, S, parameters)
+    carried: Any
+
+
 def follow(
-    fit_lanes: Callable[[Strengths, Any, Any], tuple[Fit, Any]],
+    solve: Callable[[Strengths, Array, Any], tuple[Any, Array, Array, Any]],
     strengths: Strengths,
-    start: Any,
+    start: Float[Array, "L *K k"],
     solver: str,
     carried: Any = None,
-) -> Fit:
-    """Fit a path in every lane, to a Fit (L, P) in the order of the strengths.
+) -> Any:
+    """What is found along a path in every lane: a pytree of (L, P, ...), in the order of the strengths.
 
     Args:
-        fit_lanes: fits S models in each lane: strengths (L, S), starts, parameters (L, S, ...), and what it carries along the
-            path, to a Fit (L, S) and that.
+        solve: S models in each lane: from strengths (L, S), starts (L, S, *K, k) and what is carried along the path, to what is
+            found, a pytree of (L, S, ...), its status, the solutions, and what is carried on.
         strengths: by lane, in any order (L, P), or (L, 1) where one stays the same.
-        start: of the first points, parameters (L, ...).
+        start: of the first points, in working coordinates.
         solver: static; for "newton" a path may be cut, for others penalties of one strength belong together.
-        carried: what `fit_lanes` is given at the first points.
+        carried: what `solve` is given at the first points.
     """
     num_lanes, num_points = np.broadcast_shapes(*(strength.shape for strength in jax.tree.leaves(strengths)))
     along = [jax.lax.stop_gradient(strength) for strength in jax.tree.leaves(strengths) if strength.shape[1] > 1]
@@ -68,57 +77,24 @@ def follow(
         ordered = jnp.pad(ordered, ((0, 0), (0, num_segments * length - num_points)), mode="edge")
         return jnp.moveaxis(ordered.reshape(num_lanes, num_segments, length), -1, 0)
 
-    def point(state: tuple[Array, Any], at: tuple[Array, Strengths]) -> tuple[tuple[Array, Any], Array]:
-        """From the last points (p, L, S, parameters and t), the latest first, to these and the rows of the point."""
-        (known, carried), (t, strengths) = state, at
-        fits, carried = fit_lanes(strengths, _as_params(extrapolate(t, known[..., -1], known[..., :-1]), start), carried)
-        rows = _as_rows(fits.params, 2)
-        latest = jnp.concatenate([jax.lax.stop_gradient(rows), t[..., None]], axis=-1)
-        healthy = (fits.status == Status.CONVERGED)[None, ..., None]
-        known = jnp.where(healthy, jnp.concatenate([latest[None], known[:-1]]), known)
-        return (known, carried), _with_evidence(rows, fits)
+    def point(state: _State, at: tuple[Array, Strengths]) -> tuple[_State, Any]:
+        t, strengths = at
+        x = extrapolate(t, state.times, state.solutions)
+        found, status, x, carried = solve(strengths, x.reshape(*t.shape, *start.shape[1:]), state.carried)
+        healthy = (status == Status.CONVERGED)[None]
+        latest = jax.lax.stop_gradient(x).reshape(1, *state.solutions.shape[1:])
+        times = jnp.where(healthy, jnp.concatenate([t[None], state.times[:-1]]), state.times)
+        solutions = jnp.where(healthy[..., None], jnp.concatenate([latest, state.solutions[:-1]]), state.solutions)
+        return _State(times, solutions, carried), found
 
     num_known = 1 if strengths.l1 is not None else _POINTS
-    never = jnp.full((num_lanes, 1), jnp.nan, along.dtype)
-    first = jax.lax.stop_gradient(jnp.concatenate([_as_rows(start, 1), never], axis=-1))
-    known = jnp.broadcast_to(first[:, None, :], (num_known, num_lanes, num_segments, first.shape[-1]))
-    _, rows = jax.lax.scan(point, (known, carried), (jnp.log(in_order(along)), jax.tree.map(in_order, strengths)))
+    shape = (num_known, num_lanes, num_segments)
+    first = jax.lax.stop_gradient(start).reshape(1, num_lanes, 1, -1)
+    begin = _State(jnp.full(shape, jnp.nan, along.dtype), jnp.broadcast_to(first, (*shape, first.shape[-1])), carried)
+    _, found = jax.lax.scan(point, begin, (jnp.log(in_order(along)), jax.tree.map(in_order, strengths)))
     place = jnp.argsort(order, axis=-1)
-    return _as_fit(rows[place % length, np.arange(num_lanes)[:, None], place // length], start, solver)
-
-
-def _as_rows(params: Any, lead: int) -> Array:
-    """Parameters with so many leading axes as rows."""
-    return jnp.concatenate([leaf.reshape(*leaf.shape[:lead], -1) for leaf in jax.tree.leaves(params)], axis=-1)
-
-
-def _as_params(rows: Array, like: Any) -> Any:
-    """Rows as parameters again, of the shapes behind the first axis of these."""
-    leaves, structure = jax.tree.flatten(like)
-    ends = np.cumsum([int(np.prod(leaf.shape[1:], dtype=int)) for leaf in leaves])
-    parts = jnp.split(rows, ends[:-1], axis=-1)
-    shaped = [part.reshape(*part.shape[:-1], *leaf.shape[1:]) for part, leaf in zip(parts, leaves, strict=True)]
-    return jax.tree.unflatten(structure, shaped)
-
-
-def _with_evidence(rows: Array, fits: Fit) -> Array:
-    """Parameters with all other numbers of a fit behind them, counts as floats: one array is stored and sorted in one go."""
-    numbers = (getattr(fits, name) for name in _EVIDENCE)
-    return jnp.concatenate([rows, *(number.astype(rows.dtype)[..., None] for number in numbers)], axis=-1)
-
-
-def _as_fit(rows: Array, like: Any, solver: str) -> Fit:
-    """The Fit of such rows."""
-    value, kkt, gap, status, num_steps = (rows[..., place] for place in range(-len(_EVIDENCE), 0))
-    return Fit(
-        params=_as_params(rows[..., : -len(_EVIDENCE)], like),
-        value=value,
-        kkt=kkt,
-        gap=gap,
-        status=status.astype(jnp.int32),
-        num_steps=num_steps.astype(jnp.int32),
-        solver=solver,
-    )
+    at = place % length, np.arange(num_lanes)[:, None], place // length
+    return jax.tree.map(lambda leaf: leaf[at], found)
 
 
 def extrapolate(

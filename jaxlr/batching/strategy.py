@@ -19,6 +19,7 @@ import numpy as np
 from jaxlr.linalg.basis import least_pivot, nearest, weighted
 from jaxlr.model.likelihood import Binary
 from jaxlr.solvers.solve import Settings
+from jaxlr.solvers.working_set import leaves_out
 
 # Numbers in the products of all pairs of columns, up to which Hessians cost no more than the products that conjugate gradients
 # take instead (python -m tests.benchmarks crossing): for models that share a design, and for one alone.
@@ -103,7 +104,7 @@ def with_room(settings: Settings, traits: Traits, room: int) -> Settings:
         room: columns to solve for at once, 0 for no working set.
     """
     k = columns_to_solve(settings, traits.m, traits.n)
-    shared = settings.solver != "newton_cg" and room in (0, k) and traits.num_models > traits.num_designs
+    shared = settings.solver != "newton_cg" and not leaves_out(room, k) and traits.num_models > traits.num_designs
     fits = products_fit(traits.m, k, traits.num_designs, traits.itemsize)
     return settings._replace(room=room, products=shared and fits)
 
@@ -144,9 +145,9 @@ def num_parameters(settings: Settings, k: int, smooth: bool) -> int:
 def usual_room(m: int, k: int, has_l2: bool, num_classes: int = 1) -> int:
     """How many columns to solve for at once.
 
-    An eighth of the rows, from 64 (48 without l2, where supports are smaller) to 256, or all where they are no more than twice
-    that. A small set makes for cheap steps; a larger support takes more rounds. Several classes share a set, and count in it
-    what any of them has: four times as many, up to 256.
+    As many as there are rows and an eighth more without l2, where no more coefficients than rows need to differ from 0, an
+    eighth less with it. From 48 (64 with l2) to 1,024, or all where they are no more than twice that; what needs few of them is
+    solved in a smaller room (`jaxlr.solvers.working_set`). Several classes share a set of 256.
 
     Args:
         m: rows.
@@ -154,7 +155,7 @@ def usual_room(m: int, k: int, has_l2: bool, num_classes: int = 1) -> int:
         has_l2: whether there may be a squared penalty beside the absolute one.
         num_classes: 1 for the binary model.
     """
-    size = min(max(m // 8, 64 if has_l2 else 48) * (1 if num_classes == 1 else 4), 256)
+    size = min(max(m - m // 8, 64) if has_l2 else max(m + m // 8, 48), 1024) if num_classes == 1 else 256
     return k if k <= 2 * size else size
 
 

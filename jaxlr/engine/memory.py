@@ -5,6 +5,7 @@ The estimate counts numbers, for m rows, k columns with the intercept, D designs
     D (6 m k + 3 m k (k + 1) / 2)           working columns, twice where n > m, 10 m k with an orthonormal basis;
                                             for few columns the products of their pairs
     L (24 m C + 4 k^2 + 32 k C + 3 m W)     logits, residuals, weights; Hessian and factor; states; W gathered columns
+    8 m C                                   evidence of so many points of a path as make 64 models at once
     3 (k C + 8)                             results of every model, on their way out
 
 with C the classes of a multinomial model, else 1,
@@ -22,6 +23,7 @@ import jax
 
 from jaxlr.batching.strategy import Traits, columns_to_solve, num_parameters
 from jaxlr.solvers.solve import Settings
+from jaxlr.solvers.working_set import leaves_out
 
 _PREFERRED_NUMBERS = {"cpu": 2**18}  # rows times models: two megabytes of float64 stay near a core
 _MOST_NUMBERS = 2**24  # elsewhere
@@ -72,7 +74,7 @@ def needs_of(settings: Settings, traits: Traits, own: int) -> Needs:
         n=traits.n,
         own=own,
         hessian=num_parameters(settings, size, traits.smooth) if dense else 0,
-        gathered=(size if size < k else 0) + pairs,
+        gathered=(size if leaves_out(settings.room, k) else 0) + pairs,
         preconditioner=0 if dense else math.ceil(k * math.sqrt(num_classes)),  # a block for each class
         products=settings.products,
         designs=0 if traits.num_designs == 1 else 1 if settings.one_by_one else None,
@@ -98,7 +100,8 @@ def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
     came_in = needs.own + (m * needs.n if needs.designs != 0 else 0)
     designs = max(needs.designs, 1) if needs.designs is not None else side_by_side
     models = 1 if needs.designs == 1 else side_by_side
-    numbers = designs * design + models * model + 2 * side_by_side * came_in + 3 * num_results * (k * C + 8)
+    evidence = 8 * m * C * max(min(_FEWEST_MODELS, num_results) - models, 0)  # of the points of a path at once
+    numbers = designs * design + models * model + evidence + 2 * side_by_side * came_in + 3 * num_results * (k * C + 8)
     return needs.itemsize * numbers + (_COMPILER if jax.default_backend() == "cpu" else 0)
 
 

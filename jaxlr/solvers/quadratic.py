@@ -67,7 +67,9 @@ def minimize(
         return jax.lax.dynamic_update_index_in_dim(v, least, j, 0)
 
     def one_pass(state: _State) -> _State:
-        v = jnp.where(state.settled, jax.lax.fori_loop(0, k, coordinate, state.v), state.v)
+        # From the last to the first: a column that comes in before the others have moved often has to go again.
+        swept = jax.lax.fori_loop(0, k, lambda i, v: coordinate(k - 1 - i, v), state.v)
+        v = jnp.where(state.settled, swept, state.v)
         support = (v != 0) | (l1 == 0)
         slope = b + dot(H, v) + jnp.where(support, l1 * jnp.sign(v), 0)
         face = jnp.where(support[:, None] & support[None, :], H, 0)

@@ -47,7 +47,7 @@ class Settings(NamedTuple):
         solver: "newton", "newton_cg", "proximal" or "firth".
         coercive: whether every column is known to have a penalty, so that nothing can be separated.
         large: whether the one model starts from the fit of some rows, and X is used as it lies in memory.
-        room: columns that "proximal" solves for at once, the intercept counted; 0 for the others.
+        room: columns that "proximal" solves for at once, at most, the intercept counted; 0 for the others.
         wide: whether more columns than rows are solved in the span of the rows.
         products: whether the products of all pairs of columns stand in memory.
         one_by_one: whether designs come one after the other.

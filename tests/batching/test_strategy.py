@@ -33,8 +33,8 @@ CHOICES = {
     "conjugate gradients asked for": ({"solver": "newton_cg"}, MANY, {"solver": "newton_cg", "products": False}),
     "l1": ({}, L1, {"solver": "proximal", "room": 11, "products": False}),
     "l1 in many models": ({}, L1 | MANY, {"solver": "proximal", "room": 11, "products": True}),
-    "l1 on many columns": ({}, L1 | MANY | {"n": 5000}, {"solver": "proximal", "room": 64, "wide": False, "products": False}),
-    "l1 on many columns without l2": ({}, L1 | {"n": 5000, "has_l2": False}, {"room": 48}),
+    "l1 on many columns": ({}, L1 | MANY | {"n": 5000}, {"solver": "proximal", "room": 175, "wide": False, "products": False}),
+    "l1 on many columns without l2": ({}, L1 | {"n": 5000, "has_l2": False}, {"room": 225}),
     "more columns than rows": ({}, {"n": 7000}, {"solver": "newton", "wide": True}),
     "with factors": ({}, {"n": 7000, "same_penalty": False}, {"solver": "newton_cg", "wide": False}),
     "with units of their own": ({"standardize": True}, {"n": 7000}, {"wide": False}),
@@ -87,8 +87,8 @@ def test_more_room_for_a_working_set_changes_what_follows_from_it():
 
 
 def test_there_is_room_for_fewer_columns_than_there_are():
-    rows = {(200, 501, True): 64, (200, 501, False): 48, (200, 128, True): 128, (10**6, 2000, True): 256}
-    rows |= {(200, 501, True, 3): 501, (336, 3348, False, 3): 192}
+    rows = {(72, 7129, False): 81, (40, 7129, False): 48, (72, 7129, True): 64, (200, 128, True): 128}
+    rows |= {(10**6, 2000, True): 2000, (10**6, 3000, True): 1024, (200, 501, True, 3): 501, (336, 3348, False, 3): 256}
     assert {row: usual_room(*row) for row in rows} == rows
 
 

@@ -46,6 +46,7 @@ if __name__ == "__main__":
         "M",
         "N",
         "P",
+        "lasso",
         "loo",
         "robust",
         "first",
@@ -60,7 +61,7 @@ if __name__ == "__main__":
         [
             "A: the cross-validated sweep",
             *titles,
-            "H: the lasso; I: on very wide data",
+            "H: the lasso; I: on very wide data; lasso: one path of larger data",
             "J: Firth; K: an association scan; L: softmax",
             "few models of many columns, M: multinomial, N: in float64, P: probes",
             "loo: leave-one-out against refits; robust: influence and robust errors against statsmodels",
@@ -73,7 +74,9 @@ if __name__ == "__main__":
         ]
     )
     parser.add_argument("workload", nargs="*", choices=[*names, []], help=about + "; all without a name")
-    parser.add_argument("--reference-data", help="folder with files/, a9a.npz, leukemia_golub.csv.gz, mnist_t10k.npz: C, I, M")
+    parser.add_argument(
+        "--reference-data", help="folder with files/, a9a.npz, leukemia_golub.csv.gz, mnist_t10k.npz: C, I, M, lasso"
+    )
     arguments = parser.parse_args()
     os.environ["JAXLR_CACHE_DIR"] = "off"  # a cold call compiles; `first` has stores of its own
     run = {
@@ -90,9 +93,11 @@ if __name__ == "__main__":
         "growth": growth.main,
         "devices": devices.main,
     }
-    run |= {letter: partial(lasso.main, letter, arguments.reference_data or ".") for letter in "HI"}
+    run |= {letter: partial(lasso.main, letter, arguments.reference_data or ".") for letter in lasso.TABLES}
     run |= {letter: partial(engine.main, letter, arguments.reference_data or ".") for letter in engine.WORKLOADS}
     run |= {letter: partial(wide.main, letter, arguments.reference_data or ".") for letter in wide.CASES}
     print(machine())
-    for name in arguments.workload or [name for name in names if name not in ("C", "I", "M") or arguments.reference_data]:
+    for name in arguments.workload or [
+        name for name in names if name not in ("C", "I", "M", "lasso") or arguments.reference_data
+    ]:
         run[name]()

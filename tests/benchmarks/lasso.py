@@ -1,5 +1,7 @@
 """H. 1,000 lasso models: breast cancer (569 x 30, standardized), 10 folds x 100 l1 from 100/569 to 1e-4/569, against glmnet.
-I. A lasso path of 100 l1 on 10 folds of very wide data (leukemia, 72 x 7,129), against glmnet and celer (without an intercept).
+I. A lasso path of 100 l1 on 10 folds of very wide data (leukemia, 72 x 7,129), against glmnet and celer (without an intercept);
+the same at random, and with an l1 share of 0.1.
+lasso. One path of 50 l1 down to a hundredth of the largest, on larger data.
 
 Each side runs in a process of its own; glmnet times itself in R and keeps its coefficients sparse. Every side is asked for
 several tolerances, and the worst KKT residual and duality gap of its models, computed alike for all, stand beside its time, so
@@ -7,12 +9,14 @@ that times can be compared at equal gaps. The median of the warm repeats, each w
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,20 +25,58 @@ from tests.benchmarks import glmnet, sweep
 REPEATS = 5
 
 
+class Case(NamedTuple):
+    """Title, share of l1 in the strength, folds (1: all rows) and strengths."""
+
+    title: str
+    share: float = 1.0
+    folds: int = 10
+    strengths: int = 100
+
+
+CASES = {
+    "H": Case("H. lasso, breast cancer 569 x 30"),
+    "I": Case("I. lasso, leukemia 72 x 7,129"),
+    "I2": Case("I2. lasso, normal 72 x 7,129"),
+    "I3": Case("I3. l1 share 0.1, normal 72 x 7,129", share=0.1),
+    "N1": Case("N1. lasso, MNIST odd or even 10,000 x 784", folds=1, strengths=50),
+    "N2": Case("N2. lasso, normal 50,000 x 100", folds=1, strengths=50),
+    "N3": Case("N3. lasso, rank 20 and noise 20,000 x 500", folds=1, strengths=50),
+    "N4": Case("N4. lasso, normal 2,000 x 2,000", folds=1, strengths=50),
+    "N5": Case("N5. l1 share 0.5, normal 2,000 x 2,000", share=0.5, folds=1, strengths=50),
+}
+TABLES = {"H": ["H"], "I": ["I", "I2", "I3"], "lasso": ["N1", "N2", "N3", "N4", "N5"]}
+
+
 def problem(name: str, folder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Standardized columns, labels, training masks (10, m), l1 (100,)."""
+    """Columns, labels, training masks (folds, m), strengths of the penalty."""
+    case, rng = CASES[name], np.random.default_rng(0)
     if name == "H":
         X, y, training, _ = sweep.problem()
         return X, y, training, np.geomspace(100 / 569, 1e-4 / 569, 100)
-    table = np.loadtxt(Path(folder) / "files" / "leukemia_golub.csv.gz", delimiter=",", skiprows=1)
-    X, y = table[:, 1:], table[:, 0]
-    X = (X - X.mean(0)) / X.std(0)
+    if name == "I":
+        table = np.loadtxt(Path(folder) / "files" / "leukemia_golub.csv.gz", delimiter=",", skiprows=1)
+        X, y = table[:, 1:], table[:, 0]
+        X = (X - X.mean(0)) / X.std(0)
+    elif name == "N1":
+        images = np.load(Path(folder) / "files" / "mnist_t10k.npz")
+        X, y = images["X"].reshape(10_000, -1) / 255, (images["y"] % 2).astype(float)
+    else:
+        shape = {"I2": (72, 7129), "I3": (72, 7129), "N2": (50_000, 100), "N3": (20_000, 500)}.get(name, (2000, 2000))
+        X = rng.standard_normal(shape)
+        if name == "N3":
+            X += rng.standard_normal((shape[0], 20)) @ rng.standard_normal((20, shape[1]))
+            X = (X - X.mean(0)) / X.std(0)
+        effects = np.zeros(shape[1])
+        effects[: shape[1] // 40 or 5] = 0.5 * rng.standard_normal(shape[1] // 40 or 5)
+        y = (X @ effects + rng.logistic(size=shape[0]) > 0).astype(float)
     fold_of_row = np.random.default_rng(0).permutation(len(y)) % 10
-    largest = np.abs(X.T @ (y.mean() - y)).max() / len(y)
-    return X, y, (fold_of_row[None, :] != np.arange(10)[:, None]).astype(float), np.geomspace(largest, largest / 100, 100)
+    training = (fold_of_row[None, :] != np.arange(10)[:, None]) if case.folds > 1 else np.ones((1, len(y)))
+    largest = np.abs(X.T @ (y.mean() - y)).max() / len(y) / case.share
+    return X, y, training.astype(float), np.geomspace(largest, largest / 100, case.strengths)
 
 
-def run_jaxlr(X: np.ndarray, y: np.ndarray, training: np.ndarray, tol: float) -> Callable:
+def run_jaxlr(X: np.ndarray, y: np.ndarray, training: np.ndarray, tol: float, share: float) -> Callable:
     """All models in one call."""
     import jax
 
@@ -42,9 +84,12 @@ def run_jaxlr(X: np.ndarray, y: np.ndarray, training: np.ndarray, tol: float) ->
 
     jax.config.update("jax_enable_x64", True)
 
-    def run(l1: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        fit = jax.block_until_ready(jaxlr.fit(X, y, sample_weight=training[:, None], l1=l1, tol=tol))
-        return np.asarray(fit.params.coef), np.asarray(fit.params.intercept)
+    def run(strengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        l1, l2 = jaxlr.elastic_net(strengths, share) if share < 1 else (strengths, 0.0)
+        weights = training[:, None] if len(training) > 1 else None
+        fit = jax.block_until_ready(jaxlr.fit(X, y, sample_weight=weights, l1=l1, l2=l2, tol=tol))
+        shape = len(training), len(strengths)
+        return np.asarray(fit.params.coef).reshape(*shape, -1), np.asarray(fit.params.intercept).reshape(shape)
 
     return run
 
@@ -62,15 +107,15 @@ def run_celer(X: np.ndarray, y: np.ndarray, training: np.ndarray, tol: float) ->
     return run
 
 
-SIDES = {
-    "H": [("jaxlr", 1e-8), ("glmnet", 1e-7), ("glmnet", 1e-14)],
-    "I": [("jaxlr", 1e-2), ("jaxlr", 1e-8), ("glmnet", 1e-7), ("glmnet", 1e-14), ("celer", 1e-4), ("celer", 1e-8)],
-}
 TIGHT = ("jaxlr", 1e-8)
+SIDES = {name: [TIGHT, ("glmnet", 1e-7), ("glmnet", 1e-14)] for name in CASES}
+SIDES["I"] += [("jaxlr", 1e-2), ("celer", 1e-4), ("celer", 1e-8)]
+for name in ("I2", "N1", "N2", "N3", "N4"):
+    SIDES[name] += [("celer", 1e-4)]
 
 
 def evidence(
-    name: str, folder: str, side: str, coef: np.ndarray, intercept: np.ndarray, l1: np.ndarray
+    name: str, folder: str, side: str, coef: np.ndarray, intercept: np.ndarray, strengths: np.ndarray
 ) -> tuple[float, float, int]:
     """Worst KKT residual and duality gap of the models that a side returned, and how many these are."""
     import jax
@@ -80,12 +125,16 @@ def evidence(
     jax.config.update("jax_enable_x64", True)
     X, y, training, _ = problem(name, folder)
 
-    def of_one(params: jaxlr.Params, s: jax.Array, l1: jax.Array) -> tuple[jax.Array, jax.Array]:
-        one = jaxlr.Problem(X, y, sample_weight=s, l1=l1, fit_intercept=side != "celer")
+    share = CASES[name].share
+
+    def of_one(params: jaxlr.Params, s: jax.Array, strength: jax.Array) -> tuple[jax.Array, jax.Array]:
+        l1, l2 = share * strength, (1 - share) * strength
+        one = jaxlr.Problem(X, y, sample_weight=s, l1=l1, l2=l2, fit_intercept=side != "celer")
         return jaxlr.kkt_residual(params, one), jaxlr.duality_gap(params, one)
 
     of_fold = jax.jit(jax.vmap(of_one, (0, None, 0)))
-    worst = [of_fold(jaxlr.Params(*model), s, l1) for model, s in zip(zip(coef, intercept, strict=True), training, strict=True)]
+    models = zip(coef, intercept, training, strict=True)
+    worst = [of_fold(jaxlr.Params(*fold), s, strengths) for *fold, s in models]
     kkt, gap = (np.array([np.asarray(fold[i]) for fold in worst]) for i in range(2))
     returned = np.isfinite(kkt)
     return float(np.max(kkt[returned])), float(np.max(gap[returned])), int(returned.sum())
@@ -93,19 +142,21 @@ def evidence(
 
 def report(name: str, folder: str, side: str, tol: float, out: str) -> None:
     """Measure one side, print it as JSON, and write its coefficients to a file."""
-    X, y, training, l1 = problem(name, folder)
+    X, y, training, strengths = problem(name, folder)
+    share = CASES[name].share
     if side == "glmnet":
-        seconds, coef, intercept = glmnet.run(X, y, training, l1, tol, REPEATS, alpha=1)
+        seconds, coef, intercept = glmnet.run(X, y, training, strengths, tol, REPEATS, alpha=share)
     else:
-        run = (run_jaxlr if side == "jaxlr" else run_celer)(X, y, training, tol)
+        run = run_jaxlr(X, y, training, tol, share) if side == "jaxlr" else run_celer(X, y, training, tol)
         seconds, coef, intercept = [], np.empty(0), np.empty(0)
         for k in range(REPEATS + 1):
             start = time.perf_counter()
-            coef, intercept = run(l1 * (1 + 1e-6 * k))
+            coef, intercept = run(strengths * (1 + 1e-6 * k))
             seconds.append(time.perf_counter() - start)
     np.save(out, coef)
-    kkt, gap, returned = evidence(name, folder, side, coef, intercept, l1 * (1 + 1e-6 * REPEATS))
-    print(json.dumps({"cold": seconds[0], "warm": float(np.median(seconds[1:])), "kkt": kkt, "gap": gap, "returned": returned}))
+    kkt, gap, returned = evidence(name, folder, side, coef, intercept, strengths * (1 + 1e-6 * REPEATS))
+    row = {"cold": seconds[0], "warm": float(np.median(seconds[1:])), "kkt": kkt, "gap": gap, "returned": returned}
+    print(json.dumps(row | {"used": int(np.count_nonzero(np.nan_to_num(coef), axis=-1).max())}))
 
 
 def apart(out: str, coefs: str) -> str:
@@ -117,13 +168,17 @@ def apart(out: str, coefs: str) -> str:
     return f"{np.nanmax(np.abs(coef - certified).max(axis=-1) / np.where(largest > 0, largest, 1)):.0e}"
 
 
-def main(name: str, folder: str) -> None:
-    """Print the table; the last column compares coefficients with those of jaxlr at its tight tolerance."""
+def main(table: str, folder: str) -> None:
+    """Print the tables of a name; the last column compares coefficients with those of jaxlr at its tight tolerance."""
+    for name in TABLES[table]:
+        _one(name, folder)
+
+
+def _one(name: str, folder: str) -> None:
+    case = CASES[name]
+    print(f"{case.title}, {case.folds} x {case.strengths} models, {os.cpu_count()} cores")
     print(
-        {"H": "H. lasso, breast cancer 569 x 30", "I": "I. lasso, leukemia 72 x 7,129"}[name] + ", 10 folds x 100 l1, 2 cores"
-    )
-    print(
-        f"{'':28s}{'cold s':>8s}{'warm s':>9s}{'models/s':>10s}{'returned':>10s}"
+        f"{'':28s}{'cold s':>8s}{'warm s':>9s}{'models/s':>10s}{'returned':>10s}{'non-zero':>10s}"
         f"{'worst kkt':>11s}{'worst gap':>11s}{'coef':>9s}"
     )
     warm, coefs = {}, tempfile.mkdtemp()
@@ -138,7 +193,8 @@ def main(name: str, folder: str) -> None:
         row = json.loads(done.stdout.splitlines()[-1])
         warm[label] = row["warm"]
         print(
-            f"{label:28s}{row['cold']:8.2f}{row['warm']:9.3f}{1000 / row['warm']:10,.0f}{row['returned']:10d}"
+            f"{label:28s}{row['cold']:8.2f}{row['warm']:9.3f}{case.folds * case.strengths / row['warm']:10,.0f}"
+            f"{row['returned']:10d}{row['used']:10d}"
             f"{row['kkt']:11.1e}{row['gap']:11.1e}{apart(out, coefs):>9s}"
         )
     ours = [seconds for label, seconds in warm.items() if label.startswith("jaxlr")]

@@ -253,7 +253,7 @@ def interrupt_in(monkeypatch, name):
 
 
 def test_an_interrupt_of_the_only_chunk_carries_it(monkeypatch):
-    interrupt_in(monkeypatch, "solve_one")
+    interrupt_in(monkeypatch, "solution_of")
     with pytest.raises(KeyboardInterrupt, match="3 of 3 models were fitted") as caught:
         fit(X, TARGETS[:3], l2=0.1, max_steps=191)
     assert np.asarray(caught.value.fit.converged).all()
@@ -261,7 +261,7 @@ def test_an_interrupt_of_the_only_chunk_carries_it(monkeypatch):
 
 
 def test_an_interrupt_before_the_first_resample_says_that_none_was_run(monkeypatch):
-    interrupt_in(monkeypatch, "solve_one")
+    interrupt_in(monkeypatch, "solution_of")
     with pytest.raises(KeyboardInterrupt) as caught:
         jaxlr.fit_bootstrap(jax.random.key(0), X, Y, 7, l2=0.1, max_steps=192)
     assert np.asarray(caught.value.fit.status).tolist() == [Status.NOT_RUN] * 7

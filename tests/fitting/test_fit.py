@@ -299,17 +299,17 @@ def test_what_the_caller_writes_into_his_arrays_afterwards_does_not_count():
 def count_traces(function):
     """How often jit traces the solver while the function runs."""
     calls = []
-    original = jaxlr.batching.lanes.solve_one
+    original = jaxlr.batching.lanes.solution_of
 
     def counting(*arguments):
         calls.append(1)
         return original(*arguments)
 
-    jaxlr.batching.lanes.solve_one = counting
+    jaxlr.batching.lanes.solution_of = counting
     try:
         function()
     finally:
-        jaxlr.batching.lanes.solve_one = original
+        jaxlr.batching.lanes.solution_of = original
     return len(calls)
 
 

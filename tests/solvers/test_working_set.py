@@ -6,8 +6,9 @@ import pytest
 
 import jaxlr
 from jaxlr import Problem
-from jaxlr.batching.strategy import usual_room
+from jaxlr.batching import strategy
 from jaxlr.engine import run as running
+from jaxlr.solvers.working_set import leaves_out, rooms_of
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -25,10 +26,20 @@ def path():
 
 
 def test_there_is_room_for_fewer_columns_than_there_are():
-    assert usual_room(M, N + 1, True) == 64
-    assert usual_room(M, N + 1, False) == 48
-    assert usual_room(M, 128, True) == 128
-    assert usual_room(10**6, 2000, True) == 256
+    assert strategy.usual_room(M, N + 1, False) == 48
+    assert leaves_out(strategy.usual_room(M, N + 1, True), N + 1)
+
+
+def test_rooms_are_parts_of_the_largest():
+    assert rooms_of(101, 101) == (101,)
+    assert rooms_of(81, 7130) == (40, 81)
+    assert rooms_of(501, 501) == (125, 250, 501)
+    assert rooms_of(48, 10**6) == (48,)
+
+
+@pytest.fixture
+def small_room(monkeypatch):
+    monkeypatch.setattr(strategy, "usual_room", lambda *shape: 64)
 
 
 def test_every_column_meets_its_conditions(path):
@@ -49,6 +60,7 @@ def test_the_columns_that_no_model_uses_can_be_left_out(path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_room")
 def test_a_support_larger_than_the_room_is_found_in_more_rounds_and_with_more_room(monkeypatch):
     l1, l2 = 1e-3, np.array([1e-2, 1e-1])
     found = jaxlr.fit(X, Y, l1=l1, l2=l2)
@@ -61,6 +73,7 @@ def test_a_support_larger_than_the_room_is_found_in_more_rounds_and_with_more_ro
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_room")
 def test_only_the_models_that_need_more_room_are_solved_again():
     s = np.ones((2, 1, M))
     s[1, 0, :5] = 0
@@ -104,6 +117,7 @@ def test_more_columns_without_a_penalty_than_there_is_room_for_do_not_hide_a_sep
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_room")
 def test_an_interrupt_while_models_get_more_room_keeps_the_first_pass(monkeypatch):
     chunks, rounds = running.fit_in_chunks, []
 
