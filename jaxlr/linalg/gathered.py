@@ -53,7 +53,7 @@ class Gathered(NamedTuple):
         first = jnp.maximum(num_blocks - -(-self.used // size), 0).astype(np.int32)
 
         def begin(i: Array) -> Array:
-            return jnp.maximum(i * size - filled, 0)
+            return jnp.maximum(i * size - filled, 0).astype(np.int32)
 
         def block(i: Array) -> Array:
             return jax.lax.dynamic_slice_in_dim(self.rows, begin(i), size)
@@ -67,5 +67,4 @@ class Gathered(NamedTuple):
             return jax.lax.fori_loop(first, i + 1, pair, G)
 
         G = jax.lax.fori_loop(first, np.int32(num_blocks), of_column, jnp.zeros((k, k), d.dtype))
-        place = np.arange(filled, num_blocks * size) // size
-        return jnp.where(place[:, None] >= place[None, :], G, G.T)
+        return jnp.where(np.tri(k, dtype=bool), G, G.T)

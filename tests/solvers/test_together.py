@@ -1,0 +1,27 @@
+"""A number that all models share: their largest, under any vmap, and a choice that stays one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlr.solvers.together import largest_of_all
+
+
+def test_alone_it_is_the_number_itself():
+    assert int(largest_of_all(jnp.int32(3))) == 3
+    assert int(jax.jit(largest_of_all)(jnp.int32(3))) == 3
+
+
+def test_side_by_side_it_is_the_largest_for_all():
+    numbers = jnp.asarray(np.arange(6, dtype=np.int32).reshape(2, 3))
+    np.testing.assert_array_equal(jax.vmap(largest_of_all)(numbers[0]), [2, 2, 2])
+    np.testing.assert_array_equal(jax.vmap(jax.vmap(largest_of_all))(numbers), np.full((2, 3), 5))
+
+
+def test_a_choice_by_it_runs_one_branch_for_all():
+    def choose(number, x):
+        return jax.lax.cond(largest_of_all(number) > 1, jnp.sin, jnp.cos, x)
+
+    numbers, x = jnp.arange(3, dtype=np.int32), jnp.linspace(0, 1, 3)
+    assert "case" in jax.jit(jax.vmap(choose)).lower(numbers, x).as_text()
+    np.testing.assert_array_equal(jax.vmap(choose)(numbers, x), jnp.sin(x))
