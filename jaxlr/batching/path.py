@@ -37,7 +37,11 @@ class Strengths(NamedTuple):
 
 
 def points_at_once(num_lanes: int) -> int:
-    """How many points of a path make a matrix that keeps a machine busy."""
+    """How many points of a path make a matrix that keeps a machine busy.
+
+    Args:
+        num_lanes: static; lanes side by side.
+    """
     return max(1, _LANES // num_lanes)
 
 

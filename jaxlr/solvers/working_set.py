@@ -46,14 +46,24 @@ class _State(NamedTuple):
 
 
 def rooms_of(room: int, k: int) -> tuple[int, ...]:
-    """The sizes of rooms for k columns: a quarter and a half of the largest, as far as that pays, and that itself."""
+    """The sizes of rooms for k columns: a quarter and a half of the largest, as far as that pays, and that itself.
+
+    Args:
+        room: the largest, the intercept counted.
+        k: columns of the design, likewise.
+    """
     if room == k and k <= _FEW:
         return (k,)
     return (*(room // part for part in (4, 2) if room // part >= _SMALLEST), room)
 
 
 def leaves_out(room: int, k: int) -> bool:
-    """Whether a room (0: none) may leave some of k columns out."""
+    """Whether some of the columns may be left out.
+
+    Args:
+        room: columns to solve for at once, at most, 0 for all.
+        k: columns of the design, the intercept counted.
+    """
     return room > 0 and rooms_of(room, k) != (k,)
 
 
