@@ -24,7 +24,7 @@ from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.preconditioner import Preconditioner, curvature_inputs
 from jaxlr.solvers.solve import Member, Settings, fit_of, solution_of
 from jaxlr.solvers.working import Working, prepare, to_working, units_of
-from jaxlr.solvers.working_set import leaves_out
+from jaxlr.solvers.working_set import Known, leaves_out, nothing_known
 
 
 @jax.tree_util.register_dataclass
@@ -117,19 +117,20 @@ def _fit_by_factors(
     lanes: _Lanes, strengths: Strengths, start: Array | None, has_path: bool, tol: Array, settings: Settings
 ) -> Fit:
     """Fit models of strengths (L, P) or (L,), with a factor each; the evidence of many points is one product of matrices."""
-    solve = lanes.over(lambda member, x: solution_of(member, x, tol, settings, settings.max_steps))
+    solve = lanes.over(lambda member, x, *known: solution_of(member, x, tol, settings, settings.max_steps, *known))
     fit = lanes.over(lambda member, solution: fit_of(solution, member, tol, settings))
     if not has_path or start is None:
         return fit(strengths, solve(strengths, start))
 
-    def point(strengths: Strengths, x: Array, carried: None) -> tuple[Solution, Array, Array, None]:
-        found = solve(strengths, x)
-        return found, found.status, found.params, carried
+    def point(strengths: Strengths, x: Array, known: Known | None) -> tuple[Solution, Array, Array, Known | None]:
+        found = solve(strengths, x) if known is None else solve(strengths, x, known)
+        return found._replace(known=None), found.status, found.params, found.known
 
     def transposed(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), tree)
 
-    solutions = follow(point, strengths, start, settings.solver)
+    known = nothing_known(start[:, None], lanes.working.A.shape[0]) if leaves_out(settings.room, start.shape[-1]) else None
+    solutions = follow(point, strengths, start, settings.solver, known)
     num_lanes, num_points = solutions.status.shape
     strengths = jax.tree.map(lambda strength: jnp.broadcast_to(strength, (num_lanes, num_points)), strengths)
     points = transposed((strengths, solutions))
@@ -233,11 +234,9 @@ def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, La
 
 
 def with_lanes(value: Array, axis: int | None, num_lanes: int) -> Array:
-    """A leaf with an axis of lanes (L, ...).
+    """A leaf with an axis of lanes (L, ...), from (L, ...) of axis 0 or (...) of axis None.
 
     Args:
-        value: (L, ...), or (...) of axis None.
-        axis: 0 or None.
         num_lanes: static, L.
     """
     return value if axis == 0 else jnp.broadcast_to(value, (num_lanes, *value.shape))

@@ -4,6 +4,7 @@ solver          factors of Hessians where they cost no more than the products th
 large           one model of very many rows starts from the fit of some (jaxlr.batching.large)
 wide            more columns than rows are solved in the span of the rows (jaxlr.batching.wide)
 room            columns of a working set (jaxlr.solvers.working_set)
+keeps           a Hessian is kept as long as it serves, where making one costs more than the steps (jaxlr.solvers.proximal)
 products        the products of all pairs of columns stand in memory, for models that share a design
 one_by_one      designs come one after the other
 basis           an orthonormal basis of columns without a penalty that are near each other's span (jaxlr.linalg.basis)
@@ -29,6 +30,8 @@ _PRODUCTS_ALONE = 2**23
 _PARAMETERS = 128
 _PARAMETERS_ALONE = 2048  # up to which a Hessian tells whether the data are separated
 _PRODUCTS_BYTES = 2**30  # products of columns stand up to this size
+_SHARED = 600  # models times that are the square of the columns up to which products are read as fast as Hessians are made
+_DEAR = 2**25  # products for Hessians that are worth a larger program
 _CACHE = 2**20  # bytes of a design that stays near the cores
 _SHORTEST_PATH = 8
 ROWS_PER_COLUMN = 256  # of some rows of a large design; their Hessian is off by a sixteenth
@@ -44,6 +47,7 @@ class Traits(NamedTuple):
         n: columns.
         num_designs: designs of the call.
         num_models: models of the call.
+        num_paths: the same, a path of l1 counted once.
         itemsize: bytes of a number.
         smooth: whether there is no l1.
         has_l2: whether there may be an l2.
@@ -57,6 +61,7 @@ class Traits(NamedTuple):
     n: int
     num_designs: int
     num_models: int
+    num_paths: int
     itemsize: int
     smooth: bool
     has_l2: bool
@@ -103,10 +108,18 @@ def with_room(settings: Settings, traits: Traits, room: int) -> Settings:
         traits: of the data.
         room: columns to solve for at once, 0 for no working set.
     """
-    k = columns_to_solve(settings, traits.m, traits.n)
-    shared = settings.solver != "newton_cg" and not leaves_out(room, k) and traits.num_models > traits.num_designs
-    fits = products_fit(traits.m, k, traits.num_designs, traits.itemsize)
-    return settings._replace(room=room, products=shared and fits)
+    m, num_designs, k = traits.m, traits.num_designs, columns_to_solve(settings, traits.m, traits.n)
+    if settings.solver == "newton_cg" or leaves_out(room, k):
+        shared = False
+    elif settings.solver == "proximal":  # its paths are not cut: few models stand side by side to share the products
+        side_by_side = traits.num_paths // num_designs
+        shared = side_by_side > 1 and side_by_side * _SHARED >= k**2
+    else:
+        shared = traits.num_models > num_designs
+    products = shared and products_fit(m, k, num_designs, traits.itemsize)
+    # With few rows factors cost more than the products, which are what keeping saves; it takes more steps.
+    dear = traits.num_models * m * room**2 >= _DEAR and 8 * k <= room**2 and room <= 2 * m
+    return settings._replace(room=room, keeps=settings.coercive and not products and dear, products=products)
 
 
 def _factors_pay(asked: Settings, traits: Traits, k: int) -> bool:

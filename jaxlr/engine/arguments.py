@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
-from jaxlr.batching.axes import cores_of
+from jaxlr.batching.axes import cores_of, has_path
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.program import fit_batch
 from jaxlr.batching.strategy import Traits, choose, is_large
@@ -80,7 +80,10 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         checked=checked,
         unsure=not coercive and (not known or bool(free.all(axis=-1).any())) and (not checked or given.mesh is not None),
     )
-    traits = _traits(given, models, dtype, models_per_problem * math.prod(batch), coercive)
+    on_path = problem.l1 is not None and has_path(models, cores_of(likelihood, problem.fit_intercept), "proximal")
+    num_models = models_per_problem * math.prod(batch)
+    num_paths = num_models // max(batch[-1], 1) if on_path else num_models
+    traits = _traits(given, models, dtype, num_models, num_paths, coercive)
     settings = choose(asked, traits)
     if filled_axes and is_concrete(tol) and given.mesh is None and not settings.large and is_here(models):
         models = _small(models, dtype, batch, settings, filled_axes)
@@ -108,7 +111,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     )
 
 
-def _traits(given: Arguments, models: Models, dtype: jnp.dtype, num_models: int, coercive: bool) -> Traits:
+def _traits(given: Arguments, models: Models, dtype: jnp.dtype, num_models: int, num_paths: int, coercive: bool) -> Traits:
     """What the choices depend on, of checked arguments."""
     problem, fit_intercept = models.problem, bool(given.fit_intercept)
     X, smooth, has_l2 = problem.X, problem.l1 is None, not is_zero(given.l2)
@@ -118,6 +121,7 @@ def _traits(given: Arguments, models: Models, dtype: jnp.dtype, num_models: int,
         n=X.shape[-1],
         num_designs=math.prod(X.shape[:-2]),
         num_models=num_models,
+        num_paths=num_paths,
         itemsize=dtype.itemsize,
         smooth=smooth,
         has_l2=has_l2,

@@ -4,7 +4,8 @@ The estimate counts numbers, for m rows, k columns with the intercept, D designs
 
     D (6 m k + 3 m k (k + 1) / 2)           working columns, twice where n > m, 10 m k with an orthonormal basis;
                                             for few columns the products of their pairs
-    L (24 m C + 4 k^2 + 32 k C + 3 m W)     logits, residuals, weights; Hessian and factor; states; W gathered columns
+    L (24 m C + 6 k^2 + 32 k C + 3 m W)     logits, residuals, weights; Hessian and factor, kept
+                                            and new; states; W gathered columns
     8 m C                                   evidence of so many points of a path as make 64 models at once
     3 (k C + 8)                             results of every model, on their way out
 
@@ -96,7 +97,7 @@ def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
     design = (10 if needs.basis else 6 if needs.n <= m else 12) * m * k + 4 * needs.preconditioner**2
     paired = min(needs.hessian, k)
     design += 3 * m * paired * (paired + 1) // 2 if needs.products else 0
-    model = 24 * m * C + 32 * k * C + 4 * needs.hessian**2 + 3 * m * needs.gathered
+    model = 24 * m * C + 32 * k * C + 6 * needs.hessian**2 + 3 * m * needs.gathered
     came_in = needs.own + (m * needs.n if needs.designs != 0 else 0)
     designs = max(needs.designs, 1) if needs.designs is not None else side_by_side
     models = 1 if needs.designs == 1 else side_by_side

@@ -15,7 +15,6 @@ from jaxtyping import Array, Bool, Float
 
 from jaxlr.linalg.dot import dot
 
-_BLOCK = 256  # columns of a factor that is left to LAPACK
 _ROWS = 16  # of the blocks that are inverted a row at a time
 
 
@@ -31,21 +30,6 @@ def cholesky(H: Float[Array, "k k"]) -> Float[Array, "k k"]:
         return L.at[:, j].set(jnp.where(rows >= j, rest * jax.lax.rsqrt(rest[j]), 0))
 
     return jax.lax.fori_loop(0, k, column, jnp.zeros_like(H))
-
-
-def blocked_cholesky(H: Float[Array, "k k"]) -> Float[Array, "k k"]:
-    """The same for many columns, in matrix products of all but small blocks, so that OpenBLAS starts no threads.
-
-    [A B'; B C] has the factor [L 0; W M], where L is that of A, W = B L^-T and M that of C - W W'.
-    """
-    k = H.shape[0]
-    if k <= _BLOCK:
-        return cholesky(H)
-    half = k // 2
-    L = blocked_cholesky(H[:half, :half])
-    W = dot(H[half:, :half], inverse(L).T)
-    M = blocked_cholesky(H[half:, half:] - dot(W, W.T))
-    return jnp.block([[L, jnp.zeros((half, k - half), H.dtype)], [W, M]])
 
 
 def solve(L: Float[Array, "k k"], b: Float[Array, "k r"], transposed: bool = False) -> Float[Array, "k r"]:

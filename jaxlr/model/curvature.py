@@ -29,6 +29,10 @@ class LogitCurvature(NamedTuple):
         """The curvature of each logit."""
         return self.wc
 
+    def dual_square(self, r: Float[Array, " m"]) -> Float[Array, ""]:
+        """r . C^-1 r of a change of the residuals."""
+        return jnp.sum(jnp.where(r == 0, 0, r * r / self.wc))
+
     def pairs(self) -> Float[Array, " m"]:
         """Weights of the rows in the Gram matrix that is the Hessian."""
         return self.wc
@@ -59,6 +63,10 @@ class ClassCurvature(NamedTuple):
     def diagonal(self) -> Float[Array, "K m"]:
         """The curvature of each logit."""
         return self.w[None, :] * (self.p * (1 - self.p))
+
+    def dual_square(self, r: Float[Array, "K m"]) -> Float[Array, ""]:
+        """r . C^+ r of a change of the residuals, which sum to 0: r_k / (w p_k) is a dz that makes it."""
+        return jnp.sum(jnp.where(r == 0, 0, r * r / (self.w[None, :] * self.p)))
 
     def pairs(self) -> Float[Array, "P m"]:
         """Weights of the rows in the Gram matrices of which a Hessian is made, a row for each pair of coordinates:

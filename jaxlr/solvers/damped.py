@@ -32,16 +32,18 @@ _DAMPING = 1e-5
 
 
 class Solution(NamedTuple):
-    """What a solver hands back: params (*K, k) in working coordinates, a `jaxlr.Status`, the Newton steps taken, and the
-    products that its preconditioner cost beside a new one (None where there is none)."""
+    """What a solver hands back: params (*K, k) in working coordinates, a `jaxlr.Status`, the Newton steps taken, the products
+    that its preconditioner cost beside a new one, and a `jaxlr.solvers.working_set.Known` of the params (None where there is
+    none)."""
 
     params: Array
     status: Int[Array, ""]
     num_steps: Int[Array, ""]
     spent: Any = None
+    known: Any = None
 
 
-Search = Callable[[System, Array, Point, Array, Array], Direction]  # (system, x, point, jitter, running)
+Search = Callable[[System, Array, Point, Array, Array, Any], Direction]  # (system, x, point, jitter, running, kept)
 
 
 def minimize(
@@ -52,6 +54,7 @@ def minimize(
     direction: Search,
     polish: float | Float[Array, ""],
     budget: Array | None = None,
+    kept: Any = None,
 ) -> Solution:
     """Minimize the objective of one problem; how it ended is decided by the rules of `jaxlr.solvers.descent`.
 
@@ -60,6 +63,7 @@ def minimize(
         start: None is 0.
         direction: what it gives where not running does not count.
         polish, budget: as in `jaxlr.solvers.descent.Rules`.
+        kept: what `direction` is given first, and then what it gave; None where nothing is.
     """
     likelihood, penalty = system.likelihood, system.penalty
     rarity = likelihood.rarity(system.y, system.w)
@@ -83,11 +87,11 @@ def minimize(
         kkt = system.kkt(g, params)
         return Point(z, likelihood.reduce(g), kkt, jnp.isfinite(kkt) & jnp.isfinite(jnp.sum(aligned(system.w, z) * z)))
 
-    def search(x: Array, here: Point, jitter: Array, running: Array) -> Direction:
-        return direction(system, x, here, jitter, running)
+    def search(x: Array, here: Point, jitter: Array, running: Array, kept: Any) -> Direction:
+        return direction(system, x, here, jitter, running, kept)
 
     rules = Rules(penalty, system.penalized, suffices, rarity, tol, max_steps, polish, budget)
-    x, status, num_steps, spent = descend(x, at, search, lambda dz: system.largest(likelihood.reach(dz)), rules)
+    x, status, num_steps, spent = descend(x, at, search, lambda dz: system.largest(likelihood.reach(dz)), rules, kept)
     return Solution(likelihood.expand(x), status, num_steps, spent)
 
 

@@ -62,6 +62,7 @@ class Direction(NamedTuple):
         inexact: whether more than 1e-2 may be left to an intercept, of a class whose weight is next to nothing.
         crude: whether lambda may be far below that of Newton's direction, which then still is large after the step.
         spent: what its preconditioner cost beside a new one; None where there is none.
+        kept: for the next search; None where nothing is.
     """
 
     d: Array
@@ -73,6 +74,7 @@ class Direction(NamedTuple):
     inexact: Array
     crude: Array | bool = False
     spent: Any = None
+    kept: Any = None
 
 
 class Rules(NamedTuple):
@@ -110,6 +112,7 @@ class _State(NamedTuple):
     status: Array
     num_steps: Array
     spent: Any = None
+    kept: Any = None
 
 
 class _Verdict(NamedTuple):
@@ -122,16 +125,18 @@ class _Verdict(NamedTuple):
 def descend(
     x: Array,
     at: Callable[[Array], Point],
-    search: Callable[[Array, Point, Array, Array], Direction],
+    search: Callable[[Array, Point, Array, Array, Any], Direction],
     reach_of: Callable[[Array], Array],
     rules: Rules,
+    kept: Any = None,
 ) -> tuple[Array, Int[Array, ""], Int[Array, ""], Any]:
     """Minimize a convex loss that is quasi-self-concordant in R: parameters, status, number of steps, and what was spent.
 
     Args:
         at: from parameters to what is known there.
-        search: (x, Point, jitter, running) to a Direction; what it is where not running does not count.
+        search: (x, Point, jitter, running, kept) to a Direction; what it is where not running does not count.
         reach_of: from the change of the logits to R.
+        kept: what the first search is given.
     """
     eps = float(jnp.finfo(x.dtype).eps)
 
@@ -141,7 +146,7 @@ def descend(
         slope = jnp.sum(here.g * state.step + rules.penalty.changes(x, state.step))
         passed = (state.move > _proved(state.reach)) & ~(slope <= 0)
         leaves = jnp.bool_(False) if rules.budget is None else (state.spent >= rules.budget) & ~passed
-        found = search(x, here, state.jitter, (state.status == RUNNING) & ~leaves)
+        found = search(x, here, state.jitter, (state.status == RUNNING) & ~leaves, state.kept)
         factored = jnp.isfinite(found.decrement)
         reach = jnp.where(factored, reach_of(found.dz), jnp.inf)
         longest = jnp.where(state.move < state.reach, 8 * state.move, jnp.inf)  # after a cut
@@ -171,10 +176,11 @@ def descend(
             status=jnp.where(last & (status == RUNNING), Status.MAX_STEPS, status).astype(jnp.int32),
             num_steps=state.num_steps + jnp.where(leaves, 0, 1),
             spent=None if rules.budget is None else state.spent + jnp.where(passed | leaves, 0, found.spent),
+            kept=found.kept,
         )
 
     zero, none = jnp.zeros_like(rules.tol), jnp.int32(0)
-    start = _State(x, 0 * x, zero, zero, zero + jnp.inf, zero + eps**0.75, none, jnp.int32(RUNNING), none)
+    start = _State(x, 0 * x, zero, zero, zero + jnp.inf, zero + eps**0.75, none, jnp.int32(RUNNING), none, kept=kept)
     start = start if rules.budget is None else start._replace(spent=none)
     end = jax.lax.while_loop(lambda state: state.status == RUNNING, step, start)
     return end.origin + end.step, end.status, end.num_steps, end.spent

@@ -24,8 +24,8 @@ def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, 
     return minimize(system, start, tol, max_steps, _direction, POLISH)
 
 
-def _direction(system: System, x: Array, here: Point, jitter: Array, running: Array) -> Direction:
-    del running
+def _direction(system: System, x: Array, here: Point, jitter: Array, running: Array, kept: None) -> Direction:
+    del running, kept
     likelihood, g = system.likelihood, here.g.ravel()
     more, free = alike(system.penalty.l2 + damping(here.kkt) * system.squares, x), alike(system.free, x)
     # The jitter makes collinear columns definite and stays far below eps^0.6, where separation is judged.

@@ -45,7 +45,8 @@ def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, 
     # Who asks for few digits gets them in few products; else coefficients are to be exact, not their residual alone small.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
 
-    def direction(system: System, x: Array, here: Point, jitter: Array, running: Array) -> Direction:
+    def direction(system: System, x: Array, here: Point, jitter: Array, running: Array, kept: None) -> Direction:
+        del kept
         return _direction(system, x, here, jitter, running, polish * tol)
 
     system = system._replace(likelihood=system.likelihood.in_contrasts())

@@ -1,6 +1,6 @@
 """Proximal Newton's method for absolute penalties: every step minimizes the quadratic model of the loss with them as they are.
 
-    d = argmin_d  g . d + d' H d / 2 + sum_j l1_j |x_j + d_j|       H = A' W A + diag(l2)
+    d = argmin_d  g . d + d' H d / 2 + sum_j l1_j |x_j + d_j|       H = A' C A + diag(l2)
 
 (Lee, Sun & Saunders 2014, SIAM Journal on Optimization 24, algorithm 1.) The quadratic is that of `jaxlr.solvers.quadratic`,
 whose minimum has exact zeros. Several classes are taken as they are, not in contrasts; what has no penalty leaves the sum over
@@ -10,14 +10,29 @@ How long a step may be: along d the smooth part changes by at most t g . d + t^2
 (see `jaxlr.solvers.damped`), the penalties, being convex, by at most t times their change over all of d. With q < 0 the change
 of the quadratic, J falls wherever t h(R t) <= 1/2 - q / (d' H d): the rules of the smooth solver hold as they are as long as
 -q >= 0.218 d' H d, of which the minimum has 1/2.
+
+A Hessian H_0 = A' C_0 A + diag(l2) that was made before may stand for H, which saves its products and most factors where it is
+kept. Its step leaves (H - H_0) d = A' (C - C_0) dz in the gradient, whose size is known without a product with A,
+
+    |(H - H_0) d|_{H^-1} <= rho,     |A_j' (C - C_0) dz| <= sqrt(A_j' C A_j) rho <= sqrt(w . A_j^2) rho / 2,
+    rho^2 = (C - C_0) dz . C^-1 (C - C_0) dz
+
+by the inequality of Cauchy and Schwarz. While rho <= lambda / 4 each step leaves a quarter of lambda = sqrt(d' H d) at most,
+and -q >= d' H_0 d - d' H d / 2 >= d' H d / 4 is enough; after a step that leaves more, or that moves a logit by more than 1, a
+new one is made, and a step along which the quadratic grows is not taken. (A chord method: Kelley 1995, Iterative Methods for
+Linear and Nonlinear Equations, section 5.4.)
 """
 
+from typing import NamedTuple
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.linalg.cholesky import in_own_units
 from jaxlr.linalg.dot import aligned, dot
+from jaxlr.model.curvature import Curvature
 from jaxlr.model.likelihood import alike
 from jaxlr.model.penalty import violations
 from jaxlr.solvers import quadratic
@@ -25,46 +40,96 @@ from jaxlr.solvers.damped import Solution, curvature_along, damping, minimize
 from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.newton import POLISH
 from jaxlr.solvers.system import System
+from jaxlr.solvers.together import largest_of_all
 
 _ENOUGH = 0.218  # h(1) - 1/2
 _SHORTER = 0.69  # times a step that falls too little, and 1/2 - q / (d' H d) is over h(1)
+_AGED = 0.25  # of lambda
 
 
-def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int | Array) -> Solution:
-    """Minimize the objective of one problem, l1 >= 0 (inf holds a coefficient at 0), from `start` or 0; zeros are exact."""
+def solve(
+    system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int | Array, keeps: bool = False
+) -> Solution:
+    """Minimize the objective of one problem, l1 >= 0 (inf holds a coefficient at 0), from `start` or 0; zeros are exact.
 
-    def direction(system: System, x: Array, here: Point, jitter: Array, running: Array) -> Direction:
-        del running
-        return _direction(system, x, here, jitter, tol)
-
+    Args:
+        keeps: static; whether a Hessian is kept as long as it serves, for coercive systems.
+    """
     # Who asks for few digits gets them in few steps.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, POLISH).astype(tol.dtype)
-    found = minimize(system, start, tol, max_steps, direction, polish)
+
+    def direction(system: System, x: Array, here: Point, jitter: Array, running: Array, kept: _Hessian | None) -> Direction:
+        return _direction(system, x, here, jitter, running, kept, tol)
+
+    found = minimize(system, start, tol, max_steps, direction, polish, kept=_none_kept(system) if keeps else None)
     unpenalized = system.penalty.l1 + system.penalty.l2 == 0
     return found._replace(params=system.likelihood.zero_sums(found.params, unpenalized))
 
 
-def _direction(system: System, x: Array, here: Point, jitter: Array, tol: Array) -> Direction:
+class _Hessian(NamedTuple):
+    H: Array  # in its own units
+    s: Array  # those
+    curvature: Curvature  # of which it was made
+    factor: quadratic.Factor | None  # where it may be kept
+    serves: Array
+
+
+def _none_kept(system: System) -> _Hessian:
+    """Of no use, in the shape of one that is."""
+    k, dtype = int(np.prod(system.likelihood.coordinates, dtype=int)) * system.A.shape[1], system.w.dtype
+    H, z = jnp.zeros((k, k), dtype), jnp.zeros((*system.likelihood.classes, len(system.w)), dtype)
+    return _Hessian(H, H[0], system.likelihood.curvature(z, system.w), quadratic.no_factor(H), jnp.bool_(False))
+
+
+def _hessian(
+    system: System, x: Array, kkt: Array, curvature: Curvature, jitter: Array, running: Array, kept: _Hessian | None
+) -> _Hessian:
+    """A new one, or that which is kept where it serves all models side by side."""
+
+    def new() -> _Hessian:
+        H = system.likelihood.assemble(system.A.gram(curvature.pairs()))
+        H = system.likelihood.with_sums(H, system.penalty.l1 + system.penalty.l2 == 0)
+        more = alike(system.penalty.l2 + damping(kkt) * system.squares, x)
+        H, s = in_own_units(H, more, alike(system.free, x), jitter)
+        return _Hessian(H, s, curvature, None if kept is None else quadratic.no_factor(H), jnp.bool_(True))
+
+    if kept is None:
+        return new()
+    aged = largest_of_all((running & ~kept.serves).astype(jnp.int32)) > 0
+    # Once or not at all; a choice (`jax.lax.cond`) would copy what is kept.
+    return jax.lax.while_loop(lambda state: state[1], lambda _: (new(), jnp.bool_(False)), (kept, aged))[0]
+
+
+def _direction(
+    system: System, x: Array, here: Point, jitter: Array, running: Array, kept: _Hessian | None, tol: Array
+) -> Direction:
     likelihood, penalty, kkt = system.likelihood, system.penalty, here.kkt
     curvature = likelihood.curvature(here.z, system.w)
-    H = likelihood.assemble(system.A.gram(curvature.pairs()))
-    H = likelihood.with_sums(H, penalty.l1 + penalty.l2 == 0)
     free, scale = alike(system.free, x), alike(system.scale, x)
-    H, s = in_own_units(H, alike(penalty.l2 + damping(kkt) * system.squares, x), free, jitter)
-    s = jnp.where(free, s, 1)
+    now = _hessian(system, x, kkt, curvature, jitter, running, kept)
+    H, s = now.H, jnp.where(free, now.s, 1)
     start, slope, l1, units = x.ravel() / s, s * here.g.ravel(), s * alike(penalty.l1, x), s * scale
     # Where a gradient does not suffice a step is always taken to be seen: under separation it stays long.
     least = jnp.where(system.suffices, jnp.inf, kkt / 100)
     enough = jnp.maximum(jnp.minimum(kkt, 1e-2) * kkt, jnp.minimum(POLISH / 4 * tol, least))
-    v = quadratic.minimize(H, slope - dot(H, start), start, l1, units, enough)
+    v, factor = quadratic.minimize(H, slope - dot(H, start), start, l1, units, enough, now.factor)
 
     change = v - start
     H_change = dot(H, change)
-    curved = jnp.sum(change * H_change)
+    d = jnp.where(v == 0, -x.ravel(), s * change).reshape(x.shape)
+    dz = system.A.times(d)
+    error = jnp.max(violations(slope + H_change, v, l1) / units)
+    if kept is None:
+        curved = jnp.sum(change * H_change)
+    else:
+        curved = jnp.sum(dz * curvature.times(dz)) + jnp.sum(aligned(penalty.l2, d) * d * d)
+        rho = jnp.sqrt(curvature.dual_square(curvature.times(dz) - now.curvature.times(dz)))
+        error += rho / 2 * jnp.max(jnp.sqrt(system.squares) / system.scale)
+        serves = (rho <= _AGED * jnp.sqrt(curved)) & (system.largest(likelihood.reach(dz)) <= 1)
+        kept = now._replace(factor=factor, serves=serves)
     grown = jnp.where(free, l1, 0) * (jnp.abs(v) - jnp.abs(start))
     fall = -jnp.sum(slope * change) - curved / 2 - jnp.sum(grown)
-    d = jnp.where(v == 0, -x.ravel(), s * change) * jnp.where(fall >= _ENOUGH * curved, 1, _SHORTER)
-    d = d.reshape(x.shape)
+    length = jnp.where(fall >= _ENOUGH * curved, 1, _SHORTER if kept is None else jnp.where(fall >= 0, _SHORTER, 0))
     hides = jnp.bool_(False)
     if system.margins is not None:  # along what has no penalty
         along = jnp.where(aligned(penalty.l1, x) > 0, 0, system.margins)
@@ -72,11 +137,12 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, tol: Array)
     # What is left to the intercepts: rounding of b may be all that their curvature is, where a class is rare.
     left = (s * jnp.abs(slope + H_change)).reshape(x.shape)[..., system.n :]
     return Direction(
-        d=d,
-        dz=system.A.times(d),
+        d=d * length,
+        dz=dz * length,
         decrement=jnp.sqrt(curved),
-        error=jnp.max(violations(slope + H_change, v, l1) / units),
+        error=error,
         unresolved=jnp.sqrt(jitter * jnp.sum(change**2)),
         hides=hides,
         inexact=jnp.any(left > 1e-2),
+        kept=kept,
     )

@@ -21,12 +21,25 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxlr.linalg.cholesky import blocked_cholesky, solve
+from jaxlr.linalg import blocked
 from jaxlr.linalg.dot import dot
 from jaxlr.model.penalty import violations
+from jaxlr.solvers.together import largest_of_all
 
 _MOST_PASSES = 64  # what is left then is for the next quadratic
 _EXPONENTS = np.linspace(1, 0, 8)  # lengths from the first sign change to the whole step
+
+
+class Factor(NamedTuple):
+    """The factor of H on a support (k,), with the identity elsewhere."""
+
+    factor: blocked.Blocked
+    support: Array
+
+
+def no_factor(H: Float[Array, "k k"]) -> Factor:
+    """Of no support, in the shape of a factor."""
+    return Factor(blocked.nothing(len(H), H.dtype), jnp.zeros(len(H), bool))
 
 
 class _State(NamedTuple):
@@ -34,6 +47,7 @@ class _State(NamedTuple):
     settled: Array  # whether no coefficient stood in the way of the last step on the support
     residual: Array
     num_passes: Int[Array, ""]
+    factor: Factor | None
 
 
 def minimize(
@@ -43,8 +57,10 @@ def minimize(
     l1: Float[Array, " k"],
     units: Float[Array, " k"],
     enough: Float[Array, ""],
-) -> Float[Array, " k"]:
-    """Minimize the quadratic: v with exact zeros, no higher than the start; not finite where a factor failed.
+    factor: Factor | None = None,
+) -> tuple[Float[Array, " k"], Factor | None]:
+    """Minimize the quadratic: v with exact zeros, no higher than the start; not finite where a factor failed. And the last
+    factor, where one was given.
 
     Args:
         H: symmetric, positive definite, its diagonal nearly 1.
@@ -52,8 +68,10 @@ def minimize(
         l1: >= 0; inf holds a coefficient at 0, where `start` has it.
         units: in which residuals are measured, > 0.
         enough: residual at which to stop.
+        factor: the last one of the same H; None where none is kept.
     """
     k = len(b)
+    used = largest_of_all(jnp.max(jnp.where(jnp.isinf(l1), 0, k - np.arange(k, dtype=np.int32))))  # the last ones
     diagonal = jnp.diagonal(H)
     threshold = l1 / diagonal
 
@@ -66,16 +84,26 @@ def minimize(
         least = jnp.sign(free) * jnp.maximum(jnp.abs(free) - most, 0)
         return jax.lax.dynamic_update_index_in_dim(v, least, j, 0)
 
+    def factored(support: Array) -> blocked.Blocked:
+        face = jnp.where(support[:, None] & support[None, :], H, 0)
+        return blocked.factor(jnp.where(np.eye(k, dtype=bool), diagonal[:, None], face), used)
+
     def one_pass(state: _State) -> _State:
         # From the last to the first: a column that comes in before the others have moved often has to go again.
-        swept = jax.lax.fori_loop(0, k, lambda i, v: coordinate(k - 1 - i, v), state.v)
+        count = largest_of_all(jnp.where(state.settled, used, 0))
+        swept = jax.lax.fori_loop(0, count, lambda i, v: coordinate(k - 1 - i, v), state.v)
         v = jnp.where(state.settled, swept, state.v)
         support = (v != 0) | (l1 == 0)
         slope = b + dot(H, v) + jnp.where(support, l1 * jnp.sign(v), 0)
-        face = jnp.where(support[:, None] & support[None, :], H, 0)
-        L = blocked_cholesky(jnp.where(np.eye(k, dtype=bool), diagonal[:, None], face))
-        half = solve(L, jnp.where(support, -slope, 0)[:, None])
-        delta = jnp.where(support, solve(L, half, transposed=True)[:, 0], 0)
+        if state.factor is None:
+            kept, L = None, factored(support)
+        else:
+            others = largest_of_all(jnp.any(support != state.factor.support).astype(jnp.int32)) > 0
+            # Once or not at all; a choice (`jax.lax.cond`) would copy the factor that is kept.
+            anew = lambda state: (factored(support), jnp.bool_(False))  # noqa: E731
+            L, _ = jax.lax.while_loop(lambda state: state[1], anew, (state.factor.factor, others))
+            kept = Factor(L, support)
+        delta = jnp.where(support, blocked.solve(L, jnp.where(support, -slope, 0)), 0)
         turns = support & (l1 > 0) & ((v + delta) * v <= 0)
         reach = jnp.where(turns, v / jnp.where(turns, -delta, 1), 1)
         lengths = jnp.min(reach) ** _EXPONENTS.astype(v.dtype)
@@ -85,9 +113,11 @@ def minimize(
         falls = dot(changes, slope) + jnp.sum(changes * H_change, axis=1) / 2
         change = changes[jnp.argmin(falls)]
         v = jnp.where(change == -v, 0, v + change)
-        return _State(v, ~jnp.any(turns), residual_at(v), state.num_passes + 1)
+        return _State(v, ~jnp.any(turns), residual_at(v), state.num_passes + 1, kept)
 
     enough = jnp.maximum(enough, 4 * jnp.finfo(b.dtype).eps * jnp.max(jnp.abs(b) / units))  # what rounding leaves
     more = lambda state: (state.residual > enough) & (state.num_passes < _MOST_PASSES)  # noqa: E731
-    end = jax.lax.while_loop(more, one_pass, _State(start, jnp.bool_(True), residual_at(start), jnp.int32(0)))
-    return end.v
+    # With the factor of this support a step on it comes first.
+    settled = jnp.bool_(True) if factor is None else jnp.any(((start != 0) | (l1 == 0)) != factor.support)
+    end = jax.lax.while_loop(more, one_pass, _State(start, settled, residual_at(start), jnp.int32(0), factor))
+    return end.v, end.factor

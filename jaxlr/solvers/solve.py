@@ -48,6 +48,7 @@ class Settings(NamedTuple):
         coercive: whether every column is known to have a penalty, so that nothing can be separated.
         large: whether the one model starts from the fit of some rows, and X is used as it lies in memory.
         room: columns that "proximal" solves for at once, at most, the intercept counted; 0 for the others.
+        keeps: whether "proximal" keeps a Hessian as long as it serves.
         wide: whether more columns than rows are solved in the span of the rows.
         products: whether the products of all pairs of columns stand in memory.
         one_by_one: whether designs come one after the other.
@@ -64,6 +65,7 @@ class Settings(NamedTuple):
     coercive: bool
     large: bool = False
     room: int = 0
+    keeps: bool = False
     wide: bool = False
     products: bool = False
     one_by_one: bool = False
@@ -114,13 +116,19 @@ def solve_one(member: Member, start: Params | SoftmaxParams | None, tol: Float[A
 
 
 def solution_of(
-    member: Member, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], settings: Settings, max_steps: int | Array
+    member: Member,
+    start: Float[Array, "*K k"] | None,
+    tol: Float[Array, ""],
+    settings: Settings,
+    max_steps: int | Array,
+    known: working_set.Known | None = None,
 ) -> Solution:
-    """What the solver finds within so many steps, from a start in working coordinates or 0; without derivatives."""
-    member, start, tol = member.constant(), *jax.lax.stop_gradient((start, tol))
+    """What the solver finds within so many steps, from a start in working coordinates or 0, of which working sets may know
+    something; without derivatives."""
+    member, start, tol, known = member.constant(), *jax.lax.stop_gradient((start, tol, known))
     working, system = member.working, member.system(settings)
     if settings.room:
-        solution = working_set.solve(system, start, tol, max_steps, settings.room)
+        solution = working_set.solve(system, start, tol, max_steps, settings.room, settings.keeps, known)
     else:
         solution = _SOLVERS[settings.solver](system, start, tol, max_steps)
     if working.basis is None:

@@ -82,8 +82,16 @@ class System(NamedTuple):
 
     def gradient(self, params: Float[Array, "*K k"], z: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
         """Of the smooth part of J, 0 where a parameter may not move."""
+        return self.with_penalty(self.loss_slope(z), params)
+
+    def loss_slope(self, z: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
+        """Gradient of the loss."""
         r = self.likelihood.residual(z, self.y)
-        g = self.A.transposed_times(aligned(self.w, r) * r) + self.penalty.smooth_slope(params)
+        return self.A.transposed_times(aligned(self.w, r) * r)
+
+    def with_penalty(self, slope: Float[Array, "*K k"], params: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
+        """Gradient of the smooth part of J, where this is that of the loss."""
+        g = slope + self.penalty.smooth_slope(params)
         return jnp.where(aligned(self.free, g), g, 0)
 
     def centered(self, g: Float[Array, "*K k"]) -> Float[Array, "*K k"]:

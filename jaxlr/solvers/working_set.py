@@ -35,10 +35,22 @@ _SMALLEST = 40  # columns of a room
 _FEW = 256  # columns, whose Gram matrices are made of their products where many models share these
 
 
+class Known(NamedTuple):
+    """What two passes over all columns tell about parameters, kept from one point of a path to the next.
+
+    Attributes:
+        params: (*K, k) in working coordinates.
+        z: their logits (*K, m).
+        slope: gradient of the loss (*K, k).
+    """
+
+    params: Array
+    z: Array
+    slope: Array
+
+
 class _State(NamedTuple):
-    params: Array  # (*K, k)
-    z: Array  # (*K, m) their logits
-    g: Array  # (*K, k) gradient of the smooth part there
+    at: Known
     kkt: Array  # residual there, inf before the first round
     status: Array
     num_steps: Array
@@ -73,7 +85,13 @@ def most_used(room: int) -> int:
 
 
 def solve(
-    system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int | Array, room: int
+    system: System,
+    start: Float[Array, "*K k"] | None,
+    tol: Float[Array, ""],
+    max_steps: int | Array,
+    room: int,
+    keeps: bool = False,
+    known: Known | None = None,
 ) -> Solution:
     """Minimize the objective of one problem, on all columns at once where these are few; zeros are exact.
 
@@ -82,11 +100,18 @@ def solve(
         start: None is 0.
         max_steps: limit of Newton steps in a round, and of rounds.
         room: static; columns that are solved for at once, at most, the intercept counted.
+        keeps: static, as in `jaxlr.solvers.proximal`.
+        known: of the start, perhaps: what is known of other parameters does not count.
+
+    Returns:
+        Solution, with what is known of its parameters.
     """
     n, k = system.n, system.A.shape[1]
     rooms = rooms_of(room, k)
     if not leaves_out(room, k):
-        return proximal.solve(system, start, tol, max_steps)
+        return proximal.solve(system, start, tol, max_steps, keeps)
+    params = jnp.zeros((*system.likelihood.classes, k), system.w.dtype) if start is None else start
+    params = jnp.where(aligned(system.free, params), params, 0)
     size = room - (k - n)
     penalty, rows = system.penalty, system.aid
     # As for `newton_cg`: coefficients are to be exact, not their residual alone small, unless few digits are asked for.
@@ -94,59 +119,84 @@ def solve(
     # What has no penalty may separate the classes, which is only seen where all of it is in the set.
     unseen = jnp.sum((penalty.l1 == 0)[:n] & (penalty.l2 == 0)[:n]) > most_used(size)
 
-    def in_room(room: int, state: _State, urgency: Array, needed: Array) -> tuple[Solution, Array]:
-        order = jax.lax.top_k(urgency, room - (k - n))[1]
+    def in_room(room: int, at: Known, most: _Urgency, needed: Array) -> tuple[Solution, Array]:
+        order = jax.lax.top_k(most.urgency, room - (k - n))[1]
         # The most urgent last, beside the intercept, where the sweeps begin.
         inside = jnp.concatenate([order[::-1], np.arange(n, k, dtype=np.int32)])
         left_out = np.arange(room, 0, -1, dtype=np.int32) > needed
-        at_first, own = state.params[..., inside], rows[inside]
+        at_first, own = at.params[..., inside], rows[inside]
+        # Where all that is in use is inside nothing has to be taken from the logits, whose rounding would add up along a path.
+        outside = jnp.where(most.overflows, at.z - dot(at_first, own), 0 if system.offset is None else system.offset)
         small = system._replace(
             A=Gathered(own, needed),
             n=room - (k - n),
             penalty=Penalty(jnp.where(left_out, jnp.inf, penalty.l1[inside]), penalty.l2[inside]),
             location=system.location[inside],
             scale=system.scale[inside],
-            offset=state.z - dot(at_first, own),
+            offset=outside,
         )
-        found = proximal.solve(small, at_first, tol, max_steps)
-        params = state.params.at[..., n:].set(0).at[..., inside].set(found.params)
+        found = proximal.solve(small, at_first, tol, max_steps, keeps)
+        params = at.params.at[..., n:].set(0).at[..., inside].set(found.params)
         return found._replace(params=params), small.logits(found.params)
 
     def one_round(state: _State) -> _State:
-        urgency, count, overflows = _urgency(system, state, most_used(size))
-        needed = largest_of_all(jnp.where(state.status == RUNNING, count + count // 8 + k - n + 4, 0))
+        most = _urgency(system, state.at, most_used(size))
+        needed = largest_of_all(jnp.where(state.status == RUNNING, most.wanted + most.wanted // 8 + k - n + 4, 0))
         place = jnp.sum(needed > np.array(rooms[:-1], np.int32), dtype=np.int32)
-        found, z = jax.lax.switch(place, [partial(in_room, room) for room in rooms], state, urgency, needed)
-        g = system.gradient(found.params, z)
-        kkt = system.kkt(g, found.params)
+        found, z = jax.lax.switch(place, [partial(in_room, room) for room in rooms], state.at, most, needed)
+        at = Known(found.params, z, system.loss_slope(z))
+        kkt = system.kkt(system.with_penalty(at.slope, at.params), at.params)
         num_rounds = state.num_rounds + 1
         stuck = (kkt <= tol) & (kkt > state.kkt / 2)
-        enough = jnp.where(overflows, jnp.maximum(polish, 1e-2), polish) * tol  # block coordinate descent takes its time
+        enough = jnp.where(most.overflows, jnp.maximum(polish, 1e-2), polish) * tol  # block coordinate descent takes its time
         again = (found.status == Status.CONVERGED) & (unseen | ~((kkt <= enough) | stuck))
         late = jnp.where((kkt <= tol) & ~unseen, Status.CONVERGED, Status.MAX_STEPS)
         status = jnp.where(again, jnp.where(num_rounds >= max_steps, late, RUNNING), found.status)
-        return _State(found.params, z, g, kkt, status.astype(jnp.int32), state.num_steps + found.num_steps, num_rounds)
+        return _State(at, kkt, status.astype(jnp.int32), state.num_steps + found.num_steps, num_rounds)
 
-    params = jnp.zeros((*system.likelihood.classes, k), system.w.dtype) if start is None else start
-    params = jnp.where(aligned(system.free, params), params, 0)
-    z = system.logits(params)
-    begin = _State(
-        params, z, system.gradient(params, z), jnp.full_like(tol, jnp.inf), jnp.int32(RUNNING), jnp.int32(0), jnp.int32(0)
-    )
+    begin = _State(_known(system, params, known), jnp.full_like(tol, jnp.inf), jnp.int32(RUNNING), jnp.int32(0), jnp.int32(0))
     end = jax.lax.while_loop(lambda state: state.status == RUNNING, one_round, begin)
-    return Solution(end.params, end.status, end.num_steps)
+    return Solution(end.at.params, end.status, end.num_steps, known=end.at)
 
 
-def _urgency(system: System, state: _State, most: int) -> tuple[Float[Array, " n"], Array, Array]:
-    """How urgent it is to solve for a column, in float32: one in use before all others unless these are more than `most`, then
-    one that violates its condition most; how many these are, and whether more are in use."""
+def nothing_known(like: Float[Array, "*K k"], m: int) -> Known:
+    """Of no parameters.
+
+    Args:
+        like: parameters, for their shape.
+        m: rows.
+    """
+    return Known(jnp.full_like(like, jnp.nan), jnp.zeros((*like.shape[:-1], m), like.dtype), jnp.zeros_like(like))
+
+
+def _known(system: System, params: Float[Array, "*K k"], known: Known | None) -> Known:
+    """What is known of these parameters, by two products where they are others in any of the models side by side."""
+
+    def anew(params: Array) -> Known:
+        z = system.logits(params)
+        return Known(params, z, system.loss_slope(z))
+
+    if known is None:
+        return anew(params)
+    others = largest_of_all(jnp.any(params != known.params).astype(jnp.int32))
+    return jax.lax.cond(others > 0, anew, lambda params: known._replace(params=params), params)
+
+
+class _Urgency(NamedTuple):
+    urgency: Array  # (n,) float32, of which a CPU finds the largest 30 times as fast
+    wanted: Array  # how many columns are in use or violating their conditions
+    overflows: Array  # whether more are in use than there is room for
+
+
+def _urgency(system: System, at: Known, most: int) -> _Urgency:
+    """How urgent it is to solve for a column: one in use before all others unless these are more than `most`, then one that
+    violates its condition most."""
     n, l1 = system.n, system.penalty.l1[: system.n]
-    coef, u = state.params[..., :n], system.centered(state.g)[..., :n]
+    coef, u = at.params[..., :n], system.centered(system.with_penalty(at.slope, at.params))[..., :n]
     strength = aligned(l1, coef)
     slack = jnp.where(coef != 0, jnp.abs(u + strength * jnp.sign(coef)), jnp.abs(u) - strength)
     slack = jnp.max((slack / aligned(system.scale[:n], coef)).reshape(-1, n), axis=0)
     used = jnp.any((coef != 0).reshape(-1, n), axis=0) | (l1 == 0)
     overflows = jnp.sum(used) > most
     urgency = jnp.where(used & ~overflows, jnp.inf, slack)
-    count = jnp.sum(used | (slack > 0), dtype=np.int32)
-    return urgency.astype(jnp.float32), count, overflows  # of which a CPU finds the largest 30 times as fast
+    return _Urgency(urgency.astype(jnp.float32), jnp.sum(used | (slack > 0), dtype=np.int32), overflows)

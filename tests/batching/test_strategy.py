@@ -16,9 +16,18 @@ from jaxlr.solvers.solve import Settings
 
 ASKED = Settings(likelihood=Binary(), fit_intercept=True, standardize=False, max_steps=200, solver="auto", coercive=False)
 TRAITS = Traits(
-    m=200, n=10, num_designs=1, num_models=1, itemsize=8, smooth=True, has_l2=True, same_penalty=True, penalized=True
+    m=200,
+    n=10,
+    num_designs=1,
+    num_models=1,
+    num_paths=1,
+    itemsize=8,
+    smooth=True,
+    has_l2=True,
+    same_penalty=True,
+    penalized=True,
 )
-MANY, L1 = {"num_models": 100}, {"smooth": False}
+MANY, L1 = {"num_models": 100, "num_paths": 100}, {"smooth": False}
 TEN = {"likelihood": Multinomial(10)}
 
 # By name: what differs from one small ridge model, in what was asked and in the traits; and what is chosen.
@@ -33,6 +42,11 @@ CHOICES = {
     "conjugate gradients asked for": ({"solver": "newton_cg"}, MANY, {"solver": "newton_cg", "products": False}),
     "l1": ({}, L1, {"solver": "proximal", "room": 11, "products": False}),
     "l1 in many models": ({}, L1 | MANY, {"solver": "proximal", "room": 11, "products": True}),
+    "a path of l1": ({}, L1 | {"num_models": 100}, {"products": False, "keeps": False}),
+    "ten paths of l1": ({}, L1 | {"num_models": 1000, "num_paths": 10}, {"products": True, "keeps": False}),
+    "a path of more columns": ({"coercive": True}, L1 | {"num_models": 100, "n": 80}, {"products": False, "keeps": True}),
+    "ten of these": ({"coercive": True}, L1 | {"num_models": 1000, "num_paths": 10, "n": 80}, {"keeps": True}),
+    "one of these, perhaps separated": ({}, L1 | {"num_models": 100, "n": 80}, {"products": False, "keeps": False}),
     "l1 on many columns": ({}, L1 | MANY | {"n": 5000}, {"solver": "proximal", "room": 175, "wide": False, "products": False}),
     "l1 on many columns without l2": ({}, L1 | {"n": 5000, "has_l2": False}, {"room": 225}),
     "more columns than rows": ({}, {"n": 7000}, {"solver": "newton", "wide": True}),
@@ -79,7 +93,7 @@ def test_the_memory_is_told_what_was_chosen(name):
 
 
 def test_more_room_for_a_working_set_changes_what_follows_from_it():
-    traits = TRAITS._replace(smooth=False, n=100, num_models=5)
+    traits = TRAITS._replace(smooth=False, n=100, num_models=20, num_paths=20)
     few = choose(ASKED, traits)._replace(room=16)
     assert with_room(few, traits, 64).room == 64
     assert not with_room(few, traits, 64).products

@@ -43,14 +43,3 @@ def test_the_inverse_of_a_factor_is_lower_triangular_and_undoes_it(k):
 
 def test_what_is_not_definite_is_not_finite():
     assert not np.isfinite(np.asarray(factors.cholesky(jnp.asarray([[1.0, 2.0], [2.0, 1.0]])))).all()
-
-
-@pytest.mark.parametrize("k", [3, 4, 9, 17])
-def test_a_factor_in_blocks_is_the_factor(k, monkeypatch):
-    A = np.random.default_rng(k).standard_normal((3 * k, k))
-    H = A.T @ A
-    monkeypatch.setattr(factors, "_BLOCK", 4)
-    L = np.asarray(factors.blocked_cholesky(jnp.asarray(H)))
-    np.testing.assert_array_equal(L, np.tril(L))
-    np.testing.assert_allclose(L @ L.T, H, rtol=0, atol=16 * k * np.finfo(float).eps * H.max())
-    assert np.isnan(factors.blocked_cholesky(jnp.asarray(H - 2 * np.diag(np.diag(H))))).any()

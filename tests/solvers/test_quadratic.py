@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlr.model.penalty import violations
-from jaxlr.solvers.quadratic import minimize
+from jaxlr.solvers.quadratic import minimize, no_factor
 from tests.helpers import quick
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 EPS = np.finfo(np.float64).eps
 K = 6
 JITTER = EPS**0.75  # what the solver adds to the diagonal
-solve = jax.jit(lambda H, b, start, l1: minimize(H, b, start, l1, jnp.ones(K), jnp.float64(0)))
+solve = jax.jit(lambda H, b, start, l1: minimize(H, b, start, l1, jnp.ones(K), jnp.float64(0))[0])
 
 
 def matrix(kind, rng, k=K):
@@ -70,3 +70,21 @@ def test_hundreds_of_columns_of_rank_10_end_with_few_coefficients_in_few_passes(
     v = np.asarray(minimize(*given))
     assert residual(H, b, v, l1) <= 1e-12
     assert np.count_nonzero(v) <= 20
+
+
+@pytest.mark.parametrize("kind", ["free", "correlated", "wide"])
+@pytest.mark.parametrize("k", quick([6, 300], 6))
+def test_a_factor_that_is_kept_changes_no_minimum(kind, k):
+    rng = np.random.default_rng(1)
+    H, l1 = jnp.asarray(matrix(kind, rng, k)), jnp.asarray(0.01 * rng.integers(0, 3, k))
+
+    @jax.jit
+    def with_factor(b, start, factor):
+        return minimize(H, b, start, l1, jnp.ones(k), jnp.float64(0), factor)
+
+    factor, v = no_factor(H), jnp.zeros(k)
+    for b in (np.asarray(H) @ (rng.standard_normal(k) * scale) for scale in (1, 1, 1e-3)):
+        for _ in range(2):  # from far, and from the minimum with its own factor
+            v, factor = with_factor(jnp.asarray(b), v, factor)
+            assert residual(np.asarray(H), b, np.asarray(v), np.asarray(l1)) <= 1e3 * k * EPS * (1 + np.abs(v).max())
+        np.testing.assert_array_equal(np.asarray(factor.support)[np.asarray(v) != 0], True)

@@ -1,13 +1,19 @@
 """Very many columns: the answer is that of all columns at once, and no column is left out unchecked."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxlr
-from jaxlr import Problem
+from jaxlr import Problem, Status
 from jaxlr.batching import strategy
 from jaxlr.engine import run as running
+from jaxlr.model.certificates import standard_units
+from jaxlr.model.likelihood import Binary
+from jaxlr.solvers import working_set
+from jaxlr.solvers.system import system_of
+from jaxlr.solvers.working import prepare, working_problem
 from jaxlr.solvers.working_set import leaves_out, rooms_of
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -132,3 +138,28 @@ def test_an_interrupt_while_models_get_more_room_keeps_the_first_pass(monkeypatc
         jaxlr.fit(X, Y, l1=np.array([0.1, 1e-3]), l2=1e-2, max_steps=20)
     fits = caught.value.fit
     assert fits.status.tolist() == [jaxlr.Status.CONVERGED, jaxlr.Status.MAX_STEPS]
+
+
+def test_a_path_is_not_touched_by_a_broken_point_and_reached_from_a_start_far_away(small_room):
+    healthy = jaxlr.fit(X, Y, l1=GRID)
+    broken = jaxlr.fit(X, Y, l1=np.insert(GRID, 3, np.nan))
+    assert Status(int(broken.status[3])) == Status.NONFINITE
+    np.testing.assert_allclose(np.delete(broken.params.coef, 3, axis=0), healthy.params.coef, rtol=0, atol=100 * TOL)
+    far = jaxlr.fit(X, Y, l1=GRID, init=jaxlr.Params(5 * RNG.standard_normal(N), 3.0))
+    assert bool(far.converged.all())
+    np.testing.assert_allclose(far.params.coef, healthy.params.coef, rtol=0, atol=100 * TOL)
+
+
+def test_what_is_known_of_other_parameters_does_not_count():
+    start = jnp.asarray(RNG.standard_normal(N + 1))
+    working = prepare(jnp.asarray(X), jnp.ones(M, bool), True)
+    inner = working_problem(Problem(X, Y, l1=0.05), working, None)
+    system = system_of(inner, working, standard_units(inner), Binary(), True)._replace(aid=working.A.to_array().T)
+    right = working_set.solve(system, start, jnp.float64(TOL), 50, 48)
+    none = working_set.nothing_known(start, M)
+    wrong = none._replace(params=start + 1, z=none.z + 5, slope=none.slope + 7)
+    for known in (none, wrong, right.known):
+        found = working_set.solve(system, start, jnp.float64(TOL), 50, 48, known=known)
+        np.testing.assert_array_equal(found.params, right.params)
+    again = working_set.solve(system, right.params, jnp.float64(TOL), 50, 48, known=right.known)
+    np.testing.assert_allclose(again.params, right.params, rtol=0, atol=TOL)
