@@ -15,6 +15,7 @@ from tests.benchmarks import (
     growth,
     inference,
     lasso,
+    lasso_growth,
     learning_rates,
     leave_one_out,
     robust,
@@ -54,6 +55,7 @@ if __name__ == "__main__":
         "crossing",
         "scale",
         "growth",
+        "lasso-growth",
         "devices",
     ]
     titles = [f"{letter}: {work.title}" for letter, work in engine.WORKLOADS.items()]
@@ -70,6 +72,7 @@ if __name__ == "__main__":
             "crossing: newton against newton_cg",
             "scale: time and memory of 10 to 1,000,000 models",
             "growth: time and memory as models, columns and rows grow, against scikit-learn",
+            "lasso-growth: the same of a lasso path, against celer and glmnet",
             "devices: one against two",
         ]
     )
@@ -91,6 +94,7 @@ if __name__ == "__main__":
         "crossing": crossing.main,
         "scale": scale.main,
         "growth": growth.main,
+        "lasso-growth": lasso_growth.main,
         "devices": devices.main,
     }
     run |= {letter: partial(lasso.main, letter, arguments.reference_data or ".") for letter in lasso.TABLES}
