@@ -5,8 +5,8 @@ lasso. One path of 50 l1 down to a hundredth of the largest, on larger data.
 
 Each side runs in a process of its own; glmnet times itself in R and keeps its coefficients sparse. Every side is asked for
 several tolerances, and the worst KKT residual and duality gap of its models, computed alike for all, stand beside its time, so
-that times can be compared at equal gaps. The median of the warm repeats, each with new values (l1 times 1 + 1e-6 k); a side that
-takes over five minutes is left out.
+that times can be compared at equal gaps. The median of the warm repeats, each with new values (l1 times 1 + 1e-6 k); a side
+that takes over five minutes is left out.
 """
 
 import json

@@ -201,6 +201,7 @@ def test_missing_labels_of_clusters_are_refused(missing):
         inference.covariance(jaxlr.fit(X, Y), Problem(X, Y), kind="cluster", clusters=missing)
 
 
+@pytest.mark.slow
 def test_many_ways_are_one_program():
     ways = np.stack([np.arange(M) % d for d in range(2, 10)], axis=1)
     fit, problem = jaxlr.fit(X, Y), Problem(X, Y)
@@ -214,6 +215,7 @@ def test_many_ways_are_one_program():
     np.testing.assert_allclose(V, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_joint_tests_of_columns_that_are_all_but_one_are_those_of_their_difference():
     rng = np.random.default_rng(5)
     a, b, c = rng.normal(size=(3, 120))

@@ -72,6 +72,7 @@ def test_covariances_influence_and_profiles_are_those_of_the_determined_paramete
     assert np.isnan(np.asarray(inference.profile_tests(fit, PROBLEM).p_value.coef)[3:]).all()
 
 
+@pytest.mark.slow
 def test_classes_lose_the_same_columns_and_a_likelihood_ratio_its_degrees_of_freedom(fit):
     problem = Problem(DEPENDENT, LABELS)
     several, alone = jaxlr.fit(DEPENDENT, LABELS, num_classes=3), jaxlr.fit(X, LABELS, num_classes=3)
@@ -85,6 +86,7 @@ def test_classes_lose_the_same_columns_and_a_likelihood_ratio_its_degrees_of_fre
     assert inference.likelihood_ratio(fit, jaxlr.fit(without, Y), PROBLEM).df == 1
 
 
+@pytest.mark.slow
 def test_a_likelihood_ratio_counts_each_model_of_a_batch():
     designs = np.stack([np.column_stack([X, X[:, 0]]), np.column_stack([X, RNG.normal(size=M)])])
     test = inference.likelihood_ratio(jaxlr.fit(designs, Y), jaxlr.fit(X[:, :1], Y), Problem(designs, Y))
@@ -94,6 +96,7 @@ def test_a_likelihood_ratio_counts_each_model_of_a_batch():
         assert float(test.p_value[j]) == pytest.approx(float(expected.p_value), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_differences_of_a_bradley_terry_model_have_errors_whoever_is_held_at_0():
     """K players of rank K - 1: R holds the last at 0, and differences do not depend on that."""
     players = 5
@@ -115,6 +118,7 @@ def test_differences_of_a_bradley_terry_model_have_errors_whoever_is_held_at_0()
     assert float(got.statistic) == pytest.approx(float(other.params.coef[3] ** 2 / (c @ V @ c)), rel=1e-8)
 
 
+@pytest.mark.slow
 def test_a_resample_whose_columns_depend_shows_no_error_that_another_choice_would_change():
     """Resamples share the columns of all rows; where a level is missing, coefficients are shared and no longer R's."""
     left_out = np.arange(M) < 50
@@ -128,6 +132,7 @@ def test_a_resample_whose_columns_depend_shows_no_error_that_another_choice_woul
     assert np.asarray(inference.goodness_of_fit(fits, problem).df_residual).tolist() == [M - 4, M - 50 - 3]
 
 
+@pytest.mark.slow
 def test_a_scan_beside_covariates_that_depend_is_that_beside_the_others():
     columns = RNG.normal(size=(3, M))
     columns[2] = X[:, 1] - 2 * X[:, 0]
@@ -176,6 +181,7 @@ def test_a_likelihood_ratio_refuses_a_smaller_fit_with_a_penalty_or_of_other_row
             inference.likelihood_ratio(larger, smaller, problem, smaller_problem=other)
 
 
+@pytest.mark.slow
 def test_a_member_whose_fits_have_as_many_parameters_is_nan_alone():
     a, b = np.random.default_rng(8).normal(size=(2, 60))
     designs, y = np.stack([np.stack([a, a], axis=1), np.stack([a, b], axis=1)]), np.sin(np.arange(60)) > 0

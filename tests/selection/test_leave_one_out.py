@@ -128,6 +128,7 @@ def test_a_row_is_held_out_with_all_its_weight():
     assert (np.asarray(twice) < np.asarray(once)).all()
 
 
+@pytest.mark.slow
 def test_a_constant_column_changes_nothing_where_columns_are_standardized():
     options = {"l1": 0.01, "l2": L2, "folds": "loo", "standardize": True, "refit": False}
     with_one = cross_validate(np.column_stack([X, np.full(M, 3.0)]), Y, **options)

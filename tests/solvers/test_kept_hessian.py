@@ -51,6 +51,7 @@ def test_with_a_hessian_that_is_kept_the_answer_is_the_same(kind, hessians):
     np.testing.assert_array_equal(kept.params.coef != 0, new.params.coef != 0)
 
 
+@pytest.mark.slow
 def test_a_start_in_saturation_is_left_in_as_many_steps(hessians):
     rng = np.random.default_rng(2)
     X = rng.standard_normal((200, 30))
@@ -66,7 +67,6 @@ def test_a_limit_of_steps_holds_over_all_hessians_that_were_kept(hessians):
     rng = np.random.default_rng(3)
     X = 5 * rng.standard_normal((200, 30))
     y = (X[:, 0] + rng.logistic(size=200) > 0).astype(float)
-    for most in (1, 2, 5):
-        fit = hessians(True, X, y, l1=1e-6, max_steps=most)
-        assert int(fit.num_steps) == most
-        assert Status(int(fit.status)) == Status.MAX_STEPS
+    fit = hessians(True, X, y, l1=1e-6, max_steps=5)
+    assert int(fit.num_steps) == 5
+    assert Status(int(fit.status)) == Status.MAX_STEPS

@@ -89,6 +89,7 @@ def test_columns_without_a_penalty_are_resolved_beside_those_that_have_one(penal
         assert not np.any(np.asarray(fits.status)[3:] == Status.CONVERGED)
 
 
+@pytest.mark.slow
 def test_a_copy_without_a_penalty_is_held_at_0_beside_a_penalized_column():
     designs, _, labels = near(1.0, [2])
     X, factor = np.column_stack([designs[0], designs[0][:, 1] - designs[0][:, 2]]), np.array([1.0, 0, 0, 1, 0])
@@ -112,6 +113,7 @@ def test_a_penalty_that_is_known_only_inside_jit_never_converges_by_rounding():
     assert bool(fits.converged[1].all())
 
 
+@pytest.mark.slow
 def test_classes_and_jit_resolve_them_too():
     distance = 1e-8
     designs, differences, labels = near(distance, [1])

@@ -111,6 +111,7 @@ def test_a_path_that_begins_with_a_failed_point_goes_on(failing):
     assert np.asarray(fit.status).tolist() == [Status.NONFINITE, Status.CONVERGED, Status.CONVERGED]
 
 
+@pytest.mark.slow
 def test_models_that_each_all_but_leave_out_other_columns_converge_side_by_side():
     rng = np.random.default_rng(1)
     wide = rng.standard_normal((100, 150))
