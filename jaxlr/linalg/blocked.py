@@ -2,7 +2,7 @@
 
     H = L L'        L_jj L_jj' = H_jj - sum_{i < j} L_ji L_ji'        L_rj = (H_rj - sum_{i < j} L_ri L_ji') L_jj^-T,  r > j
 
-in blocks of 128 columns, from the first that holds one in use. (Golub & Van Loan, Matrix Computations (2013), section 4.2.5.)
+in blocks of 64 columns, from the first that holds one in use. (Golub & Van Loan, Matrix Computations (2013), section 4.2.5.)
 All but the blocks of the diagonal are matrix products; LAPACK on all columns would start threads of its own on a CPU
 (`jaxlr.linalg.cholesky`), and copies the factor for every solve.
 """
@@ -17,12 +17,12 @@ from jaxtyping import Array, Float
 from jaxlr.linalg import cholesky
 from jaxlr.linalg.dot import dot, times
 
-_BLOCK = 128
-_ONE = 256  # columns that are one block, left to LAPACK
+_BLOCK = 64
+_ONE = 127  # columns that are one block, left to LAPACK: from 128 on it starts threads
 
 
 class Blocked(NamedTuple):
-    """L (K, K), K >= k columns, the first ones filled up; the inverses of its diagonal blocks (K / 128, 128, 128), None where L
+    """L (K, K), K >= k columns, the first ones filled up; the inverses of its diagonal blocks (K / 64, 64, 64), None where L
     is one block; and the first block in use."""
 
     L: Any
@@ -43,7 +43,7 @@ def factor(H: Float[Array, "k k"], used: Array) -> Blocked:
 
     Args:
         H: symmetric; the identity in all columns but the last `used`.
-        used: how many count, the same for all matrices side by side.
+        used: how many count, at least 1, an array, the same for all matrices side by side.
     """
     k, begin = len(H), nothing(len(H), H.dtype)
     if begin.inverses is None:

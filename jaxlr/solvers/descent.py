@@ -62,6 +62,7 @@ class Direction(NamedTuple):
         inexact: whether more than 1e-2 may be left to an intercept, of a class whose weight is next to nothing.
         crude: whether lambda may be far below that of Newton's direction, which then still is large after the step.
         spent: what its preconditioner cost beside a new one; None where there is none.
+        old: whether lambda tells nothing about rounding, because its Hessian was made elsewhere.
         kept: for the next search; None where nothing is.
     """
 
@@ -73,6 +74,7 @@ class Direction(NamedTuple):
     hides: Array
     inexact: Array
     crude: Array | bool = False
+    old: Array | bool = False
     spent: Any = None
     kept: Any = None
 
@@ -192,7 +194,8 @@ def _judge(
     """What the step from here says, where the minimum was not passed on the way."""
     tol, kkt, penalized, hidden = rules.tol, here.kkt, rules.penalized, found.hides
     factored = jnp.isfinite(found.decrement)
-    exhausted = factored & ~hidden & (found.decrement >= 0.9 * state.decrement)
+    old = jnp.bool_(found.old)
+    exhausted = factored & ~hidden & ~old & (found.decrement >= 0.9 * state.decrement)
     # The residuals after a full step differ from their linearization by at most max|l'''| / 2 dz^2 <= dz^2 / 20, and so
     # does the KKT residual: a step so small needs no look at where it ends.
     polished = (reach**2 <= rules.polish * jnp.minimum(tol, 1)) & (found.error <= rules.polish * tol / 2) & (reach <= longest)
@@ -205,7 +208,7 @@ def _judge(
     converged &= rules.suffices | ((reach <= 1e-2) & ~inexact)
     converged &= penalized | (~hidden & resolved)
     flat = kkt <= jnp.minimum(tol, eps**0.6) * rules.rarity
-    informative = factored & ~jnp.bool_(found.crude) & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~penalized)))
+    informative = factored & ~old & ~jnp.bool_(found.crude) & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~penalized)))
     steep = flat & factored & ~penalized & ((reach > 0.1) | hidden)
     steep_steps = jnp.where(steep, state.steep_steps + 1, 0)
     status = jnp.where(exhausted, Status.STALLED, RUNNING)

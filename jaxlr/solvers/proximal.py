@@ -11,21 +11,22 @@ How long a step may be: along d the smooth part changes by at most t g . d + t^2
 of the quadratic, J falls wherever t h(R t) <= 1/2 - q / (d' H d): the rules of the smooth solver hold as they are as long as
 -q >= 0.218 d' H d, of which the minimum has 1/2.
 
-A Hessian H_0 = A' C_0 A + diag(l2) that was made before may stand for H, which saves its products and most factors where it is
-kept. Its step leaves (H - H_0) d = A' (C - C_0) dz in the gradient, whose size is known without a product with A,
+A Hessian H_0 = A' C_0 A + D_0 + diag(l2) that was made before, D_0 its damping, may stand for H, which saves its products and
+most factors where it is kept. Its step leaves (H - H_0) d = A' (C - C_0) dz - D_0 d in the gradient. The size of the first part
+is known without a product with A, by the inequality of Cauchy and Schwarz, for columns A_j of mean square 1:
 
-    |(H - H_0) d|_{H^-1} <= rho,     |A_j' (C - C_0) dz| <= sqrt(A_j' C A_j) rho <= sqrt(w . A_j^2) rho / 2,
+    |A' (C - C_0) dz|_{H^-1} <= rho,     |A_j' (C - C_0) dz| <= sqrt(A_j' C A_j) rho <= rho / 2,
     rho^2 = (C - C_0) dz . C^-1 (C - C_0) dz
 
-by the inequality of Cauchy and Schwarz. While rho <= lambda / 4 each step leaves a quarter of lambda = sqrt(d' H d) at most,
-and -q >= d' H_0 d - d' H d / 2 >= d' H d / 4 is enough; after a step that leaves more, or that moves a logit by more than 1, a
-new one is made, and a step along which the quadratic grows is not taken. (A chord method: Kelley 1995, Iterative Methods for
-Linear and Nonlinear Equations, section 5.4.)
+While rho <= lambda / 4, lambda = sqrt(d' H d), and no logit moves by more than 1/2, a step leaves a quarter of lambda, and 0.3
+more for the change of C on the way. After a step that leaves more a new one is made. Damping, an inexact minimum and rounding are
+not in rho: where lambda does not fall to 3/4 all the same, or the quadratic would grow (that step is not taken), nothing is kept
+from there on. No verdict rests on the lambda of an H_0 that was made elsewhere, nor, once one failed, on any while the residual
+halves. (A chord method: Kelley 1995, Iterative Methods for Linear and Nonlinear Equations, section 5.4.)
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -40,11 +41,11 @@ from jaxlr.solvers.damped import Solution, curvature_along, damping, minimize
 from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.newton import POLISH
 from jaxlr.solvers.system import System
-from jaxlr.solvers.together import largest_of_all
+from jaxlr.solvers.together import anew_if
 
 _ENOUGH = 0.218  # h(1) - 1/2
 _SHORTER = 0.69  # times a step that falls too little, and 1/2 - q / (d' H d) is over h(1)
-_AGED = 0.25  # of lambda
+_AGED, _FAILED = 0.25, 0.75  # of lambda
 
 
 def solve(
@@ -70,15 +71,21 @@ class _Hessian(NamedTuple):
     H: Array  # in its own units
     s: Array  # those
     curvature: Curvature  # of which it was made
+    damping: Array  # its own, in mean squares of the columns
     factor: quadratic.Factor | None  # where it may be kept
-    serves: Array
+    new: Any = True  # whether it was made here
+    serves: Any = True  # whether the next step may be taken with it too
+    failed: Any = False  # whether one that was kept did less than it should: no more of them are
+    decrement: Any = jnp.inf  # lambda of the step before
+    kkt: Any = jnp.inf  # likewise
 
 
 def _none_kept(system: System) -> _Hessian:
     """Of no use, in the shape of one that is."""
     k, dtype = int(np.prod(system.likelihood.coordinates, dtype=int)) * system.A.shape[1], system.w.dtype
-    H, z = jnp.zeros((k, k), dtype), jnp.zeros((*system.likelihood.classes, len(system.w)), dtype)
-    return _Hessian(H, H[0], system.likelihood.curvature(z, system.w), quadratic.no_factor(H), jnp.bool_(False))
+    H, z, no = jnp.zeros((k, k), dtype), jnp.zeros((*system.likelihood.classes, len(system.w)), dtype), jnp.bool_(False)
+    curvature, most = system.likelihood.curvature(z, system.w), jnp.asarray(jnp.inf, dtype)
+    return _Hessian(H, H[0], curvature, H[0, 0], quadratic.no_factor(H), no, no, no, most, most)
 
 
 def _hessian(
@@ -91,13 +98,12 @@ def _hessian(
         H = system.likelihood.with_sums(H, system.penalty.l1 + system.penalty.l2 == 0)
         more = alike(system.penalty.l2 + damping(kkt) * system.squares, x)
         H, s = in_own_units(H, more, alike(system.free, x), jitter)
-        return _Hessian(H, s, curvature, None if kept is None else quadratic.no_factor(H), jnp.bool_(True))
+        if kept is None:
+            return _Hessian(H, s, curvature, damping(kkt), None)
+        yes = jnp.bool_(True)
+        return _Hessian(H, s, curvature, damping(kkt), quadratic.no_factor(H), yes, yes, *kept[-3:])
 
-    if kept is None:
-        return new()
-    aged = largest_of_all((running & ~kept.serves).astype(jnp.int32)) > 0
-    # Once or not at all; a choice (`jax.lax.cond`) would copy what is kept.
-    return jax.lax.while_loop(lambda state: state[1], lambda _: (new(), jnp.bool_(False)), (kept, aged))[0]
+    return new() if kept is None else anew_if(running & ~kept.serves, new, kept)
 
 
 def _direction(
@@ -119,17 +125,22 @@ def _direction(
     d = jnp.where(v == 0, -x.ravel(), s * change).reshape(x.shape)
     dz = system.A.times(d)
     error = jnp.max(violations(slope + H_change, v, l1) / units)
-    if kept is None:
-        curved = jnp.sum(change * H_change)
-    else:
+    curved = jnp.sum(change * H_change)
+    if kept is not None:
         curved = jnp.sum(dz * curvature.times(dz)) + jnp.sum(aligned(penalty.l2, d) * d * d)
-        rho = jnp.sqrt(curvature.dual_square(curvature.times(dz) - now.curvature.times(dz)))
-        error += rho / 2 * jnp.max(jnp.sqrt(system.squares) / system.scale)
-        serves = (rho <= _AGED * jnp.sqrt(curved)) & (system.largest(likelihood.reach(dz)) <= 1)
-        kept = now._replace(factor=factor, serves=serves)
     grown = jnp.where(free, l1, 0) * (jnp.abs(v) - jnp.abs(start))
     fall = -jnp.sum(slope * change) - curved / 2 - jnp.sum(grown)
-    length = jnp.where(fall >= _ENOUGH * curved, 1, _SHORTER if kept is None else jnp.where(fall >= 0, _SHORTER, 0))
+    length = jnp.where(fall >= _ENOUGH * curved, 1, _SHORTER)
+    if kept is not None:
+        rho = jnp.sqrt(curvature.dual_square(curvature.times(dz) - now.curvature.times(dz)))
+        damped = now.damping * jnp.max(jnp.abs(d) * aligned(system.squares / system.scale, d))
+        error = jnp.where(length < 1, jnp.inf, error + rho / 2 + damped)
+        length = jnp.where(now.new | (fall >= 0), length, 0)
+        failed = now.failed | (~now.new & ~((fall >= 0) & (jnp.sqrt(curved) <= _FAILED * now.decrement)))
+        close = (rho <= _AGED * jnp.sqrt(curved)) & (system.largest(likelihood.reach(dz)) <= 0.5)
+        kept = now._replace(
+            factor=factor, new=jnp.bool_(False), serves=close & ~failed, failed=failed, decrement=jnp.sqrt(curved), kkt=kkt
+        )
     hides = jnp.bool_(False)
     if system.margins is not None:  # along what has no penalty
         along = jnp.where(aligned(penalty.l1, x) > 0, 0, system.margins)
@@ -144,5 +155,6 @@ def _direction(
         unresolved=jnp.sqrt(jitter * jnp.sum(change**2)),
         hides=hides,
         inexact=jnp.any(left > 1e-2),
+        old=~jnp.bool_(now.new) | (jnp.bool_(now.failed) & (kkt < now.kkt / 2)),
         kept=kept,
     )

@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Int
 from jaxlr.linalg import blocked
 from jaxlr.linalg.dot import dot
 from jaxlr.model.penalty import violations
-from jaxlr.solvers.together import largest_of_all
+from jaxlr.solvers.together import anew_if, largest_of_all
 
 _MOST_PASSES = 64  # what is left then is for the next quadratic
 _EXPONENTS = np.linspace(1, 0, 8)  # lengths from the first sign change to the whole step
@@ -44,7 +44,7 @@ def no_factor(H: Float[Array, "k k"]) -> Factor:
 
 class _State(NamedTuple):
     v: Array
-    settled: Array  # whether no coefficient stood in the way of the last step on the support
+    sweeps: Array  # whether a sweep comes first: no coefficient stood in the way of the last step on the support
     residual: Array
     num_passes: Int[Array, ""]
     factor: Factor | None
@@ -90,18 +90,16 @@ def minimize(
 
     def one_pass(state: _State) -> _State:
         # From the last to the first: a column that comes in before the others have moved often has to go again.
-        count = largest_of_all(jnp.where(state.settled, used, 0))
+        count = largest_of_all(jnp.where(state.sweeps, used, 0))
         swept = jax.lax.fori_loop(0, count, lambda i, v: coordinate(k - 1 - i, v), state.v)
-        v = jnp.where(state.settled, swept, state.v)
+        v = jnp.where(state.sweeps, swept, state.v)
         support = (v != 0) | (l1 == 0)
         slope = b + dot(H, v) + jnp.where(support, l1 * jnp.sign(v), 0)
         if state.factor is None:
             kept, L = None, factored(support)
         else:
-            others = largest_of_all(jnp.any(support != state.factor.support).astype(jnp.int32)) > 0
-            # Once or not at all; a choice (`jax.lax.cond`) would copy the factor that is kept.
-            anew = lambda state: (factored(support), jnp.bool_(False))  # noqa: E731
-            L, _ = jax.lax.while_loop(lambda state: state[1], anew, (state.factor.factor, others))
+            others = jnp.any(support != state.factor.support)
+            L = anew_if(others, lambda: factored(support), state.factor.factor)
             kept = Factor(L, support)
         delta = jnp.where(support, blocked.solve(L, jnp.where(support, -slope, 0)), 0)
         turns = support & (l1 > 0) & ((v + delta) * v <= 0)
@@ -118,6 +116,6 @@ def minimize(
     enough = jnp.maximum(enough, 4 * jnp.finfo(b.dtype).eps * jnp.max(jnp.abs(b) / units))  # what rounding leaves
     more = lambda state: (state.residual > enough) & (state.num_passes < _MOST_PASSES)  # noqa: E731
     # With the factor of this support a step on it comes first.
-    settled = jnp.bool_(True) if factor is None else jnp.any(((start != 0) | (l1 == 0)) != factor.support)
-    end = jax.lax.while_loop(more, one_pass, _State(start, settled, residual_at(start), jnp.int32(0), factor))
+    sweeps = jnp.bool_(True) if factor is None else jnp.any(((start != 0) | (l1 == 0)) != factor.support)
+    end = jax.lax.while_loop(more, one_pass, _State(start, sweeps, residual_at(start), jnp.int32(0), factor))
     return end.v, end.factor

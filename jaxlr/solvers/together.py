@@ -4,11 +4,12 @@ A solver is written for one problem. Where many are lanes of `jax.vmap`, a choic
 run every branch for all; made of a number that all share, it stays a choice.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Int
 
 
 @jax.custom_batching.custom_vmap
@@ -21,3 +22,10 @@ def largest_of_all(number: Int[Array, ""]) -> Int[Array, ""]:
 def _(axis_size: int, in_batched: Any, numbers: Int[Array, " L"]) -> tuple[Int[Array, ""], bool]:
     del axis_size, in_batched
     return largest_of_all(jnp.max(numbers)), False
+
+
+def anew_if(wanted: Bool[Array, ""], new: Callable[[], Any], old: Any) -> Any:
+    """`new()` where any of the models side by side wants it, for all; else what there is, which a choice (`jax.lax.cond`) would
+    copy."""
+    once = largest_of_all(wanted.astype(jnp.int32)) > 0
+    return jax.lax.while_loop(lambda state: state[1], lambda _: (new(), jnp.bool_(False)), (old, once))[0]

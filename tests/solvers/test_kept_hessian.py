@@ -70,3 +70,17 @@ def test_a_limit_of_steps_holds_over_all_hessians_that_were_kept(hessians):
     fit = hessians(True, X, y, l1=1e-6, max_steps=5)
     assert int(fit.num_steps) == 5
     assert Status(int(fit.status)) == Status.MAX_STEPS
+
+
+@pytest.mark.parametrize("apart", quick([1e-3, 1e-4, 1e-5], 1e-5))
+def test_columns_near_each_other_are_resolved_as_without(apart, hessians):
+    # Damping that stays in a kept Hessian, and the rounding of its quadratic, once ended half of these STALLED.
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((300, 20))
+        X[:, 10:] = X[:, :10] + apart * X[:, 10:]
+        y = (X[:, 0] + (X[:, 10] - X[:, 0]) / apart + rng.logistic(size=300) > 0).astype(float)
+        kept, new = (hessians(keeps, X, y, l1=np.geomspace(1e-5, 1e-9, 8)) for keeps in (True, False))
+        assert bool(new.converged.all())
+        assert bool(kept.converged.all())
+        np.testing.assert_allclose(kept.value, new.value, rtol=0, atol=1e-10 / apart)  # tol times the coefficients' size

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlr.solvers.together import largest_of_all
+from jaxlr.solvers.together import anew_if, largest_of_all
 
 
 def test_alone_it_is_the_number_itself():
@@ -25,3 +25,14 @@ def test_a_choice_by_it_runs_one_branch_for_all():
     numbers, x = jnp.arange(3, dtype=np.int32), jnp.linspace(0, 1, 3)
     assert "case" in jax.jit(jax.vmap(choose)).lower(numbers, x).as_text()
     np.testing.assert_array_equal(jax.vmap(choose)(numbers, x), jnp.sin(x))
+
+
+def test_what_one_of_them_wants_anew_is_made_for_all_and_else_for_none():
+    def newer(wanted, x):
+        return anew_if(wanted, lambda: 2 * x, x)
+
+    x = jnp.arange(3.0)
+    one, none = jnp.asarray([False, True, False]), jnp.zeros(3, bool)
+    np.testing.assert_array_equal(jax.vmap(newer)(one, x), 2 * x)
+    np.testing.assert_array_equal(jax.vmap(newer)(none, x), x)
+    assert float(jax.jit(newer)(jnp.bool_(False), 3.0)) == 3
