@@ -19,10 +19,10 @@ is known without a product with A, by the inequality of Cauchy and Schwarz, for 
     rho^2 = (C - C_0) dz . C^-1 (C - C_0) dz
 
 While rho <= lambda / 4, lambda = sqrt(d' H d), and no logit moves by more than 1/2, a step leaves a quarter of lambda, and 0.3
-more for the change of C on the way. After a step that leaves more a new one is made. Damping, an inexact minimum and rounding are
-not in rho: where lambda does not fall to 3/4 all the same, or the quadratic would grow (that step is not taken), nothing is kept
-from there on. No verdict rests on the lambda of an H_0 that was made elsewhere, nor, once one failed, on any while the residual
-halves. (A chord method: Kelley 1995, Iterative Methods for Linear and Nonlinear Equations, section 5.4.)
+more for the change of C on the way. After a step that leaves more a new one is made. Damping, an inexact minimum and rounding
+are not in rho: where lambda does not fall to 3/4 all the same, or the quadratic would grow (that step is not taken), nothing
+is kept from there on. No verdict rests on the lambda of an H_0 that was made elsewhere, nor, once one failed, on any while the
+residual halves. (A chord method: Kelley 1995, Iterative Methods for Linear and Nonlinear Equations, section 5.4.)
 """
 
 from typing import Any, NamedTuple
