@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,12 +28,14 @@ SECONDS = 300  # for a side, with its repeats
 
 
 class Case(NamedTuple):
-    """Title, share of l1 in the strength, folds (1: all rows) and strengths."""
+    """Title, share of l1 in the strength, folds (1: all rows), strengths, the last as a share of the first, and classes."""
 
     title: str
     share: float = 1.0
     folds: int = 10
     strengths: int = 100
+    least: float = 0.01
+    classes: int = 2
 
 
 CASES = {
@@ -46,8 +48,10 @@ CASES = {
     "N3": Case("N3. lasso, rank 20 and noise 20,000 x 500", folds=1, strengths=50),
     "N4": Case("N4. lasso, normal 2,000 x 2,000", folds=1, strengths=50),
     "N5": Case("N5. l1 share 0.5, normal 2,000 x 2,000", share=0.5, folds=1, strengths=50),
+    "N6": Case("N6. the rows of N3 in 10 folds", strengths=50),
+    "N7": Case("N7. three classes, normal 336 x 3,348", folds=1, strengths=20, least=0.05, classes=3),
 }
-TABLES = {"H": ["H"], "I": ["I", "I2", "I3"], "lasso": ["N1", "N2", "N3", "N4", "N5"]}
+TABLES = {"H": ["H"], "I": ["I", "I2", "I3"], "lasso": ["N1", "N2", "N3", "N4", "N5", "N6", "N7"]}
 
 
 def problem(name: str, folder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -63,10 +67,15 @@ def problem(name: str, folder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     elif name == "N1":
         images = np.load(Path(folder) / "files" / "mnist_t10k.npz")
         X, y = images["X"].reshape(10_000, -1) / 255, (images["y"] % 2).astype(float)
+    elif name == "N7":
+        X, effects = rng.standard_normal((336, 3348)), np.zeros((3348, 3))
+        effects[:20] = rng.standard_normal((20, 3))
+        y = np.argmax(X @ effects + rng.gumbel(size=(336, 3)), axis=1).astype(float)
     else:
-        shape = {"I2": (72, 7129), "I3": (72, 7129), "N2": (50_000, 100), "N3": (20_000, 500)}.get(name, (2000, 2000))
+        shape = {"I2": (72, 7129), "I3": (72, 7129), "N2": (50_000, 100), "N3": (20_000, 500)}
+        shape = shape.get("N3" if name == "N6" else name, (2000, 2000))
         X = rng.standard_normal(shape)
-        if name == "N3":
+        if name in ("N3", "N6"):
             X += rng.standard_normal((shape[0], 20)) @ rng.standard_normal((20, shape[1]))
             X = (X - X.mean(0)) / X.std(0)
         effects = np.zeros(shape[1])
@@ -74,11 +83,14 @@ def problem(name: str, folder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray,
         y = (X @ effects + rng.logistic(size=shape[0]) > 0).astype(float)
     fold_of_row = np.random.default_rng(0).permutation(len(y)) % 10
     training = (fold_of_row[None, :] != np.arange(10)[:, None]) if case.folds > 1 else np.ones((1, len(y)))
-    largest = np.abs(X.T @ (y.mean() - y)).max() / len(y) / case.share
-    return X, y, training.astype(float), np.geomspace(largest, largest / 100, case.strengths)
+    labels = y if case.classes == 2 else (y[:, None] == np.arange(case.classes)).astype(float)
+    largest = np.abs(X.T @ (labels.mean(axis=0) - labels)).max() / len(y) / case.share
+    return X, y, training.astype(float), np.geomspace(largest, case.least * largest, case.strengths)
 
 
-def run_jaxlr(X: np.ndarray, y: np.ndarray, training: np.ndarray, tol: float, share: float) -> Callable:
+def run_jaxlr(
+    X: np.ndarray, y: np.ndarray, training: np.ndarray, tol: float, share: float, num_classes: int | None = None
+) -> Callable:
     """All models in one call."""
     import jax
 
@@ -89,9 +101,10 @@ def run_jaxlr(X: np.ndarray, y: np.ndarray, training: np.ndarray, tol: float, sh
     def run(strengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         l1, l2 = jaxlr.elastic_net(strengths, share) if share < 1 else (strengths, 0.0)
         weights = training[:, None] if len(training) > 1 else None
-        fit = jax.block_until_ready(jaxlr.fit(X, y, sample_weight=weights, l1=l1, l2=l2, tol=tol))
-        shape = len(training), len(strengths)
-        return np.asarray(fit.params.coef).reshape(*shape, -1), np.asarray(fit.params.intercept).reshape(shape)
+        fit = jax.block_until_ready(jaxlr.fit(X, y, sample_weight=weights, l1=l1, l2=l2, tol=tol, num_classes=num_classes))
+        lead, classes = (len(training), len(strengths)), () if num_classes is None else (num_classes,)
+        coef, intercept = np.asarray(fit.params.coef), np.asarray(fit.params.intercept)
+        return coef.reshape(*lead, *classes, -1), intercept.reshape(*lead, *classes)
 
     return run
 
@@ -111,6 +124,7 @@ def run_celer(X: np.ndarray, y: np.ndarray, training: np.ndarray, tol: float) ->
 
 TIGHT = ("jaxlr", 1e-8)
 SIDES = {name: [TIGHT, ("glmnet", 1e-7), ("glmnet", 1e-14)] for name in CASES}
+SIDES["N7"] = [TIGHT]
 SIDES["I"] += [("jaxlr", 1e-2), ("celer", 1e-4), ("celer", 1e-8)]
 for name in ("I2", "N1", "N2", "N3", "N4"):
     SIDES[name] += [("celer", 1e-4)]
@@ -133,17 +147,24 @@ def worst_evidence(
 
     jax.config.update("jax_enable_x64", True)
 
-    def of_one(params: jaxlr.Params, s: jax.Array, strength: jax.Array) -> tuple[jax.Array, jax.Array]:
+    kind = jaxlr.Params if coef.ndim == 3 else jaxlr.SoftmaxParams
+
+    def of_one(params: Any, s: jax.Array, strength: jax.Array) -> tuple[jax.Array, jax.Array]:
         l1, l2 = share * strength, (1 - share) * strength
         one = jaxlr.Problem(X, y, sample_weight=s, l1=l1, l2=l2, fit_intercept=side != "celer")
         return jaxlr.kkt_residual(params, one), jaxlr.duality_gap(params, one)
 
     of_fold = jax.jit(jax.vmap(of_one, (0, None, 0)))
     models = zip(coef, intercept, training, strict=True)
-    worst = [of_fold(jaxlr.Params(*fold), s, strengths) for *fold, s in models]
+    worst = [of_fold(kind(*fold), s, strengths) for *fold, s in models]
     kkt, gap = (np.array([np.asarray(fold[i]) for fold in worst]) for i in range(2))
     returned = np.isfinite(kkt)
     return float(np.max(kkt[returned])), float(np.max(gap[returned])), int(returned.sum())
+
+
+def most_used(coef: np.ndarray) -> int:
+    """The most coefficients of a model that are not 0, of all classes."""
+    return int(np.count_nonzero(np.nan_to_num(coef).reshape(*coef.shape[:2], -1), axis=-1).max())
 
 
 def report(name: str, folder: str, side: str, tol: float, out: str) -> None:
@@ -153,7 +174,8 @@ def report(name: str, folder: str, side: str, tol: float, out: str) -> None:
     if side == "glmnet":
         seconds, coef, intercept = glmnet.run(X, y, training, strengths, tol, REPEATS, alpha=share)
     else:
-        run = run_jaxlr(X, y, training, tol, share) if side == "jaxlr" else run_celer(X, y, training, tol)
+        classes = None if CASES[name].classes == 2 else CASES[name].classes
+        run = run_jaxlr(X, y, training, tol, share, classes) if side == "jaxlr" else run_celer(X, y, training, tol)
         seconds, coef, intercept = [], np.empty(0), np.empty(0)
         for k in range(REPEATS + 1):
             start = time.perf_counter()
@@ -162,7 +184,7 @@ def report(name: str, folder: str, side: str, tol: float, out: str) -> None:
     np.save(out, coef)
     kkt, gap, returned = worst_evidence(X, y, training, strengths * (1 + 1e-6 * REPEATS), share, side, coef, intercept)
     row = {"cold": seconds[0], "warm": float(np.median(seconds[1:])), "kkt": kkt, "gap": gap, "returned": returned}
-    print(json.dumps(row | {"used": int(np.count_nonzero(np.nan_to_num(coef), axis=-1).max())}))
+    print(json.dumps(row | {"used": most_used(coef)}))
 
 
 def apart(out: str, coefs: str) -> str:

@@ -56,8 +56,7 @@ def measure(curve: str, size: float, side: str) -> None:
             coef, intercept = run(strengths * (1 + 1e-6 * k))
             seconds.append(time.perf_counter() - start)
     worst = lasso.worst_evidence(X, y, rows, strengths * (1 + 1e-6 * REPEATS), 1.0, side, coef, intercept)
-    used = int(np.count_nonzero(np.nan_to_num(coef), axis=-1).max())
-    row = {"first": seconds[0], "warm": float(np.median(seconds[1:])), "used": used}
+    row = {"first": seconds[0], "warm": float(np.median(seconds[1:])), "used": lasso.most_used(coef)}
     print(json.dumps(row | dict(zip(("kkt", "gap", "returned"), worst, strict=True))))
 
 
