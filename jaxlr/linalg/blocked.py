@@ -31,7 +31,12 @@ class Blocked(NamedTuple):
 
 
 def nothing(k: int, dtype: Any) -> Blocked:
-    """Of no matrix, in the shape of a factor of k columns."""
+    """Of no matrix, in the shape of a factor.
+
+    Args:
+        k: columns.
+        dtype: of the numbers.
+    """
     if k <= _ONE:
         return Blocked(jnp.zeros((k, k), dtype), None, jnp.int32(0))
     count = -(-k // _BLOCK)
@@ -75,7 +80,12 @@ def factor(H: Float[Array, "k k"], used: Array) -> Blocked:
 
 
 def solve(F: Blocked, b: Float[Array, " k"]) -> Float[Array, " k"]:
-    """H^-1 b, for b that is 0 where no column is in use."""
+    """H^-1 b.
+
+    Args:
+        F: the factor of H (k, k).
+        b: 0 where no column is in use.
+    """
     if F.inverses is None:
         return cholesky.solve(F.L, cholesky.solve(F.L, b[:, None]), transposed=True)[:, 0]
     count, filled = len(F.inverses), len(F.L) - len(b)

@@ -101,7 +101,7 @@ def _hessian(
         if kept is None:
             return _Hessian(H, s, curvature, damping(kkt), None)
         yes = jnp.bool_(True)
-        return _Hessian(H, s, curvature, damping(kkt), quadratic.no_factor(H), yes, yes, *kept[-3:])
+        return _Hessian(H, s, curvature, damping(kkt), quadratic.no_factor(H), yes, yes, kept.failed, kept.decrement, kept.kkt)
 
     return new() if kept is None else anew_if(running & ~kept.serves, new, kept)
 

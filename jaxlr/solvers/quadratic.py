@@ -38,7 +38,11 @@ class Factor(NamedTuple):
 
 
 def no_factor(H: Float[Array, "k k"]) -> Factor:
-    """Of no support, in the shape of a factor."""
+    """Of no support, in the shape of a factor.
+
+    Args:
+        H: for its shape and dtype.
+    """
     return Factor(blocked.nothing(len(H), H.dtype), jnp.zeros(len(H), bool))
 
 
