@@ -8,6 +8,7 @@ passes. A constant column keeps the scale 1, so that it becomes 0 and not NaN. M
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -56,10 +57,10 @@ def fit_scaler(X: Data, sample_weight: Data | None = None) -> Scaler:
         raise ValueError(f"expected X (m, n) and sample_weight (m,), got axes {batch} in front; map with jax.vmap")
     if sample_weight is not None and is_concrete(sample_weight) and not np.any(np.asarray(sample_weight) > 0):
         raise ValueError("expected rows of positive sample_weight, got weights that are all 0")
-    X = arrays["X"]
-    s = arrays.get("sample_weight", jnp.ones(X.shape[0], X.dtype))
+    columns: jax.Array = arrays["X"]
+    s = arrays.get("sample_weight", jnp.ones(columns.shape[0], columns.dtype))
     s = times_power_of_two(s, -exponent_of_largest(s, axis=0))
-    mean, sd = column_moments(X, s / jnp.sum(s))
+    mean, sd = column_moments(columns, s / jnp.sum(s))
     return Scaler(mean, jnp.where(sd == 0, 1, sd))
 
 

@@ -22,6 +22,7 @@ from jaxtyping import Array
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.strategy import is_path
 from jaxlr.inputs.checks import core_axes
+from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.problem import Problem
 from jaxlr.solvers.measured import Columns
@@ -60,7 +61,8 @@ def cores_of(likelihood: Likelihood, fit_intercept: bool) -> Models:
 
 
 def map_leaves(function: Callable[..., Any], cores: Any, *trees: Any) -> Any:
-    """`jax.tree.map` over cores and trees of the same structure, where the first tree may have None, which stays, for a leaf.
+    """`jax.tree.map` over cores and trees of the same structure, where the first tree may have None, which stays, for a leaf; a
+    sparse design is one.
 
     Args:
         function: of a core and the leaves in its place.
@@ -71,7 +73,7 @@ def map_leaves(function: Callable[..., Any], cores: Any, *trees: Any) -> Any:
     def of_leaf(leaf: Any, core: Any, *others: Any) -> Any:
         return None if leaf is None else function(core, leaf, *others)
 
-    return jax.tree.map(of_leaf, trees[0], cores, *trees[1:], is_leaf=lambda leaf: leaf is None)
+    return jax.tree.map(of_leaf, trees[0], cores, *trees[1:], is_leaf=lambda leaf: leaf is None or isinstance(leaf, Sparse))
 
 
 class Axes(NamedTuple):
@@ -98,13 +100,15 @@ class Axes(NamedTuple):
         """L, 1 without lanes."""
         return math.prod(self.sizes(self.lanes))
 
-    def along(self, value: Array, core: Core, axes: tuple[int, ...]) -> bool:
+    def along(self, value: Any, core: Core, axes: tuple[int, ...]) -> bool:
         """Whether a leaf varies along any of these axes of the batch, of which its own are the last."""
         lead = core.lead(value)
         return any(axis >= 0 and lead[axis] > 1 for axis in (axis - len(self.batch) + len(lead) for axis in axes))
 
-    def split(self, value: Array, core: Core) -> Array:
+    def split(self, value: Any, core: Core) -> Any:
         """A leaf with the axes (D, L, P, *core), without D or L where it does not vary along them; strengths alone have P."""
+        if isinstance(value, Sparse):
+            return value
         lead, own = core.lead(value), value.shape[len(core.lead(value)) :]
         sizes = (1,) * (len(self.batch) - len(lead)) + lead
         groups = [axes for axes in (self.designs, self.lanes) if any(sizes[axis] > 1 for axis in axes)]

@@ -12,18 +12,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxlr.batching.designs import prepare_design
 from jaxlr.batching.loops import alone, in_groups, loop
 from jaxlr.batching.path import Strengths, follow, points_at_once
 from jaxlr.batching.rounds import Mean, not_made, solve_in_rounds
-from jaxlr.linalg.basis import least_pivot, weighted
-from jaxlr.linalg.operators import Rough
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.preconditioner import Preconditioner, curvature_inputs
 from jaxlr.solvers.solve import Member, Settings, fit_of, solution_of
-from jaxlr.solvers.working import Working, prepare, to_working, units_of
+from jaxlr.solvers.working import Working, to_working, units_of
 from jaxlr.solvers.working_set import Known, leaves_out, nothing_known
 
 
@@ -70,9 +69,9 @@ def fit_design(models: Models, *, axes: Models, num_lanes: int, has_path: bool, 
         num_lanes: static, L.
     """
     strengths = strengths_of(models, axes, num_lanes)
-    working = prepare_design(models, settings)
+    working = prepare_design(models.problem, models.present, models.columns, settings)
     lanes, lane_axes = with_units(models, axes, working)
-    in_rounds = settings.solver == "newton_cg"
+    in_rounds = settings.solver == "newton_cg" and not settings.matrix_free
     # Without the products, dense models that share a design would each copy it: they run one after the other.
     apart = not in_rounds and working.aid is None and not settings.products
     shared = _Lanes(lanes, lane_axes, working, alone if num_lanes == 1 else loop if apart else jax.vmap)
@@ -172,40 +171,6 @@ def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:
     """
     l1 = None if models.problem.l1 is None else with_lanes(models.problem.l1, axes.problem.l1, num_lanes)
     return Strengths(l1, with_lanes(models.problem.l2, axes.problem.l2, num_lanes))
-
-
-def prepare_design(models: Models, settings: Settings) -> Working:
-    """What the models of one design share.
-
-    Args:
-        models: of one design.
-        settings: static.
-
-    Returns:
-        Working, its aid the transposed columns for working sets, and those in the dtype of directions for conjugate gradients.
-    """
-    X = models.problem.X
-    few, free = leaves_out(settings.room, X.shape[1] + settings.fit_intercept), _free(models.problem, settings.basis)
-    with_products = settings.products and not few
-    working = prepare(X, models.present, settings.fit_intercept, with_products, models.columns, free)
-    if settings.unsure:
-        V = weighted(working.columns.to_array(), models.present, settings.fit_intercept)[2]
-        working = working._replace(near=least_pivot(V) <= 4 * (max(V.shape) * jnp.finfo(V.dtype).eps) ** 0.5)  # that of a copy
-    if few:
-        return working._replace(aid=working.A.to_array().T)
-    # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.
-    rough = settings.solver == "newton_cg" and settings.coercive
-    return working._replace(aid=Rough(working.A.to_array().astype(jnp.float32))) if rough else working
-
-
-def _free(problem: Problem, count: int) -> Array | None:
-    """The columns that no model of a design penalizes (count,), None for 0; where these are all, for want of any penalty."""
-    n = problem.X.shape[1]
-    if count in (0, n):
-        return jnp.arange(n) if count else None
-    assert problem.penalty_factor is not None
-    penalized = jnp.any(problem.penalty_factor.reshape(-1, n) > 0, axis=0)  # a NaN does not count
-    return jnp.nonzero(~penalized, size=count, fill_value=n)[0]
 
 
 def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, Lane]:

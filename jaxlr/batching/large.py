@@ -13,11 +13,12 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxlr.batching.strategy import ROWS_PER_COLUMN
+from jaxlr.linalg.dense import Tall
 from jaxlr.linalg.operators import Standardized
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
-from jaxlr.solvers.preconditioner import curvature_inputs, mean_hessian, precondition
+from jaxlr.solvers.preconditioner import curvature_inputs, precondition
 from jaxlr.solvers.solve import Member, Settings, solve_one
 from jaxlr.solvers.working import prepare, to_working, units_of
 
@@ -42,10 +43,10 @@ def fit_large(problem: Problem, tol: Array, settings: Settings) -> Fit:
     first = solve_one(member, None, jnp.maximum(tol, 1e-6), settings._replace(solver="newton"))
     start = jax.tree.map(lambda part: jnp.where(first.status == Status.CONVERGED, part, 0), first.params)
     d, l2 = curvature_inputs(member.system(settings), to_working(start, working))
-    made = precondition(mean_hessian(working.A, d), l2)
+    made = precondition(working.A.half_gram(d), l2)
 
-    A = Standardized(X, working.center, working.unit, jnp.ones(int(fit_intercept), X.dtype))
+    A = Standardized(Tall(X), working.center, working.unit, jnp.ones(int(fit_intercept), X.dtype))
     columns = A.first_columns(n)
-    working = working._replace(A=A, columns=columns, rows=A._replace(X=given.X), aid=made._replace(directions=A))
+    working = working._replace(A=A, columns=columns, rows=A._replace(X=Tall(given.X)), aid=made._replace(directions=A))
     units = units_of(working, row_weights(Problem(A, None)), fit_intercept)
     return solve_one(Member(given, working, units), start, tol, settings)

@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from jaxlr.batching.wide import fit_wide
 from jaxlr.compilation.program import program
 from jaxlr.linalg.dot import AnyArray
 from jaxlr.linalg.moments import column_moments
+from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.problem import Problem, summing_to_1
 from jaxlr.results.fit import Fit
 from jaxlr.solvers.solve import Settings
@@ -58,12 +60,14 @@ def _deviations(problem: Problem) -> Float[Array, "... n"]:
     """Standard deviation of every column under every row of weights, with the batch axes of X and weights."""
     X, s = jax.lax.stop_gradient((problem.X, problem.sample_weight))
     w = summing_to_1(jnp.ones(X.shape[:-1], X.dtype) if s is None else s)
+    if isinstance(X, Sparse):
+        return jax.lax.map(X.moments, w.reshape(-1, w.shape[-1]))[1].reshape(*w.shape[:-1], -1)
     rank = max(X.ndim - 2, w.ndim - 1)
     X, w = (a.reshape((1,) * (rank + core - a.ndim) + a.shape) for a, core in ((X, 2), (w, 1)))
     return column_moments(X, w)[1]
 
 
-def rows_with_weight(X: Float[AnyArray, "... m n"], s: Float[AnyArray, "... m"]) -> Bool[AnyArray, "... m"]:
+def rows_with_weight(X: Any, s: Float[AnyArray, "... m"]) -> Bool[AnyArray, "... m"]:
     """Rows that have weight in some model of their design, with the batch axes of X; in arrays of NumPy or JAX."""
     xp = s.__array_namespace__()
     s = xp.where(xp.isinf(s), 0, s)

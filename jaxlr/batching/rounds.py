@@ -16,10 +16,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxlr.linalg.operators import Design, Rough
+from jaxlr.linalg.dense import Rough
+from jaxlr.linalg.operators import Design
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.descent import AGED
-from jaxlr.solvers.preconditioner import Preconditioner, mean_hessian, precondition
+from jaxlr.solvers.preconditioner import Preconditioner, precondition
 
 _ROUNDS = 4
 _THIN = 12  # logits a row: a product of few is as slow as one of so many
@@ -112,10 +113,10 @@ def solve_in_rounds(
 def _mean_hessians(directions: Design | Rough, d: Float[Array, "*K m"]) -> Float[Array, "*K k k"]:
     """Of every class; one for all where they are alike, as they are where models start at 0."""
     if d.ndim == 1:
-        return mean_hessian(directions, d)
+        return directions.half_gram(d)
     shape = (len(d), directions.shape[1], directions.shape[1])
-    same = lambda: jnp.broadcast_to(mean_hessian(directions, d[0]), shape)  # noqa: E731
-    each = lambda: jax.lax.map(lambda d: mean_hessian(directions, d), d)  # noqa: E731
+    same = lambda: jnp.broadcast_to(directions.half_gram(d[0]), shape)  # noqa: E731
+    each = lambda: jax.lax.map(directions.half_gram, d)  # noqa: E731
     return jax.lax.cond(jnp.all(d == d[:1]), same, each)
 
 

@@ -1,5 +1,6 @@
 """What is chosen from shapes: each choice once, on the host, or where a program is traced; programs and memory obey it.
 
+matrix_free     sparse designs of many columns, or with l1, know Hessians by products and their own diagonals
 solver          factors of Hessians where they cost no more than the products that conjugate gradients take
 large           one model of very many rows starts from the fit of some (jaxlr.batching.large)
 wide            more columns than rows are solved in the span of the rows (jaxlr.batching.wide)
@@ -30,6 +31,7 @@ _PRODUCTS_ALONE = 2**23
 _PARAMETERS = 128
 _PARAMETERS_ALONE = 2048  # up to which a Hessian tells whether the data are separated
 _PRODUCTS_BYTES = 2**30  # products of columns stand up to this size
+_MOST_IN_COMMON = 1024  # columns of a sparse design whose models share the inverse of a Hessian
 _SHARED = 600  # models times that are the square of the columns up to which products are read as fast as Hessians are made
 _DEAR = 2**25  # products for Hessians that are worth a larger program
 _CACHE = 2**20  # bytes of a design that stays near the cores
@@ -55,6 +57,7 @@ class Traits(NamedTuple):
         penalized: whether every column has a penalty in all models.
         large: whether there is one model, of a large design (`is_large`), that brings neither weights nor a start.
         free: how many columns no model penalizes, 0 where these are far from each other's span.
+        entries: of a sparse design, 0 of an array.
     """
 
     m: int
@@ -69,6 +72,7 @@ class Traits(NamedTuple):
     penalized: bool
     large: bool = False
     free: int = 0
+    entries: int = 0
 
 
 def choose(asked: Settings, traits: Traits) -> Settings:
@@ -79,23 +83,26 @@ def choose(asked: Settings, traits: Traits) -> Settings:
         traits: what is known of the data before anything is compiled.
     """
     m, num_designs = traits.m, traits.num_designs
-    wide = traits.n > m and traits.same_penalty and traits.smooth and not asked.standardize
+    sparse = traits.entries > 0
+    wide = not sparse and traits.n > m and traits.same_penalty and traits.smooth and not asked.standardize
     asked = asked._replace(wide=wide)
     k = columns_to_solve(asked, m, traits.n)
     large = traits.large and asked.likelihood == Binary() and asked.solver in ("auto", "newton_cg")
     solver = asked.solver
     if solver == "auto":
-        dense = not large and _factors_pay(asked, traits, k)
+        dense = not (large or sparse) and _factors_pay(asked, traits, k)
         solver = "proximal" if not traits.smooth else "newton" if dense else "newton_cg"
-    basis = 0 if large or wide else traits.free
+    basis = 0 if large or wide or sparse else traits.free
     room = usual_room(m, k, traits.has_l2, math.prod(asked.likelihood.classes)) if solver == "proximal" else 0
+    room = k if room and sparse else room  # without Gram matrices all may be in the largest room
     room = k if room and basis == traits.n else room  # nothing will be 0
     chosen = asked._replace(
         solver=solver,
         large=large,
         one_by_one=num_designs > 1 and stay_in_cache(m, traits.n, traits.itemsize),
+        matrix_free=sparse and (solver == "proximal" or k > _MOST_IN_COMMON),
         basis=basis,
-        unsure=asked.unsure and basis < traits.n and not wide,
+        unsure=asked.unsure and basis < traits.n and not wide and not sparse,
     )
     return with_room(chosen, traits, room)
 
@@ -109,7 +116,7 @@ def with_room(settings: Settings, traits: Traits, room: int) -> Settings:
         room: columns to solve for at once, 0 for no working set.
     """
     m, num_designs, k = traits.m, traits.num_designs, columns_to_solve(settings, traits.m, traits.n)
-    if settings.solver == "newton_cg" or leaves_out(room, k):
+    if settings.solver == "newton_cg" or settings.matrix_free or leaves_out(room, k):
         shared = False
     elif settings.solver == "proximal":  # its paths are not cut: few models stand side by side to share the products
         side_by_side = traits.num_paths // num_designs
@@ -119,7 +126,9 @@ def with_room(settings: Settings, traits: Traits, room: int) -> Settings:
     products = shared and products_fit(m, k, num_designs, traits.itemsize)
     # With few rows factors cost more than the products, which are what keeping saves; it takes more steps.
     dear = traits.num_models * m * room**2 >= _DEAR and 8 * k <= room**2 and room <= 2 * m
-    return settings._replace(room=room, keeps=settings.coercive and not products and dear, products=products)
+    return settings._replace(
+        room=room, keeps=settings.coercive and not (products or settings.matrix_free) and dear, products=products
+    )
 
 
 def _factors_pay(asked: Settings, traits: Traits, k: int) -> bool:

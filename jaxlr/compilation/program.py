@@ -25,6 +25,7 @@ from jax.stages import Compiled
 
 from jaxlr.compilation import store
 from jaxlr.compilation.key import key_of
+from jaxlr.inputs.sparse import is_sparse, sparse_design
 from jaxlr.inputs.tables import table_numbers
 
 P = ParamSpec("P")
@@ -43,7 +44,8 @@ _one_at_a_time: dict[Any, threading.Lock] = {}
 
 
 def program(*static_argnames: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """`jax.jit`, quick to compile, its programs kept on disk for other processes. Lists and tables are arrays to it."""
+    """`jax.jit`, quick to compile, its programs kept on disk for other processes. Lists and tables are arrays to it, and sparse
+    matrices a `Sparse`."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
@@ -65,8 +67,8 @@ def program(*static_argnames: str) -> Callable[[Callable[P, R]], Callable[P, R]]
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
             statics = {name: given.arguments.pop(name) for name in static_argnames}
-            leaves, structure = jax.tree.flatten(tuple(given.arguments.values()), is_leaf=_is_data)
-            leaves = [_as_array(leaf) for leaf in leaves]
+            arrays = jax.tree.map(_as_array, tuple(given.arguments.values()), is_leaf=_is_data)
+            leaves, structure = jax.tree.flatten(arrays)
             if not all(map(_is_numeric, leaves)):
                 return function(*args, **kwargs)  # which refuses them in its own words
             fields = dict(zip(given.arguments, jax.tree.unflatten(structure, leaves), strict=True))
@@ -93,11 +95,13 @@ def program(*static_argnames: str) -> Callable[[Callable[P, R]], Callable[P, R]]
 
 
 def _is_data(value: Any) -> bool:
-    """A list or a table, where arrays are expected."""
-    return isinstance(value, list) or hasattr(value, "to_numpy")
+    """A list, a table or a sparse matrix, where arrays are expected."""
+    return isinstance(value, list) or hasattr(value, "to_numpy") or is_sparse(value)
 
 
 def _as_array(value: Any) -> Any:
+    if is_sparse(value):
+        return sparse_design(value)
     return np.asarray(table_numbers("X", value)) if _is_data(value) else value
 
 

@@ -19,9 +19,11 @@ from jaxlr.engine.dependence import in_basis, unpenalized
 from jaxlr.engine.devices import check_mesh
 from jaxlr.engine.plan import Call
 from jaxlr.engine.small import with_columns
+from jaxlr.engine.sparsity import as_it_pays
 from jaxlr.inputs.checks import Data, check_count, checked, is_zero
 from jaxlr.inputs.labels import check_classes
 from jaxlr.inputs.tables import column_names, is_concrete
+from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.likelihood import Likelihood, likelihood_of
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem
@@ -87,8 +89,8 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     settings = choose(asked, traits)
     if filled_axes and is_concrete(tol) and given.mesh is None and not settings.large and is_here(models):
         models = _small(models, dtype, batch, settings, filled_axes)
-        rows, columns = models.problem.X.shape[-2:]
-        traits = traits._replace(m=rows, n=columns, free=columns if traits.free == n else traits.free)
+        (rows, columns), entries = models.problem.X.shape[-2:], getattr(models.problem.X, "num_entries", 0)
+        traits = traits._replace(m=rows, n=columns, free=columns if traits.free == n else traits.free, entries=entries)
         settings = choose(asked._replace(solver=settings.solver), traits)
     if settings.solver != "proximal" and not traits.smooth:
         message = f'for solver "{settings.solver}"; use "proximal" or "auto" with l1'
@@ -114,6 +116,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
 def _traits(given: Arguments, models: Models, dtype: jnp.dtype, num_models: int, num_paths: int, coercive: bool) -> Traits:
     """What the choices depend on, of checked arguments."""
     problem, fit_intercept = models.problem, bool(given.fit_intercept)
+    sparse = isinstance(problem.X, Sparse)
     X, smooth, has_l2 = problem.X, problem.l1 is None, not is_zero(given.l2)
     plain = not given.standardize and given.mesh is None and models.start is None and problem.sample_weight is None and smooth
     return Traits(
@@ -127,16 +130,24 @@ def _traits(given: Arguments, models: Models, dtype: jnp.dtype, num_models: int,
         has_l2=has_l2,
         same_penalty=problem.penalty_factor is None,
         penalized=coercive,
-        free=0 if coercive else in_basis(problem, dtype, is_here(models)),
-        large=num_models == 1 and plain and X.ndim == 2 and is_concrete(X) and is_large(X, fit_intercept, has_l2),
+        free=0 if coercive or sparse else in_basis(problem, dtype, is_here(models)),
+        entries=X.num_entries if sparse else 0,
+        large=not sparse
+        and num_models == 1
+        and plain
+        and X.ndim == 2
+        and is_concrete(X)
+        and is_large(X, fit_intercept, has_l2),
     )
 
 
 def _small(models: Models, dtype: jnp.dtype, batch: tuple[int, ...], settings: Settings, filled_axes: str) -> Models:
     """Models of known data, their columns measured and their design filled up to a bucket, where they are small."""
     likelihood = settings.likelihood
-    to = bucket(Size(*models.problem.X.shape[-2:]), math.prod(batch), math.prod(likelihood.classes), filled_axes)
-    if not settings.wide:
+    X = models.problem.X
+    entries = X.num_entries if isinstance(X, Sparse) else 0
+    to = bucket(Size(*X.shape[-2:]), math.prod(batch), math.prod(likelihood.classes), filled_axes, entries)
+    if not settings.wide and not entries:
         models = with_columns(models, dtype, to, settings.standardize)
     return fill(models, cores_of(likelihood, settings.fit_intercept), to)
 
@@ -167,7 +178,7 @@ def _checked_models(given: Arguments) -> tuple[Models, jnp.dtype, tuple[int, ...
     """The arrays as they came, without an l1 that is 0; the dtype to which they are to be brought, and the batch."""
     names = ("X", "y", "sample_weight", "offset", "l1", "l2", "penalty_factor")
     start = {} if given.init is None else {"coef": given.init.coef, "intercept": given.init.intercept}
-    arrays, dtype, batch = checked({name: getattr(given, name) for name in names} | start, given.num_classes)
+    arrays, dtype, batch = checked({name: getattr(given, name) for name in names} | start, given.num_classes, sparse=True)
     problem = Problem(
         X=arrays["X"],
         y=arrays["y"],
@@ -178,6 +189,8 @@ def _checked_models(given: Arguments) -> tuple[Models, jnp.dtype, tuple[int, ...
         penalty_factor=arrays.get("penalty_factor"),
         fit_intercept=bool(given.fit_intercept),
     )
+    needs_dense = given.mesh is not None or given.solver == "newton"
+    problem = as_it_pays(problem, dtype, needs_dense)
     m, n = problem.X.shape[-2:]
     if n == 0 and not given.fit_intercept:
         raise ValueError("expected a column or an intercept, got X without columns and fit_intercept=False")

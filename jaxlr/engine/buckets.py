@@ -20,12 +20,14 @@ import numpy as np
 from jaxlr.batching.axes import Core, cores_of, map_leaves
 from jaxlr.batching.lanes import Models
 from jaxlr.inputs.tables import is_concrete
+from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.likelihood import Likelihood
 
 # Where filled problems have at most so much work, a unit of which takes 0.1 to 1 ns on one core.
 _ONE_SIZE, _SIMILAR, _ROUNDED = 2**22, 2**27, 2**31
 _FEW_ROWS, _FEW_COLUMNS = 2048, 40
 _MOST_COPIED = 2**23  # bytes
+_MOST_ENTRIES = 2**20
 
 
 class Size(NamedTuple):
@@ -35,13 +37,14 @@ class Size(NamedTuple):
     n: int
 
 
-def bucket(size: Size, models: int, classes: int, fill: str) -> Size:
+def bucket(size: Size, models: int, classes: int, fill: str, entries: int = 0) -> Size:
     """The size that a problem is filled up to, along the axes in `fill`, "m" or "mn".
 
     Args:
         size: of the data.
         models: how many share the program.
         classes: 1, or K.
+        entries: of a sparse design, whose programs know nothing of the columns but their number; 0 of an array.
     """
 
     def filled(rows: int, columns: int) -> Size:
@@ -51,6 +54,9 @@ def bucket(size: Size, models: int, classes: int, fill: str) -> Size:
         m, n = filled.m, filled.n + 1
         return models * m * n * min(m, n) * classes**2
 
+    if entries:
+        similar = Size(_rounded_up(size.m, 16), _rounded_up(size.n, 16))
+        return similar if entries <= _MOST_ENTRIES else size
     if size.n > size.m:
         return size
     one = filled(_FEW_ROWS, _FEW_COLUMNS)
@@ -86,15 +92,18 @@ def fill(models: Models, cores: Models, to: Size) -> Models:
     """
     problem = models.problem
     size = Size(*problem.X.shape[-2:])
-    if to == size or sum(leaf.nbytes for leaf in jax.tree.leaves(models)) > _MOST_COPIED:
+    sparse = isinstance(problem.X, Sparse)
+    if not sparse and (to == size or sum(leaf.nbytes for leaf in jax.tree.leaves(models)) > _MOST_COPIED):
         return models
     more = {"m": to.m - size.m, "n": to.n - size.n}
 
     def filled(core: Core, leaf: Any) -> Any:
+        if isinstance(leaf, Sparse):
+            return leaf.padded(*to, _rounded_up(leaf.num_entries, 16)) if leaf.num_entries <= _MOST_ENTRIES else leaf
         after = [0] * len(core.lead(leaf)) + [more.get(axis, 0) for axis in core.axes]
         return np.pad(leaf, [(0, length) for length in after], constant_values=core.filler) if any(after) else leaf
 
-    if problem.sample_weight is None:
+    if problem.sample_weight is None and to.m > size.m:
         models = replace(models, problem=replace(problem, sample_weight=np.ones(size.m, np.int8)))
     return map_leaves(filled, cores, models)
 
@@ -103,5 +112,8 @@ def filled_rows(models: Models, num_models: int, likelihood: Likelihood) -> Mode
     """Models of the data with their rows filled up to the bucket of so many models, where that is possible."""
     if not is_here(models):
         return models
-    to = bucket(Size(*models.problem.X.shape[-2:]), num_models, math.prod(likelihood.classes), "m")
+    X = models.problem.X
+    if isinstance(X, Sparse):
+        return models
+    to = bucket(Size(*X.shape[-2:]), num_models, math.prod(likelihood.classes), "m")
     return fill(models, cores_of(likelihood, models.problem.fit_intercept), to)

@@ -18,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlr.batching.axes import Core, map_leaves
 from jaxlr.compilation.program import quick_options
+from jaxlr.linalg.sparse import Sparse
 from jaxlr.results.fit import Fit
 
 _ROWS = "rows"
@@ -39,6 +40,7 @@ def check_mesh(mesh: object, m: int) -> None:
 
 def check_on_one_device(X: Any) -> None:
     """Refuse a design that explicit sharding deals out where a call is one program, without sums over devices."""
+    X = X.rows.data if isinstance(X, Sparse) else X
     spec = getattr(getattr(jax.typeof(X), "sharding", None), "spec", ())
     if any(name is not None for name in spec):
         raise ValueError(
@@ -169,6 +171,8 @@ def brought(fields: Any, cores: Any, dtype: jnp.dtype) -> Any:
         if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
             return value
         own = dtype if core.dtype is None else core.dtype
+        if isinstance(value, Sparse):
+            return value.astype(own)
         return jnp.asarray(value, own) if isinstance(value, jax.Array) else _aligned(np.asarray(value, own))
 
     return map_leaves(bring, cores, fields)

@@ -3,7 +3,7 @@
 The estimate counts numbers, for m rows, k columns with the intercept, D designs and L models side by side:
 
     D (6 m k + 3 m k (k + 1) / 2)           working columns, twice where n > m, 10 m k with an orthonormal basis;
-                                            for few columns the products of their pairs
+                                            for few columns the products of their pairs; 8 numbers an entry where sparse
     L (24 m C + 6 k^2 + 32 k C + 3 m W)     logits, residuals, weights; Hessian and factor, kept
                                             and new; states; W gathered columns
     8 m C                                   evidence of so many points of a path as make 64 models at once
@@ -16,13 +16,12 @@ against the peak of a process (``python -m tests.benchmarks scale``).
 """
 
 import math
-import os
-import pathlib
 from typing import NamedTuple
 
 import jax
 
 from jaxlr.batching.strategy import Traits, columns_to_solve, num_parameters
+from jaxlr.inputs.memory import bytes_free
 from jaxlr.solvers.solve import Settings
 from jaxlr.solvers.working_set import leaves_out
 
@@ -49,6 +48,7 @@ class Needs(NamedTuple):
         itemsize: bytes of a number.
         num_classes: of the multinomial model, 1 for the binary one.
         basis: whether an orthonormal basis of the columns may stand beside them.
+        entries: of a sparse design, 0 of an array.
     """
 
     m: int
@@ -62,26 +62,28 @@ class Needs(NamedTuple):
     itemsize: int
     num_classes: int = 1
     basis: bool = False
+    entries: int = 0
 
 
 def needs_of(settings: Settings, traits: Traits, own: int) -> Needs:
     """What the memory of a model depends on, as it was chosen; m is the rows on one device, `own` what a model brings beside
     its design."""
     k, num_classes = columns_to_solve(settings, traits.m, traits.n), math.prod(settings.likelihood.classes)
-    size, dense = settings.room or k, settings.solver != "newton_cg"
+    size, dense = settings.room or k, settings.solver != "newton_cg" and not settings.matrix_free
     pairs = num_classes * (num_classes + 1) // 2 if settings.likelihood.classes and dense else 0  # a row for each two classes
     return Needs(
         m=traits.m,
         n=traits.n,
         own=own,
         hessian=num_parameters(settings, size, traits.smooth) if dense else 0,
-        gathered=(size if leaves_out(settings.room, k) else 0) + pairs,
-        preconditioner=0 if dense else math.ceil(k * math.sqrt(num_classes)),  # a block for each class
+        gathered=(size if leaves_out(settings.room, k) and not settings.matrix_free else 0) + pairs,
+        preconditioner=0 if dense or settings.matrix_free else math.ceil(k * math.sqrt(num_classes)),  # a block for each class
         products=settings.products,
         designs=0 if traits.num_designs == 1 else 1 if settings.one_by_one else None,
         itemsize=traits.itemsize,
         num_classes=num_classes,
         basis=settings.basis > 0,
+        entries=traits.entries,
     )
 
 
@@ -94,7 +96,8 @@ def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
         num_results: models of the whole call, whose results are kept.
     """
     m, k, C = needs.m, needs.n + 1, needs.num_classes
-    design = (10 if needs.basis else 6 if needs.n <= m else 12) * m * k + 4 * needs.preconditioner**2
+    design = (10 if needs.basis else 6 if needs.n <= m else 12) * m * k if not needs.entries else 8 * needs.entries
+    design += 4 * needs.preconditioner**2
     paired = min(needs.hessian, k)
     design += 3 * m * paired * (paired + 1) // 2 if needs.products else 0
     model = 24 * m * C + 32 * k * C + 6 * needs.hessian**2 + 3 * m * needs.gathered
@@ -135,19 +138,3 @@ def models_that_fit(needs: Needs, num_models: int, num_results: int, asked: int 
             f"the device has {free / 2**30:.3g} GiB free; {advice}"
         )
     return size
-
-
-def bytes_free(sharing: int = 1) -> int:
-    """What a device has free; on a CPU what the process may still take, for each of the devices that work at the same time."""
-    stats = jax.local_devices()[0].memory_stats()
-    if stats and "bytes_limit" in stats:
-        return stats["bytes_limit"] - stats["bytes_in_use"]
-    free = [os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")] if hasattr(os, "sysconf") else []
-    meminfo = pathlib.Path("/proc/meminfo")
-    if meminfo.exists():  # free pages and what the kernel gives back
-        free = [int(line.split()[1]) * 1024 for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable")]
-    group = pathlib.Path("/sys/fs/cgroup")
-    limit, used = (group / name for name in ("memory.max", "memory.current"))
-    if limit.exists() and used.exists() and (bound := limit.read_text().strip()).isdigit():
-        free.append(int(bound) - int(used.read_text()))
-    return min(free, default=2**63) // sharing

@@ -16,7 +16,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxlr.inputs.labels import check_labels
+from jaxlr.inputs.sparse import is_sparse, sparse_design, to_dense
 from jaxlr.inputs.tables import Data, check_aligned, is_concrete, not_finite, table_numbers
+from jaxlr.linalg.sparse import Sparse
 
 _NOT_NEGATIVE = ("sample_weight", "l1", "l2", "penalty_factor")
 
@@ -29,8 +31,8 @@ def core_axes(num_classes: int | None = None) -> dict[str, str]:
 
 
 def checked_arrays(
-    fields: Mapping[str, Data | None], num_classes: int | None = None
-) -> tuple[dict[str, jax.Array], tuple[int, ...]]:
+    fields: Mapping[str, Data | None], num_classes: int | None = None, *, sparse: bool = False
+) -> tuple[dict[str, Any], tuple[int, ...]]:
     """Check the fields of a fit and bring them to one dtype, on the device.
 
     Args:
@@ -43,13 +45,18 @@ def checked_arrays(
     Raises:
         TypeError, ValueError: as `checked`.
     """
-    given, dtype, batch = checked(fields, num_classes)
-    on_host = {name: np.asarray(value, dtype) for name, value in given.items() if not isinstance(value, jax.Array)}
-    return {name: jnp.asarray(on_host.get(name, value), dtype) for name, value in given.items()}, batch
+    given, dtype, batch = checked(fields, num_classes, sparse=sparse)
+
+    def brought(value: Any) -> Any:
+        if isinstance(value, Sparse):
+            return jax.device_put(value.astype(dtype))
+        return jnp.asarray(value if isinstance(value, jax.Array) else np.asarray(value, dtype), dtype)
+
+    return {name: brought(value) for name, value in given.items()}, batch
 
 
 def checked(
-    fields: Mapping[str, Data | None], num_classes: int | None = None
+    fields: Mapping[str, Data | None], num_classes: int | None = None, *, sparse: bool = False
 ) -> tuple[dict[str, Any], jnp.dtype, tuple[int, ...]]:
     """Check the fields of a fit, and leave them where and as they are.
 
@@ -66,15 +73,25 @@ def checked(
     if absent := [name for name in fields if name in required and fields[name] is None]:
         raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
     check_aligned(fields, axes)
-    given = {name: _at_hand(name, real_array(name, value)) for name, value in fields.items() if value is not None}
+    given = {name: _at_hand(name, _as_array(name, value, sparse)) for name, value in fields.items() if value is not None}
     dtype = _dtype_of_design(given["X"])
     batch = _check_shapes({name: value.shape for name, value in given.items()}, axes, num_classes)
     for name, value in given.items():
-        if is_concrete(value) and not (name == "X" and _all_finite(value)):
+        if isinstance(value, Sparse):
+            _check_entries(value)
+        elif is_concrete(value) and not (name == "X" and _all_finite(value)):
             _check_values(name, value, dtype, len(axes[name]), fields[name])
             if name == "y":
                 check_labels(value, num_classes)
     return given, dtype, batch
+
+
+def _as_array(name: str, value: Data, sparse: bool) -> Any:
+    """A real array, or a sparse design that may stay so."""
+    if name != "X" or not is_sparse(value):
+        return real_array(name, value)
+    X = sparse_design(value)
+    return X if sparse else to_dense(X)
 
 
 def is_zero(value: Data) -> bool:
@@ -177,6 +194,15 @@ def _hint(name: str, shape: tuple[int, ...], length: int, design: tuple[int, ...
             return "; pass y.argmax(axis=-1) of one-hot rows"
         return "; batch axes lead: the axes look transposed, pass " + (f"{name}.T" if shape[-1] > 1 else f"np.ravel({name})")
     return "; the axes of X look transposed, pass X.T" if design[1:] == shape[-1:] and length == design[-2] else ""
+
+
+def _check_entries(X: Sparse) -> None:
+    """Refuse what is missing or infinite in a sparse design."""
+    if is_concrete(X.rows.data) and not _all_finite(X.rows.data):
+        entry = int(np.argmin(np.isfinite(X.rows.data)))
+        row, column = int(np.searchsorted(X.rows.indptr, entry, side="right") - 1), int(X.rows.indices[entry])
+        got = f"{X.rows.data[entry]} first in row {row}, column {column}"
+        raise ValueError(f"expected finite X, got {got}; drop or impute missing values before the fit")
 
 
 def _all_finite(value: Any) -> bool:

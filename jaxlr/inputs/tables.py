@@ -13,6 +13,8 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from jaxlr.linalg.sparse import Sparse
+
 _LISTED = 5  # columns named one by one in a message
 
 
@@ -23,7 +25,15 @@ class HasArray(Protocol):
     def __array__(self) -> np.ndarray: ...
 
 
-Data = ArrayLike | Sequence[Any] | HasArray  # at the edge nested lists and tables are arrays too
+@runtime_checkable
+class HasEntries(Protocol):
+    """A sparse matrix of SciPy or JAX."""
+
+    def todense(self) -> Any: ...
+
+
+# At the edge nested lists and tables are arrays too, and a design may be sparse.
+Data = ArrayLike | Sequence[Any] | HasArray | HasEntries | Sparse
 
 
 def is_concrete(value: object) -> bool:

@@ -1,6 +1,7 @@
 """Columns that were gathered for a working set: work follows how many are in use, not how many there is room for.
 
     Gathered         the rows of A', of which the last few are in use
+    Transposed       a dense A', to gather from
 
 The Gram matrix is made of blocks of columns, in loops over those in use, and only on and over the diagonal.
 """
@@ -10,11 +11,21 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg.dot import dot, times
 
 _BLOCK = 64  # columns
+
+
+class Transposed(NamedTuple):
+    """A dense A' (k, m), to gather columns of A from."""
+
+    rows: Any
+
+    def restricted(self, at: Int[Array, " c"], used: Int[Array, ""]) -> "Gathered":
+        """Some columns, of which the last `used` count."""
+        return Gathered(self.rows[at], used)
 
 
 class Gathered(NamedTuple):

@@ -1,13 +1,9 @@
-"""Designs: matrices (m, k) that solvers and certificates know by a few products only.
+"""Designs made of others, and what is taken for a design.
 
-    Dense            an array, perhaps with the products of its pairs of columns
-    Rough            an array in a dtype of its own: for directions
     Bordered         [own common]: one column of a model's own beside a block that many models share
-    Standardized     [(X - center) / unit, 1], of X as it lies in memory
+    Standardized     [(X - center) / unit, 1], of X as it lies in memory: tall or sparse
 
-A new kind of design is a pytree here with the methods of `Dense`. Vectors
-may have an axis of classes in front: (k,) or (K, k), (m,) or (K, m). Under `vmap` over vectors alone, everything that touches
-the matrix is one matrix product for all models.
+A new kind of design is a pytree with the methods of `jaxlr.linalg.dense.Dense`.
 """
 
 from typing import Any, NamedTuple
@@ -15,93 +11,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from jaxlr.linalg.dot import aligned, dot, times
-from jaxlr.linalg.moments import by_columns, column_moments
+from jaxlr.linalg.dense import Dense
+from jaxlr.linalg.dot import aligned, dot
+from jaxlr.linalg.moments import column_moments, moments_of_lanes
+from jaxlr.linalg.sparse import Sparse
 
-_BLOCKS = 512
-
-
-class Dense(NamedTuple):
-    """An array (m, k), and where they fit into memory the products of its pairs of columns i <= j (m, k (k + 1) / 2), so that
-    the Hessians of all models are one matrix product."""
-
-    array: Any
-    products: Any = None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.array.shape
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        """That of the numbers."""
-        return self.array.dtype
-
-    def times(self, v: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
-        """A v."""
-        return times(self.array, v)
-
-    def transposed_times(self, r: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
-        """A' r."""
-        return dot(r, self.array)
-
-    def gram(self, d: Float[Array, "*P m"]) -> Float[Array, "*P k k"]:
-        """A' diag(d) A, for every row of d."""
-        if self.products is not None:
-            return dot(d, self.products)[..., triangle(self.shape[1])]
-        if d.ndim > 1:
-            return jax.lax.map(self.gram, d)
-        return dot(self.array.T * d[None, :], self.array)
-
-    def quadratic_forms(self, C: Float[Array, "k k"]) -> Float[Array, " m"]:
-        """a_i' C a_i for every row, C symmetric; of many models one matrix product, where the products of columns stand."""
-        if self.products is None:
-            return jnp.sum(dot(self.array, C) * self.array, axis=1)
-        i, j = np.triu_indices(len(C))
-        return dot(self.products, C[i, j] * np.where(i == j, 1, 2).astype(C.dtype))
-
-    def to_array(self) -> Float[Array, "m k"]:
-        """The matrix itself."""
-        return self.array
-
-    def first_columns(self, n: int) -> "Dense":
-        """The first n columns."""
-        return Dense(self.array[:, :n])
-
-    def moments(self, w: Float[Array, " m"]) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
-        """Mean and standard deviation of the columns under weights that sum to 1."""
-        return by_columns(lambda columns: column_moments(columns, w), self.array)
-
-
-class Rough(NamedTuple):
-    """An array (m, k) in a dtype of its own, for directions, which need not be exact: products are of the default precision."""
-
-    array: Any
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.array.shape
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        """That of the numbers."""
-        return self.array.dtype
-
-    def times(self, v: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
-        """A v."""
-        return jnp.einsum("...k,mk->...m", v, self.array)
-
-    def transposed_times(self, r: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
-        """A' r."""
-        return jnp.dot(r, self.array)
-
-    def to_array(self) -> Float[Array, "m k"]:
-        """The matrix itself."""
-        return self.array
+_COLUMNS = 64  # that are formed at a time
 
 
 class Bordered(NamedTuple):
@@ -129,6 +46,15 @@ class Bordered(NamedTuple):
         own = jnp.sum(aligned(self.own, r) * r, axis=-1, keepdims=True)
         return jnp.concatenate([own, self.common.transposed_times(r)], axis=-1)
 
+    def half_gram(self, d: Float[Array, " m"]) -> Float[Array, "k k"]:
+        """As of `Dense`; here all of it."""
+        return self.gram(d)
+
+    def squares_times(self, r: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
+        """A^2' r, of the squares of the numbers."""
+        own = jnp.sum(aligned(self.own**2, r) * r, axis=-1, keepdims=True)
+        return jnp.concatenate([own, self.common.squares_times(r)], axis=-1)
+
     def gram(self, d: Float[Array, "*P m"]) -> Float[Array, "*P k k"]:
         """A' diag(d) A, for every row of d."""
         if d.ndim > 1:
@@ -154,14 +80,19 @@ class Bordered(NamedTuple):
         parts = column_moments(self.own[:, None], w), self.common.moments(w)
         return jnp.append(parts[0][0], parts[1][0]), jnp.append(parts[0][1], parts[1][1])
 
+    def moments_of_lanes(self, w: Float[Array, "L m"], n: int) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
+        """The same of the first n columns under many rows of weights."""
+        return moments_of_lanes(self.to_array(), w, n)
+
 
 class Standardized(NamedTuple):
-    """[(X - center) / unit, ones], for columns whose center is not so far out that the difference would lose digits.
+    """[(X - center) / unit, ones], of which nothing but X is in memory: for columns whose center is not so far out that the
+    difference would lose digits.
 
     Attributes:
-        X: (m, n).
+        X: `Tall` or `Sparse` (m, n).
         center: (n,).
-        unit: (n,).
+        unit: (n,), infinite for a column of zeros.
         ones: (1,) of 1 for a last column of ones, (0,) without.
     """
 
@@ -180,26 +111,53 @@ class Standardized(NamedTuple):
         """That of the numbers."""
         return self.X.dtype
 
+    def astype(self, dtype: Any) -> "Standardized":
+        """In another dtype, of a sparse X."""
+        return Standardized(self.X.astype(dtype), *(part.astype(dtype) for part in self[1:]))
+
     def times(self, v: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
         """A v."""
         n = self.X.shape[1]
         u = v[..., :n] / aligned(self.unit, v)
-        return times(self.X, u) + (jnp.sum(v[..., n:], axis=-1) - dot(u, self.center))[..., None]
+        return self.X.times(u) + (jnp.sum(v[..., n:], axis=-1) - dot(u, self.center))[..., None]
 
     def transposed_times(self, r: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
         """A' r."""
-        total, m = jnp.sum(r, axis=-1, keepdims=True), self.shape[0]
-        # In blocks, which all cores share; over all rows at once it would be the work of one.
-        blocks = next(count for count in range(min(m, _BLOCKS), 0, -1) if m % count == 0)
-        X = self.X.reshape(blocks, m // blocks, -1)
-        by_block = jnp.moveaxis(r.reshape(-1, blocks, m // blocks), 1, 0)
-        sums = jnp.sum(jnp.matmul(by_block, X, precision="highest"), axis=0).reshape(*r.shape[:-1], -1)
+        total, sums = jnp.sum(r, axis=-1, keepdims=True), self.X.transposed_times(r)
         columns = (sums - aligned(self.center, sums) * total) / aligned(self.unit, sums)
         return jnp.concatenate([columns, total * aligned(self.ones, total)], axis=-1)
+
+    def squares_times(self, r: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
+        """A^2' r, of the squares of the numbers, of a sparse X."""
+        total, c = jnp.sum(r, axis=-1, keepdims=True), aligned(self.center, r)
+        squares = self.X.squares_times(r) - 2 * c * self.X.transposed_times(r) + c**2 * total
+        squares = jnp.maximum(squares, jnp.finfo(r.dtype).eps * c**2 * total)  # what rounding may have left
+        return jnp.concatenate([squares / aligned(self.unit, r) ** 2, total * aligned(self.ones, total)], axis=-1)
+
+    def restricted(self, at: Int[Array | np.ndarray, " c"], used: Int[Array, ""]) -> "Standardized":
+        """Some columns of a sparse X, and last that of ones, where there is one."""
+        del used
+        at = at[: len(at) - len(self.ones)]
+        return Standardized(self.X.restricted(at), self.center[at], self.unit[at], self.ones)
+
+    def gather(self, at: Int[Array | np.ndarray, " c"]) -> Float[Array, "c m"]:
+        """Some columns as rows of an array, of a sparse X."""
+        center, unit = (values.at[at].get(mode="clip") for values in (self.center, self.unit))
+        return jnp.where((at < self.X.shape[1])[:, None], (self.X.gather(at) - center[:, None]) / unit[:, None], 1)
 
     def gram(self, d: Float[Array, "*P m"]) -> Float[Array, "*P k k"]:
         """A' diag(d) A, for every row of d; the columns are formed."""
         return Dense(self.to_array()).gram(d)
+
+    def half_gram(self, d: Float[Array, " m"]) -> Float[Array, "k k"]:
+        """The same of a sparse X, of which a few columns at a time are formed."""
+        k, d = self.shape[1], jax.lax.stop_gradient(d).astype(self.dtype)
+        size = min(k, _COLUMNS)
+        starts = np.minimum(np.arange(0, k, size), k - size).astype(np.int32)
+        columns = np.arange(size, dtype=np.int32)
+        of_block = lambda start: self.transposed_times(d[None, :] * self.gather(start + columns))  # noqa: E731
+        blocks, block = jax.lax.map(of_block, starts), np.arange(k) // size
+        return blocks[block, np.arange(k) - starts[block]]
 
     def quadratic_forms(self, C: Float[Array, "k k"]) -> Float[Array, " m"]:
         """a_i' C a_i for every row, C symmetric; the columns are formed."""
@@ -207,7 +165,7 @@ class Standardized(NamedTuple):
 
     def to_array(self) -> Float[Array, "m k"]:
         """The matrix itself."""
-        columns = (self.X - self.center[None, :]) / self.unit[None, :]
+        columns = (self.X.to_array() - self.center[None, :]) / self.unit[None, :]
         return jnp.concatenate([columns, jnp.broadcast_to(self.ones, (len(columns), len(self.ones)))], axis=1)
 
     def first_columns(self, n: int) -> "Standardized":
@@ -217,21 +175,26 @@ class Standardized(NamedTuple):
 
     def moments(self, w: Float[Array, " m"]) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
         """Mean and standard deviation of the columns under weights that sum to 1; no column of ones."""
-        mean = self.transposed_times(w)
-        squares = jnp.sum(w[:, None] * (self.X - self.center[None, :]) ** 2, axis=0) / self.unit**2
-        return mean, jnp.sqrt(squares - mean**2)
+        mean, sd = self.X.moments_about(w, self.center)
+        return mean / self.unit, sd / self.unit
+
+    def moments_of_lanes(self, w: Float[Array, "L m"], n: int) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
+        """The same under many rows of weights, of a sparse X."""
+        assert n == self.X.shape[1]
+        mean, sd = self.X.moments_of_lanes(w)
+        return (mean - self.center[None, :]) / self.unit[None, :], sd / self.unit[None, :]
 
 
-Design = Dense | Bordered | Standardized
+Design = Dense | Bordered | Standardized  # that solvers work on
 
 
-def as_design(X: Any) -> Design:
+def as_design(X: Any) -> Design | Sparse:
     """A design of a real array (m, k), integers and booleans in the default float, or the design itself.
 
     Raises:
         TypeError: X is not real.
     """
-    if isinstance(X, Design):
+    if isinstance(X, Design | Sparse):
         return X
     X = jnp.asarray(X)
     if jnp.issubdtype(X.dtype, jnp.integer) or X.dtype == jnp.bool_:
@@ -239,11 +202,3 @@ def as_design(X: Any) -> Design:
     if not jnp.issubdtype(X.dtype, jnp.floating):
         raise TypeError(f"expected a real array, got dtype {X.dtype}")
     return Dense(X)
-
-
-def triangle(k: int) -> np.ndarray:
-    """Where the pair (i, j) stands among the pairs i <= j of k columns: (k, k), symmetric."""
-    place = np.zeros((k, k), np.int32)
-    i, j = np.triu_indices(k)
-    place[i, j] = place[j, i] = np.arange(len(i))
-    return place

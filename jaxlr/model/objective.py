@@ -19,8 +19,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
+from jaxlr.linalg.dense import Dense
 from jaxlr.linalg.dot import aligned
-from jaxlr.linalg.operators import Dense
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.params import Parameters, Params, SoftmaxParams
 from jaxlr.model.problem import Problem, design, linear_change, penalty_of, problem_logits, row_weights

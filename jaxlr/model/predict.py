@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 from jaxlr.compilation.program import program
 from jaxlr.inputs.tables import Data, as_floating
 from jaxlr.linalg.dot import einsum, times
+from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.logistic import sigmoid
 from jaxlr.model.params import Params, SoftmaxParams
@@ -26,7 +27,7 @@ def logits(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) 
     Args:
         params: Params, coef (..., n) and intercept (...), or SoftmaxParams, coef (..., K, n) and intercept (..., K); their
             dtype decides.
-        X: design (m, n), or (..., m, n) with batch axes that broadcast against those of params.
+        X: design (m, n), sparse too, or (..., m, n) with batch axes that broadcast against those of params.
         offset: added to the logits, (m,) or (..., m), of K classes (m, K) or (..., m, K); None is 0.
 
     Returns:
@@ -45,11 +46,13 @@ def logits(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) 
     """
     classes = likelihood_of_params(params).classes
     coef, intercept = as_floating(params.coef), as_floating(params.intercept)
-    X = as_floating(X).astype(coef.dtype)
+    X = (X if isinstance(X, Sparse) else as_floating(X)).astype(coef.dtype)
     if X.ndim < 2 or coef.ndim < 1 + len(classes) or X.shape[-1] != coef.shape[-1]:
         form = "(..., K, n)" if classes else "(..., n)"
         raise ValueError(f"expected X (..., m, n) and coef {form} with one n, got X {X.shape} and coef {coef.shape}")
-    if classes:
+    if isinstance(X, Sparse):
+        z = X.times(coef) if not classes else jnp.moveaxis(X.times(coef), -2, -1)
+    elif classes:
         z = einsum("...mn,...kn->...mk", X, coef)
     elif X.ndim == 2:
         z = times(X, coef)

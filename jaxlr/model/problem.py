@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import AnyArray, aligned
 from jaxlr.linalg.operators import Design, as_design
+from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
 
@@ -52,7 +53,7 @@ class Problem:
     fit_intercept: bool = field(default=True, metadata={"static": True})
 
 
-def design(problem: Problem) -> Design:
+def design(problem: Problem) -> Design | Sparse:
     """X (m, n) as a design: its dtype is the problem's."""
     return as_design(problem.X)
 

@@ -124,16 +124,17 @@ def cross_validate(
     if loo and rule == "one_se" and known[select].rows is None:
         raise ValueError(f'expected rule "best" to select by {select} with folds="loo": one ranking of all rows has no error')
     fields = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset, "penalty_factor": penalty_factor}
-    arrays, batch = checked_arrays(fields, num_classes)
+    arrays, batch = checked_arrays(fields, num_classes, sparse=not loo)
     if batch:
         raise ValueError(
             f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}; the grid is that of l1 and l2"
         )
     if num_classes is None and not np.all(np.isin(np.asarray(y), (0, 1))):
         raise ValueError("expected labels 0/1 for the scores, got soft labels or more classes; round them, or give num_classes")
-    training = np.ones((1, np.shape(X)[0])) if loo else _training_weights(folds, key, y, np.shape(X)[0])
+    m = arrays["X"].shape[0]
+    training = np.ones((1, m)) if loo else _training_weights(folds, key, y, m)
     grid = np.broadcast_shapes(np.shape(l1), np.shape(l2))
-    s = np.ones(np.shape(X)[0]) if sample_weight is None else np.asarray(sample_weight)
+    s = np.ones(m) if sample_weight is None else np.asarray(sample_weight)
     fit_models = functools.partial(
         fit, X, y, num_classes=num_classes, offset=offset, penalty_factor=penalty_factor, fit_intercept=fit_intercept,
         standardize=standardize, init=init, solver=solver, tol=tol, max_steps=max_steps, batch_size=batch_size, mesh=mesh,

@@ -18,9 +18,12 @@ from jaxtyping import Array, Float
 from jaxlr.compilation.program import program
 from jaxlr.fitting.fit import fit
 from jaxlr.inputs.checks import Data, check_count, checked_arrays
+from jaxlr.inputs.sparse import columns_of
 from jaxlr.inputs.tables import as_floating, is_concrete
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.linalg.moments import column_moments
+from jaxlr.linalg.operators import as_design
+from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.likelihood import likelihood_of
 from jaxlr.model.problem import Problem, problem_logits, row_weights
 from jaxlr.results.fit import Fit
@@ -54,15 +57,17 @@ def l1_max(problem: Problem, *, num_classes: int | None = None) -> Float[Array, 
     if not is_concrete(factor):
         raise ValueError("expected penalty_factor known outside jit: it says which columns the null model has")
     given = {name: getattr(problem, name) for name in ("X", "y", "sample_weight", "offset", "penalty_factor")}
-    arrays, batch = checked_arrays(given, num_classes)
+    arrays, batch = checked_arrays(given, num_classes, sparse=True)
     if batch:
         raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}; map with jax.vmap")
     free = () if factor is None else tuple(map(int, np.flatnonzero(np.asarray(factor) == 0)))
     null = None
     if free or problem.fit_intercept:
+        X: Any = arrays["X"]
         rows: dict[str, Any] = {name: arrays.get(name) for name in ("sample_weight", "offset")}
-        X = np.asarray(arrays["X"]) if is_concrete(arrays["X"]) else arrays["X"]
-        null = fit(X[:, np.array(free, int)], arrays["y"], num_classes=num_classes, fit_intercept=problem.fit_intercept, **rows)
+        columns: Any = np.array(free, np.int32)
+        X = X.gather(columns).T if isinstance(X, Sparse) else (np.asarray(X) if is_concrete(X) else X)[:, columns]
+        null = fit(X, arrays["y"], num_classes=num_classes, fit_intercept=problem.fit_intercept, **rows)
     return _largest_slope(replace(problem, **arrays, l1=None, l2=0.0), null, free, likelihood_of(num_classes).classes)
 
 
@@ -77,8 +82,15 @@ def _largest_slope(problem: Problem, null: Fit | None, free: tuple[int, ...], cl
     w = row_weights(problem)
     r = kind.residual(problem_logits(params, problem), problem.y)
     wr = aligned(w, r) * r
-    centered = X - column_moments(X, w)[0][None, :] if problem.fit_intercept else X
-    slopes = jnp.abs(dot(wr, centered)) + 4 * jnp.finfo(X.dtype).eps * dot(jnp.abs(wr), jnp.abs(centered))
+    if isinstance(X, Sparse):
+        center = X.moments(w)[0] if problem.fit_intercept else jnp.zeros(X.shape[1], X.dtype)
+        slopes = X.transposed_times(wr) - center * jnp.sum(wr, axis=-1, keepdims=True)
+        size = jnp.abs(wr)
+        rounding = X.absolute().transposed_times(size) + jnp.abs(center) * jnp.sum(size, axis=-1, keepdims=True)
+    else:
+        centered = X - column_moments(X, w)[0][None, :] if problem.fit_intercept else X
+        slopes, rounding = dot(wr, centered), dot(jnp.abs(wr), jnp.abs(centered))
+    slopes = jnp.abs(slopes) + 4 * jnp.finfo(X.dtype).eps * rounding
     slopes = jnp.max(slopes.reshape(-1, X.shape[1]), axis=0)
     factor = jnp.ones_like(slopes) if problem.penalty_factor is None else problem.penalty_factor
     most = jnp.max(jnp.where(factor > 0, slopes / jnp.where(factor > 0, factor, 1), 0), initial=0)
@@ -139,12 +151,12 @@ def glmnet_path(
     given = {"X": X, "y": y, "penalty_factor": penalty_factor, "sample_weight": sample_weight, "offset": offset}
     if not all(is_concrete(value) for value in given.values()):
         raise TypeError("expected a call outside jit: which columns count depends on the data")
-    fields, batch = checked_arrays(given, num_classes)
+    fields, batch = checked_arrays(given, num_classes, sparse=True)
     if batch:
         raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}")
     check_count("num_strengths", num_strengths, 1)
-    X, dtype = fields["X"], fields["X"].dtype
-    m, n = X.shape
+    design: Any = fields["X"]
+    dtype, (m, n) = design.dtype, design.shape
     ratio = (0.01 if m < n else 1e-4) if ratio is None else ratio
     if not (np.ndim(alpha) == 0 and np.asarray(alpha).dtype.kind in "iuf" and 0 <= np.asarray(alpha) <= 1):
         raise ValueError(f"expected alpha to be one number in [0, 1], got {alpha!r}; one path for each share of l1")
@@ -155,12 +167,13 @@ def glmnet_path(
         raise ValueError("expected a penalized column, got penalty_factor that is 0 everywhere; fit without l1 and l2")
     factor = factor * (n / np.sum(factor))
     s, offset = fields.get("sample_weight"), fields.get("offset")
-    unit = np.asarray(_deviations(X, s)) if standardize else np.ones(n, dtype)
+    unit = np.asarray(_deviations(design, s)) if standardize else np.ones(n, dtype)
     varies = unit > 0
     if not np.any(varies & (factor > 0)):
         raise ValueError("expected a penalized column that is not constant, got none; no strength holds anything at 0")
-    X = X if np.all(varies) else np.asarray(X)[:, varies]
-    data = Problem(X, fields["y"], s, offset, penalty_factor=(factor * unit)[varies], fit_intercept=fit_intercept)
+    if not np.all(varies):
+        design = columns_of(design, varies) if isinstance(design, Sparse) else np.asarray(design)[:, varies]
+    data = Problem(design, fields["y"], s, offset, penalty_factor=(factor * unit)[varies], fit_intercept=fit_intercept)
     first = np.asarray(l1_max(data, num_classes=num_classes))
     if np.isnan(first):
         raise ValueError("expected a null model with an estimate: its columns, those of penalty_factor 0, separate the classes")
@@ -171,8 +184,8 @@ def glmnet_path(
 
 
 @program()
-def _deviations(X: Float[Array, "m n"], sample_weight: Float[Array, " m"] | None) -> Float[Array, " n"]:
-    return column_moments(X, row_weights(Problem(X, None, sample_weight=sample_weight)))[1]
+def _deviations(X: Any, sample_weight: Float[Array, " m"] | None) -> Float[Array, " n"]:
+    return as_design(X).moments(row_weights(Problem(X, None, sample_weight=sample_weight)))[1]
 
 
 def l2_from_C(C: ArrayLike, weight_sum: ArrayLike) -> Float[Array, "..."]:

@@ -156,8 +156,7 @@ def _weights_and_penalty(t: Problem, working: Working, deviation: Array | None) 
         scale = 1 / working.unit
     else:  # penalties in standard deviations: those of working columns are near 1, so that the difference keeps its digits
         A = t.X.first_columns(n)
-        squared = jax.tree.map(jnp.square, A)
-        variance = squared.transposed_times(w) - A.transposed_times(w) ** 2
+        variance = A.squares_times(w) - A.transposed_times(w) ** 2
         scale = jnp.where(deviation > 0, jnp.sqrt(jnp.where(deviation > 0, variance, 1)), 0)
     factor = jnp.ones(n, w.dtype) if t.penalty_factor is None else t.penalty_factor
     l1 = 0 * t.l2 if t.l1 is None else t.l1

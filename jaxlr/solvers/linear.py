@@ -15,8 +15,9 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.cholesky import cholesky, in_own_units
 from jaxlr.linalg.cholesky import solve as solve_lower
+from jaxlr.linalg.dense import Dense
 from jaxlr.linalg.dot import aligned, dot, times
-from jaxlr.linalg.operators import Dense, Design
+from jaxlr.linalg.operators import Design
 from jaxlr.model.likelihood import Likelihood, alike
 from jaxlr.solvers.newton_cg import STIFF
 from jaxlr.solvers.working import Working
@@ -77,8 +78,8 @@ def _factored(working: Working, hessian: Hessian, b: Float[Array, "*B k"]) -> Fl
 
 
 def _preconditioned(working: Working, hessian: Hessian, b: Float[Array, "*B k"]) -> Float[Array, "*B k"]:
-    likelihood, dtype = hessian.likelihood, working.aid.inverse.dtype
-    inverse, strength = working.aid.for_penalty(hessian.strength, len(working.unit)), aligned(hessian.strength, b)
+    likelihood, dtype, d = hessian.likelihood, working.aid.dtype, hessian.curvature.diagonal()
+    inverse, strength = working.aid.for_model(d, hessian.strength, len(working.unit)), aligned(hessian.strength, b)
     stiff = strength > STIFF  # nothing else counts there, nor fits into float32
 
     def precondition(r: Array) -> Array:
@@ -89,7 +90,7 @@ def _preconditioned(working: Working, hessian: Hessian, b: Float[Array, "*B k"])
 
 
 def _diagonal(working: Working, hessian: Hessian, b: Float[Array, "*B k"]) -> Float[Array, "*B k"]:
-    squares = Dense(working.A.to_array() ** 2).transposed_times(hessian.curvature.diagonal()) + aligned(hessian.strength, b)
+    squares = working.A.squares_times(hessian.curvature.diagonal()) + aligned(hessian.strength, b)
     return hessian.conjugate_gradients(b, lambda r: jnp.where(hessian.free, r / squares, r))
 
 

@@ -23,7 +23,7 @@ from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.system import System
 
 STIFF = 1e10  # penalty over the mean square of the column
-_SHARE = 0.2 / 20  # of sum_i w_i R_i^2 that a direction may leave
+SHARE = 0.2 / 20  # of sum_i w_i R_i^2 that a direction may leave
 _EXACT = 1e-6  # of r . P r at the start
 _USUAL = 2  # products in a direction where the preconditioner is new
 _MOST_PRODUCTS = 200  # in one direction; float32 has lost all conjugacy by then
@@ -54,10 +54,10 @@ def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, 
 
 
 def _direction(system: System, x: Array, here: Point, jitter: Array, running: Array, wanted: Array) -> Direction:
-    likelihood, kkt, directions, dtype = system.likelihood, here.kkt, system.aid.directions, system.aid.inverse.dtype
-    inverse = system.aid.for_penalty(system.penalty.l2, system.n)
+    likelihood, kkt, directions, dtype = system.likelihood, here.kkt, system.aid.directions, system.aid.dtype
     # Where the data may be separated, the curvature of saturated rows counts however small it is.
     curvature = likelihood.curvature(here.z, system.w, dtype, saturates=not system.coercive)
+    inverse = system.aid.for_model(curvature.diagonal(), system.penalty.l2, system.n)
     # On the scale of the Hessian, or it would hide a separation.
     jitter = jitter * jnp.sum(curvature.diagonal()).astype(x.dtype)
     l2 = aligned((system.penalty.l2 + (damping(kkt) + jitter) * system.squares).astype(dtype), x)
@@ -78,7 +78,7 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     def close(dz: Array, r: Array) -> Array:
         left = largest * system.smooth_kkt(likelihood.expand(r).astype(x.dtype))
         changes = largest**2 * jnp.sum(system.w * likelihood.reach(dz).astype(x.dtype) ** 2)
-        return left <= jnp.maximum(_SHARE * changes, wanted / 4)
+        return left <= jnp.maximum(SHARE * changes, wanted / 4)
 
     end, crude = _conjugate_gradients(product, preconditioned, r, jnp.zeros(here.z.shape, dtype), close)
     d, r = (largest * vector.astype(x.dtype) for vector in (end.d, end.r))

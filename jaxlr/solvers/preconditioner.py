@@ -21,11 +21,9 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.cholesky import cholesky, inverse_by_rows
 from jaxlr.linalg.dot import aligned
-from jaxlr.linalg.operators import Design, Rough
 from jaxlr.solvers.system import System
 
 _LEAF = 128  # columns of a block
-_BLOCK = 1024  # rows whose products are taken at a time
 _LEAST_CURVATURE = 1e-3  # a start far out has none at all, and its steps would see it again only when it is too late
 
 
@@ -47,9 +45,23 @@ class Preconditioner(NamedTuple):
     least: Any
     budget: Any = None
 
-    def for_penalty(self, l2: Float[Array, " k"], n: int) -> Callable[[Float[Array, "*K k"]], Float[Array, "*K k"]]:
-        """What stands for the inverse of the Hessian of one model with this penalty vector, 0 for the intercept, before it is
-        restricted to contrasts: a symmetric positive linear function, in the dtype of `inverse`."""
+    @property
+    def dtype(self) -> jnp.dtype:
+        """That of directions."""
+        return self.inverse.dtype
+
+    def for_model(
+        self, d: Float[Array, "*K m"], l2: Float[Array, " k"], n: int
+    ) -> Callable[[Float[Array, "*K k"]], Float[Array, "*K k"]]:
+        """What stands for the inverse of the Hessian of one model, before it is restricted to contrasts: a symmetric positive
+        linear function, in the dtype of directions.
+
+        Args:
+            d: its weights times curvatures, which the mean stands for here.
+            l2: its penalty vector, 0 for the intercept.
+            n: columns without the intercept.
+        """
+        del d
         l2, diagonal = l2.astype(self.inverse.dtype), self.diagonal.reshape(-1, len(l2)).mean(axis=0)
         # In units of the Hessian's diagonal P leaves a spread of l2 / least, the diagonal one of 1 / l2: they meet at
         # l2^2 = least.
@@ -61,6 +73,34 @@ class Preconditioner(NamedTuple):
         return lambda r: jnp.where(strong, jacobi * r, held * jnp.einsum("...i,...ij->...j", held * r, self.inverse))
 
 
+class Jacobi(NamedTuple):
+    """The diagonal of each model's own Hessian: for sparse designs of many columns, which have little in common, and penalties
+    that hold what is rare. On 10,662 sentences x 29,238 words a direction to 1e-2 takes 2 products with l2 = 1e-2, 20 with
+    1e-6; beside an inverse for the 256 most frequent words 2 and 19.
+
+    Attributes:
+        directions: A in the dtype of the directions.
+        budget: None, as of a `Preconditioner` that is never made again.
+    """
+
+    directions: Any
+    budget: Any = None
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """That of directions."""
+        return self.directions.dtype
+
+    def for_model(
+        self, d: Float[Array, "*K m"], l2: Float[Array, " k"], n: int
+    ) -> Callable[[Float[Array, "*K k"]], Float[Array, "*K k"]]:
+        """As of `Preconditioner`."""
+        del n
+        diagonal = self.directions.squares_times(d.astype(self.dtype))
+        diagonal += aligned(l2, diagonal).astype(self.dtype)
+        return lambda r: jnp.where(diagonal > 0, r / diagonal, 0)
+
+
 def curvature_inputs(system: System, start: Float[Array, "*K k"]) -> tuple[Float[Array, "*K m"], Float[Array, " k"]]:
     """What one model adds, where it starts: weights times curvatures of every logit, 0 where they are not finite, and l2, there
     infinite."""
@@ -69,24 +109,6 @@ def curvature_inputs(system: System, start: Float[Array, "*K k"]) -> tuple[Float
     d, l2 = jnp.maximum(d, aligned(floor, d)), system.penalty.l2
     healthy = jnp.isfinite(jnp.sum(d) + jnp.sum(l2))
     return jnp.where(healthy, d, 0), jnp.where(healthy, l2, jnp.inf)
-
-
-def mean_hessian(directions: Design | Rough, d: Float[Array, " m"]) -> Float[Array, "k k"]:
-    """A' diag(d) A in the dtype of the directions, by blocks of rows; what is over the corner of the second half is 0."""
-    A = directions.to_array()
-    (m, k), middle = A.shape, A.shape[1] // 2
-    size, d = min(m, _BLOCK), jax.lax.stop_gradient(d).astype(A.dtype)
-
-    def add(i: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
-        start = jnp.minimum(i * size, m - size)  # the last block begins early enough to be whole
-        rows, own = (jax.lax.dynamic_slice_in_dim(a, start, size) for a in (A, d))
-        weighted = rows * jnp.where(start + np.arange(size) >= i * size, own, 0)[:, None]
-        left, corner = jnp.dot(weighted.T, rows[:, :middle]), jnp.dot(weighted[:, middle:].T, rows[:, middle:])
-        return sums[0] + left, sums[1] + corner
-
-    zeros = jnp.zeros((k, middle), A.dtype), jnp.zeros((k - middle, k - middle), A.dtype)
-    left, corner = jax.lax.fori_loop(0, -(-m // size), add, zeros)
-    return jnp.concatenate([left, jnp.pad(corner, ((middle, 0), (0, 0)))], axis=1)
 
 
 def precondition(H: Float[Array, "k k"], l2: Float[Array, " k"]) -> Preconditioner:

@@ -43,8 +43,8 @@ from jaxlr.solvers.newton import POLISH
 from jaxlr.solvers.system import System
 from jaxlr.solvers.together import anew_if
 
-_ENOUGH = 0.218  # h(1) - 1/2
-_SHORTER = 0.69  # times a step that falls too little, and 1/2 - q / (d' H d) is over h(1)
+ENOUGH = 0.218  # h(1) - 1/2
+SHORTER = 0.69  # times a step that falls too little, and 1/2 - q / (d' H d) is over h(1)
 _AGED, _FAILED = 0.25, 0.75  # of lambda
 
 
@@ -130,7 +130,7 @@ def _direction(
         curved = jnp.sum(dz * curvature.times(dz)) + jnp.sum(aligned(penalty.l2, d) * d * d)
     grown = jnp.where(free, l1, 0) * (jnp.abs(v) - jnp.abs(start))
     fall = -jnp.sum(slope * change) - curved / 2 - jnp.sum(grown)
-    length = jnp.where(fall >= _ENOUGH * curved, 1, _SHORTER)
+    length = jnp.where(fall >= ENOUGH * curved, 1, SHORTER)
     if kept is not None:
         rho = jnp.sqrt(curvature.dual_square(curvature.times(dz) - now.curvature.times(dz)))
         damped = now.damping * jnp.max(jnp.abs(d) * aligned(system.squares / system.scale, d))

@@ -50,6 +50,7 @@ class Settings(NamedTuple):
         room: columns that "proximal" solves for at once, at most, the intercept counted; 0 for the others.
         keeps: whether "proximal" keeps a Hessian as long as it serves.
         wide: whether more columns than rows are solved in the span of the rows.
+        matrix_free: whether a solver has nothing of its Hessians but products and the diagonal, for sparse designs.
         products: whether the products of all pairs of columns stand in memory.
         one_by_one: whether designs come one after the other.
         checked: whether all values were known to the checks, which tracers get past.
@@ -67,6 +68,7 @@ class Settings(NamedTuple):
     room: int = 0
     keeps: bool = False
     wide: bool = False
+    matrix_free: bool = False
     products: bool = False
     one_by_one: bool = False
     checked: bool = False
@@ -128,7 +130,8 @@ def solution_of(
     member, start, tol, known = member.constant(), *jax.lax.stop_gradient((start, tol, known))
     working, system = member.working, member.system(settings)
     if settings.room:
-        solution = working_set.solve(system, start, tol, max_steps, settings.room, settings.keeps, known)
+        matrix_free = settings.matrix_free
+        solution = working_set.solve(system, start, tol, max_steps, settings.room, settings.keeps, known, matrix_free)
     else:
         solution = _SOLVERS[settings.solver](system, start, tol, max_steps)
     if working.basis is None:
@@ -154,7 +157,7 @@ def _road(settings: Settings, k: int) -> str:
     """How derivatives solve with the Hessian, see `jaxlr.solvers.implicit`."""
     if settings.solver == "newton_cg":
         return "preconditioned"
-    return "diagonal" if 0 < settings.room < k else "factored"
+    return "diagonal" if settings.matrix_free or 0 < settings.room < k else "factored"
 
 
 def certify(

@@ -9,19 +9,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Shaped
 
 
 @jax.custom_batching.custom_vmap
-def largest_of_all(number: Int[Array, ""]) -> Int[Array, ""]:
-    """The largest such number of all models side by side, the same for each; the number itself of a model alone."""
+def largest_of_all(number: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    """The largest such number of all models side by side, the same for each; the number itself of a model alone. Of arrays
+    element by element."""
     return number
 
 
 @largest_of_all.def_vmap
-def _(axis_size: int, in_batched: Any, numbers: Int[Array, " L"]) -> tuple[Int[Array, ""], bool]:
+def _(axis_size: int, in_batched: Any, numbers: Shaped[Array, "L ..."]) -> tuple[Shaped[Array, "..."], bool]:
     del axis_size, in_batched
-    return largest_of_all(jnp.max(numbers)), False
+    return largest_of_all(jnp.max(numbers, axis=0)), False
 
 
 def anew_if(wanted: Bool[Array, ""], new: Callable[[], Any], old: Any) -> Any:

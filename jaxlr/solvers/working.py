@@ -16,9 +16,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.linalg.basis import Basis, orthonormal
+from jaxlr.linalg.dense import Dense
 from jaxlr.linalg.dot import aligned, dot
-from jaxlr.linalg.moments import by_columns, moments_of_lanes
-from jaxlr.linalg.operators import Bordered, Dense, Design
+from jaxlr.linalg.moments import by_columns
+from jaxlr.linalg.operators import Bordered, Design, Standardized
+from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, penalty_of
 from jaxlr.solvers.measured import Columns, center_and_unit, in_place, in_units
@@ -92,6 +94,28 @@ def prepare(
     return Working(Dense(A, products), Dense(columns), center, unit, Dense(rows), basis=basis, free=free)
 
 
+def prepare_sparse(X: Sparse, present: Bool[Array, " m"] | None, fit_intercept: bool) -> Working:
+    """Prepare a sparse design: origin and units are those of all rows that are present.
+
+    Args:
+        present: as in `prepare`, of which all numbers are finite.
+        fit_intercept: static.
+    """
+    m, n = X.shape
+    w = (
+        jnp.full(m, 1 / m, X.dtype)
+        if present is None
+        else present.astype(X.dtype) / jnp.maximum(jnp.sum(present), 1).astype(X.dtype)
+    )
+    center, unit = jax.lax.stop_gradient(X).moments(w)
+    if not fit_intercept:
+        center, unit = jnp.zeros_like(center), jnp.hypot(center, unit)
+    varies = unit >= jnp.finfo(unit.dtype).tiny
+    rows = Standardized(X, center, jnp.where(varies, unit, jnp.inf), jnp.ones(int(fit_intercept), X.dtype))
+    A = jax.lax.stop_gradient(rows)
+    return Working(A, A.first_columns(n), center, jnp.where(varies, unit, 1), rows)
+
+
 def with_own(working: Working, own: Float[Array, " m"], present: Bool[Array, " m"] | None, fit_intercept: bool) -> Working:
     """Add a column of a model's own, as the first, to a design that was prepared from the columns that models share."""
     center, unit = center_and_unit(jax.lax.stop_gradient(own[:, None]), present, fit_intercept)
@@ -113,7 +137,7 @@ def units_of(
     The scale of a column that is constant under the weights is 1 on X; without an intercept it is the root mean square.
     """
     if w.ndim > 1:
-        return in_units(moments_of_lanes(working.A.to_array(), w, len(working.unit)), working.unit, fit_intercept)
+        return in_units(working.A.moments_of_lanes(w, len(working.unit)), working.unit, fit_intercept)
     return in_units(working.columns.moments(w), working.unit, fit_intercept)
 
 

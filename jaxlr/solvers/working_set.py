@@ -21,17 +21,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxlr.linalg.dot import aligned, dot
-from jaxlr.linalg.gathered import Gathered
+from jaxlr.linalg.dot import aligned
 from jaxlr.model.penalty import Penalty
 from jaxlr.results.status import Status
-from jaxlr.solvers import proximal
+from jaxlr.solvers import proximal, proximal_cg
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.descent import RUNNING
 from jaxlr.solvers.system import System
 from jaxlr.solvers.together import largest_of_all
 
 _SMALLEST = 40  # columns of a room
+_PARTS = 16, 5, 2  # of all columns, rooms where there are no Gram matrices
 _FEW = 256  # columns, whose Gram matrices are made of their products where many models share these
 
 
@@ -57,16 +57,17 @@ class _State(NamedTuple):
     num_rounds: Int[Array, ""]
 
 
-def rooms_of(room: int, k: int) -> tuple[int, ...]:
+def rooms_of(room: int, k: int, parts: tuple[int, ...] = (4, 2)) -> tuple[int, ...]:
     """The sizes of rooms for k columns: a quarter and a half of the largest, as far as that pays, and that itself.
 
     Args:
         room: the largest, the intercept counted.
         k: columns of the design, likewise.
+        parts: of the largest, the others.
     """
     if room == k and k <= _FEW:
         return (k,)
-    return (*(room // part for part in (4, 2) if room // part >= _SMALLEST), room)
+    return (*(room // part for part in parts if room // part >= _SMALLEST), room)
 
 
 def leaves_out(room: int, k: int) -> bool:
@@ -92,28 +93,36 @@ def solve(
     room: int,
     keeps: bool = False,
     known: Known | None = None,
+    matrix_free: bool = False,
 ) -> Solution:
     """Minimize the objective of one problem, on all columns at once where these are few; zeros are exact.
 
     Args:
-        system: l1 >= 0 (inf holds a coefficient at 0), its `aid` A transposed where columns are left out.
+        system: l1 >= 0 (inf holds a coefficient at 0), its `aid` what columns are taken from where some are left out.
         start: None is 0.
         max_steps: limit of Newton steps in a round, and of rounds.
         room: static; columns that are solved for at once, at most, the intercept counted.
         keeps: static, as in `jaxlr.solvers.proximal`.
         known: of the start, perhaps: what is known of other parameters does not count.
+        matrix_free: static; whether the columns that are solved for have no Gram matrix.
 
     Returns:
         Solution, with what is known of its parameters.
     """
     n, k = system.n, system.A.shape[1]
-    rooms = rooms_of(room, k)
-    if not leaves_out(room, k):
+
+    def solve_all(system: System, start: Array | None) -> Solution:
+        if matrix_free:
+            return proximal_cg.solve(system, start, tol, max_steps)
         return proximal.solve(system, start, tol, max_steps, keeps)
+
+    rooms = rooms_of(room, k, _PARTS if matrix_free else (4, 2))
+    if not leaves_out(room, k):
+        return solve_all(system, start)
     params = jnp.zeros((*system.likelihood.classes, k), system.w.dtype) if start is None else start
     params = jnp.where(aligned(system.free, params), params, 0)
     size = room - (k - n)
-    penalty, rows = system.penalty, system.aid
+    penalty, columns = system.penalty, system.aid
     # As for `newton_cg`: coefficients are to be exact, not their residual alone small, unless few digits are asked for.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
     # What has no penalty may separate the classes, which is only seen where all of it is in the set.
@@ -124,23 +133,26 @@ def solve(
         # The most urgent last, beside the intercept, where the sweeps begin.
         inside = jnp.concatenate([order[::-1], np.arange(n, k, dtype=np.int32)])
         left_out = np.arange(room, 0, -1, dtype=np.int32) > needed
-        at_first, own = at.params[..., inside], rows[inside]
+        at_first, own = at.params[..., inside], columns.restricted(inside, needed)
         # Where all that is in use is inside nothing has to be taken from the logits, whose rounding would add up along a path.
-        outside = jnp.where(most.overflows, at.z - dot(at_first, own), 0 if system.offset is None else system.offset)
+        outside = jnp.where(most.overflows, at.z - own.times(at_first), 0 if system.offset is None else system.offset)
         small = system._replace(
-            A=Gathered(own, needed),
+            A=own,
             n=room - (k - n),
             penalty=Penalty(jnp.where(left_out, jnp.inf, penalty.l1[inside]), penalty.l2[inside]),
             location=system.location[inside],
             scale=system.scale[inside],
             offset=outside,
         )
-        found = proximal.solve(small, at_first, tol, max_steps, keeps)
+        found = solve_all(small, at_first)
         params = at.params.at[..., n:].set(0).at[..., inside].set(found.params)
         return found._replace(params=params), small.logits(found.params)
 
     def one_round(state: _State) -> _State:
         most = _urgency(system, state.at, most_used(size))
+        if matrix_free:  # they share the columns that any of them wants, and so the matrix
+            urgency = largest_of_all(jnp.where(state.status == RUNNING, most.urgency, 0))
+            most = most._replace(urgency=urgency, wanted=jnp.sum(urgency > 0, dtype=np.int32))
         needed = largest_of_all(jnp.where(state.status == RUNNING, most.wanted + most.wanted // 8 + k - n + 4, 0))
         place = jnp.sum(needed > np.array(rooms[:-1], np.int32), dtype=np.int32)
         found, z = jax.lax.switch(place, [partial(in_room, room) for room in rooms], state.at, most, needed)

@@ -1,5 +1,7 @@
 """Rounds of conjugate gradients: however often the preconditioner is made again, the minimum, the steps and the verdicts."""
 
+from functools import partialmethod
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import jaxlr
 from jaxlr import Status
 from jaxlr.batching import rounds
+from jaxlr.linalg.dense import Dense, Rough
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -26,13 +29,13 @@ def made(monkeypatch):
     """How often H is made, where a few products over the usual ones are worth it; programs of other tests have other
     max_steps."""
     counted = []
-    original = rounds.mean_hessian
 
-    def counting(*arguments):
+    def counting(design, d, original):
         jax.debug.callback(lambda: counted.append(1))
-        return original(*arguments)
+        return original(design, d)
 
-    monkeypatch.setattr(rounds, "mean_hessian", counting)
+    for kind in (Dense, Rough):
+        monkeypatch.setattr(kind, "half_gram", partialmethod(counting, original=kind.half_gram))
     monkeypatch.setattr(rounds, "_THIN", 10**9)
     monkeypatch.setattr(rounds, "_LEAST", 1)
     return counted

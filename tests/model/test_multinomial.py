@@ -13,7 +13,7 @@ from sklearn.datasets import load_iris
 
 import jaxlr
 from jaxlr import Problem, SoftmaxParams, Status
-from jaxlr.linalg.operators import Dense
+from jaxlr.linalg.dense import Dense
 from jaxlr.model.likelihood import Multinomial
 from jaxlr.model.softmax import contrasts
 from tests.helpers import assert_is_gradient, assert_tree_close, tolerance

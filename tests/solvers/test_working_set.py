@@ -9,6 +9,7 @@ import jaxlr
 from jaxlr import Problem, Status
 from jaxlr.batching import strategy
 from jaxlr.engine import run as running
+from jaxlr.linalg.gathered import Transposed
 from jaxlr.model.certificates import standard_units
 from jaxlr.model.likelihood import Binary
 from jaxlr.solvers import working_set
@@ -154,7 +155,7 @@ def test_what_is_known_of_other_parameters_does_not_count():
     start = jnp.asarray(RNG.standard_normal(N + 1))
     working = prepare(jnp.asarray(X), jnp.ones(M, bool), True)
     inner = working_problem(Problem(X, Y, l1=0.05), working, None)
-    system = system_of(inner, working, standard_units(inner), Binary(), True)._replace(aid=working.A.to_array().T)
+    system = system_of(inner, working, standard_units(inner), Binary(), True)._replace(aid=Transposed(working.A.to_array().T))
     solve = jax.jit(lambda start, known: working_set.solve(system, start, jnp.float64(TOL), 50, 48, known=known))
     none = working_set.nothing_known(start, M)
     right = solve(start, none)

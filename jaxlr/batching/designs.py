@@ -1,0 +1,65 @@
+"""What the models of one design share: working columns, and what their solver takes from them."""
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxlr.linalg.basis import least_pivot, weighted
+from jaxlr.linalg.dense import Rough
+from jaxlr.linalg.gathered import Transposed
+from jaxlr.linalg.operators import Standardized
+from jaxlr.linalg.sparse import Sparse
+from jaxlr.model.problem import Problem
+from jaxlr.solvers.measured import Columns
+from jaxlr.solvers.preconditioner import Jacobi
+from jaxlr.solvers.solve import Settings
+from jaxlr.solvers.working import Working, prepare, prepare_sparse
+from jaxlr.solvers.working_set import leaves_out
+
+
+def prepare_design(problem: Problem, present: Array | None, columns: Columns | None, settings: Settings) -> Working:
+    """What the models of one design share.
+
+    Args:
+        problem: of one design (m, n), as of `jaxlr.batching.lanes.Models`.
+        present, columns: likewise.
+        settings: static.
+
+    Returns:
+        Working, its aid the transposed columns for working sets, and those in the dtype of directions for conjugate gradients.
+    """
+    X = problem.X
+    if isinstance(X, Sparse):
+        return _prepare_sparse(X, present, settings)
+    few, free = leaves_out(settings.room, X.shape[1] + settings.fit_intercept), _free(problem, settings.basis)
+    with_products = settings.products and not few
+    working = prepare(X, present, settings.fit_intercept, with_products, columns, free)
+    if settings.unsure:
+        V = weighted(working.columns.to_array(), present, settings.fit_intercept)[2]
+        working = working._replace(near=least_pivot(V) <= 4 * (max(V.shape) * jnp.finfo(V.dtype).eps) ** 0.5)  # that of a copy
+    if few:
+        return working._replace(aid=Transposed(working.A.to_array().T))
+    # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.
+    rough = settings.solver == "newton_cg" and settings.coercive
+    return working._replace(aid=Rough(working.A.to_array().astype(jnp.float32))) if rough else working
+
+
+def _prepare_sparse(X: Sparse, present: Array | None, settings: Settings) -> Working:
+    """The same of a sparse design, its aid its columns for working sets, and what directions are computed from."""
+    working = prepare_sparse(X, present, settings.fit_intercept)
+    # Without a penalty only a basis would tell columns apart that are near each other's span.
+    working = working._replace(near=None if settings.coercive else jnp.bool_(True))
+    if settings.solver == "proximal":
+        return working._replace(aid=working.A)
+    assert isinstance(working.A, Standardized)
+    directions = working.A.astype(jnp.float32) if settings.coercive else working.A
+    return working._replace(aid=Jacobi(directions) if settings.matrix_free else directions)
+
+
+def _free(problem: Problem, count: int) -> Array | None:
+    """The columns that no model of a design penalizes (count,), None for 0; where these are all, for want of any penalty."""
+    n = problem.X.shape[1]
+    if count in (0, n):
+        return jnp.arange(n) if count else None
+    assert problem.penalty_factor is not None
+    penalized = jnp.any(problem.penalty_factor.reshape(-1, n) > 0, axis=0)  # a NaN does not count
+    return jnp.nonzero(~penalized, size=count, fill_value=n)[0]

@@ -1,0 +1,243 @@
+"""Sparse designs: the fit of the array, for every option, from every kind of sparse matrix; what has no road for them is made
+dense, or refused in words."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
+from jax.experimental.sparse import BCOO, BCSR
+
+import jaxlr
+from jaxlr import Params, Problem, Status, fit
+from jaxlr.batching import strategy
+from jaxlr.engine import sparsity
+from jaxlr.inputs import sparse as edge
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+M, N = 90, 60
+RNG = np.random.default_rng(0)
+DENSE = np.where(RNG.random((M, N)) < 0.1, RNG.integers(1, 4, (M, N)), 0).astype(float)
+DENSE[:, 4] = 0
+DENSE[:, 9] = 3.0
+DENSE[11] = 0
+X = scipy.sparse.csr_array(DENSE)
+Z = DENSE @ RNG.standard_normal((N, 3)) / 2
+Y = (Z[:, 0] + RNG.logistic(size=M) > 0).astype(float)
+LABELS = np.argmax(Z + RNG.gumbel(size=Z.shape), axis=1)
+SAME = 1e-10  # tol of both, over a curvature of penalties and data near 1e-2, is what coefficients may differ by times 100
+
+
+@pytest.fixture(scope="module", params=["inverse", "diagonal"], autouse=True)
+def stays_sparse(request):
+    """Small data are not made dense here; conjugate gradients with the inverse that models share, and with the diagonal."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparsity, "_FEW", 0)
+        patch.setattr(sparsity, "_DENSE", 2)
+        if request.param == "diagonal":
+            patch.setattr(strategy, "_MOST_IN_COMMON", 0)
+            jax.clear_caches()
+        yield request.param
+
+
+def assert_same(sparse, dense):
+    np.testing.assert_array_equal(np.asarray(sparse.status), np.asarray(dense.status))
+    assert bool(sparse.converged.all())
+    np.testing.assert_allclose(sparse.value, dense.value, rtol=1e-14, atol=1e-15)
+    assert float(jnp.max(sparse.kkt)) <= SAME
+    np.testing.assert_allclose(sparse.gap, dense.gap, rtol=0, atol=SAME)  # inf where a column has no penalty
+    for one, other in zip(sparse.params, dense.params, strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_allclose(one, other, rtol=0, atol=100 * SAME)
+
+
+OPTIONS = {
+    "l2": {"l2": 0.01},
+    "path of l2": {"l2": np.array([1.0, 0.1, 0.01])},
+    "l1": {"l1": 0.01},
+    "elastic net": {"l1": np.array([0.02, 0.01]), "l2": 0.01},
+    "factors": {"l1": 0.01, "l2": 0.02, "penalty_factor": RNG.random(N) + 0.5},
+    "standardized": {"l2": 0.01, "standardize": True},
+    "standardized l1": {"l1": 0.01, "standardize": True},
+    "no intercept": {"l2": 0.01, "fit_intercept": False},
+    "folds, offset, targets": {
+        "y": np.stack([Y, 1 - Y])[:, None],
+        "l2": 0.05,
+        "sample_weight": RNG.integers(0, 3, (3, M)).astype(float),
+        "offset": RNG.standard_normal(M),
+    },
+    "a column without a penalty": {"l2": 0.02, "penalty_factor": np.where(np.arange(N) == 2, 0.0, 1.0)},
+    "a start": {"l2": 0.02, "init": Params(RNG.standard_normal(N), 0.5)},
+    "chunks": {"l2": np.full((2, 3), 0.02), "sample_weight": RNG.random((2, 1, M)), "batch_size": 1},
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_sparse_design_is_fitted_like_the_array(name, stays_sparse):
+    options = OPTIONS[name]
+    if "l1" in options and stays_sparse == "diagonal":
+        return  # nothing differs
+    assert_same(fit(X, **({"y": Y} | options)), fit(DENSE, **({"y": Y} | options)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"l2": np.array([0.1, 0.01])}, pytest.param({"l1": 0.01, "l2": 0.01}, marks=pytest.mark.slow), {"l1": 0.02}],
+    ids=["l2", "elastic net", "l1"],
+)
+def test_several_classes(options, stays_sparse):
+    if "l1" in options and stays_sparse == "diagonal":
+        return
+    given = options | {"num_classes": 3}
+    assert_same(fit(X, LABELS, **given), fit(DENSE, LABELS, **given))
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-3, 0), st.booleans())
+def test_law_sparse_equals_dense_whatever_the_numbers(seed, exponent, scaled):
+    rng = np.random.default_rng(seed)
+    dense = DENSE * rng.standard_normal((M, N)) * 10.0 ** rng.integers(-3, 4, N)  # the same places, so one program
+    y, s = rng.integers(0, 2, M).astype(float), rng.random(M)
+    options = {"l2": 10.0**exponent, "sample_weight": s, "standardize": scaled}
+    one, other = fit(scipy.sparse.csr_array(dense), y, **options), fit(dense, y, **options)
+    assert bool(one.converged)
+    assert bool(other.converged)
+    scale = np.abs(dense).max(axis=0)  # coefficients by what they move
+    np.testing.assert_allclose(one.params.coef * scale, other.params.coef * scale, rtol=0, atol=1e3 * SAME)
+    np.testing.assert_allclose(one.value, other.value, rtol=1e-13)
+
+
+WEIRD = scipy.sparse.coo_array((np.r_[DENSE[DENSE != 0], 0.0, 1.0, 2.0], (
+    np.r_[DENSE.nonzero()[0], 4, 7, 7], np.r_[DENSE.nonzero()[1], 4, 5, 5])), shape=(M, N))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        X.tocsc(), X.tocoo(), X.tolil(), X.todok(), scipy.sparse.csr_matrix(X), BCSR.fromdense(DENSE), BCOO.fromdense(DENSE),
+        BCOO.fromdense(DENSE, nse=M * N // 2), scipy.sparse.csr_array(DENSE.astype(np.int64)), WEIRD,
+        pd.DataFrame.sparse.from_spmatrix(X), pd.DataFrame(DENSE).astype({0: pd.SparseDtype(float, 3.0)}),
+    ],
+    ids=lambda matrix: type(matrix).__name__,
+)  # fmt: skip
+def test_every_kind_of_sparse_matrix(matrix):
+    dense = DENSE.copy()
+    if matrix is WEIRD:
+        dense[7, 5] += 3
+    rng_state = matrix.copy() if hasattr(matrix, "copy") else None
+    assert_same(fit(matrix, Y, l2=0.1), fit(dense, Y, l2=0.1))
+    if matrix is WEIRD:
+        assert matrix.nnz == rng_state.nnz  # left as it was
+
+
+def test_wide_indices_and_unsorted_ones():
+    wide = X.copy()
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    for i in range(M):
+        part = slice(wide.indptr[i], wide.indptr[i + 1])
+        wide.indices[part], wide.data[part] = wide.indices[part][::-1].copy(), wide.data[part][::-1].copy()
+    wide.has_sorted_indices = False
+    assert_same(fit(wide, Y, l2=0.1), fit(DENSE, Y, l2=0.1))
+
+
+def test_names_of_a_table_with_sparse_columns():
+    table = pd.DataFrame.sparse.from_spmatrix(X, columns=[f"w{j}" for j in range(N)])
+    assert fit(table, Y, l2=0.1).names == tuple(table.columns)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "error", "words"),
+    [
+        (scipy.sparse.csr_array(DENSE * 1j), TypeError, "real"),
+        (scipy.sparse.coo_array(np.arange(4.0)), ValueError, r"X \(m, n\)"),
+        (BCOO.fromdense(np.ones((2, M, 3))), ValueError, r"X \(m, n\)"),
+        (BCOO.fromdense(DENSE, n_batch=1), ValueError, "batch and dense axes"),
+        (scipy.sparse.csr_array(np.where(DENSE > 2, np.nan, DENSE)), ValueError, "finite X, got nan first in row"),
+        (scipy.sparse.csr_array((M - 1, N)), ValueError, f"last axis {M - 1}"),
+    ],
+)
+def test_what_is_refused_in_words(matrix, error, words):
+    with pytest.raises(error, match=words):
+        fit(matrix, Y, l2=0.1)
+
+
+def test_what_has_no_road_of_its_own_is_made_dense_if_that_fits(monkeypatch):
+    assert fit(X, Y, l2=np.array([0.1, 0.0])).solver == fit(DENSE, Y, l2=np.array([0.1, 0.0])).solver
+    assert fit(X, Y, l2=0.1, solver="newton").solver == "newton"
+    monkeypatch.setattr(edge, "bytes_free", lambda: 1000)
+    with pytest.raises(MemoryError, match=r"has to be dense here.*every column has a penalty"):
+        fit(X, Y)
+
+
+def test_without_a_penalty_inside_jit_no_estimate_is_certain():
+    found = jax.jit(lambda l2: fit(X, Y, l2=l2))(jnp.array([0.0, 0.1]))
+    assert Status(int(found.status[0])) != Status.CONVERGED
+    assert Status(int(found.status[1])) == Status.CONVERGED
+
+
+def test_objective_gradient_and_certificates_take_a_sparse_design():
+    at, l1, l2 = Params(RNG.standard_normal(N), 0.3), 0.01, 0.1
+    sparse, dense = (Problem(design, Y, l1=l1, l2=l2) for design in (X, DENSE))
+    for function in (jaxlr.loss, jaxlr.kkt_residual, jaxlr.duality_gap, jaxlr.gradient, jaxlr.hessian):
+        for one, other in zip(jax.tree.leaves(function(at, sparse)), jax.tree.leaves(function(at, dense)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(jaxlr.hvp(at, sparse, at).coef, jaxlr.hvp(at, dense, at).coef, rtol=1e-12, atol=1e-14)
+    for function in (jaxlr.logits, jaxlr.predict_proba, jaxlr.predict):
+        np.testing.assert_allclose(function(at, X), function(at, DENSE), rtol=1e-12, atol=1e-14)
+
+
+def test_paths_cross_validation_and_bootstrap():
+    for function in (lambda design: jaxlr.l1_max(Problem(design, Y)), lambda design: jaxlr.glmnet_path(design, Y)["l1"]):
+        np.testing.assert_allclose(function(X), function(DENSE), rtol=1e-12)
+    key, l2 = jax.random.key(0), np.array([1.0, 0.1])
+    one, other = (jaxlr.cross_validate(design, Y, l2=l2, folds=3, key=key) for design in (X, DENSE))
+    assert one.best == other.best
+    np.testing.assert_allclose(one.scores["log_loss"], other.scores["log_loss"], rtol=0, atol=100 * SAME)
+    assert_same(jaxlr.fit_bootstrap(key, X, Y, 5, l2=0.1), jaxlr.fit_bootstrap(key, DENSE, Y, 5, l2=0.1))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, pytest.param({"l1": 0.01}, marks=pytest.mark.slow), {"standardize": True}], ids=["l2", "l1", "standardized"]
+)
+def test_derivatives_through_the_fit(options, stays_sparse):
+    if stays_sparse == "inverse" and "standardize" in options:
+        return
+    c = RNG.standard_normal(N)
+
+    def of(design):
+        return lambda l2, s: jnp.sum(jnp.asarray(c) * fit(design, Y, l2=l2, sample_weight=s, **options).params.coef)
+
+    at = 0.1, jnp.asarray(RNG.random(M) + 0.5)
+    for one, other in zip(jax.grad(of(X), (0, 1))(*at), jax.grad(of(DENSE), (0, 1))(*at), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-8)
+
+
+def test_inside_jit_a_sparse_matrix_may_be_traced_and_its_numbers_have_derivatives():
+    bcsr = BCSR.fromdense(DENSE)
+
+    def of_entries(data):
+        design = BCSR((data, bcsr.indices, bcsr.indptr), shape=bcsr.shape)
+        return jnp.sum(jnp.sin(fit(design, Y, l2=0.1).params.coef))
+
+    value, slope = jax.jit(jax.value_and_grad(of_entries))(bcsr.data)
+    other, slopes = jax.value_and_grad(lambda design: jnp.sum(jnp.sin(fit(design, Y, l2=0.1).params.coef)))(jnp.asarray(DENSE))
+    np.testing.assert_allclose(value, other, rtol=0, atol=100 * SAME)
+    np.testing.assert_allclose(slope, slopes[DENSE.nonzero()], rtol=0, atol=1e-8)
+
+
+def test_float32():
+    found = fit(X.astype(np.float32), Y, l2=0.1)
+    assert found.params.coef.dtype == np.float32
+    assert bool(found.converged)
+    np.testing.assert_allclose(found.params.coef, fit(DENSE, Y, l2=0.1).params.coef, rtol=0, atol=1e-4)
+
+
+def test_every_front_door_lowers_for_other_platforms():
+    from jax import export
+
+    program = jax.jit(lambda l2, l1: (fit(X, Y, l2=l2).params.coef, fit(X, Y, l2=l2, l1=l1).params.coef))
+    for platform in ("cuda", "tpu"):
+        assert export.export(program, platforms=[platform])(jnp.array([0.1]), jnp.array([0.01])).mlir_module()
