@@ -20,7 +20,7 @@ from jaxlr.engine.devices import check_mesh
 from jaxlr.engine.plan import Call
 from jaxlr.engine.small import with_columns
 from jaxlr.engine.sparsity import as_it_pays
-from jaxlr.inputs.checks import Data, check_count, checked, is_zero
+from jaxlr.inputs.checks import Data, DesignData, check_count, checked, is_zero
 from jaxlr.inputs.labels import check_classes
 from jaxlr.inputs.tables import column_names, is_concrete
 from jaxlr.linalg.sparse import Sparse
@@ -37,7 +37,7 @@ _DEFAULT_MAX_STEPS = 200
 class Arguments:
     """What `jaxlr.fit` is called with, under the names and with the defaults that its docstring explains."""
 
-    X: Data
+    X: DesignData
     y: Data
     num_classes: int | None = None
     sample_weight: Data | None = None

@@ -24,7 +24,7 @@ from jaxlr.engine.arguments import Arguments, prepare
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.engine.run import before, run
 from jaxlr.fitting.fit import start_of
-from jaxlr.inputs.checks import Data, check_count, check_key
+from jaxlr.inputs.checks import Data, DesignData, check_count, check_key
 from jaxlr.inputs.clusters import cluster_numbers
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.results.fit import Fit
@@ -34,7 +34,7 @@ from jaxlr.weights import resample
 
 def fit_bootstrap(
     key: Array,
-    X: Data,
+    X: DesignData,
     y: Data,
     num_samples: int,
     *,

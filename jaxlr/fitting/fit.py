@@ -21,14 +21,14 @@ from jax.typing import ArrayLike
 
 from jaxlr.engine.arguments import Arguments, prepare
 from jaxlr.engine.run import run
-from jaxlr.inputs.checks import Data
+from jaxlr.inputs.checks import Data, DesignData
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.results.fit import Fit
 
 
 def fit(
-    X: Data,
+    X: DesignData,
     y: Data,
     *,
     num_classes: int | None = None,

@@ -17,7 +17,7 @@ from jax.experimental import multihost_utils
 
 from jaxlr.inputs.labels import check_labels
 from jaxlr.inputs.sparse import is_sparse, sparse_design, to_dense
-from jaxlr.inputs.tables import Data, check_aligned, is_concrete, not_finite, table_numbers
+from jaxlr.inputs.tables import Data, DesignData, check_aligned, is_concrete, not_finite, table_numbers
 from jaxlr.linalg.sparse import Sparse
 
 _NOT_NEGATIVE = ("sample_weight", "l1", "l2", "penalty_factor")
@@ -31,7 +31,7 @@ def core_axes(num_classes: int | None = None) -> dict[str, str]:
 
 
 def checked_arrays(
-    fields: Mapping[str, Data | None], num_classes: int | None = None, *, sparse: bool = False
+    fields: Mapping[str, DesignData | None], num_classes: int | None = None, *, sparse: bool = False
 ) -> tuple[dict[str, Any], tuple[int, ...]]:
     """Check the fields of a fit and bring them to one dtype, on the device.
 
@@ -56,7 +56,7 @@ def checked_arrays(
 
 
 def checked(
-    fields: Mapping[str, Data | None], num_classes: int | None = None, *, sparse: bool = False
+    fields: Mapping[str, DesignData | None], num_classes: int | None = None, *, sparse: bool = False
 ) -> tuple[dict[str, Any], jnp.dtype, tuple[int, ...]]:
     """Check the fields of a fit, and leave them where and as they are.
 
@@ -86,7 +86,7 @@ def checked(
     return given, dtype, batch
 
 
-def _as_array(name: str, value: Data, sparse: bool) -> Any:
+def _as_array(name: str, value: Any, sparse: bool) -> Any:
     """A real array, or a sparse design that may stay so."""
     if name != "X" or not is_sparse(value):
         return real_array(name, value)

@@ -32,8 +32,8 @@ class HasEntries(Protocol):
     def todense(self) -> Any: ...
 
 
-# At the edge nested lists and tables are arrays too, and a design may be sparse.
-Data = ArrayLike | Sequence[Any] | HasArray | HasEntries | Sparse
+Data = ArrayLike | Sequence[Any] | HasArray  # at the edge nested lists and tables are arrays too
+DesignData = Data | HasEntries | Sparse
 
 
 def is_concrete(value: object) -> bool:

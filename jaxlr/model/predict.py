@@ -3,12 +3,14 @@
 The type of the parameters says which; batch axes stand in front, and the classes last.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxlr.compilation.program import program
-from jaxlr.inputs.tables import Data, as_floating
+from jaxlr.inputs.tables import Data, DesignData, as_floating
 from jaxlr.linalg.dot import einsum, times
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.likelihood import likelihood_of_params
@@ -18,7 +20,7 @@ from jaxlr.model.softmax import log_softmax
 
 
 @program()
-def logits(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) -> Float[Array, "..."]:
+def logits(params: Params | SoftmaxParams, X: DesignData, offset: Data | None = None) -> Float[Array, "..."]:
     """X . coef + intercept + offset, of every class where there are several.
 
     With a shared X (m, n) all models of the batch are one matrix product. The product uses the highest precision, since
@@ -46,18 +48,19 @@ def logits(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) 
     """
     classes = likelihood_of_params(params).classes
     coef, intercept = as_floating(params.coef), as_floating(params.intercept)
-    X = (X if isinstance(X, Sparse) else as_floating(X)).astype(coef.dtype)
-    if X.ndim < 2 or coef.ndim < 1 + len(classes) or X.shape[-1] != coef.shape[-1]:
+    given: Any = X
+    design = (given if isinstance(given, Sparse) else as_floating(given)).astype(coef.dtype)
+    if design.ndim < 2 or coef.ndim < 1 + len(classes) or design.shape[-1] != coef.shape[-1]:
         form = "(..., K, n)" if classes else "(..., n)"
-        raise ValueError(f"expected X (..., m, n) and coef {form} with one n, got X {X.shape} and coef {coef.shape}")
-    if isinstance(X, Sparse):
-        z = X.times(coef) if not classes else jnp.moveaxis(X.times(coef), -2, -1)
+        raise ValueError(f"expected X (..., m, n) and coef {form} with one n, got X {design.shape} and coef {coef.shape}")
+    if isinstance(design, Sparse):
+        z = design.times(coef) if not classes else jnp.moveaxis(design.times(coef), -2, -1)
     elif classes:
-        z = einsum("...mn,...kn->...mk", X, coef)
-    elif X.ndim == 2:
-        z = times(X, coef)
+        z = einsum("...mn,...kn->...mk", design, coef)
+    elif design.ndim == 2:
+        z = times(design, coef)
     else:
-        z = einsum("...n,...mn->...m", coef, X)
+        z = einsum("...n,...mn->...m", coef, design)
     place = -1 - len(classes)  # of the rows
     z = jnp.add(*jnp.broadcast_arrays(z, jnp.expand_dims(intercept.astype(coef.dtype), place)))
     if offset is None:
@@ -69,7 +72,7 @@ def logits(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) 
 
 
 @program()
-def predict_proba(params: Params | SoftmaxParams, X: Data, offset: Data | None = None) -> Float[Array, "..."]:
+def predict_proba(params: Params | SoftmaxParams, X: DesignData, offset: Data | None = None) -> Float[Array, "..."]:
     """The probability that y = 1, or that of every class.
 
     Args:
@@ -95,7 +98,7 @@ def predict_proba(params: Params | SoftmaxParams, X: Data, offset: Data | None =
 
 
 def predict(
-    params: Params | SoftmaxParams, X: Data, *, threshold: ArrayLike = 0.5, offset: Data | None = None
+    params: Params | SoftmaxParams, X: DesignData, *, threshold: ArrayLike = 0.5, offset: Data | None = None
 ) -> Int[Array, "*batch m"]:
     """The predicted class: 1 where the probability reaches the threshold, else 0; of several the most probable one.
 
@@ -125,7 +128,7 @@ def predict(
 
 
 @program()
-def _predict(params: Params | SoftmaxParams, X: Data, threshold: ArrayLike, offset: Data | None) -> Int[Array, "*batch m"]:
+def _predict(params: Params | SoftmaxParams, X: Any, threshold: ArrayLike, offset: Data | None) -> Int[Array, "*batch m"]:
     if likelihood_of_params(params).classes:
         z = logits(params, X, offset)
         return jnp.where(jnp.any(jnp.isnan(z), axis=-1), -1, jnp.argmax(z, axis=-1)).astype(jnp.int32)

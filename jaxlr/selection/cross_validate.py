@@ -27,7 +27,7 @@ from jaxlr.batching.lanes import Models
 from jaxlr.compilation.program import program
 from jaxlr.engine.buckets import filled_rows
 from jaxlr.fitting.fit import fit
-from jaxlr.inputs.checks import Data, check_key, checked_arrays
+from jaxlr.inputs.checks import Data, DesignData, check_key, checked_arrays
 from jaxlr.model.likelihood import likelihood_of, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
@@ -40,7 +40,7 @@ from jaxlr.weights import stratified_kfold
 
 
 def cross_validate(
-    X: Data,
+    X: DesignData,
     y: Data,
     *,
     l1: Data = 0.0,

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
 from jaxlr.fitting.fit import fit
-from jaxlr.inputs.checks import Data, check_count, checked_arrays
+from jaxlr.inputs.checks import Data, DesignData, check_count, checked_arrays
 from jaxlr.inputs.sparse import columns_of
 from jaxlr.inputs.tables import as_floating, is_concrete
 from jaxlr.linalg.dot import aligned, dot
@@ -98,7 +98,7 @@ def _largest_slope(problem: Problem, null: Fit | None, free: tuple[int, ...], cl
 
 
 def glmnet_path(
-    X: Data,
+    X: DesignData,
     y: Data,
     *,
     alpha: ArrayLike = 1.0,

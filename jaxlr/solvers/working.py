@@ -101,19 +101,15 @@ def prepare_sparse(X: Sparse, present: Bool[Array, " m"] | None, fit_intercept: 
         present: as in `prepare`, of which all numbers are finite.
         fit_intercept: static.
     """
-    m, n = X.shape
-    w = (
-        jnp.full(m, 1 / m, X.dtype)
-        if present is None
-        else present.astype(X.dtype) / jnp.maximum(jnp.sum(present), 1).astype(X.dtype)
-    )
+    there = jnp.ones(X.shape[0], X.dtype) if present is None else present.astype(X.dtype)
+    w = there / jnp.maximum(jnp.sum(there), 1)
     center, unit = jax.lax.stop_gradient(X).moments(w)
     if not fit_intercept:
         center, unit = jnp.zeros_like(center), jnp.hypot(center, unit)
     varies = unit >= jnp.finfo(unit.dtype).tiny
     rows = Standardized(X, center, jnp.where(varies, unit, jnp.inf), jnp.ones(int(fit_intercept), X.dtype))
     A = jax.lax.stop_gradient(rows)
-    return Working(A, A.first_columns(n), center, jnp.where(varies, unit, 1), rows)
+    return Working(A, A.first_columns(X.shape[1]), center, jnp.where(varies, unit, 1), rows)
 
 
 def with_own(working: Working, own: Float[Array, " m"], present: Bool[Array, " m"] | None, fit_intercept: bool) -> Working:
