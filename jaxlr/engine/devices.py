@@ -18,11 +18,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlr.batching.axes import Core, map_leaves
 from jaxlr.compilation.program import quick_options
+from jaxlr.inputs.memory import aligned
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.results.fit import Fit
 
 _ROWS = "rows"
-_LARGE_COPY = 2**24  # bytes
 
 
 def check_mesh(mesh: object, m: int) -> None:
@@ -173,18 +173,6 @@ def brought(fields: Any, cores: Any, dtype: jnp.dtype) -> Any:
         own = dtype if core.dtype is None else core.dtype
         if isinstance(value, Sparse):
             return value.astype(own)
-        return jnp.asarray(value, own) if isinstance(value, jax.Array) else _aligned(np.asarray(value, own))
+        return jnp.asarray(value, own) if isinstance(value, jax.Array) else aligned(np.asarray(value, own))
 
     return map_leaves(bring, cores, fields)
-
-
-def _aligned(value: np.ndarray) -> np.ndarray:
-    """On a CPU JAX uses the memory of NumPy as it is, where it begins at a multiple of 64 bytes; else it copies, more slowly
-    than NumPy."""
-    if value.nbytes < _LARGE_COPY or value.ctypes.data % 64 == 0 or jax.default_backend() != "cpu":
-        return value
-    memory = np.empty(value.size + 64 // value.itemsize, value.dtype)
-    start = -memory.ctypes.data % 64 // value.itemsize
-    aligned = memory[start : start + value.size].reshape(value.shape)
-    np.copyto(aligned, value)
-    return aligned

@@ -33,13 +33,13 @@ class Rows(NamedTuple):
     """What is fitted.
 
     Attributes:
-        X: (m, n), float32 or float64.
+        X: (m, n), float32 or float64, an array or of scipy.sparse.
         y: (m,), as it came.
         labels: of one multinomial model the number of each row's class (m,); else 0/1 (M, m), a row for each of M models.
         weights: (..., 1 or M, m) >= 0.
     """
 
-    X: np.ndarray
+    X: Any
     y: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
@@ -56,11 +56,16 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
     kkt_: np.ndarray
     converged_: np.ndarray
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def decision_function(self, X: Any) -> np.ndarray:
         """Logits.
 
         Args:
-            X: (m, n), an array or a DataFrame with the columns of the fit.
+            X: (m, n), an array, of scipy.sparse, or a DataFrame with the columns of the fit.
 
         Returns:
             (m,) of the second class; (m, K) of K > 2 classes.
@@ -69,7 +74,7 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
             NotFittedError, ValueError: in scikit-learn's words.
         """
         check_is_fitted(self, "coef_")
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
         z = X @ self.coef_.T + self.intercept_
         return z[:, 0] if z.shape[1] == 1 else z
 
@@ -114,7 +119,7 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
         """The data, checked; `classes_` is set."""
         if self.multi_class not in ("multinomial", "ovr"):
             raise ValueError(f'expected multi_class "multinomial" or "ovr", got {self.multi_class!r}')
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -196,7 +201,7 @@ class LogisticRegressor(LinearClassifier):
         """Fit the model.
 
         Args:
-            X: (m, n), an array or a DataFrame.
+            X: (m, n), an array, of scipy.sparse, or a DataFrame.
             y: (m,), labels of any kind.
             sample_weight: (m,) >= 0; None is 1.
 

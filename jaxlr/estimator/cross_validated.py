@@ -82,7 +82,7 @@ class LogisticRegressorCV(LinearClassifier):
         """Fit every fold and penalty, score the rows held out, choose, and fit all rows.
 
         Args:
-            X: (m, n), an array or a DataFrame.
+            X: (m, n), an array, of scipy.sparse, or a DataFrame.
             y: (m,), labels of any kind.
             sample_weight: (m,) >= 0, in the fits and in the scores; None is 1.
             groups: (m,), for a `cv` that splits by groups.
@@ -158,7 +158,7 @@ class LogisticRegressorCV(LinearClassifier):
 
 def _training_weights(folds: list[tuple[Any, Any]], rows: Rows) -> np.ndarray:
     """How often a fold trains on each row, times the weights: (k, 1 or K, m)."""
-    m = len(rows.X)
+    m = len(rows.y)
     counts = [np.bincount(np.arange(m)[train], minlength=m) for train, _ in folds]  # of indices or of a mask
     if not counts:
         raise ValueError("expected cv with at least one fold, got none")
@@ -169,7 +169,7 @@ def _training_weights(folds: list[tuple[Any, Any]], rows: Rows) -> np.ndarray:
     return np.stack(counts).astype(rows.X.dtype)[:, None, :] * rows.weights
 
 
-def _accuracy(model: LinearClassifier, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
+def _accuracy(model: LinearClassifier, X: Any, y: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
     """scikit-learn's accuracy, without its checks of every argument: these take most of the time of a fit."""
     z = X @ model.coef_.T + model.intercept_
     best = (z[:, 0] > 0).astype(int) if z.shape[1] == 1 else z.argmax(axis=1)

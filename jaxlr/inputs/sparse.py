@@ -11,7 +11,7 @@ import numpy as np
 from jax.experimental.sparse import BCOO, BCSR, JAXSparse
 from jaxtyping import Bool
 
-from jaxlr.inputs.memory import bytes_free
+from jaxlr.inputs.memory import aligned, bytes_free
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.linalg.csr import Csr
 from jaxlr.linalg.sparse import Sparse, from_entries
@@ -89,15 +89,17 @@ def _of_scipy(matrix: Any) -> Sparse:
         raise TypeError(f"expected X to be real, got a sparse matrix of dtype {matrix.dtype}; convert it to float first")
     if matrix.dtype.kind != "f" or matrix.dtype.itemsize not in (4, 8):
         matrix = matrix.astype(np.dtype(jnp.result_type(float)))
-    rows = matrix.tocsr(copy=True)
-    rows.sum_duplicates()
-    rows.eliminate_zeros()
+    rows = matrix.tocsr()
+    if not rows.has_canonical_format or not np.all(rows.data):
+        rows = rows.copy() if rows is matrix else rows
+        rows.sum_duplicates()
+        rows.eliminate_zeros()
     if rows.nnz > _MOST or max(rows.shape) > _MOST:
         raise ValueError(f"expected at most {_MOST} entries, rows and columns in a sparse X, got {rows.nnz} and {rows.shape}")
     columns = rows.tocsc()
 
     def compressed(part: Any) -> Csr:
-        return Csr(part.data, part.indices.astype(np.int32), part.indptr.astype(np.int32))
+        return Csr(*(aligned(a) for a in (part.data, *(at.astype(np.int32, copy=False) for at in (part.indices, part.indptr)))))
 
     return Sparse(compressed(rows), compressed(columns))
 
