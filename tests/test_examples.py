@@ -63,6 +63,10 @@ SAYS = {
         "100 models by newton_cg, shape (5, 20): 100 converged",
         r"iris, .*: \['SEPARATED', 'CONVERGED'\]",
     ),
+    "15_text": (
+        r"docstrings x \d\d\d\d words, [01]\.\d\d% of the places filled",
+        r"150 models by proximal, shape \(5, 30\): 150 converged\n(.*\n)*words in the models, .*: \[0, ",
+    ),
     "13_leave_one_out": (
         "one penalty  leave-one-out 0.0923, unseen rows 0.0948",
         r"leave-one-out +100 models, .* l2 = 2\.7e-03, loss 0\.0748 .*\n.*\ntwo .* 0\.0799\nsixty .* 0\.044\d, unseen .* 0\.1",
@@ -100,6 +104,7 @@ PRINTS = {  # by each block of a page
     "examples/inference.md": ["quasi SEPARATED"],
     "examples/lasso.md": ["'mean_texture', 'mean_concave_points', 'radius_error', 'fractal_dimension_error'"],
     "examples/many_devices.md": ["40 models by newton, shape (40,): 40 converged"],
+    "examples/sparse.md": ["newton_cg True\nproximal (5, 10) True"],
     "examples/multinomial.md": [
         "40 models by newton_cg, shape (5, 8): 40 converged",
         "relative risk ratio -1.952, standard error 0.404",

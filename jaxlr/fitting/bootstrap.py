@@ -59,7 +59,7 @@ def fit_bootstrap(
 
     Args:
         key: a key of `jax.random`; resample i depends on it only through ``jax.random.fold_in(key, i)``.
-        X: design (m, n).
+        X: design (m, n), sparse too.
         y: labels (m,), as in `jaxlr.fit`.
         num_samples: static, number of resamples k, >= 1.
         clusters: labels (m,) of any kind, as in `jaxlr.cluster_bootstrap`: whole clusters are drawn. None draws rows.

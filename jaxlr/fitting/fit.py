@@ -60,7 +60,8 @@ def fit(
 
     Args:
         X: design (..., m, n); its floating dtype (32 or 64 bits) is that of everything else, other dtypes become the
-            default float.
+            default float. One (m, n) for all may be sparse, of SciPy (any format) or JAX (BCSR, BCOO), or a data frame with
+            sparse columns: it stays so where every column is penalized or the penalties are tracers, and that pays.
         y: labels (..., m), 0/1 of any dtype, or soft labels in [0, 1]; with num_classes integers 0..num_classes - 1.
         num_classes: static, K >= 2 of the multinomial model; None is the binary one.
         sample_weight: (..., m) >= 0; None is 1. A weight k means the row k times, 0 that it is not there.
@@ -94,7 +95,7 @@ def fit(
         ValueError: shapes do not fit, labels outside [0, 1] or no integers 0..num_classes - 1, a negative weight or penalty; or
             NaN, a class without weight (beside an intercept or a column without a penalty), no weight in the whole call. In
             some members of a batch only, these are the status NONFINITE or INVALID of the members.
-        MemoryError: a chunk needs more than the device has free; nothing was allocated.
+        MemoryError: a chunk, or a sparse X that has to be dense, needs more than the device has free; nothing was allocated.
         KeyboardInterrupt: between chunks; its attribute `fit` is the Fit so far, NOT_RUN where models were not reached.
 
     Example:
@@ -104,6 +105,9 @@ def fit(
         [True, True]
         >>> fit(X, [0, 1, 2, 0], num_classes=3, l2=0.1).params.coef.shape
         (3, 1)
+        >>> from scipy.sparse import csr_array
+        >>> bool(fit(csr_array(X), y, l2=0.1).converged)
+        True
 
     References:
         Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2009), eqs. 4.20 to 4.26 (Newton), 4.31 for the

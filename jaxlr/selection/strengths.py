@@ -118,7 +118,7 @@ def glmnet_path(
     come back; `fit` takes factors as they are.
 
     Args:
-        X: design (m, n).
+        X: design (m, n), sparse too.
         y: labels (m,), as in `jaxlr.fit`.
         alpha: share of l1, in [0, 1]; for the first lambda no less than 0.001 of it counts.
         num_strengths: how many, >= 1.

@@ -21,6 +21,7 @@ from tests.benchmarks import (
     robust,
     scale,
     softmax,
+    sparse,
     sweep,
     wide,
 )
@@ -47,6 +48,7 @@ if __name__ == "__main__":
         "M",
         "N",
         "P",
+        "S",
         "lasso",
         "loo",
         "robust",
@@ -65,7 +67,7 @@ if __name__ == "__main__":
             *titles,
             "H: the lasso; I: on very wide data; lasso: one path of larger data",
             "J: Firth; K: an association scan; L: softmax",
-            "few models of many columns, M: multinomial, N: in float64, P: probes",
+            "S: sparse designs; few models of many columns, M: multinomial, N: in float64, P: probes",
             "loo: leave-one-out against refits; robust: influence and robust errors against statsmodels",
             "first: the first answer of a process",
             "rates: 1,000 learning rates against a loop",
@@ -78,7 +80,8 @@ if __name__ == "__main__":
     )
     parser.add_argument("workload", nargs="*", choices=[*names, []], help=about + "; all without a name")
     parser.add_argument(
-        "--reference-data", help="folder with files/, a9a.npz, leukemia_golub.csv.gz, mnist_t10k.npz: C, I, M, lasso"
+        "--reference-data",
+        help="folder with files/, a9a.npz, leukemia_golub.csv.gz, mnist_t10k.npz, rt_polarity.npz: C, I, M, S, lasso",
     )
     arguments = parser.parse_args()
     os.environ["JAXLR_CACHE_DIR"] = "off"  # a cold call compiles; `first` has stores of its own
@@ -87,6 +90,7 @@ if __name__ == "__main__":
         "J": inference.firth,
         "K": inference.scan,
         "L": softmax.main,
+        "S": partial(sparse.main, arguments.reference_data or "."),
         "first": first.main,
         "loo": leave_one_out.main,
         "robust": robust.main,
@@ -102,6 +106,6 @@ if __name__ == "__main__":
     run |= {letter: partial(wide.main, letter, arguments.reference_data or ".") for letter in wide.CASES}
     print(machine())
     for name in arguments.workload or [
-        name for name in names if name not in ("C", "I", "M", "lasso") or arguments.reference_data
+        name for name in names if name not in ("C", "I", "M", "S", "lasso") or arguments.reference_data
     ]:
         run[name]()

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneOut, StratifiedKFold
 from sklearn.multiclass import OneVsRestClassifier
@@ -250,3 +251,19 @@ def test_an_estimator_whose_fit_failed_does_not_predict():
         model.fit(X, LABELS)
     with pytest.raises(NotFittedError):
         model.predict(X)
+
+
+def test_sparse_rows_are_those_of_the_array_and_text_goes_through_a_search():
+    rng = np.random.default_rng(0)
+    names = np.array([f"w{j}" for j in range(400)])
+    labels = rng.integers(0, 3, 150)
+    texts = [" ".join([*rng.choice(names, 12), *(f"c{k}{i}" for i in rng.integers(0, 6, 2))]) for k in labels]
+    search = GridSearchCV(make_pipeline(TfidfVectorizer(), LogisticRegressor()), {"logisticregressor__C": [1.0, 10.0]}, cv=3)
+    best = search.fit(texts, labels).best_estimator_
+    rows, model = best[0].transform(texts), best[1]
+    assert model.converged_.all()
+    dense = clone(model).fit(rows.toarray(), labels)
+    np.testing.assert_allclose(model.coef_, dense.coef_, rtol=0, atol=1e-4)  # tol over the penalty
+    np.testing.assert_allclose(model.predict_proba(rows), model.predict_proba(rows.toarray()), rtol=1e-12)
+    one, other = (LogisticRegressorCV(Cs=2, cv=3).fit(design, labels) for design in (rows, rows.toarray()))
+    np.testing.assert_array_equal(one.scores_, other.scores_)
