@@ -88,7 +88,8 @@ def _with_own_basis(call: Call, fits: Fit) -> Fit:
     """The same fits, but those of models that leave more columns without a penalty than the others, and these near each other's
     span, in an orthonormal basis of their own."""
     settings, traits = call.settings, call.traits
-    if settings.basis == traits.n or settings.wide or settings.large or call.mesh is not None or call.own or not call.batch:
+    none = settings.wide or settings.large or traits.entries or call.mesh is not None or call.own or not call.batch
+    if none or settings.basis == traits.n:
         return fits
     models = replace(call.models, start=None)
     for num_columns, members in with_more_in_basis(call.models.problem, call.dtype, call.batch):
@@ -131,7 +132,8 @@ def _run_some(call: Call, at: np.ndarray, result: Fit) -> Fit:
         return result
 
     def chosen(core: Any, value: Any) -> Any:
-        lead = core.lead(value)
+        if not (lead := core.lead(value)):
+            return value
         index = (at[:, at.shape[1] - len(lead) + axis] if size > 1 else 0 for axis, size in enumerate(lead))
         return value[tuple(index)]
 

@@ -101,7 +101,8 @@ def _of_scipy(matrix: Any) -> Sparse:
     def compressed(part: Any) -> Csr:
         return Csr(*(aligned(a) for a in (part.data, *(at.astype(np.int32, copy=False) for at in (part.indices, part.indptr)))))
 
-    return Sparse(compressed(rows), compressed(columns))
+    design = Sparse(compressed(rows), compressed(columns))
+    return design if rows.nnz else design.padded(*rows.shape, 1)  # XLA takes no empty matrix
 
 
 def _of_jax(value: Any) -> Sparse:

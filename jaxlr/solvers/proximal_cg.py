@@ -34,6 +34,7 @@ from jaxlr.solvers.proximal import ENOUGH, SHORTER
 from jaxlr.solvers.system import System
 
 _MOST_PRODUCTS = 400  # in one direction
+_LEFT = 0.1  # of the residual, at most
 
 
 class _State(NamedTuple):
@@ -79,7 +80,7 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
 
     def close(dz: Array, residual: Array) -> Array:
         changes = jnp.sum(system.w * likelihood.reach(dz) ** 2)
-        return residual <= jnp.maximum(SHARE * changes, jnp.minimum(wanted / 4, least))
+        return residual <= jnp.maximum(jnp.minimum(SHARE * changes, _LEFT * kkt), jnp.minimum(wanted / 4, least))
 
     end = _minimum(product, x, here, diagonal, l1, units, close, running)
     d, dz = end.v - x, end.dz

@@ -178,6 +178,39 @@ def test_without_a_penalty_inside_jit_no_estimate_is_certain():
     assert Status(int(found.status[1])) == Status.CONVERGED
 
 
+SEPARATING = DENSE.copy()
+SEPARATING[:, 3] = (2 * Y - 1) * (np.arange(M) % 2)
+HELD = np.where(np.arange(N) == 3, 0.0, 1.0)
+BAD = np.ones((3, M))
+BAD[0, 5], BAD[1] = np.nan, 0
+YEAR = DENSE.copy()
+YEAR[:, 7] = 2000 + RNG.integers(-10, 10, M)
+
+
+@pytest.mark.parametrize(
+    ("dense", "options"),
+    [
+        (SEPARATING, {"l2": 0.01, "penalty_factor": HELD}),
+        pytest.param(SEPARATING, {"l1": 0.01, "penalty_factor": HELD}, marks=pytest.mark.slow),
+        (DENSE, {"l2": 0.1, "sample_weight": BAD}),
+        (DENSE, {"l2": np.array([0.1, np.nan, 0.01])}),
+        pytest.param(DENSE, {"l1": np.geomspace(0.2, 1e-5, 10)}, marks=pytest.mark.slow),
+        (DENSE, {"l1": 0.01, "init": Params(1e3 * RNG.standard_normal(N), 5.0)}),
+        (YEAR, {"l2": 0.01}),
+        (DENSE * 10.0 ** RNG.integers(-6, 7, N), {"l1": 0.01}),
+        (np.zeros((M, N)), {"l2": 0.1}),
+        (DENSE, {"l2": 0.05, "penalty_factor": np.stack([HELD, np.roll(HELD, 2)])}),
+    ],
+    ids=["separated", "separated l1", "weights", "nan", "weak l1", "far start", "year", "scales", "empty", "own free columns"],
+)
+def test_hard_problems_end_like_those_of_the_array(dense, options):
+    one, other = (fit(design, Y, **options) for design in (scipy.sparse.csr_array(dense), dense))
+    np.testing.assert_array_equal(one.status, other.status)
+    scale, at = np.abs(dense).max(axis=0), np.asarray(one.converged)
+    coefs = ((np.asarray(found.params.coef) * scale)[at] for found in (one, other))
+    np.testing.assert_allclose(*coefs, rtol=1e3 * SAME, atol=1e3 * SAME)  # where l1 is weak coefficients are large
+
+
 def test_objective_gradient_and_certificates_take_a_sparse_design():
     at, l1, l2 = Params(RNG.standard_normal(N), 0.3), 0.01, 0.1
     sparse, dense = (Problem(design, Y, l1=l1, l2=l2) for design in (X, DENSE))
