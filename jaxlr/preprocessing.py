@@ -1,4 +1,4 @@
-"""Scaling of columns, fitted once and carried to new data.
+"""Scaling of columns, fitted once and carried to new data; and, from `jaxlr.tables`, designs of tables with categories.
 
     mean_j = sum_i w_i X_ij        scale_j^2 = sum_i w_i (X_ij - mean_j)^2        w = sample_weight / sum(sample_weight)
 
@@ -17,6 +17,9 @@ from jaxlr.inputs.checks import Data, checked_arrays
 from jaxlr.inputs.tables import as_floating, is_concrete
 from jaxlr.linalg.moments import column_moments, exponent_of_largest, times_power_of_two
 from jaxlr.model.params import Params
+from jaxlr.tables import DesignMatrix, design_matrix
+
+__all__ = ["DesignMatrix", "Scaler", "design_matrix", "fit_scaler", "standardize", "unscale_params"]
 
 
 class Scaler(NamedTuple):

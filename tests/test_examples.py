@@ -110,7 +110,10 @@ PRINTS = {  # by each block of a page
         "relative risk ratio -1.952, standard error 0.404",
     ],
     "examples/scikit_learn.md": ["['malignant' 'malignant' 'malignant']"],
-    "examples/tables_and_files.md": ["column 'age' has 1 missing value, first at row 17; drop or impute"],
+    "examples/tables_and_files.md": [
+        "column 'age' has 1 missing value, first at row 17; drop or impute",
+        "('age', 'race[black]', 'race[other]', 'race[white]') True\n('race[T.other]', 'race[T.white]') True\n",
+    ],
     "examples/training.md": ["1000 runs of 100 epochs"],
 }
 BLOCKS = {f"{name}:{i}": pair for name in PRINTS for i, pair in enumerate(zip(CODE[name], PRINTS[name], strict=False))}

@@ -99,7 +99,8 @@ def _of_scipy(matrix: Any) -> Sparse:
     columns = rows.tocsc()
 
     def compressed(part: Any) -> Csr:
-        return Csr(*(aligned(a) for a in (part.data, *(at.astype(np.int32, copy=False) for at in (part.indices, part.indptr)))))
+        indices, indptr = (aligned(at.astype(np.int32, copy=False)) for at in (part.indices, part.indptr))
+        return Csr(aligned(part.data), indices, indptr)
 
     design = Sparse(compressed(rows), compressed(columns))
     return design if rows.nnz else design.padded(*rows.shape, 1)  # XLA takes no empty matrix

@@ -81,7 +81,7 @@ def table_numbers(name: str, value: Any) -> Any:
         listed = ", ".join(f"{str(column)!r} ({dtype})" for column, dtype in bad[:_LISTED])
         raise TypeError(
             f"expected numeric columns in {name}, got {listed}{', ...' if len(bad) > _LISTED else ''}; convert "
-            "numbers with pandas.to_numeric, encode categories with pandas.get_dummies or the like"
+            "numbers with pandas.to_numeric, code categories with jaxlr.preprocessing.design_matrix"
         )
     array = np.asarray(value)
     if array.dtype.kind == "O" and all(kind in set("biuf") for kind in kinds):  # columns that hold pandas.NA, or unlike dtypes

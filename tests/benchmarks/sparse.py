@@ -5,8 +5,8 @@
     S5    one model, 200,000 x 100,000 Zipf counts                  S6    S2 as one path
 
 Each case and side runs in a process of its own. Cold is the first call, compilation included and nothing cached; warm is the
-second, with new values (strengths times 1 + 1e-6). scikit-learn runs over joblib on all cores, a fold or a strength a job, and
-of several folds is timed on as many as there are cores; "converged" counts its models that did not warn. The worst residual
+second, with new values (strengths times 1 + 1e-6). scikit-learn runs over joblib on all cores, whose processes are there
+already, a fold or a strength a job; "converged" counts its models that did not warn. The worst residual
 is that of `residual`, alike for both sides; the mean objective is J of the models. Memory is the peak of the process over what
 it had with the data, in units of the matrix; on our side the compiler's 50 to 90 MB are in it.
 """
@@ -86,6 +86,7 @@ def data(case: Case, folder: str) -> tuple[Any, np.ndarray, np.ndarray, np.ndarr
         values = raw["data"].astype(float) if "data" in raw else np.ones(len(raw["indices"]))
         X = scipy.sparse.csr_array((values, raw["indices"], raw["indptr"]), shape=tuple(raw["shape"]))
         labels = (raw["y"] > 0).astype(int)
+    X.indices, X.indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)  # liblinear takes no others
     fold_of_row = np.random.default_rng(1).permutation(X.shape[0]) % case.num_folds
     training = fold_of_row != np.arange(case.num_folds)[:, None] if case.num_folds > 1 else np.ones((1, X.shape[0]), bool)
     most = np.abs(X.T @ (labels - labels.mean())).max() / X.shape[0]  # l1_max
@@ -155,14 +156,13 @@ def summary(X: Any, seconds: list[float], judged: list[tuple[float, float]], don
 
 
 def measure_peer(case: Case, folder: str, solver: str, tol: float) -> dict[str, Any]:
-    """The same of scikit-learn, scaled to all folds."""
+    """The same of scikit-learn."""
     from joblib import Parallel, delayed
     from sklearn.linear_model import LogisticRegression
 
     X, labels, training, l1, l2 = data(case, folder)
     cores = os.cpu_count() or 1
-    timed = min(case.num_folds, cores)
-    rows = [(X[of], labels[of]) for of in training[:timed]]
+    rows = [(X[of], labels[of]) for of in training]
 
     def path(X: Any, labels: np.ndarray, at: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, int]]:
         kind: dict[str, Any] = {"penalty": "l1"} if case.l1 else {}
@@ -180,13 +180,14 @@ def measure_peer(case: Case, folder: str, solver: str, tol: float) -> dict[str, 
     before, pool = peak(), Parallel(cores, max_nbytes="1M")
     apart = case.num_folds == 1 and len(l2) > 1  # no folds to deal out: strengths
     parts = np.array_split(np.arange(len(l2)), cores if apart else 1)
+    pool(delayed(len)([]) for _ in range(cores))
     start = time.perf_counter()
     found: Any = pool(delayed(path)(*of, part) for of in rows for part in parts)
-    seconds = [(time.perf_counter() - start) * case.num_folds / timed]
-    models = [[model for part in found[f * len(parts) : (f + 1) * len(parts)] for model in part] for f in range(timed)]
-    judged = [residual(*rows[f], l1[i], l2[i], *models[f][i][:2]) for f in range(timed) for i in range(len(l2))]
+    seconds = [time.perf_counter() - start]
+    models = [[model for part in found[f * len(parts) : (f + 1) * len(parts)] for model in part] for f in range(len(rows))]
+    judged = [residual(*rows[f], l1[i], l2[i], *models[f][i][:2]) for f in range(min(len(rows), 2)) for i in range(len(l2))]
     quiet = sum(not model[2] for of in models for model in of)
-    return summary(X, seconds, judged, f"{quiet}/{timed * len(l2)}", peak() - before)
+    return summary(X, seconds, judged, f"{quiet}/{len(rows) * len(l2)}", peak() - before)
 
 
 def report(name: str, folder: str, side: str) -> None:

@@ -1,0 +1,247 @@
+"""Tables with categories as sparse designs, and their coding carried to further tables.
+
+formulaic reads formulas and codes levels. What it would pass over is refused here in words: rows with missing values, levels
+that the first table did not have, names that two columns share.
+"""
+
+import importlib
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from jaxlr.inputs.tables import column_names
+
+_LISTED = 8  # levels named one by one in a message
+
+
+@dataclass(frozen=True, eq=False)
+class DesignMatrix:
+    """The columns that a table with categories was coded into, and their coding for further tables.
+
+    Attributes:
+        matrix: scipy.sparse.csc_array (m, n) of float64, the X of `jaxlr.fit`; there is no column of the intercept in it.
+        names: (n,), such as "color[T.red]".
+        spec: the coding, formulaic's ModelSpec.
+        kinds: which columns of the table were "numbers", which "categories".
+        unknown: as in `design_matrix`.
+    """
+
+    matrix: Any
+    names: tuple[str, ...]
+    spec: Any = field(repr=False)
+    kinds: Mapping[str, str] = field(repr=False)
+    unknown: str = "refuse"
+
+    def transform(self, table: Any) -> Any:
+        """The columns `names` of another table: levels, references and knots are those of the first.
+
+        Args:
+            table: has the columns that were used; their order does not matter, nor do further ones.
+
+        Returns:
+            scipy.sparse.csc_array (rows of the table, n).
+
+        Raises:
+            TypeError: as in `design_matrix`.
+            ValueError: as in `design_matrix`; a column is not there or of another kind; a level is unknown.
+
+        Example:
+            >>> import pandas as pd
+            >>> design = design_matrix(pd.DataFrame({"color": ["red", "blue"]}), unknown="zero")
+            >>> design.transform(pd.DataFrame({"color": ["blue", "pink"]})).toarray().tolist()
+            [[1.0, 0.0], [0.0, 0.0]]
+        """
+        frame, _, unusable = _columns(table, self.kinds)
+        return _coded(self.spec, frame, unusable, self.unknown)[0]
+
+
+def design_matrix(table: Any, formula: str | None = None, *, penalized: bool = True, unknown: str = "refuse") -> DesignMatrix:
+    """A table of numbers and categories as a sparse design; formulaic codes it (`pip install "jaxlr[formula]"`).
+
+    Text and categories become columns of 0 and 1, one for each level: in sorted order, or in that which a Categorical of
+    pandas or an Enum of polars declares. Numbers stay as they are, True and False become 1 and 0. No row is ever dropped.
+
+    Args:
+        table: a DataFrame of pandas or polars.
+        formula: right-hand side of a formula of formulaic, such as "C(year) + bs(age, df=4) + sex:dose": code that sees the
+            table and formulaic's functions; None takes every column. The intercept is left to the fit, but counts for the
+            coding: with "0 +" the first category keeps all levels.
+        penalized: whether every level is kept, for a penalty tells them apart and treats them alike; False drops what the
+            intercept and other columns span already, of a category its first level, so that coefficients are differences
+            from that.
+        unknown: what a level that the first table did not have becomes in further ones: "refuse" or "zero", 0 in all columns
+            of its category (without a penalty that is the first level).
+
+    Returns:
+        DesignMatrix.
+
+    Raises:
+        ImportError: formulaic is not installed.
+        TypeError: the table is none.
+        ValueError: a column that is used misses values or is neither numbers nor text nor categories; the formula has a
+            left-hand side, cannot be read or evaluated, or has no columns; numbers of the design are not finite.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"age": [30, 41, 52], "color": ["red", "blue", "red"]})
+        >>> design_matrix(table).names
+        ('age', 'color[blue]', 'color[red]')
+        >>> design_matrix(table, "age + color", penalized=False).names
+        ('age', 'color[T.red]')
+    """
+    try:
+        formulaic = importlib.import_module("formulaic")
+    except ImportError as error:
+        raise ImportError('design_matrix needs formulaic: pip install "jaxlr[formula]"') from error
+    if unknown not in ("refuse", "zero"):
+        raise ValueError(f'expected unknown to be "refuse" or "zero", got {unknown!r}')
+    frame, kinds, unusable = _columns(table)
+    Term, Factor = formulaic.parser.types.Term, formulaic.parser.types.Factor
+    one = Term([Factor("1", eval_method="literal")])
+    every = [Term([Factor(name, eval_method="lookup")]) for name in (*kinds, *unusable)]
+    try:
+        spec = formulaic.ModelSpec.from_spec(
+            [one, *every] if formula is None else formula,
+            context={"__formulaic_variables_available__": [*kinds, *unusable]},  # what "." stands for
+            ensure_full_rank=not penalized,
+            na_action="ignore",  # the others lose rows
+            output="sparse",
+        )
+    except (formulaic.errors.FormulaicError, SyntaxError) as error:
+        raise ValueError(f"expected a formula of formulaic, got {formula!r}: {_first_line(error)}") from error
+    if not isinstance(spec, formulaic.ModelSpec):
+        raise ValueError(f'expected the right-hand side of one formula, such as "a + C(b)", got {formula!r}')
+    matrix, names, spec = _coded(spec, frame, unusable, unknown)
+    if not names:
+        raise ValueError("expected columns beside the intercept, which the fit has itself, got none")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"expected columns with names of their own, got two named {twice!r}; rename columns of the table")
+    return DesignMatrix(matrix, names, spec, kinds, unknown)
+
+
+def _columns(table: Any, expected: Mapping[str, str] | None = None) -> tuple[Any, dict[str, str], dict[str, str]]:
+    """A data frame of the columns that can be used, or of those expected; their kinds; and what is wrong with the others."""
+    pandas = importlib.import_module("pandas")
+
+    names = column_names(table)
+    if names is None:
+        raise TypeError(f"expected a table, a DataFrame of pandas or polars, got {type(table).__name__}")
+    columns, kinds, unusable = {}, {}, {}
+    for j, name in enumerate(names):
+        if expected is not None and name not in expected:
+            continue
+        values, kind = _plain(table.iloc[:, j] if hasattr(table, "iloc") else table[name])
+        if kind not in ("numbers", "categories"):
+            unusable[name] = kind
+        elif expected is not None and kind != expected[name]:
+            unusable[name] = f"holds {kind}, and held {expected[name]} in the first table"
+        else:
+            columns[name], kinds[name] = values, kind
+    unusable |= {name: "is not in the table" for name in expected or () if name not in names}
+    return pandas.DataFrame(columns, index=range(len(table))), kinds, unusable
+
+
+def _plain(column: Any) -> tuple[Any, str]:
+    """A column as formulaic takes it, and "numbers" or "categories"; or else what is wrong with it."""
+    pandas = importlib.import_module("pandas")
+    types = pandas.api.types
+
+    if isinstance(column, pandas.Series):
+        values = column.reset_index(drop=True)
+    elif type(column.dtype).__name__ == "Enum":
+        values = pandas.Series(pandas.Categorical(column.to_list(), categories=column.dtype.categories.to_list()))
+    else:
+        values = pandas.Series(column.to_numpy())
+    values = values.infer_objects()
+    missing = np.flatnonzero(values.isna())
+    if len(missing):
+        several = "s" if len(missing) > 1 else ""
+        return values, f"has {len(missing)} missing value{several}, first at row {missing[0]} (fill in or drop)"
+    if isinstance(values.dtype, pandas.CategoricalDtype):
+        return values, "categories"
+    if types.is_string_dtype(values):
+        return values.astype(object), "categories"
+    if types.is_bool_dtype(values):
+        return values.astype(bool), "numbers"
+    if not types.is_any_real_numeric_dtype(values):
+        held = f"{types.infer_dtype(values)} objects" if values.dtype == object else f"dtype {values.dtype}"
+        return values, f"is of {held}, neither numbers nor text nor categories; convert it"
+    array = values.to_numpy()
+    # Integers name levels better, "C(year)[2001]"; as floats they do not overflow where they are multiplied.
+    small = array.dtype.kind in "iu" and bool(np.all((array > -(2**31)) & (array < 2**31)))
+    return pandas.Series(array.astype(np.int64 if small else np.float64)), "numbers"
+
+
+def _coded(spec: Any, frame: Any, unusable: Mapping[str, str], unknown: str) -> tuple[Any, tuple[str, ...], Any]:
+    """Columns of a frame without the intercept, their names, and the coding."""
+    import scipy.sparse
+
+    materializer = spec.get_materializer(frame, context={})
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of, levels unknown and numbers not finite, is refused below
+            made = materializer.get_model_matrix(spec)
+    except Exception as error:  # a formula runs any code
+        text = str(spec.formula)
+        found = [f"column {name!r} {why}" for name, why in unusable.items() if _names(text, name)]
+        if found:
+            raise ValueError(f"expected columns that can be used, got a table whose {', and '.join(found)}") from error
+        known = ", ".join(map(repr, frame.columns))
+        raise ValueError(f"expected a formula for the columns {known}, got {text!r}: {_first_line(error)}") from error
+    spec = made.model_spec
+    _check_levels(spec, materializer.factor_cache, unknown)
+    kept = [any(scoped.factors for scoped in row.scoped_terms) for row in spec.structure for _ in row.columns]
+    whole: Any = scipy.sparse.csc_array(made.__wrapped__, dtype=np.float64)
+    matrix = whole[:, np.flatnonzero(kept)]
+    names = tuple(name for name, keep in zip(spec.column_names, kept, strict=True) if keep)
+    finite = np.isfinite(matrix.data)
+    if not finite.all():
+        bad = np.repeat(np.arange(len(names)), np.diff(matrix.indptr))[~finite]
+        found = ", ".join(f"{names[j]!r} ({count} rows)" for j, count in zip(*np.unique(bad, return_counts=True), strict=True))
+        raise ValueError(f"expected finite numbers in the design, got missing or infinite ones in {found}")
+    return matrix, names, spec
+
+
+def _check_levels(spec: Any, factors: Mapping[str, Any], unknown: str) -> None:
+    """Refuse levels that would be lost: unknown ones, and those that formulaic cannot name."""
+    pandas = importlib.import_module("pandas")
+
+    found = []
+    for name, (_, state) in spec.encoder_state.items():
+        if "categories" not in state:
+            continue
+        known = state["categories"]
+        # formulaic skips what begins with two underscores.
+        if len(set(map(str, known))) < len(known) or any(str(level).startswith("__") for level in known):
+            raise ValueError(f"expected levels of {name!r} whose names differ and do not begin with '__'; rename levels")
+        values = pandas.Series(factors[name].values.__wrapped__)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            strange = values[pandas.Categorical(values, categories=known).codes < 0]  # as formulaic finds them
+        if len(strange):
+            rows = f"{len(strange)} row{'s' if len(strange) > 1 else ''}, first at row {strange.index[0]}"
+            found.append(f"{name!r} has {_listed(strange.unique().tolist())} in {rows}; known are {_listed(known)}")
+    if found and unknown == "refuse":
+        raise ValueError(
+            f"expected levels that the first table had, got others: {'. '.join(found)}. Make the design anew from rows that "
+            'have them, declare them by a Categorical, or code them as zeros with design_matrix(..., unknown="zero")'
+        )
+
+
+def _listed(levels: list[Any]) -> str:
+    listed = ", ".join(map(repr, levels[:_LISTED]))
+    return listed + (f" and {len(levels) - _LISTED} more" if len(levels) > _LISTED else "")
+
+
+def _names(formula: str, column: str) -> bool:
+    """Whether a formula speaks of a column."""
+    return re.search(rf"(?<!\w){re.escape(column)}(?!\w)", formula) is not None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
