@@ -102,8 +102,8 @@ def _of_scipy(matrix: Any) -> Sparse:
         indices, indptr = (aligned(at.astype(np.int32, copy=False)) for at in (part.indices, part.indptr))
         return Csr(aligned(part.data), indices, indptr)
 
-    design = Sparse(compressed(rows), compressed(columns))
-    return design if rows.nnz else design.padded(*rows.shape, 1)  # XLA takes no empty matrix
+    design, (m, n) = Sparse(compressed(rows), compressed(columns)), rows.shape
+    return design if rows.nnz else design.padded(m, n, 1)  # XLA takes no empty matrix
 
 
 def _of_jax(value: Any) -> Sparse:
