@@ -6,9 +6,10 @@
 
 Each case and side runs in a process of its own. Cold is the first call, compilation included and nothing cached; warm is the
 second, with new values (strengths times 1 + 1e-6). scikit-learn runs over joblib on all cores, whose processes are there
-already, a fold or a strength a job; "converged" counts its models that did not warn. The worst residual
-is that of `residual`, alike for both sides; the mean objective is J of the models. Memory is the peak of the process over what
-it had with the data, in units of the matrix; on our side the compiler's 50 to 90 MB are in it.
+already, a fold or a strength a job; "converged" counts its models that did not warn. "jaxlr, tol 1e-3" is asked for about the
+residual of scikit-learn's defaults. The worst residual, of two folds, is that of `residual`, alike for both sides; the mean
+objective is J of these models. Memory is the peak of the process over what it had with the data, in units of the matrix; on our
+side the compiler's 50 to 90 MB are in it.
 """
 
 import json
@@ -26,6 +27,7 @@ import scipy.sparse
 from scipy.special import log_softmax
 
 TOL, LIMIT = 1e-6, 900  # seconds a side
+LOOSE = "jaxlr, tol 1e-3"
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
 
-def measure_jaxlr(case: Case, folder: str, dense: bool) -> dict[str, Any]:
+def measure_jaxlr(case: Case, folder: str, dense: bool, tol: float) -> dict[str, Any]:
     """Cold and warm seconds, how many converged, the worst residual, the mean objective, and memory."""
     import jax
 
@@ -133,7 +135,7 @@ def measure_jaxlr(case: Case, folder: str, dense: bool) -> dict[str, Any]:
     for k in range(2):
         strengths = {"l1": l1 * (1 + 1e-6 * k)} if case.l1 else {"l2": l2 * (1 + 1e-6 * k)}
         start = time.perf_counter()
-        fit = jax.block_until_ready(jaxlr.fit(given, labels, **strengths, tol=TOL, **options))
+        fit = jax.block_until_ready(jaxlr.fit(given, labels, **strengths, tol=tol, **options))
         seconds.append(time.perf_counter() - start)
     taken = peak() - before
     batch = (case.num_folds, len(l2))
@@ -194,7 +196,7 @@ def report(name: str, folder: str, side: str) -> None:
     """Measure one side and print it as JSON."""
     case = CASES[name]
     if side.startswith("jaxlr"):
-        print(json.dumps(measure_jaxlr(case, folder, dense="dense" in side)))
+        print(json.dumps(measure_jaxlr(case, folder, "dense" in side, 1e-3 if side == LOOSE else TOL)))
     else:
         solver, tol = side.split()
         print(json.dumps(measure_peer(case, folder, solver, float(tol))))
@@ -206,7 +208,7 @@ def main(folder: str) -> None:
         print(f"{name}. {case.title}, {os.cpu_count()} cores")
         print(f"{'':34s}{'cold s':>9s}{'warm s':>9s}{'converged':>11s}{'worst kkt':>11s}{'mean J':>14s}{'memory':>8s}")
         dense = ["jaxlr, dense array"] if name == "S4" else []
-        sides = ["jaxlr", *dense, *(f"{solver} {tol:g}" for solver, tol in case.peers)]
+        sides = ["jaxlr", LOOSE, *dense, *(f"{solver} {tol:g}" for solver, tol in case.peers)]
         warm = {}
         for side in sides:
             code = f"from tests.benchmarks import sparse; sparse.report({name!r}, {folder!r}, {side!r})"
@@ -222,4 +224,6 @@ def main(folder: str) -> None:
                 f"{row['memory']:8.1f}",
                 flush=True,
             )
-        print(f"warm: best of the others / jaxlr = {min(warm[side] for side in warm if side != 'jaxlr') / warm['jaxlr']:.2f}")
+        best = min(seconds for side, seconds in warm.items() if side not in ("jaxlr", LOOSE))
+        for side in ("jaxlr", LOOSE):
+            print(f"warm: best of the others / {side} = {best / warm[side]:.2f}")
