@@ -111,7 +111,8 @@ def test_law_sparse_equals_dense_whatever_the_numbers(seed, exponent, scaled):
     assert bool(one.converged)
     assert bool(other.converged)
     scale = np.abs(dense).max(axis=0)  # coefficients by what they move
-    np.testing.assert_allclose(one.params.coef * scale, other.params.coef * scale, rtol=0, atol=1e3 * SAME)
+    # Far out, where rows are saturated, a residual of tol leaves a share of a coefficient.
+    np.testing.assert_allclose(one.params.coef * scale, other.params.coef * scale, rtol=1e3 * SAME, atol=1e3 * SAME)
     np.testing.assert_allclose(one.value, other.value, rtol=1e-13)
 
 
