@@ -80,7 +80,12 @@ def to_dense(X: Sparse) -> Any:
 
 
 def columns_of(X: Sparse, columns: Bool[np.ndarray, " n"]) -> Sparse:
-    """Some columns of a known design."""
+    """Some columns of a known design.
+
+    Args:
+        X: (m, n), of NumPy or JAX arrays.
+        columns: which of them.
+    """
     return _of_scipy(to_scipy(X)[:, np.flatnonzero(columns)])
 
 

@@ -64,7 +64,13 @@ class Csr(NamedTuple):
 
 
 def product(A: Csr, transposed: Csr, v: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
-    """A v, over the last axis, for a matrix that is given both ways."""
+    """A v, over the last axis, for a matrix that is given both ways.
+
+    Args:
+        A: the matrix (m, k).
+        transposed: A' (k, m), of the same entries: for derivatives.
+        v: a vector, or several along its first axes, of A's dtype.
+    """
     columns = v.reshape(-1, v.shape[-1]).T
     return _product.bind(*A, *transposed, columns).T.reshape(*v.shape[:-1], -1)
 
