@@ -4,6 +4,7 @@ Models of one design differ in weights, labels, offsets and penalties; they are 
 they share. A path of penalties is followed in each lane.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -133,7 +134,8 @@ def _fit_by_factors(
     num_lanes, num_points = solutions.status.shape
     strengths = jax.tree.map(lambda strength: jnp.broadcast_to(strength, (num_lanes, num_points)), strengths)
     points = transposed((strengths, solutions))
-    return transposed(in_groups(lambda some: transposed(fit(*transposed(some))), points, points_at_once(num_lanes)))
+    together = points_at_once(num_lanes, math.prod(settings.likelihood.classes))
+    return transposed(in_groups(lambda some: transposed(fit(*transposed(some))), points, together))
 
 
 def _fit_in_rounds(

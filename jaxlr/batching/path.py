@@ -36,13 +36,14 @@ class Strengths(NamedTuple):
     l2: Any
 
 
-def points_at_once(num_lanes: int) -> int:
+def points_at_once(num_lanes: int, num_classes: int) -> int:
     """How many points of a path make a matrix that keeps a machine busy.
 
     Args:
         num_lanes: static; lanes side by side.
+        num_classes: static; columns of a model, 1 for the binary one.
     """
-    return max(1, _LANES // num_lanes)
+    return max(1, _LANES // (num_lanes * num_classes))
 
 
 class _State(NamedTuple):
@@ -119,4 +120,4 @@ def extrapolate(
     steady = jnp.sum(jnp.abs(weights), axis=0) <= _STEADY  # not NaN, not infinite
     last = (pairs == 0).astype(times.dtype).reshape(-1, *(1,) * t.ndim)
     weights = jnp.where((steady & known[0])[None], weights, last)
-    return jnp.sum(weights[..., None] * solutions, axis=0)
+    return functools.reduce(jnp.add, [weights[i][..., None] * solutions[i] for i in pairs])  # in one pass
