@@ -40,10 +40,10 @@ from jaxlr.results.fit import raise_on_failure as raise_on_failure
 from jaxlr.results.status import SolverError as SolverError
 from jaxlr.results.status import Status as Status
 from jaxlr.selection.cross_validate import cross_validate as cross_validate
+from jaxlr.selection.null_model import l1_max as l1_max
 from jaxlr.selection.scores import CrossValidation as CrossValidation
 from jaxlr.selection.strengths import elastic_net as elastic_net
 from jaxlr.selection.strengths import glmnet_path as glmnet_path
-from jaxlr.selection.strengths import l1_max as l1_max
 from jaxlr.selection.strengths import l2_from_C as l2_from_C
 from jaxlr.weights import bootstrap as bootstrap
 from jaxlr.weights import class_weight as class_weight

@@ -1,4 +1,4 @@
-"""Scaling of columns, fitted once and carried to new data; and, from `jaxlr.tables`, designs of tables with categories.
+"""Scaling of columns, fitted once and carried to new data; and, from `jaxlr.formulas`, designs of tables with categories.
 
     mean_j = sum_i w_i X_ij        scale_j^2 = sum_i w_i (X_ij - mean_j)^2        w = sample_weight / sum(sample_weight)
 
@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxlr.formulas import DesignMatrix, design_matrix
 from jaxlr.inputs.checks import Data, checked_arrays
+from jaxlr.inputs.sparse import is_sparse
 from jaxlr.inputs.tables import as_floating, is_concrete
 from jaxlr.linalg.moments import column_moments, exponent_of_largest, times_power_of_two
 from jaxlr.model.params import Params
-from jaxlr.tables import DesignMatrix, design_matrix
 
 __all__ = ["DesignMatrix", "Scaler", "design_matrix", "fit_scaler", "standardize", "unscale_params"]
 
@@ -78,7 +79,7 @@ def standardize(X: Data, scaler: Scaler) -> Float[Array, "m n"]:
         (m, n), without units; NaN where X is.
 
     Raises:
-        TypeError: X is not real.
+        TypeError: X is not real, or sparse.
         ValueError: X and the scaler do not have the same number of columns, or one has axes in front (map with jax.vmap).
 
     Example:
@@ -87,6 +88,8 @@ def standardize(X: Data, scaler: Scaler) -> Float[Array, "m n"]:
         >>> standardize(X, fit_scaler(X)).tolist()
         [[-1.0], [1.0]]
     """
+    if is_sparse(X):
+        raise TypeError("expected a dense X, which a sparse one would become; give it to a fit with standardize=True as it is")
     X = as_floating(X)
     if X.ndim != 2:
         raise ValueError(f"expected X (m, n), got shape {X.shape}; map with jax.vmap")

@@ -347,3 +347,21 @@ def test_two_codings_without_a_penalty_are_one_model():
     for ward in "bcdef":
         assert abs(coef[f"ward[T.{ward}]"] - (full[f"ward[{ward}]"] - full["ward[a]"])) <= 1e-5
     assert abs(float(one.params.intercept) - full["ward[a]"]) <= 1e-4
+
+
+def test_a_column_named_1_is_not_the_intercept():
+    table = pd.DataFrame(np.arange(12.0).reshape(4, 3))
+    for formula in (None, ".", "`0` + `1` + `2`"):
+        design = design_matrix(table, formula)
+        assert design.names == ("0", "1", "2")
+        np.testing.assert_array_equal(design.matrix.toarray(), table.to_numpy())
+        np.testing.assert_array_equal(design.transform(table[[2, 1, 0]]).toarray(), table.to_numpy())
+    with pytest.raises(ValueError, match="'1' has 1 missing value"):
+        design_matrix(pd.DataFrame({"a": [1.0, 2], "1": [np.nan, 1]}))
+    letters = design_matrix(pd.DataFrame({"1": ["a", "b", "a"]}), penalized=False)
+    assert letters.names == ("1[T.b]",)
+
+
+def test_a_table_without_rows_is_refused():
+    with pytest.raises(ValueError, match="expected a table with rows"):
+        design_matrix(pd.DataFrame({"a": [1.0], "c": ["x"]})[:0])

@@ -21,6 +21,8 @@ from jaxlr.model.problem import Problem, summing_to_1
 from jaxlr.results.fit import Fit
 from jaxlr.solvers.solve import Settings
 
+_MOST_DIGITS = 0.25  # of the variance in the mean square: one bit of a deviation is lost
+
 
 @program("batch", "settings")
 def fit_batch(models: Models, tol: Array, batch: tuple[int, ...], settings: Settings) -> Fit:
@@ -61,7 +63,7 @@ def _deviations(problem: Problem) -> Float[Array, "... n"]:
     X, s = jax.lax.stop_gradient((problem.X, problem.sample_weight))
     w = summing_to_1(jnp.ones(X.shape[:-1], X.dtype) if s is None else s)
     if isinstance(X, Sparse):
-        return jax.lax.map(X.moments, w.reshape(-1, w.shape[-1]))[1].reshape(*w.shape[:-1], -1)
+        return X.moments_of_lanes(w.reshape(-1, w.shape[-1]), _MOST_DIGITS)[1].reshape(*w.shape[:-1], X.shape[1])
     rank = max(X.ndim - 2, w.ndim - 1)
     X, w = (a.reshape((1,) * (rank + core - a.ndim) + a.shape) for a, core in ((X, 2), (w, 1)))
     return column_moments(X, w)[1]

@@ -51,7 +51,8 @@ class Traits(NamedTuple):
         num_models: models of the call.
         num_paths: the same, a path of l1 counted once.
         itemsize: bytes of a number.
-        smooth: whether there is no l1.
+        smooth: whether there is neither l1 nor a bound.
+        absolute: whether there is an l1, so that many coefficients may be 0.
         has_l2: whether there may be an l2.
         same_penalty: whether all columns have the same, for want of a penalty_factor.
         penalized: whether every column has a penalty in all models.
@@ -67,6 +68,7 @@ class Traits(NamedTuple):
     num_paths: int
     itemsize: int
     smooth: bool
+    absolute: bool
     has_l2: bool
     same_penalty: bool
     penalized: bool
@@ -93,8 +95,9 @@ def choose(asked: Settings, traits: Traits) -> Settings:
         dense = not (large or sparse) and _factors_pay(asked, traits, k)
         solver = "proximal" if not traits.smooth else "newton" if dense else "newton_cg"
     basis = 0 if large or wide or sparse else traits.free
-    room = usual_room(m, k, traits.has_l2, math.prod(asked.likelihood.classes)) if solver == "proximal" else 0
-    room = k if room and sparse else room  # without Gram matrices all may be in the largest room
+    few = solver == "proximal" and traits.absolute  # bounds alone hold no coefficient at 0
+    room = usual_room(m, k, traits.has_l2, math.prod(asked.likelihood.classes)) if few else 0
+    room = k if sparse and solver == "proximal" else room  # without Gram matrices all may be in the largest room
     room = k if room and basis == traits.n else room  # nothing will be 0
     chosen = asked._replace(
         solver=solver,

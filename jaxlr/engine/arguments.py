@@ -15,7 +15,7 @@ from jaxlr.batching.lanes import Models
 from jaxlr.batching.program import fit_batch
 from jaxlr.batching.strategy import Traits, choose, is_large
 from jaxlr.engine.buckets import Size, bucket, fill, is_here
-from jaxlr.engine.dependence import in_basis, unpenalized
+from jaxlr.engine.dependence import in_basis, is_bounded, unpenalized
 from jaxlr.engine.devices import check_mesh
 from jaxlr.engine.plan import Call
 from jaxlr.engine.small import with_columns
@@ -45,6 +45,8 @@ class Arguments:
     l1: Data = 0.0
     l2: Data = 0.0
     penalty_factor: Data | None = None
+    lower: Data | None = None
+    upper: Data | None = None
     fit_intercept: bool = True
     standardize: bool = False
     init: Params | SoftmaxParams | None = None
@@ -72,6 +74,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     check_classes(problem.y, problem.sample_weight, problem.fit_intercept, penalized, given.num_classes)
     coercive = known and not free.any()
     checked = all(map(is_concrete, jax.tree.leaves((models, tol))))  # a tol may be a tracer where the data are known
+    not_in_basis = not checked or given.mesh is not None or is_bounded(problem)
     asked = Settings(
         likelihood=likelihood,
         fit_intercept=problem.fit_intercept,
@@ -80,7 +83,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         solver=given.solver,
         coercive=coercive and not given.standardize,
         checked=checked,
-        unsure=not coercive and (not known or bool(free.all(axis=-1).any())) and (not checked or given.mesh is not None),
+        unsure=not coercive and (not known or bool(free.all(axis=-1).any())) and not_in_basis,
     )
     on_path = problem.l1 is not None and has_path(models, cores_of(likelihood, problem.fit_intercept), "proximal")
     num_models = models_per_problem * math.prod(batch)
@@ -93,8 +96,8 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         traits = traits._replace(m=rows, n=columns, free=columns if traits.free == n else traits.free, entries=entries)
         settings = choose(asked._replace(solver=settings.solver), traits)
     if settings.solver != "proximal" and not traits.smooth:
-        message = f'for solver "{settings.solver}"; use "proximal" or "auto" with l1'
-        raise ValueError(f"expected l1 = 0, known outside jit, {message}")
+        message = f'for solver "{settings.solver}"; use "proximal" or "auto" with these'
+        raise ValueError(f"expected neither bounds nor an l1 that is not 0, known outside jit, {message}")
     return Call(
         program=fit_batch,
         models=models,
@@ -127,6 +130,7 @@ def _traits(given: Arguments, models: Models, dtype: jnp.dtype, num_models: int,
         num_paths=num_paths,
         itemsize=dtype.itemsize,
         smooth=smooth,
+        absolute=not smooth and not is_zero(given.l1),
         has_l2=has_l2,
         same_penalty=problem.penalty_factor is None,
         penalized=coercive,
@@ -176,17 +180,20 @@ def _checked_static(given: Arguments) -> Likelihood:
 
 def _checked_models(given: Arguments) -> tuple[Models, jnp.dtype, tuple[int, ...]]:
     """The arrays as they came, without an l1 that is 0; the dtype to which they are to be brought, and the batch."""
-    names = ("X", "y", "sample_weight", "offset", "l1", "l2", "penalty_factor")
+    names = ("X", "y", "sample_weight", "offset", "l1", "l2", "penalty_factor", "lower", "upper")
     start = {} if given.init is None else {"coef": given.init.coef, "intercept": given.init.intercept}
     arrays, dtype, batch = checked({name: getattr(given, name) for name in names} | start, given.num_classes, sparse=True)
+    bounded = "lower" in arrays or "upper" in arrays
     problem = Problem(
         X=arrays["X"],
         y=arrays["y"],
         sample_weight=arrays.get("sample_weight"),
         offset=arrays.get("offset"),
-        l1=None if is_zero(given.l1) else arrays["l1"],
+        l1=None if is_zero(given.l1) and not bounded else arrays["l1"],
         l2=arrays["l2"],
         penalty_factor=arrays.get("penalty_factor"),
+        lower=arrays.get("lower"),
+        upper=arrays.get("upper"),
         fit_intercept=bool(given.fit_intercept),
     )
     needs_dense = given.mesh is not None or given.solver == "newton"

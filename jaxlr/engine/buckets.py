@@ -19,6 +19,7 @@ import numpy as np
 
 from jaxlr.batching.axes import Core, cores_of, map_leaves
 from jaxlr.batching.lanes import Models
+from jaxlr.inputs.sparse import rounded_up
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.likelihood import Likelihood
@@ -55,24 +56,18 @@ def bucket(size: Size, models: int, classes: int, fill: str, entries: int = 0) -
         return models * m * n * min(m, n) * classes**2
 
     if entries:
-        similar = Size(_rounded_up(size.m, 16), _rounded_up(size.n, 16))
+        similar = Size(rounded_up(size.m, 16), rounded_up(size.n, 16))
         return similar if entries <= _MOST_ENTRIES else size
     if size.n > size.m:
         return size
     one = filled(_FEW_ROWS, _FEW_COLUMNS)
     if size.m <= one.m and size.n <= one.n and work(one) <= _ONE_SIZE:
         return one
-    similar = filled(_rounded_up(size.m, 4), -(-size.n // 8) * 8)
+    similar = filled(rounded_up(size.m, 4), -(-size.n // 8) * 8)
     if work(similar) <= _SIMILAR and similar.n <= similar.m:
         return similar
-    rounded = Size(_rounded_up(size.m, 32), size.n)
+    rounded = Size(rounded_up(size.m, 32), size.n)
     return rounded if work(rounded) <= _ROUNDED else size
-
-
-def _rounded_up(size: int, in_an_octave: int) -> int:
-    """The next of so many sizes from each power of two to the next."""
-    step = max(1, 2 ** (size - 1).bit_length() // (2 * in_an_octave))
-    return -(-size // step) * step
 
 
 def is_here(models: Models) -> bool:
@@ -99,7 +94,7 @@ def fill(models: Models, cores: Models, to: Size) -> Models:
 
     def filled(core: Core, leaf: Any) -> Any:
         if isinstance(leaf, Sparse):
-            return leaf.padded(*to, _rounded_up(leaf.num_entries, 16)) if leaf.num_entries <= _MOST_ENTRIES else leaf
+            return leaf if to == size else leaf.padded(*to, leaf.num_entries)
         after = [0] * len(core.lead(leaf)) + [more.get(axis, 0) for axis in core.axes]
         return np.pad(leaf, [(0, length) for length in after], constant_values=core.filler) if any(after) else leaf
 

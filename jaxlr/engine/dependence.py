@@ -2,7 +2,7 @@
 
 A penalty tells columns apart that the data cannot. Of a member of a batch those without one are
 
-    all of them where l1 + l2 = 0,    else those whose penalty_factor is 0.
+    all of them where l1 + l2 = 0,    else those whose penalty_factor is 0,    but none with two finite bounds.
 
 Models that share a program share the basis of what none of them penalizes; members that leave more columns without a penalty
 (an l2 of 0 in a grid, a penalty_factor of their own) are fitted by themselves.
@@ -34,9 +34,17 @@ def unpenalized(problem: Problem) -> Bool[Any, "... n"]:
     factor: Any = problem.penalty_factor
     factor = np.ones(problem.X.shape[-1]) if factor is None or not is_concrete(factor) else np.asarray(factor)
     free = (np.asarray(strength) == 0)[..., None] | (factor == 0)
+    if is_bounded(problem) and is_concrete(problem.lower) and is_concrete(problem.upper):
+        lower, upper = (np.inf if bound is None else bound for bound in (problem.lower, problem.upper))
+        free = free & ~(np.isfinite(lower) & np.isfinite(upper))
     # A NaN does not count: the other members run the same program beside it as without it.
     failed = (np.isnan(strength) | np.isnan(factor).any(axis=-1))[..., None]
     return np.where(failed, _of_all(free | failed), free)
+
+
+def is_bounded(problem: Problem) -> bool:
+    """Whether there are bounds, which belong to columns and not to a basis of theirs."""
+    return problem.lower is not None or problem.upper is not None
 
 
 def in_basis(problem: Problem, dtype: jnp.dtype, here: bool) -> int:
@@ -47,7 +55,7 @@ def in_basis(problem: Problem, dtype: jnp.dtype, here: bool) -> int:
         dtype: to which it will be brought.
         here: whether it is known, and where NumPy can look at it.
     """
-    free = _of_all(unpenalized(problem))
+    free = _of_all(unpenalized(problem)) & ~np.bool_(is_bounded(problem))
     near = free.any() and (not here or nearly_dependent(problem, dtype, free, of_models=False))
     return int(free.sum()) if near else 0
 
@@ -70,7 +78,7 @@ def with_more_in_basis(problem: Problem, dtype: jnp.dtype, batch: tuple[int, ...
     many columns, and which models (*batch,), those of the same columns together. Arguments as in `in_basis`, known."""
     free = unpenalized(problem)
     common, some = _of_all(free), ~_of_all(~free)
-    if np.array_equal(common, some) or not nearly_dependent(problem, dtype, some, of_models=False):
+    if np.array_equal(common, some) or is_bounded(problem) or not nearly_dependent(problem, dtype, some, of_models=False):
         return []
     free = np.broadcast_to(free, (*batch, problem.X.shape[-1]))
     kinds, kind = np.unique(free.reshape(-1, free.shape[-1]), axis=0, return_inverse=True)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlr.engine.dependence import nearly_dependent, unpenalized
+from jaxlr.inputs.memory import bytes_free
 from jaxlr.inputs.sparse import density, to_dense, to_scipy
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.linalg.sparse import Sparse
@@ -36,8 +37,8 @@ def as_it_pays(problem: Problem, dtype: jnp.dtype, needs_dense: bool) -> Problem
     if not isinstance(X, Sparse):
         return problem
     m, n = X.shape
-    few = m * n <= _FEW or density(X) >= _DENSE
-    if needs_dense or few or _undetermined(problem, dtype):
+    full = density(X) >= _DENSE and m * n * X.dtype.itemsize <= bytes_free()
+    if needs_dense or m * n <= _FEW or full or _undetermined(problem, dtype):
         return replace(problem, X=to_dense(X))
     return problem
 

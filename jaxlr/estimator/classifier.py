@@ -24,6 +24,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from jaxlr.fitting.fit import fit
+from jaxlr.inputs.sparse import of_scipy
 from jaxlr.model.params import SoftmaxParams
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
@@ -74,7 +75,7 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
             NotFittedError, ValueError: in scikit-learn's words.
         """
         check_is_fitted(self, "coef_")
-        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
+        X = validate_data(self, of_scipy(X), reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
         z = X @ self.coef_.T + self.intercept_
         return z[:, 0] if z.shape[1] == 1 else z
 
@@ -119,7 +120,7 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
         """The data, checked; `classes_` is set."""
         if self.multi_class not in ("multinomial", "ovr"):
             raise ValueError(f'expected multi_class "multinomial" or "ovr", got {self.multi_class!r}')
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
+        X, y = validate_data(self, of_scipy(X), y, accept_sparse="csr", dtype=[np.float64, np.float32])
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:

@@ -44,6 +44,8 @@ def fit_bootstrap(
     offset: Data | None = None,
     l1: Data = 0.0,
     l2: Data = 0.0,
+    lower: Data | None = None,
+    upper: Data | None = None,
     penalty_factor: Data | None = None,
     fit_intercept: bool = True,
     standardize: bool = False,
@@ -65,8 +67,8 @@ def fit_bootstrap(
         clusters: labels (m,) of any kind, as in `jaxlr.cluster_bootstrap`: whole clusters are drawn. None draws rows.
         sample_weight: (m,), multiplied by the counts.
         batch_size: resamples at a time, whose weights are all of them that stands in memory.
-        num_classes, offset, l1, l2, penalty_factor, fit_intercept, standardize, init, solver, tol, max_steps, mesh, progress:
-            as in `jaxlr.fit`, without batch axes; `init` is where the fit of all rows starts.
+        num_classes, offset, l1, l2, lower, upper, penalty_factor, fit_intercept, standardize: as in `jaxlr.fit`, without axes.
+        init, solver, tol, max_steps, mesh, progress: likewise; `init` is where the fit of all rows starts.
 
     Returns:
         Fit (k,). A resample that lacks a class, or whose classes are separated, says so in its status.
@@ -96,6 +98,8 @@ def fit_bootstrap(
         offset=offset,
         l1=l1,
         l2=l2,
+        lower=lower,
+        upper=upper,
         penalty_factor=penalty_factor,
         fit_intercept=fit_intercept,
         standardize=standardize,

@@ -1,6 +1,6 @@
 """The front door: one model or a batch of them, by broadcasting.
 
-    minimize  sum_i s_i l(z_i, y_i) / sum_i s_i + sum_j f_j (l1 |coef_j| + l2 / 2 coef_j^2)
+    minimize  sum_i s_i l(z_i, y_i) / sum_i s_i + sum_j f_j (l1 |coef_j| + l2 / 2 coef_j^2)       lower <= coef <= upper
     z_i = X_i . coef + intercept + offset_i,        l(z, y) = log(1 + exp(z)) - y z
 
 and with num_classes = K the multinomial model, every class with coefficients of its own,
@@ -36,6 +36,8 @@ def fit(
     offset: Data | None = None,
     l1: Data = 0.0,
     l2: Data = 0.0,
+    lower: Data | None = None,
+    upper: Data | None = None,
     penalty_factor: Data | None = None,
     fit_intercept: bool = True,
     standardize: bool = False,
@@ -53,10 +55,11 @@ def fit(
     100 models, with sample_weight (10, 1, m) beside it 10 x 100. Works under jit and vmap; broadcasting is the fast road.
 
     Works under differentiation, forward and reverse, once and twice: params and value have the derivatives of the minimum in
-    X, y, sample_weight, offset, l1, l2 and penalty_factor, by the implicit function theorem (one solve with the Hessian at the
-    minimum, whatever the solver did; with l1 on its support, which a small change leaves as it is except where a coefficient
-    is just about to enter or leave). kkt and gap have the derivative 0, and so does everything in init and tol. A model
-    that is not CONVERGED has no minimum that moves: its derivatives are NaN, and those of its neighbours do not notice.
+    X, y, sample_weight, offset, l1, l2, penalty_factor and bounds, by the implicit function theorem (one solve with the Hessian
+    at the minimum, whatever the solver did; with l1 on its support, with bounds on what is at none of them, both of which a
+    small change leaves as they are except where a coefficient is just about to enter or leave). kkt and gap have the derivative
+    0, and so does everything in init and tol. A model that is not CONVERGED has no minimum that moves: its derivatives are NaN,
+    and those of its neighbours do not notice.
 
     Args:
         X: design (..., m, n); its floating dtype (32 or 64 bits) is that of everything else, other dtypes become the
@@ -69,14 +72,17 @@ def fit(
         l1: strength of the absolute penalty (...), on the scale of the mean loss; the zeros that it makes are exact. An l1 that
             is 0 everywhere and known outside jit is the smooth program. `jaxlr.l1_max` is where all coefficients are 0.
         l2: strength of the squared penalty (...), on the scale of the mean loss; scikit-learn's C is 1 / (l2 sum(s)).
+        lower: least coefficients (..., n), of every class alike, -inf for none: on the scale of X, with standardize too. None
+            is none. The intercept is free; a coefficient at its bound is exactly that.
+        upper: greatest ones likewise, inf for none; one that equals the lower one is the coefficient.
         penalty_factor: (..., n) >= 0, multiplies the strengths by column; None is 1. The intercept is never penalized.
         fit_intercept: static. Without it the intercepts are 0.
         standardize: static. True measures each penalty in standard deviations of its column under the model's own
             weights, as glmnet does (a constant column gets coefficient 0); coefficients stay on the original scale.
         init: start, coef (..., n) and intercept (...), with num_classes SoftmaxParams, coef (..., K, n) and intercept (..., K);
             None is 0. The answer does not depend on it beyond tol.
-        solver: static: "newton" factors Hessians, "newton_cg" takes conjugate gradients for many columns, "proximal" is for l1,
-            "auto" chooses by shapes; the Fit says which.
+        solver: static: "newton" factors Hessians, "newton_cg" takes conjugate gradients for many columns, "proximal" is for l1
+            and bounds, "auto" chooses by shapes; the Fit says which.
         tol: on the KKT residual, > 0; None is 1e-10 in float64 and 1e-5 in float32.
         max_steps: static, from 1 to 2**31 - 1; None is 200. With l1 steps may share a Hessian: twice as many, and cheaper.
         batch_size: static, models at a time; None is as many as are worth their memory, and fit into what the device has
@@ -92,9 +98,9 @@ def fit(
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: shapes do not fit, labels outside [0, 1] or no integers 0..num_classes - 1, a negative weight or penalty; or
-            NaN, a class without weight (beside an intercept or a column without a penalty), no weight in the whole call. In
-            some members of a batch only, these are the status NONFINITE or INVALID of the members.
+        ValueError: shapes do not fit, labels outside [0, 1] or no integers 0..num_classes - 1, a negative weight or penalty,
+            lower > upper; or NaN, a class without weight (beside an intercept or a column that nothing keeps finite), no weight
+            in the whole call. In some members of a batch only, these are the status NONFINITE or INVALID of the members.
         MemoryError: a chunk, or a sparse X that has to be dense, needs more than the device has free; nothing was allocated.
         KeyboardInterrupt: between chunks; its attribute `fit` is the Fit so far, NOT_RUN where models were not reached.
 
@@ -124,6 +130,8 @@ def fit(
         l1=l1,
         l2=l2,
         penalty_factor=penalty_factor,
+        lower=lower,
+        upper=upper,
         fit_intercept=fit_intercept,
         standardize=standardize,
         init=init,

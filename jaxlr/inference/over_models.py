@@ -115,6 +115,11 @@ def checked_pair(fit: Fit, problem: Problem, by_row: bool = False) -> tuple[Mode
 
 def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
     """The data, with the estimates for a start, as arrays of one dtype; and the batch shape to which all of them broadcast."""
+    if not (problem.lower is None and problem.upper is None):
+        raise ValueError(
+            "expected a fit without bounds: the distribution of an estimate that may be at one is not known; resample instead, "
+            "with jaxlr.fit_bootstrap"
+        )
     fields = {name: getattr(problem, name) for name in _DATA} | fit.params._asdict()
     if problem.l1 is None or is_zero(problem.l1):
         del fields["l1"]

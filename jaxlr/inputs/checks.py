@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jaxlr.inputs.bounds import check_bounds
 from jaxlr.inputs.labels import check_labels
 from jaxlr.inputs.sparse import is_sparse, sparse_design, to_dense
-from jaxlr.inputs.tables import Data, DesignData, check_aligned, is_concrete, not_finite, table_numbers
+from jaxlr.inputs.tables import Data, DesignData, check_aligned, column_names, is_concrete, not_finite, table_numbers
 from jaxlr.linalg.sparse import Sparse
 
 _NOT_NEGATIVE = ("sample_weight", "l1", "l2", "penalty_factor")
@@ -27,6 +28,7 @@ def core_axes(num_classes: int | None = None) -> dict[str, str]:
     """The axes of one model's fields, such as "mn" for X, behind those of the batch: m rows, n columns, c classes."""
     c = "" if num_classes is None else "c"
     data = {"X": "mn", "y": "m", "sample_weight": "m", "offset": "m" + c, "penalty_factor": "n", "l1": "", "l2": ""}
+    data |= {"lower": "n", "upper": "n"}
     return data | {"coef": c + "n", "intercept": c}
 
 
@@ -38,6 +40,7 @@ def checked_arrays(
     Args:
         fields: by name, each with its core axes last and batch axes in front; absent ones are None.
         num_classes: K, None for the binary model.
+        sparse: whether a sparse X may stay so; else it is made dense.
 
     Returns:
         The present fields as arrays of X's dtype, and the batch shape to which they all broadcast.
@@ -66,6 +69,7 @@ def checked(
     Raises:
         TypeError: something is not a real array.
         ValueError: shapes or batch axes do not fit together, data are empty, or a value is out of its range.
+        MemoryError: a sparse X has to be dense, and would not fit.
     """
     if num_classes is not None:
         check_count("num_classes", num_classes, 2)
@@ -78,11 +82,12 @@ def checked(
     batch = _check_shapes({name: value.shape for name, value in given.items()}, axes, num_classes)
     for name, value in given.items():
         if isinstance(value, Sparse):
-            _check_entries(value)
-        elif is_concrete(value) and not (name == "X" and _all_finite(value)):
+            _check_entries(value, fields[name])
+        elif name not in ("lower", "upper") and is_concrete(value) and not (name == "X" and _all_finite(value)):
             _check_values(name, value, dtype, len(axes[name]), fields[name])
             if name == "y":
                 check_labels(value, num_classes)
+    check_bounds(given)
     return given, dtype, batch
 
 
@@ -105,8 +110,10 @@ def real_array(name: str, value: Data) -> Any:
     Raises:
         TypeError: it is sparse, masked, or of a dtype that is not real.
     """
-    if hasattr(value, "toarray") or isinstance(value, np.ma.MaskedArray):
+    if hasattr(value, "todense") or isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"expected {name} to be a dense array without mask, got {type(value).__name__}; make it one first")
+    if isinstance(value, (list, tuple)) and any(hasattr(part, "todense") for part in value):
+        raise TypeError(f"expected one {name}, got a {type(value).__name__} of sparse ones; several designs have to be dense")
     raw = value if isinstance(value, jax.Array) else np.asarray(table_numbers(name, value))
     if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
         hint = "; encode the classes as 0 and 1, or 0..K-1 with num_classes=K" if name == "y" else "; convert it to float first"
@@ -196,12 +203,13 @@ def _hint(name: str, shape: tuple[int, ...], length: int, design: tuple[int, ...
     return "; the axes of X look transposed, pass X.T" if design[1:] == shape[-1:] and length == design[-2] else ""
 
 
-def _check_entries(X: Sparse) -> None:
+def _check_entries(X: Sparse, given: Any) -> None:
     """Refuse what is missing or infinite in a sparse design."""
     if is_concrete(X.rows.data) and not _all_finite(X.rows.data):
         entry = int(np.argmin(np.isfinite(X.rows.data)))
         row, column = int(np.searchsorted(X.rows.indptr, entry, side="right") - 1), int(X.rows.indices[entry])
-        got = f"{X.rows.data[entry]} first in row {row}, column {column}"
+        names, more = column_names(given), int(np.sum(~np.isfinite(X.rows.data)))
+        got = f"{more} such numbers, {X.rows.data[entry]} first in row {row}, column {repr(names[column]) if names else column}"
         raise ValueError(f"expected finite X, got {got}; drop or impute missing values before the fit")
 
 

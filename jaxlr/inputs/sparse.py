@@ -12,11 +12,12 @@ from jax.experimental.sparse import BCOO, BCSR, JAXSparse
 from jaxtyping import Bool
 
 from jaxlr.inputs.memory import aligned, bytes_free
-from jaxlr.inputs.tables import is_concrete
+from jaxlr.inputs.tables import check_numeric, has_fill, is_concrete
 from jaxlr.linalg.csr import Csr
 from jaxlr.linalg.sparse import Sparse, from_entries
 
 _MOST = 2**31 - 1  # that an index of 32 bits holds
+_FEW = 2**20  # entries, of which there is room for one of few numbers, so that data alike share their programs
 
 
 def is_sparse(value: Any) -> bool:
@@ -48,9 +49,13 @@ def sparse_design(value: Any) -> Sparse:
         if value.ndim != 2:
             raise ValueError(f"expected X (m, n), got a sparse array of shape {value.shape}")
         return _of_scipy(value)
+    check_numeric("X", value)
     if len({str(dtype) for dtype in value.dtypes}) == 1 and getattr(value.dtypes.iloc[0], "fill_value", 1) == 0:
         return _of_scipy(value.sparse.to_coo())
-    columns = [scipy.sparse.csc_array(np.asarray(value.iloc[:, j], float)[:, None]) for j in range(value.shape[1])]
+    held = [getattr(dtype, "subtype", dtype) for dtype in value.dtypes]
+    kind = np.float32 if {dtype.itemsize for dtype in held if dtype.kind == "f"} == {4} else np.float64
+    numbers = [value.iloc[:, j].to_numpy(dtype=kind, na_value=np.nan) for j in range(len(held))]
+    columns = [scipy.sparse.csc_array(np.asarray(column)[:, None]) for column in numbers]
     return _of_scipy(scipy.sparse.hstack(columns))
 
 
@@ -61,6 +66,11 @@ def to_scipy(X: Sparse) -> Any:
     data, indices, indptr = map(np.asarray, X.rows)
     count = indptr[-1]
     return scipy.sparse.csr_array((data[:count], indices[:count], indptr), shape=X.shape)
+
+
+def of_scipy(value: Any) -> Any:
+    """A matrix of BCOO or BCSR as scipy.sparse.csr_array, anything else as it is: for libraries that know nothing of JAX."""
+    return to_scipy(sparse_design(value)) if isinstance(value, JAXSparse) else value
 
 
 def to_dense(X: Sparse) -> Any:
@@ -92,6 +102,14 @@ def columns_of(X: Sparse, columns: Bool[np.ndarray, " n"]) -> Sparse:
 def _of_scipy(matrix: Any) -> Sparse:
     if matrix.dtype.kind not in "fiub":
         raise TypeError(f"expected X to be real, got a sparse matrix of dtype {matrix.dtype}; convert it to float first")
+    if hasattr(matrix, "check_format"):
+        try:
+            matrix.check_format(full_check=True)  # an index out of range would be one into foreign memory
+        except ValueError as error:
+            raise ValueError(f"expected X with entries of its shape {matrix.shape}, got a broken matrix: {error}") from error
+    if matrix.dtype.kind == "b":
+        matrix = matrix.tocsr()
+        matrix.sum_duplicates()  # true twice is true
     if matrix.dtype.kind != "f" or matrix.dtype.itemsize not in (4, 8):
         matrix = matrix.astype(np.dtype(jnp.result_type(float)))
     rows = matrix.tocsr()
@@ -108,29 +126,52 @@ def _of_scipy(matrix: Any) -> Sparse:
         return Csr(aligned(part.data), indices, indptr)
 
     design, (m, n) = Sparse(compressed(rows), compressed(columns)), rows.shape
-    return design if rows.nnz else design.padded(m, n, 1)  # XLA takes no empty matrix
+    return design if rows.nnz > _FEW else design.padded(m, n, rounded_up(max(rows.nnz, 1), 16))  # XLA takes no empty matrix
 
 
 def _of_jax(value: Any) -> Sparse:
-    concrete = all(map(is_concrete, (value.data, value.indices)))
+    if not (jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer) or value.dtype == bool):
+        raise TypeError(
+            f"expected X to be real, got a {type(value).__name__} of dtype {value.dtype}; convert it to float first"
+        )
     m, n = value.shape
     if isinstance(value, BCSR):
         row, column = Csr(value.data, value.indices, value.indptr).row_of_entries(), value.indices
     else:
         row, column = value.indices[:, 0], value.indices[:, 1]
-    if not concrete:
-        return from_entries(value.data, row.astype(np.int32), column.astype(np.int32), (m, n))
+    wide = jnp.issubdtype(value.dtype, jnp.floating) and value.dtype.itemsize >= 4
+    dtype = value.dtype if wide else jnp.result_type(float)
+    if not all(map(is_concrete, (value.data, value.indices))):
+        # An unsigned index would not fit, and one below 0 counts from the end, as in JAX.
+        row, column = (
+            jnp.where(at < 0, at + size, at) for at, size in ((row.astype(np.int32), m), (column.astype(np.int32), n))
+        )
+        design = from_entries(value.data.astype(dtype), row, column, (m, n))
+        return design.with_data(jnp.sign) if value.dtype == bool else design
     import scipy.sparse
 
     data, row, column = map(np.asarray, (value.data, row, column))
+    row, column = (np.where(at < 0, at.astype(np.int64) + size, at) for at, size in ((row, m), (column, n)))
     there = (row >= 0) & (row < m) & (column >= 0) & (column < n)  # JAX fills up with entries behind the last row or column
+    data = data if data.dtype == bool else data.astype(dtype)
     return _of_scipy(scipy.sparse.coo_array((data[there], (row[there], column[there])), shape=(m, n)))
 
 
 def _has_sparse_columns(value: Any) -> bool:
     if not (hasattr(value, "columns") and hasattr(value, "to_numpy") and hasattr(value, "dtypes")):
         return False
-    return any(getattr(dtype, "subtype", None) is not None for dtype in value.dtypes)
+    return any(has_fill(dtype) for dtype in value.dtypes)
+
+
+def rounded_up(size: int, in_an_octave: int) -> int:
+    """The next of so many sizes from each power of two to the next.
+
+    Args:
+        size: >= 1.
+        in_an_octave: how many.
+    """
+    step = max(1, 2 ** (size - 1).bit_length() // (2 * in_an_octave))
+    return -(-size // step) * step
 
 
 def density(X: Sparse) -> float:

@@ -74,20 +74,38 @@ def table_numbers(name: str, value: Any) -> Any:
         return value
     table = _is_table(value)
     dtypes = list(value.dtypes) if table else [value.dtype]
-    if any(getattr(dtype, "subtype", None) is not None for dtype in dtypes):
+    if any(map(has_fill, dtypes)):
         raise TypeError(f"expected {name} without sparse columns; make them dense first")
     kinds = [getattr(dtype, "kind", None) for dtype in dtypes]
-    if table and (bad := [(c, d) for c, d, kind in zip(value.columns, dtypes, kinds, strict=True) if kind in set("OSUMmcV")]):
-        listed = ", ".join(f"{str(column)!r} ({dtype})" for column, dtype in bad[:_LISTED])
-        raise TypeError(
-            f"expected numeric columns in {name}, got {listed}{', ...' if len(bad) > _LISTED else ''}; convert "
-            "numbers with pandas.to_numeric, code categories with jaxlr.preprocessing.design_matrix"
-        )
+    if table:
+        check_numeric(name, value)
     array = np.asarray(value)
     if array.dtype.kind == "O" and all(kind in set("biuf") for kind in kinds):  # columns that hold pandas.NA, or unlike dtypes
         narrow = {dtype.itemsize for dtype, kind in zip(dtypes, kinds, strict=True) if kind == "f"} == {4}
         return value.to_numpy(dtype=np.float32 if narrow else np.float64, na_value=np.nan)
     return array
+
+
+def has_fill(dtype: Any) -> bool:
+    """Whether a dtype is that of a sparse column of pandas."""
+    return hasattr(dtype, "fill_value") and hasattr(dtype, "subtype")
+
+
+def check_numeric(name: str, table: Any) -> None:
+    """Refuse a table with columns that are no numbers; the message names them.
+
+    Args:
+        name: of the argument.
+        table: a data frame.
+    """
+    dtypes = list(table.dtypes)
+    kinds = [getattr(dtype, "kind", None) for dtype in dtypes]
+    if bad := [(c, d) for c, d, kind in zip(table.columns, dtypes, kinds, strict=True) if kind in set("OSUMmcV")]:
+        listed = ", ".join(f"{str(column)!r} ({dtype})" for column, dtype in bad[:_LISTED])
+        raise TypeError(
+            f"expected numeric columns in {name}, got {listed}{', ...' if len(bad) > _LISTED else ''}; convert "
+            "numbers with pandas.to_numeric, code categories with jaxlr.preprocessing.design_matrix"
+        )
 
 
 def check_aligned(fields: Mapping[str, Any], core_axes: Mapping[str, str]) -> None:

@@ -71,6 +71,8 @@ def product(A: Csr, transposed: Csr, v: Float[Array, "*K k"]) -> Float[Array, "*
         transposed: A' (k, m), of the same entries: for derivatives.
         v: a vector, or several along its first axes, of A's dtype.
     """
+    if not v.shape[-1]:
+        return jnp.zeros((*v.shape[:-1], A.indptr.shape[0] - 1), v.dtype)
     columns = v.reshape(-1, v.shape[-1]).T
     return _product.bind(*A, *transposed, columns).T.reshape(*v.shape[:-1], -1)
 

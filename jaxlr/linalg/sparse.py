@@ -1,4 +1,5 @@
-"""Sparse designs: a matrix by its rows and by its columns, each compressed, with the methods of a design.
+"""Sparse designs: a matrix by its rows and by its columns, each compressed, with those methods of a design that need no
+dense columns.
 
 Nothing here is ever made dense but columns that are asked for. Origin and units of columns are not put into the numbers, which
 would fill the matrix, but taken into account around the products (`jaxlr.linalg.operators.Standardized`).
@@ -129,11 +130,15 @@ class Sparse(NamedTuple):
         variance = squares + absent * (of_zeros - mean) ** 2
         return lowest + span * mean, span * jnp.sqrt(variance)
 
-    def moments_of_lanes(self, w: Float[Array, "L m"]) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
-        """`moments` under many rows of weights: two products wherever their digits are enough."""
+    def moments_of_lanes(
+        self, w: Float[Array, "L m"], least: float | None = None
+    ) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
+        """`moments` under many rows of weights: two products wherever all variances are over this share of the mean squares, of
+        whose digits they lose as many as that is short of 1; None is what a residual's unit needs."""
         squares, mean = self.squares_times(w), self.transposed_times(w)
         variance = squares - mean**2
-        few_digits = (variance < 1e4 * jnp.finfo(w.dtype).eps * squares) & (squares > 0)
+        least = 1e4 * float(jnp.finfo(w.dtype).eps) if least is None else least
+        few_digits = (variance < least * squares) & (squares > 0)
         cheap = lambda: (mean, jnp.sqrt(jnp.maximum(variance, 0)))  # noqa: E731
         return jax.lax.cond(jnp.any(few_digits), lambda: jax.lax.map(self.moments, w), cheap)
 
@@ -147,7 +152,10 @@ def from_entries(data: Array, row: Int[Array, " e"], column: Int[Array, " e"], s
     """The matrix of entries in any order, those of one place added up; those out of the matrix do not count. Inside jit, where
     the host cannot sort them."""
     m, n = shape
-    row, column = (jnp.where((row < m) & (column < n), at, end) for at, end in ((row, m), (column, n)))
+    if not len(data):  # XLA takes no empty matrix
+        data, row, column = (jnp.full(1, end, part.dtype) for part, end in ((data, 0), (row, m), (column, n)))
+    there = (row >= 0) & (row < m) & (column >= 0) & (column < n)
+    row, column = (jnp.where(there, at, end) for at, end in ((row, m), (column, n)))
     order = jnp.lexsort((column, row))
     data, row, column = data[order], row[order], column[order]
     begins = jnp.append(True, (row[1:] != row[:-1]) | (column[1:] != column[:-1]))

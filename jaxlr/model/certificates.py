@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
 from jaxlr.linalg.dot import aligned
+from jaxlr.model.bounds import Bounded
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.objective import gradient
 from jaxlr.model.params import Parameters, Params, SoftmaxParams
@@ -56,7 +57,7 @@ def kkt_residual(params: Parameters, problem: Problem) -> Float[Array, ""]:
 
 
 def kkt_of_gradient(
-    g: Params | SoftmaxParams, coef: Float[Array, "*K n"], penalty: Penalty, units: tuple[Array, Array]
+    g: Params | SoftmaxParams, coef: Float[Array, "*K n"], penalty: Penalty | Bounded, units: tuple[Array, Array]
 ) -> Float[Array, ""]:
     """The KKT residual where the gradient of the smooth part and the `standard_units` of the columns are known already."""
     mean, sd = (aligned(unit, coef) for unit in units)
@@ -116,9 +117,9 @@ def evidence(
     intercept = jnp.sum(aligned(w, primal) * primal, axis=-1) if problem.fit_intercept else jnp.zeros_like(slopes[..., 0])
     kkt = kkt_of_gradient(type(params)(slopes + penalty.smooth_slope(coef), intercept), coef, penalty, units)
 
-    shrink = jnp.min(aligned(penalty.dual_bound(), a) / jnp.abs(a), initial=1)
+    shrink = penalty.shrinkage(-a)
     gap = jnp.sum(w * divergence(shrink)) + jnp.sum(penalty.conjugacy(coef, -shrink * a))
-    unbounded = jnp.min(penalty.l1 + penalty.l2, initial=jnp.inf) == 0
+    unbounded = ~jnp.all(penalty.bounding)
     if problem.fit_intercept:
         unbounded |= jnp.min(likelihood.class_weights(y, w)) == 0
     return jnp.sum(w * losses) + penalty.value(coef), kkt, jnp.where(unbounded | jnp.isnan(gap), jnp.inf, gap)

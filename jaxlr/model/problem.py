@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from jaxlr.linalg.dot import AnyArray, aligned
 from jaxlr.linalg.operators import Design, as_design
 from jaxlr.linalg.sparse import Sparse
+from jaxlr.model.bounds import Bounded
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
 
@@ -28,6 +29,8 @@ class Problem:
         l2: strength of the squared penalty, () or one per column (n,), >= 0, on the scale of the mean loss.
         penalty_factor: (n,) >= 0, multiplies both strengths; None is 1.
         fit_intercept: static; without it the intercept of the parameters is ignored.
+        lower: bounds of the coefficients (n,), of every class alike, -inf for none; None is none.
+        upper: likewise, inf for none.
 
     Example:
         A batch maps over the fields that differ, here over four l2:
@@ -51,6 +54,8 @@ class Problem:
     l2: Any = 0.0
     penalty_factor: Any = None
     fit_intercept: bool = field(default=True, metadata={"static": True})
+    lower: Any = None
+    upper: Any = None
 
 
 def design(problem: Problem) -> Design | Sparse:
@@ -86,13 +91,23 @@ def weight_sum(problem: Problem) -> Float[Array, "..."]:
     return jnp.sum(jnp.asarray(problem.sample_weight, X.dtype), axis=-1)
 
 
-def penalty_of(problem: Problem) -> Penalty:
+def penalty_of(problem: Problem) -> Penalty | Bounded:
     """The penalty of every column, penalty factors multiplied in; l1=None is 0."""
     X = design(problem)
     factor = jnp.asarray(1 if problem.penalty_factor is None else problem.penalty_factor, X.dtype)
     given = (0.0 if problem.l1 is None else problem.l1, problem.l2)
     strengths = (factor * jnp.asarray(strength, X.dtype) for strength in given)
-    return Penalty(*(jnp.broadcast_to(strength, X.shape[1:]) for strength in strengths))
+    penalty = Penalty(*(jnp.broadcast_to(strength, X.shape[1:]) for strength in strengths))
+    bounds = bounds_of(problem, X.shape[1], X.dtype)
+    return penalty if bounds is None else Bounded(*penalty, *bounds)
+
+
+def bounds_of(problem: Problem, n: int, dtype: jnp.dtype) -> tuple[Float[Array, " n"], Float[Array, " n"]] | None:
+    """The lower and the upper bound of every column; None where there are none at all."""
+    if problem.lower is None and problem.upper is None:
+        return None
+    lower, upper = (-jnp.inf if problem.lower is None else problem.lower, jnp.inf if problem.upper is None else problem.upper)
+    return jnp.broadcast_to(jnp.asarray(lower, dtype), (n,)), jnp.broadcast_to(jnp.asarray(upper, dtype), (n,))
 
 
 def problem_logits(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, "*K m"]:

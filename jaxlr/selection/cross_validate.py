@@ -54,6 +54,8 @@ def cross_validate(
     sample_weight: Data | None = None,
     offset: Data | None = None,
     num_classes: int | None = None,
+    lower: Data | None = None,
+    upper: Data | None = None,
     penalty_factor: Data | None = None,
     fit_intercept: bool = True,
     standardize: bool = False,
@@ -68,7 +70,7 @@ def cross_validate(
     """Fit every penalty on every fold in one call, score the held-out rows, choose, and refit on all rows.
 
     Args:
-        X: design (m, n).
+        X: design (m, n), sparse too.
         y: labels (m,), 0/1; with num_classes integers 0..num_classes - 1.
         l1: strengths of the absolute penalty.
         l2: strengths of the squared penalty; l1 and l2 broadcast to the grid: l1 (a, 1) and l2 (b,) to (a, b), and
@@ -88,7 +90,8 @@ def cross_validate(
         sample_weight: (m,) >= 0; counts in training and in the scores. None is 1.
         offset: (m,), with num_classes (m, K); None is 0.
         num_classes: K >= 2 for multinomial models, as in `jaxlr.fit`; None is the binary model.
-        penalty_factor, fit_intercept, standardize, init, solver, tol, max_steps, batch_size, mesh, progress: as in `jaxlr.fit`.
+        lower, upper, penalty_factor, fit_intercept, standardize, init, solver, tol, max_steps, batch_size, mesh, progress: as
+            in `jaxlr.fit`; no bounds with "loo".
 
     Returns:
         CrossValidation. A model that did not converge scores NaN, and its penalty cannot be chosen; with "loo" neither can one
@@ -118,17 +121,18 @@ def cross_validate(
         Atmospheric Environment 29, 1185 (its standard errors under weights).
     """
     loo = isinstance(folds, str) and folds == "loo"
-    names, known = _checked_metrics(metrics, select, num_classes)
+    names, known = _metrics(metrics, select, num_classes)
     if rule not in ("best", "one_se"):
         raise ValueError(f'expected rule "best" or "one_se", got {rule!r}')
     if loo and rule == "one_se" and known[select].rows is None:
         raise ValueError(f'expected rule "best" to select by {select} with folds="loo": one ranking of all rows has no error')
-    fields = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset, "penalty_factor": penalty_factor}
-    arrays, batch = checked_arrays(fields, num_classes, sparse=not loo)
+    if loo and (lower is not None or upper is not None):
+        raise ValueError('expected no bounds with folds="loo", whose derivation has none; pass folds=10 and a key')
+    fields = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset}
+    of_columns = {"lower": lower, "upper": upper, "penalty_factor": penalty_factor}
+    arrays, batch = checked_arrays(fields | of_columns, num_classes, sparse=not loo)
     if batch:
-        raise ValueError(
-            f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}; the grid is that of l1 and l2"
-        )
+        raise ValueError(f"expected one problem, X (m, n) and so on, got batch axes {batch}; the grid is that of l1 and l2")
     if num_classes is None and not np.all(np.isin(np.asarray(y), (0, 1))):
         raise ValueError("expected labels 0/1 for the scores, got soft labels or more classes; round them, or give num_classes")
     m = arrays["X"].shape[0]
@@ -136,7 +140,7 @@ def cross_validate(
     grid = np.broadcast_shapes(np.shape(l1), np.shape(l2))
     s = np.ones(m) if sample_weight is None else np.asarray(sample_weight)
     fit_models = functools.partial(
-        fit, X, y, num_classes=num_classes, offset=offset, penalty_factor=penalty_factor, fit_intercept=fit_intercept,
+        fit, X, y, num_classes=num_classes, offset=offset, **of_columns, fit_intercept=fit_intercept,
         standardize=standardize, init=init, solver=solver, tol=tol, max_steps=max_steps, batch_size=batch_size, mesh=mesh,
         progress=progress,
     )  # fmt: skip
@@ -169,9 +173,7 @@ def cross_validate(
     )  # fmt: skip
 
 
-def _checked_metrics(
-    metrics: Sequence[str], select: str, num_classes: int | None
-) -> tuple[tuple[str, ...], dict[str, Measure]]:
+def _metrics(metrics: Sequence[str], select: str, num_classes: int | None) -> tuple[tuple[str, ...], dict[str, Measure]]:
     """The metrics to score by name, the selecting one among them, and all that there are for such models."""
     if isinstance(metrics, str):
         raise TypeError(f'expected metrics as a tuple of names, got the string "{metrics}"; write ("{metrics}",)')
@@ -238,9 +240,7 @@ def _over_folds(scores: Scores) -> tuple[Scores, Scores]:
     return mean, {name: jnp.std(score, axis=0, ddof=1) / count**0.5 for name, score in scores.items()}
 
 
-def _choose(
-    goodness: np.ndarray, error: np.ndarray, strength: np.ndarray
-) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+def _choose(goodness: np.ndarray, error: np.ndarray, strength: np.ndarray) -> tuple[tuple[int, ...] | None, ...]:
     if np.all(np.isnan(goodness)):
         return None, None
     best = np.unravel_index(np.nanargmax(goodness), goodness.shape)

@@ -74,9 +74,10 @@ def minimize(
         suffices &= tol <= 2.5e-3 * rarity
     system = system._replace(suffices=suffices)
     x = jnp.zeros((*likelihood.coordinates, system.A.shape[1]), system.w.dtype)
-    if start is not None:
-        x = likelihood.reduce(start)
-        x = jnp.where(aligned(system.free, x), x, 0)
+    if start is None:
+        x = penalty.nearest(x)
+    else:
+        x = penalty.nearest(likelihood.reduce(start))
         if not system.coercive:
             system = _watchful(system, x, rarity)
 

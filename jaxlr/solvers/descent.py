@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg.cholesky import least_curvature
+from jaxlr.model.bounds import Bounded
 from jaxlr.model.penalty import Penalty
 from jaxlr.results.status import Status
 
@@ -83,7 +84,7 @@ class Rules(NamedTuple):
     """What verdicts depend on beside the step.
 
     Attributes:
-        penalty: of the parameters; l1 and what is held at 0 are read.
+        penalty: of the parameters; its kinks and what is held count.
         penalized: whether every column that may move has a penalty.
         suffices: whether a KKT residual of tol shows a minimum by itself.
         rarity: of the rarest class, in (0, 1]: where one is rare, so are gradient and curvature at the minimum.
@@ -93,7 +94,7 @@ class Rules(NamedTuple):
         budget: once directions have spent that, the preconditioner has aged; None where none does.
     """
 
-    penalty: Penalty
+    penalty: Penalty | Bounded
     penalized: Array
     suffices: Array
     rarity: Array
@@ -143,7 +144,7 @@ def descend(
     eps = float(jnp.finfo(x.dtype).eps)
 
     def step(state: _State) -> _State:
-        x = state.origin + state.step
+        x = rules.penalty.moved(state.origin, state.step)
         here = at(x)
         slope = jnp.sum(here.g * state.step + rules.penalty.changes(x, state.step))
         passed = (state.move > _proved(state.reach)) & ~(slope <= 0)
@@ -185,7 +186,7 @@ def descend(
     start = _State(x, 0 * x, zero, zero, zero + jnp.inf, zero + eps**0.75, none, jnp.int32(RUNNING), none, kept=kept)
     start = start if rules.budget is None else start._replace(spent=none)
     end = jax.lax.while_loop(lambda state: state.status == RUNNING, step, start)
-    return end.origin + end.step, end.status, end.num_steps, end.spent
+    return rules.penalty.moved(end.origin, end.step), end.status, end.num_steps, end.spent
 
 
 def _judge(

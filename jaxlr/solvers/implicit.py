@@ -1,12 +1,13 @@
 """Derivatives of a fit by the implicit function theorem: one solve with the Hessian at the minimum, whatever found it.
 
-With t all numbers of a problem (X, y, weights, offset, l1, l2, penalty factors), in working coordinates,
+With t all numbers of a problem (X, y, weights, offset, l1, l2, penalty factors, bounds), in working coordinates,
 
     z = A Q x + offset     J = w . l(z, y) + kappa . |x| + lambda . x^2 / 2
     g = Q' A' (w r) + kappa sign(x) + lambda x     H = Q' A' W A Q + diag(lambda)
 
-on the support, where x is not 0 or kappa is 0 (what is 0 besides stays there as long as |A_j' (w r)| < kappa_j). The minimum
-x(t) has g(x(t); t) = 0, and so, with dg and dJ the derivatives of g and J in t at a fixed x,
+on the support, where x is not 0 or kappa is 0 (what is 0 besides stays there as long as |A_j' (w r)| < kappa_j), and at no
+bound (with which x moves there). The minimum x(t) has g(x(t); t) = 0, and so, with dg and dJ the derivatives of g and J in t
+at a fixed x,
 
     H dx = -dg        dvalue = dJ
 
@@ -26,17 +27,18 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.operators import Standardized
+from jaxlr.model.bounds import Bounded
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
-from jaxlr.model.problem import Problem, row_weights
+from jaxlr.model.problem import Problem, bounds_of, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers.linear import SOLVES, Hessian
 from jaxlr.solvers.working import Working, from_working, to_working
 
 # Where a model did not converge, what its derivatives are computed from: finite, and with no derivative of 0.
-_STAND_IN = {"y": 0.5, "sample_weight": 1, "offset": 0, "l1": 1, "l2": 1, "penalty_factor": 1}
+_STAND_IN = {"y": 0.5, "sample_weight": 1, "offset": 0, "l1": 1, "l2": 1, "penalty_factor": 1, "lower": -2, "upper": 2}
 
 
 class _Road(NamedTuple):
@@ -85,10 +87,11 @@ def _moving_minimum(
     its rule, and with b = 0 the solve costs nothing.
     """
     at, x, finite = _where_it_stands(road, t, params, status, working)
-    g, J = _gradient_and_value(road, at, x, finite, deviation)
+    g, J, held = _gradient_and_value(road, at, x, finite, deviation)
     hessian = _hessian(road, at, x, finite, deviation)
     scale = hessian.scale() + aligned(hessian.strength, x)
     dx = hessian.conjugate_gradients(jnp.where(hessian.free, jax.lax.stop_gradient(g) - g, 0), lambda r: r / scale)
+    dx = dx + (held - jax.lax.stop_gradient(held))
     moved = (_on_X(road, dx, finite), J - jax.lax.stop_gradient(J))
     return jax.tree.map(jnp.add, (params, value), moved)
 
@@ -100,7 +103,7 @@ def _derivative(road: _Road, primals: tuple, tangents: tuple) -> tuple:
     parts, structure = jax.tree.flatten(at)
     moving = {i: part for i, part in enumerate(jax.tree.leaves(tangents[0])) if not isinstance(part, SymbolicZero)}
 
-    def slopes(moved: dict[int, Array]) -> tuple[Array, Array]:
+    def slopes(moved: dict[int, Array]) -> tuple[Array, Array, Array]:
         whole = jax.tree.unflatten(structure, [moved.get(i, part) for i, part in enumerate(parts)])
         return _gradient_and_value(road, whole, x, finite, deviation)
 
@@ -133,14 +136,15 @@ def _where_it_stands(
 
 def _gradient_and_value(
     road: _Road, t: Problem, x: Float[Array, "*B k"], working: Working, deviation: Array | None
-) -> tuple[Float[Array, "*B k"], Float[Array, ""]]:
-    """g and J."""
+) -> tuple[Float[Array, "*B k"], Float[Array, ""], Float[Array, "*B k"]]:
+    """g, J and x, which moves with bounds alone."""
     w, penalty = _weights_and_penalty(t, working, deviation)
+    x = penalty.with_bounds(x)
     z, likelihood = _logits(road, t, x), road.likelihood
     r, l1 = likelihood.residual(z, t.y), aligned(penalty.l1, x)
     g = likelihood.reduce(t.X.transposed_times(aligned(w, r) * r)) + l1 * jnp.sign(x) + penalty.smooth_slope(x)
     value = jnp.sum(w * likelihood.losses(z, t.y)) + jnp.sum(l1 * jnp.abs(x)) + jnp.sum(penalty.smooth_slope(x) / 2 * x)
-    return g, value
+    return g, value, x
 
 
 def _logits(road: _Road, t: Problem, x: Float[Array, "*B k"]) -> Float[Array, "*K m"]:
@@ -148,8 +152,8 @@ def _logits(road: _Road, t: Problem, x: Float[Array, "*B k"]) -> Float[Array, "*
     return z if t.offset is None else z + t.offset.T
 
 
-def _weights_and_penalty(t: Problem, working: Working, deviation: Array | None) -> tuple[Float[Array, " m"], Penalty]:
-    """w, and kappa and lambda (k,), both 0 for the intercept."""
+def _weights_and_penalty(t: Problem, working: Working, deviation: Array | None) -> tuple[Float[Array, " m"], Penalty | Bounded]:
+    """w, and kappa and lambda (k,), both 0 for the intercept, with the bounds."""
     n, k = len(working.unit), t.X.shape[1]
     w = row_weights(t)
     if deviation is None:
@@ -160,17 +164,18 @@ def _weights_and_penalty(t: Problem, working: Working, deviation: Array | None) 
         scale = jnp.where(deviation > 0, jnp.sqrt(jnp.where(deviation > 0, variance, 1)), 0)
     factor = jnp.ones(n, w.dtype) if t.penalty_factor is None else t.penalty_factor
     l1 = 0 * t.l2 if t.l1 is None else t.l1
-    return w, Penalty(l1 * factor * scale, t.l2 * factor * scale**2).padded(k)
+    penalty, bounds = Penalty(l1 * factor * scale, t.l2 * factor * scale**2), bounds_of(t, n, w.dtype)
+    return w, (penalty if bounds is None else Bounded(*penalty, *(bound * working.unit for bound in bounds))).padded(k)
 
 
 def _hessian(road: _Road, t: Problem, x: Float[Array, "*B k"], working: Working, deviation: Array | None) -> Hessian:
     w, penalty = _weights_and_penalty(t, working, deviation)
-    free = (x != 0) | aligned(penalty.l1 == 0, x)
+    free = ~penalty.like(x).rests(x)
     if deviation is not None:
         varies = jnp.pad(deviation > 0, (0, x.shape[-1] - len(deviation)), constant_values=True)
         free &= aligned(varies, x)
     curvature = road.likelihood.curvature(_logits(road, t, x), w)
-    return Hessian(t.X, road.likelihood, curvature, penalty.l2, penalty.l1 + penalty.l2 == 0, free)
+    return Hessian(t.X, road.likelihood, curvature, penalty.l2, penalty.absent, free)
 
 
 def _response(
@@ -178,9 +183,9 @@ def _response(
     hessian: Hessian,
     status: Array,
     working: Working,
-    changes: tuple[Float[Array, "*B k"], Float[Array, ""]],
+    changes: tuple[Float[Array, "*B k"], Float[Array, ""], Float[Array, "*B k"]],
 ) -> tuple[Params | SoftmaxParams, Float[Array, ""]]:
-    """dparams and dvalue of changes dg and dJ, both linear in them.
+    """dparams and dvalue of changes dg, dJ and those with the bounds, both linear in them.
 
     NaN for both where the model did not converge, or the solve failed; but 0 of what is 0, so that in reverse mode a model
     that nobody asks about leaves no NaN in what it shares with others.
@@ -204,7 +209,7 @@ def _response(
     # In one array: in reverse over reverse mode JAX transposes a solve of several only where all of them are linear.
     b = jnp.append(jnp.where(hessian.free, -changes[0], 0), changes[1])
     moved = jax.lax.custom_linear_solve(product, b, solved, symmetric=True)
-    return _on_X(road, moved[:-1].reshape(shape), working), moved[-1]
+    return _on_X(road, moved[:-1].reshape(shape) + changes[2], working), moved[-1]
 
 
 def _on_X(road: _Road, dx: Float[Array, "*B k"], working: Working) -> Params | SoftmaxParams:

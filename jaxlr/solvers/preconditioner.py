@@ -112,7 +112,7 @@ def curvature_inputs(system: System, start: Float[Array, "*K k"]) -> tuple[Float
 
 
 def precondition(H: Float[Array, "k k"], l2: Float[Array, " k"]) -> Preconditioner:
-    """Make the preconditioner, as yet without directions, from the `mean_hessian` and the least penalty vector."""
+    """Make the preconditioner, as yet without directions, from the `half_gram` at mean curvatures and the least penalties."""
     k, dtype = len(H), H.dtype
     l2 = jax.lax.stop_gradient(l2)
     l2 = jnp.where(jnp.isfinite(l2), jnp.minimum(l2, 1e30), 0).astype(dtype)  # that float32 can hold

@@ -35,7 +35,6 @@ from jaxlr.linalg.cholesky import in_own_units
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.model.curvature import Curvature
 from jaxlr.model.likelihood import alike
-from jaxlr.model.penalty import violations
 from jaxlr.solvers import quadratic
 from jaxlr.solvers.damped import Solution, curvature_along, damping, minimize
 from jaxlr.solvers.descent import Direction, Point
@@ -63,8 +62,7 @@ def solve(
         return _direction(system, x, here, jitter, running, kept, tol)
 
     found = minimize(system, start, tol, max_steps, direction, polish, kept=_none_kept(system) if keeps else None)
-    unpenalized = system.penalty.l1 + system.penalty.l2 == 0
-    return found._replace(params=system.likelihood.zero_sums(found.params, unpenalized))
+    return found._replace(params=system.likelihood.zero_sums(found.params, system.penalty.absent))
 
 
 class _Hessian(NamedTuple):
@@ -95,7 +93,7 @@ def _hessian(
 
     def new() -> _Hessian:
         H = system.likelihood.assemble(system.A.gram(curvature.pairs()))
-        H = system.likelihood.with_sums(H, system.penalty.l1 + system.penalty.l2 == 0)
+        H = system.likelihood.with_sums(H, system.penalty.absent)
         more = alike(system.penalty.l2 + damping(kkt) * system.squares, x)
         H, s = in_own_units(H, more, alike(system.free, x), jitter)
         if kept is None:
@@ -114,21 +112,22 @@ def _direction(
     free, scale = alike(system.free, x), alike(system.scale, x)
     now = _hessian(system, x, kkt, curvature, jitter, running, kept)
     H, s = now.H, jnp.where(free, now.s, 1)
-    start, slope, l1, units = x.ravel() / s, s * here.g.ravel(), s * alike(penalty.l1, x), s * scale
+    start, slope, units = x.ravel() / s, s * here.g.ravel(), s * scale
+    kinks = penalty.flat(s, len(s) // x.shape[-1])
     # Where a gradient does not suffice a step is always taken to be seen: under separation it stays long.
     least = jnp.where(system.suffices, jnp.inf, kkt / 100)
     enough = jnp.maximum(jnp.minimum(kkt, 1e-2) * kkt, jnp.minimum(POLISH / 4 * tol, least))
-    v, factor = quadratic.minimize(H, slope - dot(H, start), start, l1, units, enough, now.factor)
+    v, factor = quadratic.minimize(H, slope - dot(H, start), start, kinks, units, enough, now.factor)
 
     change = v - start
     H_change = dot(H, change)
     d = jnp.where(v == 0, -x.ravel(), s * change).reshape(x.shape)
     dz = system.A.times(d)
-    error = jnp.max(violations(slope + H_change, v, l1) / units)
+    error = jnp.max(kinks.violations(slope + H_change, v) / units)
     curved = jnp.sum(change * H_change)
     if kept is not None:
         curved = jnp.sum(dz * curvature.times(dz)) + jnp.sum(aligned(penalty.l2, d) * d * d)
-    grown = jnp.where(free, l1, 0) * (jnp.abs(v) - jnp.abs(start))
+    grown = jnp.where(free, kinks.l1, 0) * (jnp.abs(v) - jnp.abs(start))
     fall = -jnp.sum(slope * change) - curved / 2 - jnp.sum(grown)
     length = jnp.where(fall >= ENOUGH * curved, 1, SHORTER)
     if kept is not None:
@@ -143,7 +142,7 @@ def _direction(
         )
     hides = jnp.bool_(False)
     if system.margins is not None:  # along what has no penalty
-        along = jnp.where(aligned(penalty.l1, x) > 0, 0, system.margins)
+        along = jnp.where(aligned(penalty.kinked, x), 0, system.margins)
         hides = jnp.sum(along * along) ** 2 > system.hidden_from * curvature_along(system, curvature, along)
     # What is left to the intercepts: rounding of b may be all that their curvature is, where a class is rare.
     left = (s * jnp.abs(slope + H_change)).reshape(x.shape)[..., system.n :]

@@ -89,8 +89,7 @@ def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, 
         return _direction(system, directions, x, here, jitter, running, polish * tol)
 
     found = minimize(system, start, tol, max_steps, direction, polish)
-    unpenalized = system.penalty.l1 + system.penalty.l2 == 0
-    return found._replace(params=system.likelihood.zero_sums(found.params, unpenalized))
+    return found._replace(params=system.likelihood.zero_sums(found.params, system.penalty.absent))
 
 
 def _direction(
@@ -138,7 +137,7 @@ def _direction(
     length = jnp.where(fall >= ENOUGH * curved, 1, SHORTER)
     hides = jnp.bool_(False)
     if system.margins is not None:  # along what has no penalty
-        along = jnp.where(aligned(penalty.l1, x) > 0, 0, system.margins)
+        along = jnp.where(aligned(penalty.kinked, x), 0, system.margins)
         hides = jnp.sum(along * along) ** 2 > system.hidden_from * curvature_along(system, curvature, along)
     curved_alone = jnp.sum(curvature.diagonal(), axis=-1, keepdims=True)
     left = largest * jnp.where(free, quadratic.plus + end.e, 0)[..., system.n :].astype(x.dtype)

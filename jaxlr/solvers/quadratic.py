@@ -1,14 +1,15 @@
 """The quadratic of a proximal Newton step, with its absolute penalties: coordinate by coordinate, then Newton on the support.
 
-    minimize  q(v) = b . v + v' H v / 2 + sum_j l1_j |v_j|
+    minimize  q(v) = b . v + v' H v / 2 + sum_j l1_j |v_j|                  and within bounds, where there are some
 
-A sweep over the coordinates, each at its own minimum (soft thresholding), finds the support and its signs; Newton's equations
-on that support take the rest of the way at once, as far as no coefficient changes its sign:
+A sweep over the coordinates, each at its own minimum (soft thresholding, clipped), finds the support and its signs, the support
+being what rests at no kink, neither 0 nor a bound; Newton's equations on it take the rest of the way at once, as far as no
+coefficient comes to a kink:
 
     H_SS delta = -(b + H v + l1 sign(v))_S       v_S <- v_S + t delta
 
-Coefficients that would change their sign on the way become 0: with t at the first of them q falls, and of some larger t, where
-several become 0 at once, the one with the lowest q is taken. As long as there are such coefficients no sweep comes between, or
+Coefficients that would go beyond a kink stop there: with t at the first of them q falls, and of some larger t, where several
+stop at once, the one with the lowest q is taken. As long as there are such coefficients no sweep comes between, or
 it would take them in again. Both halves lower q, so that the repetition cannot cycle, and correlated columns, on which sweeps
 alone would take for ever, cost a few factors. Sweeps: Friedman, Hastie & Tibshirani 2010, Journal of Statistical Software 33,
 section 3; steps on a face: the active set method of Nocedal & Wright, Numerical Optimization (2006), section 16.5.
@@ -23,11 +24,12 @@ from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg import blocked
 from jaxlr.linalg.dot import dot
-from jaxlr.model.penalty import violations
+from jaxlr.model.bounds import Bounded
+from jaxlr.model.penalty import Penalty
 from jaxlr.solvers.together import anew_if, largest_of_all
 
 _MOST_PASSES = 64  # what is left then is for the next quadratic
-_EXPONENTS = np.linspace(1, 0, 8)  # lengths from the first sign change to the whole step
+_EXPONENTS = np.linspace(1, 0, 8)  # lengths from the first kink to the whole step
 
 
 class Factor(NamedTuple):
@@ -58,7 +60,7 @@ def minimize(
     H: Float[Array, "k k"],
     b: Float[Array, " k"],
     start: Float[Array, " k"],
-    l1: Float[Array, " k"],
+    penalty: Penalty | Bounded,
     units: Float[Array, " k"],
     enough: Float[Array, ""],
     factor: Factor | None = None,
@@ -69,24 +71,23 @@ def minimize(
     Args:
         H: symmetric, positive definite, its diagonal nearly 1.
         start: where q is already low.
-        l1: >= 0; inf holds a coefficient at 0, where `start` has it.
+        penalty: of v, l2 apart; an l1 of inf holds a coefficient at 0, where `start` has it.
         units: in which residuals are measured, > 0.
         enough: residual at which to stop.
         factor: the last one of the same H; None where none is kept.
     """
     k = len(b)
-    used = largest_of_all(jnp.max(jnp.where(jnp.isinf(l1), 0, k - np.arange(k, dtype=np.int32))))  # the last ones
+    used = largest_of_all(jnp.max(jnp.where(jnp.isinf(penalty.l1), 0, k - np.arange(k, dtype=np.int32))))  # the last ones
     diagonal = jnp.diagonal(H)
-    threshold = l1 / diagonal
+    in_own_units = penalty.over(diagonal)
 
     def residual_at(v: Array) -> Array:
-        return jnp.max(violations(b + dot(H, v), v, l1) / units)
+        return jnp.max(penalty.violations(b + dot(H, v), v) / units)
 
     def coordinate(j: Array, v: Array) -> Array:
-        row, at, slope, own, most = (jax.lax.dynamic_index_in_dim(a, j, keepdims=False) for a in (H, v, b, diagonal, threshold))
-        free = at - (slope + dot(row, v)) / own
-        least = jnp.sign(free) * jnp.maximum(jnp.abs(free) - most, 0)
-        return jax.lax.dynamic_update_index_in_dim(v, least, j, 0)
+        every = (H, v, b, diagonal, in_own_units)
+        row, at, slope, curvature, own = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, j, keepdims=False), every)
+        return jax.lax.dynamic_update_index_in_dim(v, own.prox(at - (slope + dot(row, v)) / curvature), j, 0)
 
     def factored(support: Array) -> blocked.Blocked:
         face = jnp.where(support[:, None] & support[None, :], H, 0)
@@ -97,8 +98,8 @@ def minimize(
         count = largest_of_all(jnp.where(state.sweeps, used, 0))
         swept = jax.lax.fori_loop(0, count, lambda i, v: coordinate(k - 1 - i, v), state.v)
         v = jnp.where(state.sweeps, swept, state.v)
-        support = (v != 0) | (l1 == 0)
-        slope = b + dot(H, v) + jnp.where(support, l1 * jnp.sign(v), 0)
+        support = ~penalty.rests(v)
+        slope = b + dot(H, v) + jnp.where(support, penalty.l1 * jnp.sign(v), 0)
         if state.factor is None:
             kept, L = None, factored(support)
         else:
@@ -106,20 +107,21 @@ def minimize(
             L = anew_if(others, lambda: factored(support), state.factor.factor)
             kept = Factor(L, support)
         delta = jnp.where(support, blocked.solve(L, jnp.where(support, -slope, 0)), 0)
-        turns = support & (l1 > 0) & ((v + delta) * v <= 0)
-        reach = jnp.where(turns, v / jnp.where(turns, -delta, 1), 1)
+        comes, kink = penalty.turns(v, delta)
+        turns = support & comes
+        reach = jnp.where(turns, (v - kink) / jnp.where(turns, -delta, 1), 1)
         lengths = jnp.min(reach) ** _EXPONENTS.astype(v.dtype)
         gone = turns[None, :] & (reach[None, :] <= lengths[:, None])
-        changes = jnp.where(gone, -v[None, :], lengths[:, None] * delta[None, :])
+        changes = jnp.where(gone, (kink - v)[None, :], lengths[:, None] * delta[None, :])
         H_change = dot(changes, H)
         falls = dot(changes, slope) + jnp.sum(changes * H_change, axis=1) / 2
-        change = changes[jnp.argmin(falls)]
-        v = jnp.where(change == -v, 0, v + change)
+        lowest = jnp.argmin(falls)
+        v = jnp.where(gone[lowest], kink, v + changes[lowest])
         return _State(v, ~jnp.any(turns), residual_at(v), state.num_passes + 1, kept)
 
     enough = jnp.maximum(enough, 4 * jnp.finfo(b.dtype).eps * jnp.max(jnp.abs(b) / units))  # what rounding leaves
     more = lambda state: (state.residual > enough) & (state.num_passes < _MOST_PASSES)  # noqa: E731
     # With the factor of this support a step on it comes first.
-    sweeps = jnp.bool_(True) if factor is None else jnp.any(((start != 0) | (l1 == 0)) != factor.support)
+    sweeps = jnp.bool_(True) if factor is None else jnp.any(penalty.rests(start) == factor.support)
     end = jax.lax.while_loop(more, one_pass, _State(start, sweeps, residual_at(start), jnp.int32(0), factor))
     return end.v, end.factor

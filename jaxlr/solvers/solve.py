@@ -12,10 +12,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxlr.linalg.dot import aligned
+from jaxlr.model.bounds import Bounded
 from jaxlr.model.certificates import evidence
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.params import Params, SoftmaxParams
-from jaxlr.model.problem import Problem, penalty_of, row_weights
+from jaxlr.model.problem import Problem, bounds_of, penalty_of, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers import firth, newton, newton_cg, proximal, working_set
@@ -144,7 +145,8 @@ def solution_of(
 def fit_of(solution: Solution, member: Member, tol: Float[Array, ""], settings: Settings) -> Fit:
     """The Fit of a solution, with its evidence and derivatives."""
     constant, solution, tol = member.constant(), *jax.lax.stop_gradient((solution, tol))
-    params = from_working(solution.params, constant.working, settings.likelihood.params_type)
+    bounds = bounds_of(constant.problem, len(constant.working.unit), solution.params.dtype)
+    params = from_working(solution.params, constant.working, settings.likelihood.params_type, bounds)
     if settings.solver == "firth":
         found = firth.evidence(to_working(params, constant.working), constant.system(settings), constant.working.unit)
         return _judged(params, solution, found, constant.inner(), constant.working, tol, settings)
@@ -218,10 +220,10 @@ def _judged(
 def _is_invalid(problem: Problem, tol: Float[Array, ""], settings: Settings) -> Bool[Array, ""]:
     """No weight, a class without weight where nothing keeps the estimate finite, or values that only tracers get past the
     checks."""
-    y, s, (l1, l2), likelihood = problem.y, problem.sample_weight, penalty_of(problem), settings.likelihood
+    y, s, penalty, likelihood = problem.y, problem.sample_weight, penalty_of(problem), settings.likelihood
     lacking = jnp.min(likelihood.class_weights(y, row_weights(problem))) == 0  # not where a label is NaN
     if not problem.fit_intercept:
-        lacking &= ~(jnp.min(l1 + l2, initial=1) > 0)
+        lacking &= ~jnp.all(penalty.bounding)
     invalid = lacking if s is None else lacking | jnp.all(s == 0)  # a maximum may lose a NaN
     if settings.checked:
         return invalid
@@ -229,4 +231,6 @@ def _is_invalid(problem: Problem, tol: Float[Array, ""], settings: Settings) -> 
     invalid = invalid | likelihood.out_of_range(y) | ~(tol > 0)
     if s is not None:
         invalid = invalid | jnp.any(s < 0)
-    return invalid | (jnp.min(jnp.minimum(l1, l2), initial=0) < 0)
+    if isinstance(penalty, Bounded):
+        invalid = invalid | jnp.any(penalty.lower > penalty.upper)
+    return invalid | (jnp.min(jnp.minimum(penalty.l1, penalty.l2), initial=0) < 0)

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.operators import Design
+from jaxlr.model.bounds import Bounded
 from jaxlr.model.likelihood import Likelihood, alike
 from jaxlr.model.penalty import Penalty
 from jaxlr.model.problem import Problem, penalty_of, row_weights, weight_sum
@@ -42,7 +43,7 @@ class System(NamedTuple):
     y: Array
     offset: Array | None
     present: Array | None
-    penalty: Penalty
+    penalty: Penalty | Bounded
     location: Array
     scale: Array
     n: int
@@ -64,11 +65,10 @@ class System(NamedTuple):
 
     @property
     def penalized(self) -> Array:
-        """Whether every column that may move has a penalty."""
+        """Whether every column that may move has a penalty, or bounds on both sides."""
         if self.coercive:
             return jnp.bool_(True)
-        strength = (self.penalty.l1 + self.penalty.l2)[: self.n]
-        return jnp.min(strength, initial=jnp.inf, where=self.free[: self.n]) > 0
+        return jnp.all((self.penalty.bounding | ~self.free)[: self.n])
 
     def logits(self, params: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
         """Only the offset in rows of weight 0, where finite fillers may overflow."""
@@ -132,5 +132,5 @@ def mean_information(system: System, z: Float[Array, "*K m"]) -> Float[Array, "p
     """I / N, and the squared penalty: the Hessian (B k, B k) of J in the coordinates of the likelihood, at logits z."""
     likelihood, penalty = system.likelihood, system.penalty
     H = likelihood.assemble(system.A.gram(likelihood.curvature(z, system.w).pairs()))
-    H = likelihood.with_sums(H, penalty.l1 + penalty.l2 == 0)
+    H = likelihood.with_sums(H, penalty.absent)
     return H + jnp.diag(alike(penalty.l2, jnp.zeros((*likelihood.coordinates, system.A.shape[1]), H.dtype)))

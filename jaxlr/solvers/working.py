@@ -8,6 +8,7 @@ X alone, never from a model's weights, so that under `vmap` one matrix serves ev
 (*K, k): the coefficients, and last the intercept where there is one (`split` and `join`).
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -142,13 +143,19 @@ def working_problem(problem: Problem, working: Working, deviation: Float[Array, 
 
     Penalties measure coefficients in `deviation`, 0 to hold one at 0; None is 1.
     """
-    l1, l2 = penalty_of(Problem(working.columns, None, None, None, problem.l1, problem.l2, problem.penalty_factor))
+    l1, l2, *bounds = penalty_of(replace(problem, X=working.columns))
     per_unit = 1 / working.unit if deviation is None else deviation / working.unit
     # A scale may be infinite. Far under what overflows a strength holds everything at 0; that of inf itself is not a caller's.
     l1 = jnp.where(l1 == 0, 0, jnp.minimum(l1 * per_unit, jnp.sqrt(jnp.finfo(l1.dtype).max)))
     if problem.l1 is not None:
         l1 = jnp.where(jnp.isinf(jnp.asarray(problem.l1)), jnp.nan, l1)
-    if deviation is not None:
+    lower = upper = None
+    if bounds:
+        lower, upper = (bound * working.unit for bound in bounds)
+        if deviation is not None:
+            held = jnp.clip(0, lower, upper)
+            lower, upper = (jnp.where(deviation == 0, held, bound) for bound in (lower, upper))
+    elif deviation is not None:
         l1 = jnp.where(deviation == 0, jnp.inf, l1)  # an infinite strength holds a coefficient at 0
     return Problem(
         X=working.columns,
@@ -157,6 +164,8 @@ def working_problem(problem: Problem, working: Working, deviation: Float[Array, 
         offset=problem.offset,
         l1=l1,
         l2=l2 * per_unit * per_unit,
+        lower=lower,
+        upper=upper,
         fit_intercept=problem.fit_intercept,
     )
 
@@ -185,12 +194,20 @@ def params_to_working(params: Params | SoftmaxParams, working: Working) -> Param
 
 
 def from_working(
-    x: Float[Array, "*K k"], working: Working, params_type: type[Params] | type[SoftmaxParams]
+    x: Float[Array, "*K k"],
+    working: Working,
+    params_type: type[Params] | type[SoftmaxParams],
+    bounds: tuple[Float[Array, " n"], Float[Array, " n"]] | None = None,
 ) -> Params | SoftmaxParams:
-    """Parameters of the same logits on X."""
+    """Parameters of the same logits on X; at its bounds on X a coefficient is what they are, to the last digit."""
     coef, intercept = split(x, len(working.unit))
     coef = from_basis(coef, working)
-    coef = coef / aligned(working.unit, coef)
+    inside, unit = coef, aligned(working.unit, coef)
+    coef = coef / unit
+    if bounds is not None:
+        lower, upper = (aligned(bound, coef) for bound in bounds)
+        coef = jnp.minimum(jnp.maximum(coef, lower), upper)
+        coef = jnp.where(inside <= lower * unit, lower, jnp.where(inside >= upper * unit, upper, coef))
     intercept = intercept - dot(coef, working.center)
     # What all classes share changes no logit, and depends on the origin: the intercepts on X sum to 0.
     return params_type(coef, intercept - jnp.mean(intercept) if intercept.ndim else intercept)

@@ -22,7 +22,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg.dot import aligned
-from jaxlr.model.penalty import Penalty
 from jaxlr.results.status import Status
 from jaxlr.solvers import proximal, proximal_cg
 from jaxlr.solvers.damped import Solution
@@ -120,13 +119,13 @@ def solve(
     if not leaves_out(room, k):
         return solve_all(system, start)
     params = jnp.zeros((*system.likelihood.classes, k), system.w.dtype) if start is None else start
-    params = jnp.where(aligned(system.free, params), params, 0)
+    params = system.penalty.nearest(params)
     size = room - (k - n)
     penalty, columns = system.penalty, system.aid
     # As for `newton_cg`: coefficients are to be exact, not their residual alone small, unless few digits are asked for.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
     # What has no penalty may separate the classes, which is only seen where all of it is in the set.
-    unseen = jnp.sum((penalty.l1 == 0)[:n] & (penalty.l2 == 0)[:n]) > most_used(size)
+    unseen = jnp.sum(~penalty.bounding[:n]) > most_used(size)
 
     def in_room(room: int, at: Known, most: _Urgency, needed: Array) -> tuple[Solution, Array]:
         order = jax.lax.top_k(most.urgency, room - (k - n))[1]
@@ -139,7 +138,7 @@ def solve(
         small = system._replace(
             A=own,
             n=room - (k - n),
-            penalty=Penalty(jnp.where(left_out, jnp.inf, penalty.l1[inside]), penalty.l2[inside]),
+            penalty=penalty.of(inside, left_out),
             location=system.location[inside],
             scale=system.scale[inside],
             offset=outside,
@@ -203,12 +202,10 @@ class _Urgency(NamedTuple):
 def _urgency(system: System, at: Known, most: int) -> _Urgency:
     """How urgent it is to solve for a column: one in use before all others unless these are more than `most`, then one that
     violates its condition most."""
-    n, l1 = system.n, system.penalty.l1[: system.n]
-    coef, u = at.params[..., :n], system.centered(system.with_penalty(at.slope, at.params))[..., :n]
-    strength = aligned(l1, coef)
-    slack = jnp.where(coef != 0, jnp.abs(u + strength * jnp.sign(coef)), jnp.abs(u) - strength)
-    slack = jnp.max((slack / aligned(system.scale[:n], coef)).reshape(-1, n), axis=0)
-    used = jnp.any((coef != 0).reshape(-1, n), axis=0) | (l1 == 0)
+    n, u = system.n, system.centered(system.with_penalty(at.slope, at.params))
+    slack = (system.penalty.slack(u, at.params) / aligned(system.scale, u))[..., :n]
+    slack = jnp.max(slack.reshape(-1, n), axis=0)
+    used = jnp.any((at.params[..., :n] != 0).reshape(-1, n), axis=0) | (system.penalty.l1[:n] == 0)
     overflows = jnp.sum(used) > most
     urgency = jnp.where(used & ~overflows, jnp.inf, slack)
     return _Urgency(urgency.astype(jnp.float32), jnp.sum(used | (slack > 0), dtype=np.int32), overflows)

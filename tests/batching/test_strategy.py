@@ -23,11 +23,12 @@ TRAITS = Traits(
     num_paths=1,
     itemsize=8,
     smooth=True,
+    absolute=False,
     has_l2=True,
     same_penalty=True,
     penalized=True,
 )
-MANY, L1 = {"num_models": 100, "num_paths": 100}, {"smooth": False}
+MANY, L1 = {"num_models": 100, "num_paths": 100}, {"smooth": False, "absolute": True}
 TEN = {"likelihood": Multinomial(10)}
 
 # By name: what differs from one small ridge model, in what was asked and in the traits; and what is chosen.
@@ -41,6 +42,7 @@ CHOICES = {
     "Newton asked for": ({"solver": "newton"}, MANY | {"m": 2000, "n": 64}, {"solver": "newton", "products": True}),
     "conjugate gradients asked for": ({"solver": "newton_cg"}, MANY, {"solver": "newton_cg", "products": False}),
     "l1": ({}, L1, {"solver": "proximal", "room": 11, "products": False}),
+    "bounds on many columns": ({}, {"smooth": False, "n": 5000}, {"solver": "proximal", "room": 0, "wide": False}),
     "l1 in many models": ({}, L1 | MANY, {"solver": "proximal", "room": 11, "products": True}),
     "a path of l1": ({}, L1 | {"num_models": 100}, {"products": False, "keeps": False}),
     "ten paths of l1": ({}, L1 | {"num_models": 1000, "num_paths": 10}, {"products": True, "keeps": False}),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlr.model.penalty import violations
+from jaxlr.model.penalty import Penalty
 from jaxlr.solvers.quadratic import minimize, no_factor
 from tests.helpers import quick
 
@@ -16,7 +16,11 @@ pytestmark = pytest.mark.usefixtures("x64")
 EPS = np.finfo(np.float64).eps
 K = 6
 JITTER = EPS**0.75  # what the solver adds to the diagonal
-solve = jax.jit(lambda H, b, start, l1: minimize(H, b, start, l1, jnp.ones(K), jnp.float64(0))[0])
+solve = jax.jit(lambda H, b, start, l1: minimize(H, b, start, absolute(l1), jnp.ones(K), jnp.float64(0))[0])
+
+
+def absolute(l1):
+    return Penalty(jnp.asarray(l1), jnp.zeros_like(l1))
 
 
 def matrix(kind, rng, k=K):
@@ -35,7 +39,7 @@ def matrix(kind, rng, k=K):
 
 
 def residual(H, b, v, l1):
-    return float(jnp.max(violations(*map(jnp.asarray, (b + H @ v, v, l1)))))
+    return float(jnp.max(absolute(l1).violations(jnp.asarray(b + H @ v), jnp.asarray(v))))
 
 
 @pytest.mark.parametrize("kind", quick(["free", "repeated", "opposite", "correlated", "wide"], "correlated"))
@@ -66,8 +70,7 @@ def test_hundreds_of_columns_of_rank_10_end_with_few_coefficients_in_few_passes(
     k, rng = 300, np.random.default_rng(1)
     H = matrix("correlated", rng, k)
     b, l1 = H @ rng.standard_normal(k) / k, np.full(k, 1e-6)
-    given = map(jnp.asarray, (H, b, np.zeros(k), l1, np.ones(k), 1e-12))
-    v = np.asarray(minimize(*given)[0])
+    v = np.asarray(minimize(*map(jnp.asarray, (H, b, np.zeros(k))), absolute(l1), jnp.ones(k), jnp.asarray(1e-12))[0])
     assert residual(H, b, v, l1) <= 1e-12
     assert np.count_nonzero(v) <= 20
 
@@ -80,7 +83,7 @@ def test_a_factor_that_is_kept_changes_no_minimum(kind):
 
     @jax.jit
     def with_factor(b, start, factor):
-        return minimize(H, b, start, l1, jnp.ones(k), jnp.float64(0), factor)
+        return minimize(H, b, start, absolute(l1), jnp.ones(k), jnp.float64(0), factor)
 
     factor, v = no_factor(H), jnp.zeros(k)
     for b in (np.asarray(H) @ (rng.standard_normal(k) * scale) for scale in (1, 1, 1e-3)):

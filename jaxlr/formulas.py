@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxlr.inputs.tables import column_names
+from jaxlr.inputs.columns import usable_columns
 
 _LISTED = 8  # levels named one by one in a message
+_INTERCEPT, _STAND_IN = "1", "column 1"  # a column of that name is the intercept to formulaic, and so it has another there
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,7 @@ class DesignMatrix:
             >>> design.transform(pd.DataFrame({"color": ["blue", "pink"]})).toarray().tolist()
             [[1.0, 0.0], [0.0, 0.0]]
         """
-        frame, _, unusable = _columns(table, self.kinds)
+        frame, _, unusable = usable_columns(table, self.kinds)
         return _coded(self.spec, frame, unusable, self.unknown)[0]
 
 
@@ -99,14 +100,17 @@ def design_matrix(table: Any, formula: str | None = None, *, penalized: bool = T
         raise ImportError('design_matrix needs formulaic: pip install "jaxlr[formula]"') from error
     if unknown not in ("refuse", "zero"):
         raise ValueError(f'expected unknown to be "refuse" or "zero", got {unknown!r}')
-    frame, kinds, unusable = _columns(table)
+    frame, kinds, unusable = usable_columns(table)
+    if not len(frame):
+        raise ValueError("expected a table with rows, whose levels are those of its categories, got none")
     Term, Factor = formulaic.parser.types.Term, formulaic.parser.types.Factor
     one = Term([Factor("1", eval_method="literal")])
-    every = [Term([Factor(name, eval_method="lookup")]) for name in (*kinds, *unusable)]
+    inside = [_STAND_IN if name == _INTERCEPT else name for name in (*kinds, *unusable)]
+    every = [Term([Factor(name, eval_method="lookup")]) for name in inside]
     try:
         spec = formulaic.ModelSpec.from_spec(
-            [one, *every] if formula is None else formula,
-            context={"__formulaic_variables_available__": [*kinds, *unusable]},  # what "." stands for
+            [one, *every] if formula is None else formula.replace(f"`{_INTERCEPT}`", f"`{_STAND_IN}`"),
+            context={"__formulaic_variables_available__": inside},  # what "." stands for
             ensure_full_rank=not penalized,
             na_action="ignore",  # the others lose rows
             output="sparse",
@@ -124,64 +128,11 @@ def design_matrix(table: Any, formula: str | None = None, *, penalized: bool = T
     return DesignMatrix(matrix, names, spec, kinds, unknown)
 
 
-def _columns(table: Any, expected: Mapping[str, str] | None = None) -> tuple[Any, dict[str, str], dict[str, str]]:
-    """A data frame of the columns that can be used, or of those expected; their kinds; and what is wrong with the others."""
-    pandas = importlib.import_module("pandas")
-
-    names = column_names(table)
-    if names is None:
-        raise TypeError(f"expected a table, a DataFrame of pandas or polars, got {type(table).__name__}")
-    columns, kinds, unusable = {}, {}, {}
-    for j, name in enumerate(names):
-        if expected is not None and name not in expected:
-            continue
-        values, kind = _plain(table.iloc[:, j] if hasattr(table, "iloc") else table[name])
-        if kind not in ("numbers", "categories"):
-            unusable[name] = kind
-        elif expected is not None and kind != expected[name]:
-            unusable[name] = f"holds {kind}, and held {expected[name]} in the first table"
-        else:
-            columns[name], kinds[name] = values, kind
-    unusable |= {name: "is not in the table" for name in expected or () if name not in names}
-    return pandas.DataFrame(columns, index=range(len(table))), kinds, unusable
-
-
-def _plain(column: Any) -> tuple[Any, str]:
-    """A column as formulaic takes it, and "numbers" or "categories"; or else what is wrong with it."""
-    pandas = importlib.import_module("pandas")
-    types = pandas.api.types
-
-    if isinstance(column, pandas.Series):
-        values = column.reset_index(drop=True)
-    elif type(column.dtype).__name__ == "Enum":
-        values = pandas.Series(pandas.Categorical(column.to_list(), categories=column.dtype.categories.to_list()))
-    else:
-        values = pandas.Series(column.to_numpy())
-    values = values.infer_objects()
-    missing = np.flatnonzero(values.isna())
-    if len(missing):
-        several = "s" if len(missing) > 1 else ""
-        return values, f"has {len(missing)} missing value{several}, first at row {missing[0]} (fill in or drop)"
-    if isinstance(values.dtype, pandas.CategoricalDtype):
-        return values, "categories"
-    if types.is_string_dtype(values):
-        return values.astype(object), "categories"
-    if types.is_bool_dtype(values):
-        return values.astype(bool), "numbers"
-    if not types.is_any_real_numeric_dtype(values):
-        held = f"{types.infer_dtype(values)} objects" if values.dtype == object else f"dtype {values.dtype}"
-        return values, f"is of {held}, neither numbers nor text nor categories; convert it"
-    array = values.to_numpy()
-    # Integers name levels better, "C(year)[2001]"; as floats they do not overflow where they are multiplied.
-    small = array.dtype.kind in "iu" and bool(np.all((array > -(2**31)) & (array < 2**31)))
-    return pandas.Series(array.astype(np.int64 if small else np.float64)), "numbers"
-
-
 def _coded(spec: Any, frame: Any, unusable: Mapping[str, str], unknown: str) -> tuple[Any, tuple[str, ...], Any]:
     """Columns of a frame without the intercept, their names, and the coding."""
     import scipy.sparse
 
-    materializer = spec.get_materializer(frame, context={})
+    materializer = spec.get_materializer(frame.rename(columns={_INTERCEPT: _STAND_IN}), context={})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it warns of, levels unknown and numbers not finite, is refused below
@@ -192,13 +143,15 @@ def _coded(spec: Any, frame: Any, unusable: Mapping[str, str], unknown: str) -> 
         if found:
             raise ValueError(f"expected columns that can be used, got a table whose {', and '.join(found)}") from error
         known = ", ".join(map(repr, frame.columns))
-        raise ValueError(f"expected a formula for the columns {known}, got {text!r}: {_first_line(error)}") from error
+        raise ValueError(
+            f"expected a formula that can be evaluated on the columns {known}, got {text!r}: {_first_line(error)}"
+        ) from error
     spec = made.model_spec
     _check_levels(spec, materializer.factor_cache, unknown)
     kept = [any(scoped.factors for scoped in row.scoped_terms) for row in spec.structure for _ in row.columns]
     whole: Any = scipy.sparse.csc_array(made.__wrapped__, dtype=np.float64)
     matrix = whole[:, np.flatnonzero(kept)]
-    names = tuple(name for name, keep in zip(spec.column_names, kept, strict=True) if keep)
+    names = tuple(name.replace(_STAND_IN, _INTERCEPT) for name, keep in zip(spec.column_names, kept, strict=True) if keep)
     finite = np.isfinite(matrix.data)
     if not finite.all():
         bad = np.repeat(np.arange(len(names)), np.diff(matrix.indptr))[~finite]
@@ -234,8 +187,7 @@ def _check_levels(spec: Any, factors: Mapping[str, Any], unknown: str) -> None:
 
 
 def _listed(levels: list[Any]) -> str:
-    listed = ", ".join(map(repr, levels[:_LISTED]))
-    return listed + (f" and {len(levels) - _LISTED} more" if len(levels) > _LISTED else "")
+    return ", ".join(map(repr, levels[:_LISTED])) + (f" and {len(levels) - _LISTED} more" if len(levels) > _LISTED else "")
 
 
 def _names(formula: str, column: str) -> bool:
