@@ -72,8 +72,8 @@ def fit(
         l1: strength of the absolute penalty (...), on the scale of the mean loss; the zeros that it makes are exact. An l1 that
             is 0 everywhere and known outside jit is the smooth program. `jaxlr.l1_max` is where all coefficients are 0.
         l2: strength of the squared penalty (...), on the scale of the mean loss; scikit-learn's C is 1 / (l2 sum(s)).
-        lower: least coefficients (..., n), of every class alike, -inf for none: on the scale of X, with standardize too. None
-            is none. The intercept is free; a coefficient at its bound is exactly that.
+        lower: least coefficients (..., n) or one number, of every class alike, -inf for none; on the scale of X, with
+            standardize too. None is none. The intercept is free; a coefficient at its bound is exactly that.
         upper: greatest ones likewise, inf for none; one that equals the lower one is the coefficient.
         penalty_factor: (..., n) >= 0, multiplies the strengths by column; None is 1. The intercept is never penalized.
         fit_intercept: static. Without it the intercepts are 0.

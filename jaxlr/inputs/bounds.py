@@ -3,9 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxlr.inputs.tables import is_concrete
+
+
+def to_columns(bound: Any, n: int) -> Any:
+    """A bound (..., n), of all n columns where one number is given."""
+    return bound if bound.ndim else (jnp if isinstance(bound, jax.Array) else np).broadcast_to(bound, (n,))
 
 
 def check_bounds(given: Mapping[str, Any]) -> None:

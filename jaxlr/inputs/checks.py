@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxlr.inputs.bounds import check_bounds
+from jaxlr.inputs.bounds import check_bounds, to_columns
 from jaxlr.inputs.labels import check_labels
 from jaxlr.inputs.sparse import is_sparse, sparse_design, to_dense
 from jaxlr.inputs.tables import Data, DesignData, check_aligned, column_names, is_concrete, not_finite, table_numbers
@@ -78,6 +78,7 @@ def checked(
         raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
     check_aligned(fields, axes)
     given = {name: _at_hand(name, _as_array(name, value, sparse)) for name, value in fields.items() if value is not None}
+    given |= {name: to_columns(given[name], given["X"].shape[-1]) for name in ("lower", "upper") if name in given}
     dtype = _dtype_of_design(given["X"])
     batch = _check_shapes({name: value.shape for name, value in given.items()}, axes, num_classes)
     for name, value in given.items():
