@@ -151,7 +151,7 @@ def _coded(spec: Any, frame: Any, unusable: Mapping[str, str], unknown: str) -> 
     kept = [any(scoped.factors for scoped in row.scoped_terms) for row in spec.structure for _ in row.columns]
     whole: Any = scipy.sparse.csc_array(made.__wrapped__, dtype=np.float64)
     matrix = whole[:, np.flatnonzero(kept)]
-    names = tuple(name.replace(_STAND_IN, _INTERCEPT) for name, keep in zip(spec.column_names, kept, strict=True) if keep)
+    names = tuple(_named(name) for name, keep in zip(spec.column_names, kept, strict=True) if keep)
     finite = np.isfinite(matrix.data)
     if not finite.all():
         bad = np.repeat(np.arange(len(names)), np.diff(matrix.indptr))[~finite]
@@ -186,8 +186,14 @@ def _check_levels(spec: Any, factors: Mapping[str, Any], unknown: str) -> None:
         )
 
 
+def _named(name: str) -> str:
+    """As the table has it: its "1", and its whole numbers as levels."""
+    return re.sub(r"\[(T\.)?(-?\d+)\.0\]", r"[\1\2]", name.replace(_STAND_IN, _INTERCEPT))
+
+
 def _listed(levels: list[Any]) -> str:
-    return ", ".join(map(repr, levels[:_LISTED])) + (f" and {len(levels) - _LISTED} more" if len(levels) > _LISTED else "")
+    shown = (int(level) if isinstance(level, float) and level.is_integer() else level for level in levels[:_LISTED])
+    return ", ".join(map(repr, shown)) + (f" and {len(levels) - _LISTED} more" if len(levels) > _LISTED else "")
 
 
 def _names(formula: str, column: str) -> bool:

@@ -51,7 +51,7 @@ def _prepare_sparse(X: Sparse, present: Array | None, settings: Settings) -> Wor
     if settings.solver == "proximal":
         return working._replace(aid=working.A)
     assert isinstance(working.A, Standardized)
-    directions = working.A.astype(jnp.float32) if settings.coercive else working.A
+    directions = working.A.rounded(jnp.float32) if settings.coercive else working.A
     return working._replace(aid=Jacobi(directions) if settings.matrix_free else directions)
 
 

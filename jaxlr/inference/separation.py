@@ -82,7 +82,8 @@ def separating_direction(X: Data, y: Data, sample_weight: Data | None = None, *,
         return None
     coef = d[: len(scale)] / scale
     intercept = d[-1] - coef @ center if fit_intercept else 0.0
-    largest = np.max(np.abs(np.asarray(X, float) @ coef + intercept))
+    design = np.asarray(checked({"X": X, "y": y})[0]["X"], float)
+    largest = np.max(np.abs(design @ coef + intercept))
     return Params(coef / largest, np.float64(intercept / largest))
 
 

@@ -206,7 +206,7 @@ def _hint(name: str, shape: tuple[int, ...], length: int, design: tuple[int, ...
 
 def _check_entries(X: Sparse, given: Any) -> None:
     """Refuse what is missing or infinite in a sparse design."""
-    if is_concrete(X.rows.data) and not _all_finite(X.rows.data):
+    if is_concrete(X.rows.data) and not (_all_finite(X.rows.data) or np.isfinite(X.rows.data).all()):
         entry = int(np.argmin(np.isfinite(X.rows.data)))
         row, column = int(np.searchsorted(X.rows.indptr, entry, side="right") - 1), int(X.rows.indices[entry])
         names, more = column_names(given), int(np.sum(~np.isfinite(X.rows.data)))

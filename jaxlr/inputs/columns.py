@@ -49,7 +49,10 @@ def _plain(column: Any) -> tuple[Any, str]:
     elif type(column.dtype).__name__ == "Enum":
         values = pandas.Series(pandas.Categorical(column.to_list(), categories=column.dtype.categories.to_list()))
     else:
-        values = pandas.Series(column.to_numpy())
+        try:
+            values = pandas.Series(column.to_numpy())
+        except Exception:  # polars has kinds that NumPy lacks
+            return column, f"is of dtype {column.dtype}, neither numbers nor text nor categories; convert it"
     values = values.infer_objects()
     missing = np.flatnonzero(values.isna())
     if len(missing):
@@ -59,12 +62,7 @@ def _plain(column: Any) -> tuple[Any, str]:
         return values, "categories"
     if types.is_string_dtype(values):
         return values.astype(object), "categories"
-    if types.is_bool_dtype(values):
-        return values.astype(bool), "numbers"
-    if not types.is_any_real_numeric_dtype(values):
+    if not (types.is_bool_dtype(values) or types.is_any_real_numeric_dtype(values)):
         held = f"{types.infer_dtype(values)} objects" if values.dtype == object else f"dtype {values.dtype}"
         return values, f"is of {held}, neither numbers nor text nor categories; convert it"
-    array = values.to_numpy()
-    # Integers name levels better, "C(year)[2001]"; as floats they do not overflow where they are multiplied.
-    small = array.dtype.kind in "iu" and bool(np.all((array > -(2**31)) & (array < 2**31)))
-    return pandas.Series(array.astype(np.int64 if small else np.float64)), "numbers"
+    return values.astype(np.float64), "numbers"  # integers would overflow where they are multiplied

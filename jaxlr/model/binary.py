@@ -98,9 +98,9 @@ class Binary(NamedTuple):
         del v, strength
         return Hv
 
-    def zero_sums(self, params: Float[Array, " k"], unpenalized: Bool[Array, " k"]) -> Float[Array, " k"]:
+    def zero_sums(self, params: Float[Array, " k"], penalty: Any) -> Float[Array, " k"]:
         """The same logits without what changes none of them and has no penalty: there is nothing of the kind."""
-        del unpenalized
+        del penalty
         return params
 
     def evidence(

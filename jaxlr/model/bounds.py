@@ -100,6 +100,12 @@ class Bounded(NamedTuple):
         at = self.like(x)
         return jnp.where(x <= at.lower, at.lower, jnp.where(x >= at.upper, at.upper, x))
 
+    def shared(self, params: Float[Array, "K k"]) -> Float[Array, " k"]:
+        """What all classes of parameters share without a penalty: their means, as far as none leaves its bounds without it."""
+        least, most = jnp.max(params, axis=0) - self.upper, jnp.min(params, axis=0) - self.lower
+        mean = jnp.minimum(jnp.maximum(jnp.mean(params, axis=0), least), most)
+        return jnp.where(self.strengths.absent, mean, 0)
+
     def of(self, at: Int[Array, " c"], held: Bool[Array | np.ndarray, " c"]) -> "Bounded":
         """That of some columns, of which some are held at 0."""
         return Bounded(*self.strengths.of(at, held), self.lower[at], self.upper[at])
@@ -150,7 +156,7 @@ class Bounded(NamedTuple):
         at, eps = self.like(u), jnp.finfo(u.dtype).eps
         ahead = jnp.where(u > 0, at.upper, -at.lower)
         most = jnp.where((at.l2 == 0) & jnp.isinf(ahead), (1 - 4 * eps) * at.l1, jnp.inf)
-        return jnp.min(most / jnp.abs(u), initial=1)
+        return jnp.min(jnp.where(jnp.abs(u) <= most, 1, most / jnp.abs(u)), initial=1)
 
     def conjugacy(self, c: Float[Array, "*K k"], u: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
         """How far c and u are from conjugate, phi(c) - phi(c*) >= 0 in the notation above."""
@@ -179,7 +185,7 @@ class Bounded(NamedTuple):
         """The minimum of (v - x)^2 / 2 + l1 |v| within the bounds: that without them, clipped."""
         return self.clipped(self.strengths.prox(x))
 
-    def rests(self, v: Float[Array, " k"]) -> Bool[Array, " k"]:
+    def rests(self, v: Float[Array, "..."]) -> Bool[Array, "..."]:
         """Whether a coefficient is at a kink."""
         return self.strengths.rests(v) | (v <= self.lower) | (v >= self.upper)
 

@@ -121,9 +121,10 @@ class Multinomial(NamedTuple):
         """A product with a Hessian, of this curvature along what changes no logit: the mean over the classes."""
         return Hv if self.contrasts else Hv + strength[None, :] * jnp.mean(v, axis=0)[None, :]
 
-    def zero_sums(self, params: Float[Array, "K k"], unpenalized: Bool[Array, " k"]) -> Float[Array, "K k"]:
-        """The same logits without what changes none of them and has no penalty: what all classes share."""
-        return params - jnp.where(unpenalized, jnp.mean(params, axis=0), 0)[None, :]
+    def zero_sums(self, params: Float[Array, "K k"], penalty: Any) -> Float[Array, "K k"]:
+        """The same logits without what changes none of them and has no penalty: what all classes share, as far as bounds let
+        it go."""
+        return penalty.moved(params, jnp.broadcast_to(-penalty.shared(params)[None, :], params.shape))
 
     def evidence(
         self, z: Float[Array, "K m"], y: Float[Array, " m"], w: Float[Array, " m"], balanced: bool

@@ -63,6 +63,10 @@ class Penalty(NamedTuple):
         """Parameters that move with the bounds where they are at one: here there is none."""
         return x
 
+    def shared(self, params: Float[Array, "K k"]) -> Float[Array, " k"]:
+        """What all classes of parameters share without a penalty: their means."""
+        return jnp.where(self.absent, jnp.mean(params, axis=0), 0)
+
     def of(self, at: Int[Array, " c"], held: Bool[Array | np.ndarray, " c"]) -> "Penalty":
         """That of some columns, of which some are held at 0."""
         return Penalty(jnp.where(held, jnp.inf, self.l1[at]), self.l2[at])
@@ -125,7 +129,7 @@ class Penalty(NamedTuple):
         """The minimum of (v - x)^2 / 2 + l1 |v|: soft thresholding."""
         return jnp.sign(x) * jnp.maximum(jnp.abs(x) - self.l1, 0)
 
-    def rests(self, v: Float[Array, " k"]) -> Bool[Array, " k"]:
+    def rests(self, v: Float[Array, "..."]) -> Bool[Array, "..."]:
         """Whether a coefficient is at a kink."""
         return (v == 0) & (self.l1 != 0)
 

@@ -62,7 +62,7 @@ def solve(
         return _direction(system, x, here, jitter, running, kept, tol)
 
     found = minimize(system, start, tol, max_steps, direction, polish, kept=_none_kept(system) if keeps else None)
-    return found._replace(params=system.likelihood.zero_sums(found.params, system.penalty.absent))
+    return found._replace(params=system.likelihood.zero_sums(found.params, system.penalty))
 
 
 class _Hessian(NamedTuple):

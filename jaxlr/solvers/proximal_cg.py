@@ -33,14 +33,14 @@ def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, 
     """Minimize the objective of one problem, l1 >= 0 (inf holds a coefficient at 0), from `start` or 0; zeros are exact."""
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, POLISH).astype(tol.dtype)
     assert isinstance(system.A, Standardized)
-    directions = system.A.astype(jnp.float32) if system.coercive else system.A
+    directions = system.A.rounded(jnp.float32) if system.coercive else system.A
 
     def direction(system: System, x: Array, here: Point, jitter: Array, running: Array, kept: None) -> Direction:
         del kept
         return _direction(system, directions, x, here, jitter, running, polish * tol)
 
     found = minimize(system, start, tol, max_steps, direction, polish)
-    return found._replace(params=system.likelihood.zero_sums(found.params, system.penalty.absent))
+    return found._replace(params=system.likelihood.zero_sums(found.params, system.penalty))
 
 
 def _direction(

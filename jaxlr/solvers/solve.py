@@ -204,7 +204,8 @@ def _judged(
     if working.basis is not None:
         doubtful |= working.basis.unclear
     if working.near is not None:
-        doubtful |= working.near & jnp.all((problem.l1 + problem.l2 == 0) | jnp.isinf(problem.l1))
+        none = problem.l1 + problem.l2 == 0
+        doubtful |= working.near & jnp.any(none) & jnp.all(none | jnp.isinf(problem.l1))
     status = jnp.where((solution.status == Status.CONVERGED) & doubtful, Status.STALLED, solution.status)
     return Fit(
         params=params,

@@ -174,3 +174,35 @@ def test_deviations_under_many_weights_are_those_of_each_row_of_weights():
     for i in range(3):
         dense = jaxlr.fit(X.toarray(), np.arange(300) % 2, sample_weight=weights[i], **options)
         np.testing.assert_allclose(many.params.coef[i], dense.params.coef, atol=1e-9)
+
+
+def test_the_direction_of_a_separation_of_sparse_columns():
+    X = DENSE.astype(float)
+    found = jaxlr.separating_direction(scipy.sparse.csr_array(X), X[:, 0] > 0)
+    wanted = jaxlr.separating_direction(X, X[:, 0] > 0)
+    np.testing.assert_array_equal(found.coef, wanted.coef)
+
+
+def test_numbers_whose_sum_overflows_are_finite():
+    X = scipy.sparse.csr_array(np.array([[1e308, 0], [1e308, 1], [0, 2.0], [0, 1]]))
+    assert bool(jaxlr.fit(X, [0, 1, 0, 1], l2=0.1).converged)
+
+
+@pytest.mark.parametrize("strength", [{"l2": 0.05}, {"l1": 0.005}])
+@pytest.mark.parametrize("exponent", [39, -40])
+def test_units_that_float32_does_not_hold(strength, exponent):
+    rng = np.random.default_rng(0)
+    X, y = np.where(rng.random((400, 400)) < 0.03, rng.normal(size=(400, 400)), 0), np.arange(400) % 2
+    X[:, 7] *= 10.0**exponent
+    found, wanted = (jaxlr.fit(given, y, **strength) for given in (scipy.sparse.csr_array(X), X))
+    assert bool(found.converged)
+    np.testing.assert_allclose(np.delete(found.params.coef, 7), np.delete(wanted.params.coef, 7), atol=1e-8)
+
+
+def test_columns_that_are_all_constant_leave_the_intercept():
+    X = scipy.sparse.csr_array(np.vstack([np.zeros((200, 800)), np.eye(200, 800)]))
+    weights = np.ones((2, 400))
+    weights[0, 200:] = 0
+    fit = jaxlr.fit(X, np.arange(400) % 2, l2=0.1, standardize=True, sample_weight=weights)
+    assert fit.converged.tolist() == [True, True]
+    assert not np.any(fit.params.coef[0])
