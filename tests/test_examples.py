@@ -71,6 +71,10 @@ SAYS = {
         "one penalty  leave-one-out 0.0923, unseen rows 0.0948",
         r"leave-one-out +100 models, .* l2 = 2\.7e-03, loss 0\.0748 .*\n.*\ntwo .* 0\.0799\nsixty .* 0\.044\d, unseen .* 0\.1",
     ),
+    "16_bounds": (
+        "40 models in [0, 1], the worst gap",
+        r"only falling: J 0\.5947, .* 500 of 500 resamples converged\n(.*\n)+lasso: .* 9 columns\nadaptive lasso: .* 6 columns",
+    ),
     "14_influence": (
         "the degrees of freedom of the model: 10.0000",
         r" 93     0\.133     -2\.03           0\.0891  ptl +-0\.81 -0\.83\n(.*\n){4}log loss: 0\.5326 .*, 0\.5928 ",
@@ -104,6 +108,7 @@ PRINTS = {  # by each block of a page
     "examples/inference.md": ["quasi SEPARATED"],
     "examples/lasso.md": ["'mean_texture', 'mean_concave_points', 'radius_error', 'fractal_dimension_error'"],
     "examples/many_devices.md": ["40 models by newton, shape (40,): 40 converged"],
+    "examples/bounds.md": ["['race_black', 'race_other', 'smoke', 'ptl', 'ht', 'ui'] True True"],
     "examples/sparse.md": ["newton_cg True\nproximal (5, 10) True"],
     "examples/multinomial.md": [
         "40 models by newton_cg, shape (5, 8): 40 converged",

@@ -160,6 +160,8 @@ class LogisticRegressor(LinearClassifier):
         max_iter: limit of Newton steps.
         multi_class: what more than two classes are: "multinomial", one model with the softmax, or "ovr", each class against the
             rest.
+        lower: least coefficients, (n,) or one number, -inf for none; None is none. Of two classes those of the second.
+        upper: greatest ones, likewise.
 
     Attributes:
         coef_: (1, n), or (K, n) with K > 2 classes.
@@ -188,6 +190,8 @@ class LogisticRegressor(LinearClassifier):
         tol: Any = None,
         max_iter: Any = 200,
         multi_class: Any = "multinomial",
+        lower: Any = None,
+        upper: Any = None,
     ) -> None:
         # scikit-learn: whatever comes is stored, and checked in fit
         self.C = C
@@ -197,6 +201,8 @@ class LogisticRegressor(LinearClassifier):
         self.tol = tol
         self.max_iter = max_iter
         self.multi_class = multi_class
+        self.lower = lower
+        self.upper = upper
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "LogisticRegressor":
         """Fit the model.
@@ -252,6 +258,8 @@ def fit_rows(estimator: Any, rows: Rows, C: Any, l1_ratio: Any) -> Fit:
     options: dict[str, Any] = {"sample_weight": None if np.all(weights == 1) else _before_rows(weights, grid)}
     options |= {"fit_intercept": estimator.fit_intercept}
     options |= {"l1": strength * l1_ratio, "l2": strength * (1 - l1_ratio), "tol": estimator.tol}
+    bounds = {"lower": estimator.lower, "upper": estimator.upper}
+    options |= {name: np.asarray(bound, float) for name, bound in bounds.items() if bound is not None}
     with jax.enable_x64(True):
         if not one_model:
             return jax.tree.map(np.array, fit(X, labels, max_steps=int(estimator.max_iter), **options))

@@ -34,6 +34,8 @@ class LogisticRegressorCV(LinearClassifier):
         tol: as in `LogisticRegressor`.
         max_iter: likewise.
         multi_class: likewise.
+        lower: likewise.
+        upper: likewise.
 
     Attributes:
         coef_, intercept_, classes_, converged_, kkt_: as of a `LogisticRegressor`; without refit the last two are those of the
@@ -66,6 +68,8 @@ class LogisticRegressorCV(LinearClassifier):
         tol: Any = None,
         max_iter: Any = 200,
         multi_class: Any = "multinomial",
+        lower: Any = None,
+        upper: Any = None,
     ) -> None:
         self.Cs = Cs
         self.l1_ratios = l1_ratios
@@ -77,6 +81,8 @@ class LogisticRegressorCV(LinearClassifier):
         self.tol = tol
         self.max_iter = max_iter
         self.multi_class = multi_class
+        self.lower = lower
+        self.upper = upper
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> "LogisticRegressorCV":
         """Fit every fold and penalty, score the rows held out, choose, and fit all rows.

@@ -12,8 +12,8 @@ a = X' (w r), Fenchel's inequality gives J(params) - min J <= gap,
 
     gap = sum_i w_i KL(p_i || p(z_i)) + sum_j [ pen_j(coef_j) + pen_j*(-a_j) + a_j coef_j ]
 
-with pen and pen* of `jaxlr.model.penalty`: a sum of terms that are all >= 0, nothing cancels, and the bound can be far below
-the rounding error of J itself.
+with pen and pen* of `jaxlr.model.penalty`, within bounds of `jaxlr.model.bounds`: a sum of terms that are all >= 0, nothing
+cancels, and the bound can be far below the rounding error of J itself.
 """
 
 import jax.numpy as jnp
@@ -41,7 +41,8 @@ def kkt_residual(params: Parameters, problem: Problem) -> Float[Array, ""]:
         problem: one problem, any l1, l2 >= 0.
 
     Returns:
-        Scalar >= 0, on the scale of the mean loss per standard deviation of a column; NaN for non-finite input.
+        Scalar >= 0, on the scale of the mean loss per standard deviation of a column; inf outside the problem's bounds, NaN for
+        non-finite input.
 
     Example:
         >>> import numpy as np
@@ -88,8 +89,8 @@ def duality_gap(params: Params | SoftmaxParams, problem: Problem) -> Float[Array
         problem: one problem, any l1, l2 >= 0.
 
     Returns:
-        Scalar >= 0, in nats per unit of weight; inf where no bound can be given (a column without a penalty, a class without
-        weight beside an intercept, input that is not finite).
+        Scalar >= 0, in nats per unit of weight; inf where no bound can be given (a column without a penalty or two
+        finite bounds, parameters outside the bounds, a class without weight beside an intercept, input that is not finite).
 
     Example:
         >>> import numpy as np

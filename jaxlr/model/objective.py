@@ -35,7 +35,7 @@ def loss(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, ""]:
         problem: one problem.
 
     Returns:
-        Scalar of X's dtype; NaN where no row has weight.
+        Scalar of X's dtype; inf outside the problem's bounds, NaN where no row has weight.
 
     Example:
         >>> import numpy as np

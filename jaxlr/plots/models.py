@@ -48,6 +48,8 @@ def coefficient_path(
     names: Sequence[str] | None = None,
     chosen: dict[str, int] | None = None,
     strength_name: str = "l2 (scale of the mean loss)",
+    lower: Data | None = None,
+    upper: Data | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Coefficients over the strength of a penalty; the largest ones at the weakest penalty are named.
@@ -61,6 +63,9 @@ def coefficient_path(
             classes a line is named "name [k]".
         chosen: by label, an index into strengths, marked by a vertical line; at most four.
         strength_name: of the horizontal axis.
+        lower: the bounds of the fit (n,) or one number: coefficients that are at one that is not 0 are marked, which weaker
+            penalties would let go further. None is none.
+        upper: likewise.
         ax: where to draw; None makes a figure.
 
     Returns:
@@ -86,7 +91,7 @@ def coefficient_path(
         raise ValueError(
             f"expected strengths (g,) and coef {' or '.join(shapes.values())}, got {strengths.shape} and {coef.shape}"
         )
-    names = term_names(names, coef.shape[1:])
+    shape, names = coef.shape[1:], term_names(names, coef.shape[1:])
     coef = coef.reshape(len(strengths), -1)
     check_logarithmic("strengths", strengths)
     chosen_strengths = {label: float(strengths[index]) for label, index in (chosen or {}).items()}
@@ -102,6 +107,12 @@ def coefficient_path(
             place = int(np.flatnonzero(largest == column)[0])
             style = {"color": CYCLE[place % len(CYCLE)], "ls": ("-", "--")[place // len(CYCLE)], "label": names[column]}
         ax.plot(strengths, coef[:, column], **style, **lone_points(coef[:, column]))
+    for name, bound, marker in (("lower", lower, "v"), ("upper", upper, "^")):
+        if bound is not None:
+            at_bound = coef == np.broadcast_to(np.asarray(bound, float), shape).reshape(-1)[None, :]
+            point, column = np.nonzero(at_bound & (coef != 0))
+            label = f"at the {name} bound" if len(point) else None
+            ax.plot(strengths[point], coef[point, column], marker, color="black", ms=4, mfc="none", label=label)
     for (label, strength), ls in zip(chosen_strengths.items(), _CHOSEN, strict=False):
         ax.axvline(strength, color="black", lw=1, ls=ls, label=label)
     ax.axhline(0, color="black", lw=0.6)

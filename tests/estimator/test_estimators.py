@@ -267,3 +267,20 @@ def test_sparse_rows_are_those_of_the_array_and_text_goes_through_a_search():
     np.testing.assert_allclose(model.predict_proba(rows), model.predict_proba(rows.toarray()), rtol=1e-12)
     one, other = (LogisticRegressorCV(Cs=2, cv=3).fit(design, labels) for design in (rows, rows.toarray()))
     np.testing.assert_array_equal(one.scores_, other.scores_)
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
+def test_bounds(labels, multi_class):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(90, 4)), rng.integers(0, labels, 90)
+    options = {"multi_class": multi_class, "lower": 0.0, "upper": [0.1, 1, 1, np.inf]}
+    model = LogisticRegressor(**options).fit(X, y)
+    assert model.converged_.all()
+    assert np.all((model.coef_ >= 0) & (model.coef_ <= options["upper"]))
+    kind = {} if labels == 2 else {"num_classes": 3}
+    if labels == 2 or multi_class == "multinomial":
+        wanted = jaxlr.fit(X, y, l2=1 / 90, lower=0.0, upper=np.array(options["upper"]), **kind)
+        np.testing.assert_allclose(model.coef_, np.reshape(wanted.params.coef, model.coef_.shape), atol=1e-6)
+    chosen = LogisticRegressorCV(Cs=3, cv=3, **options).fit(X, y)
+    assert np.all((chosen.coef_ >= 0) & (chosen.coef_ <= options["upper"]))

@@ -432,3 +432,12 @@ def test_influence_of_many_models_or_of_none_is_refused_and_a_row_that_fits_itse
     ax = plots.influence(alone)
     assert sum(len(mark.get_offsets()) for mark in ax.collections) == 2 * 39
     assert ax.get_xlim()[1] < 1
+
+
+def test_coefficients_at_a_bound_are_marked():
+    coef = np.array([[1.0, 0.5, 0.0], [0.7, 0.5, 0.0], [0.2, 0.3, 0.0]])
+    ax = plots.coefficient_path(np.array([0.1, 1.0, 10.0]), coef, lower=0.0, upper=np.array([1.0, 0.5, np.inf]))
+    labels = [line.get_label() for line in ax.lines]
+    assert "at the lower bound" not in labels
+    upper = ax.lines[labels.index("at the upper bound")]
+    assert upper.get_xydata().tolist() == [[0.1, 1.0], [0.1, 0.5], [1.0, 0.5]]
