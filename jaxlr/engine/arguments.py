@@ -44,9 +44,9 @@ class Arguments:
     offset: Data | None = None
     l1: Data = 0.0
     l2: Data = 0.0
-    penalty_factor: Data | None = None
     lower: Data | None = None
     upper: Data | None = None
+    penalty_factor: Data | None = None
     fit_intercept: bool = True
     standardize: bool = False
     init: Params | SoftmaxParams | None = None
@@ -96,8 +96,8 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         traits = traits._replace(m=rows, n=columns, free=columns if traits.free == n else traits.free, entries=entries)
         settings = choose(asked._replace(solver=settings.solver), traits)
     if settings.solver != "proximal" and not traits.smooth:
-        message = f'for solver "{settings.solver}"; use "proximal" or "auto" with these'
-        raise ValueError(f"expected neither bounds nor an l1 that is not 0, known outside jit, {message}")
+        smooth, these = ("no bounds", "bounds") if is_bounded(problem) else ("l1 = 0, known outside jit,", "l1")
+        raise ValueError(f'expected {smooth} for solver "{settings.solver}"; use "proximal" or "auto" with {these}')
     return Call(
         program=fit_batch,
         models=models,

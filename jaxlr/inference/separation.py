@@ -15,11 +15,11 @@ margins near 1, but what tells them apart is all cancellation: margins are known
 
 import numpy as np
 
-from jaxlr.inputs.checks import Data, checked
+from jaxlr.inputs.checks import Data, DesignData, checked
 from jaxlr.model.params import Params
 
 
-def separation(X: Data, y: Data, sample_weight: Data | None = None, *, fit_intercept: bool = True) -> str:
+def separation(X: DesignData, y: Data, sample_weight: Data | None = None, *, fit_intercept: bool = True) -> str:
     """Whether the classes are separated, by linear programming on the host.
 
     Args:
@@ -50,7 +50,9 @@ def separation(X: Data, y: Data, sample_weight: Data | None = None, *, fit_inter
     return "none" if d is None else "complete" if np.all(strict) else "quasi"
 
 
-def separating_direction(X: Data, y: Data, sample_weight: Data | None = None, *, fit_intercept: bool = True) -> Params | None:
+def separating_direction(
+    X: DesignData, y: Data, sample_weight: Data | None = None, *, fit_intercept: bool = True
+) -> Params | None:
     """The proof of a separation: a direction that has every row on its own side or on the boundary, and as many as possible
     off it.
 
@@ -88,7 +90,7 @@ def separating_direction(X: Data, y: Data, sample_weight: Data | None = None, *,
 
 
 def _signed_rows(
-    X: Data, y: Data, sample_weight: Data | None, fit_intercept: bool
+    X: DesignData, y: Data, sample_weight: Data | None, fit_intercept: bool
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Rows (2 y - 1) (x, 1) of columns that are centered and scaled, each once, and behind them what rounding took away from x;
     center and scale."""
