@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg.dot import aligned
+from jaxlr.model.bounds import Bounded
 from jaxlr.model.curvature import Curvature
 from jaxlr.solvers.descent import Direction, Point, Rules, descend
 from jaxlr.solvers.system import System
@@ -74,10 +75,10 @@ def minimize(
         suffices &= tol <= 2.5e-3 * rarity
     system = system._replace(suffices=suffices)
     x = jnp.zeros((*likelihood.coordinates, system.A.shape[1]), system.w.dtype)
-    if start is None:
+    if start is not None:
+        x = likelihood.reduce(start)
+    if start is not None or isinstance(penalty, Bounded):  # else 0 is allowed
         x = penalty.nearest(x)
-    else:
-        x = penalty.nearest(likelihood.reduce(start))
         if not system.coercive:
             system = _watchful(system, x, rarity)
 
