@@ -121,8 +121,18 @@ def moments_of_lanes(A: Float[Array, "m k"], w: Float[Array, "L m"], n: int) -> 
     for the unit of a residual.
     """
     squares, mean = dot(w, A * A)[:, :n], dot(w, A)[:, :n]
-    variance = squares - mean**2
-    few_digits = (variance < 1e4 * jnp.finfo(A.dtype).eps * squares) & (squares > 0)
-    sd = jnp.sqrt(jnp.maximum(variance, 0))
     each = lambda: jax.lax.map(lambda w: by_columns(lambda A: column_moments(A, w), A[:, :n]), w)  # noqa: E731
-    return jax.lax.cond(jnp.any(few_digits), each, lambda: (mean, sd))
+    return from_squares(squares, mean, each)
+
+
+def from_squares(
+    squares: Float[Array, "L n"],
+    mean: Float[Array, "L n"],
+    each: Callable[[], tuple[Float[Array, "L n"], Float[Array, "L n"]]],
+    least: float | None = None,
+) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
+    """Means and deviations of mean squares, or `each()` where some variance is less than this share of its mean square, as many
+    of whose digits it loses; None is what the unit of a residual needs, a relative 1e-4."""
+    variance = squares - mean**2
+    few_digits = (variance < (1e4 * float(jnp.finfo(mean.dtype).eps) if least is None else least) * squares) & (squares > 0)
+    return jax.lax.cond(jnp.any(few_digits), each, lambda: (mean, jnp.sqrt(jnp.maximum(variance, 0))))

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg.csr import Csr, product
+from jaxlr.linalg.moments import from_squares
 
 
 class Sparse(NamedTuple):
@@ -133,14 +134,8 @@ class Sparse(NamedTuple):
     def moments_of_lanes(
         self, w: Float[Array, "L m"], least: float | None = None
     ) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
-        """`moments` under many rows of weights: two products wherever all variances are over this share of the mean squares, of
-        whose digits they lose as many as that is short of 1; None is what a residual's unit needs."""
-        squares, mean = self.squares_times(w), self.transposed_times(w)
-        variance = squares - mean**2
-        least = 1e4 * float(jnp.finfo(w.dtype).eps) if least is None else least
-        few_digits = (variance < least * squares) & (squares > 0)
-        cheap = lambda: (mean, jnp.sqrt(jnp.maximum(variance, 0)))  # noqa: E731
-        return jax.lax.cond(jnp.any(few_digits), lambda: jax.lax.map(self.moments, w), cheap)
+        """`moments` under many rows of weights: two products wherever their digits are enough (`from_squares`)."""
+        return from_squares(self.squares_times(w), self.transposed_times(w), lambda: jax.lax.map(self.moments, w), least)
 
     def moments_about(self, w: Float[Array, " m"], center: Float[Array, " n"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """Mean less center, and standard deviation."""

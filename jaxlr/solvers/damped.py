@@ -115,7 +115,12 @@ def damping(kkt: Float[Array, ""]) -> Float[Array, ""]:
     return _DAMPING * jnp.minimum(kkt, 1) ** 2
 
 
-def curvature_along(system: System, curvature: Curvature, v: Float[Array, "*B k"]) -> Float[Array, ""]:
-    """v . H v, for the bound v . H^-1 v >= (v . v)^2 / v . H v."""
+def hides_separation(system: System, curvature: Curvature) -> Array:
+    """Whether saturated rows hide a separation: the curvature along the margins, of what has no kink, v . H v with
+    v . H^-1 v >= (v . v)^2 / v . H v."""
+    if system.margins is None:
+        return jnp.bool_(False)
+    v = jnp.where(aligned(system.penalty.kinked, system.margins), 0, system.margins)
     dz = system.A.times(system.likelihood.expand(v))
-    return jnp.sum(dz * curvature.times(dz)) + jnp.sum(aligned(system.penalty.l2, v) * v * v)
+    curved = jnp.sum(dz * curvature.times(dz)) + jnp.sum(aligned(system.penalty.l2, v) * v * v)
+    return jnp.sum(v * v) ** 2 > system.hidden_from * curved

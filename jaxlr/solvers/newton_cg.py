@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxlr.linalg.dot import aligned
-from jaxlr.solvers.damped import Solution, curvature_along, damping, minimize
+from jaxlr.solvers.damped import Solution, damping, hides_separation, minimize
 from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.system import System
 
@@ -86,9 +86,6 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     d = jnp.where(stiff, -here.g / jnp.where(stiff, aligned(system.penalty.l2, x), 1), d)
     # There the other coefficients' step leaves at most its change of the residuals, <= R / 4, times the column.
     r = jnp.where(stiff, 0.25 * system.largest(likelihood.reach(dz)) * aligned(jnp.sqrt(system.squares), x), r)
-    hides = jnp.bool_(False)
-    if (margins := system.margins) is not None:
-        hides = jnp.sum(margins**2) ** 2 > system.hidden_from * curvature_along(system, curvature, margins)
     # What is left to the intercepts: P knows nothing of the curvature of rare classes.
     curved = jnp.sum(curvature.diagonal(), axis=-1, keepdims=True).astype(r.dtype)
     inexact = jnp.any(jnp.abs(likelihood.expand(r)[..., system.n :]) > 1e-2 * curved)
@@ -98,7 +95,7 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
         decrement=jnp.sqrt(-jnp.sum(here.g * d)),
         error=system.smooth_kkt(likelihood.expand(r)),
         unresolved=jnp.sqrt(jitter * jnp.sum(aligned(system.squares, d) * d * d, where=free)),
-        hides=hides,
+        hides=hides_separation(system, curvature),
         inexact=inexact,
         crude=crude,
         spent=None if system.aid.budget is None else jnp.maximum(end.num_products - _USUAL, 0),

@@ -36,7 +36,7 @@ from jaxlr.linalg.dot import aligned, dot
 from jaxlr.model.curvature import Curvature
 from jaxlr.model.likelihood import alike
 from jaxlr.solvers import quadratic
-from jaxlr.solvers.damped import Solution, curvature_along, damping, minimize
+from jaxlr.solvers.damped import Solution, damping, hides_separation, minimize
 from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.newton import POLISH
 from jaxlr.solvers.system import System
@@ -140,10 +140,6 @@ def _direction(
         kept = now._replace(
             factor=factor, new=jnp.bool_(False), serves=close & ~failed, failed=failed, decrement=jnp.sqrt(curved), kkt=kkt
         )
-    hides = jnp.bool_(False)
-    if system.margins is not None:  # along what has no penalty
-        along = jnp.where(aligned(penalty.kinked, x), 0, system.margins)
-        hides = jnp.sum(along * along) ** 2 > system.hidden_from * curvature_along(system, curvature, along)
     # What is left to the intercepts: rounding of b may be all that their curvature is, where a class is rare.
     left = (s * jnp.abs(slope + H_change)).reshape(x.shape)[..., system.n :]
     return Direction(
@@ -152,7 +148,7 @@ def _direction(
         decrement=jnp.sqrt(curved),
         error=error,
         unresolved=jnp.sqrt(jitter * jnp.sum(change**2)),
-        hides=hides,
+        hides=hides_separation(system, curvature),
         inexact=jnp.any(left > 1e-2),
         old=~jnp.bool_(now.new) | (jnp.bool_(now.failed) & (kkt < now.kkt / 2)),
         kept=kept,

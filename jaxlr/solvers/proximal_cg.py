@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.operators import Standardized
 from jaxlr.model.bounds import Bounded
-from jaxlr.solvers.damped import Solution, curvature_along, damping, minimize
+from jaxlr.solvers.damped import Solution, damping, hides_separation, minimize
 from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.newton import POLISH
 from jaxlr.solvers.newton_cg import SHARE
@@ -96,10 +96,6 @@ def _direction(
     side = jnp.where(x != 0, x, d)
     fall = -jnp.sum((here.g + l1 * jnp.sign(side)) * d) - curved / 2
     length = jnp.where(fall >= ENOUGH * curved, 1, SHORTER)
-    hides = jnp.bool_(False)
-    if system.margins is not None:  # along what has no penalty
-        along = jnp.where(aligned(penalty.kinked, x), 0, system.margins)
-        hides = jnp.sum(along * along) ** 2 > system.hidden_from * curvature_along(system, curvature, along)
     curved_alone = jnp.sum(curvature.diagonal(), axis=-1, keepdims=True)
     left = largest * jnp.where(free, quadratic.plus + end.e, 0)[..., system.n :].astype(x.dtype)
     return Direction(
@@ -108,7 +104,7 @@ def _direction(
         decrement=jnp.sqrt(curved),
         error=largest * end.residual.astype(x.dtype),
         unresolved=jnp.sqrt(jitter * jnp.sum(aligned(system.squares, d) * d * d)),
-        hides=hides,
+        hides=hides_separation(system, curvature),
         inexact=jnp.any(jnp.abs(left) > 1e-2 * curved_alone),
         crude=end.num_products >= _MOST_PRODUCTS,
     )

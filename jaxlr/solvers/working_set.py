@@ -30,7 +30,8 @@ from jaxlr.solvers.system import System
 from jaxlr.solvers.together import largest_of_all
 
 _SMALLEST = 40  # columns of a room
-_PARTS = 16, 5, 2  # of all columns, rooms where there are no Gram matrices
+_PARTS = 4, 2  # of the largest room, the others
+_PARTS_OF_PRODUCTS = 16, 5, 2  # the same where there are no Gram matrices
 _FEW = 256  # columns, whose Gram matrices are made of their products where many models share these
 
 
@@ -56,7 +57,7 @@ class _State(NamedTuple):
     num_rounds: Int[Array, ""]
 
 
-def rooms_of(room: int, k: int, parts: tuple[int, ...] = (4, 2)) -> tuple[int, ...]:
+def rooms_of(room: int, k: int, parts: tuple[int, ...] = _PARTS) -> tuple[int, ...]:
     """The sizes of rooms for k columns: a quarter and a half of the largest, as far as that pays, and that itself.
 
     Args:
@@ -115,7 +116,7 @@ def solve(
             return proximal_cg.solve(system, start, tol, max_steps)
         return proximal.solve(system, start, tol, max_steps, keeps)
 
-    rooms = rooms_of(room, k, _PARTS if matrix_free else (4, 2))
+    rooms = rooms_of(room, k, _PARTS_OF_PRODUCTS if matrix_free else _PARTS)
     if not leaves_out(room, k):
         return solve_all(system, start)
     params = jnp.zeros((*system.likelihood.classes, k), system.w.dtype) if start is None else start
