@@ -8,6 +8,7 @@ from functools import partial
 from importlib.metadata import version
 
 from tests.benchmarks import (
+    bounds,
     crossing,
     devices,
     engine,
@@ -50,6 +51,7 @@ if __name__ == "__main__":
         "P",
         "S",
         "lasso",
+        "bounds",
         "loo",
         "robust",
         "first",
@@ -68,6 +70,7 @@ if __name__ == "__main__":
             "H: the lasso; I: on very wide data; lasso: one path of larger data",
             "J: Firth; K: an association scan; L: softmax",
             "S: sparse designs; few models of many columns, M: multinomial, N: in float64, P: probes",
+            "bounds: lasso paths that may not be negative",
             "loo: leave-one-out against refits; robust: influence and robust errors against statsmodels",
             "first: the first answer of a process",
             "rates: 1,000 learning rates against a loop",
@@ -92,6 +95,7 @@ if __name__ == "__main__":
         "L": softmax.main,
         "S": partial(sparse.main, arguments.reference_data or "."),
         "first": first.main,
+        "bounds": bounds.main,
         "loo": leave_one_out.main,
         "robust": robust.main,
         "rates": learning_rates.main,

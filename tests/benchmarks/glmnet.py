@@ -12,7 +12,7 @@ import numpy as np
 _SCRIPT = """
 suppressMessages(library(glmnet))
 folder <- commandArgs(TRUE)[1]
-sizes <- scan(file.path(folder, "sizes"), quiet = TRUE)  # rows, columns, folds, strengths, repeats, threshold, alpha
+sizes <- scan(file.path(folder, "sizes"), quiet = TRUE)  # rows, columns, folds, strengths, repeats, threshold, alpha (, limit)
 numbers <- function(name, n) readBin(file.path(folder, name), "double", n)
 X <- matrix(numbers("X", sizes[1] * sizes[2]), sizes[1], byrow = TRUE)
 y <- numbers("y", sizes[1])
@@ -24,7 +24,7 @@ for (k in 0:sizes[5]) {
     rows <- training[f, ]
     paths[[f]] <- glmnet(
       X[rows, ], y[rows], "binomial", alpha = sizes[7], lambda = strengths * (1 + 1e-6 * k),
-      standardize = FALSE, thresh = sizes[6]
+      standardize = FALSE, thresh = sizes[6], lower.limits = if (length(sizes) > 7) sizes[8] else -Inf
     )
   })["elapsed"]
   cat(seconds, "\\n")
@@ -40,14 +40,22 @@ close(file)
 
 
 def run(
-    X: np.ndarray, y: np.ndarray, training: np.ndarray, strengths: np.ndarray, threshold: float, repeats: int, alpha: float = 0
+    X: np.ndarray,
+    y: np.ndarray,
+    training: np.ndarray,
+    strengths: np.ndarray,
+    threshold: float,
+    repeats: int,
+    alpha: float = 0,
+    lower: float | None = None,
 ) -> tuple[list[float], np.ndarray, np.ndarray]:
     """Seconds of every call, and the parameters of the last: coef (folds, strengths, n), intercept (folds, strengths)."""
+    given = () if lower is None else (lower,)
     with tempfile.TemporaryDirectory() as folder:
         for name, value in {"X": X, "y": y, "training": training, "strengths": strengths}.items():
             np.ascontiguousarray(value, dtype=float).tofile(Path(folder) / name)
         (Path(folder) / "sizes").write_text(
-            " ".join(map(str, (*X.shape, len(training), len(strengths), repeats, threshold, alpha)))
+            " ".join(map(str, (*X.shape, len(training), len(strengths), repeats, threshold, alpha, *given)))
         )
         done = subprocess.run(["Rscript", "-e", _SCRIPT, folder], capture_output=True, text=True, check=False)
         if done.returncode:
