@@ -183,6 +183,9 @@ def _checked_models(given: Arguments) -> tuple[Models, jnp.dtype, tuple[int, ...
     names = ("X", "y", "sample_weight", "offset", "l1", "l2", "penalty_factor", "lower", "upper")
     start = {} if given.init is None else {"coef": given.init.coef, "intercept": given.init.intercept}
     arrays, dtype, batch = checked({name: getattr(given, name) for name in names} | start, given.num_classes, sparse=True)
+    for name in ("lower", "upper"):
+        if name in arrays and is_concrete(arrays[name]) and not np.any(np.isfinite(arrays[name])):
+            del arrays[name]  # none at all
     bounded = "lower" in arrays or "upper" in arrays
     problem = Problem(
         X=arrays["X"],

@@ -78,7 +78,8 @@ def fit(
         penalty_factor: (..., n) >= 0, multiplies the strengths by column; None is 1. The intercept is never penalized.
         fit_intercept: static. Without it the intercepts are 0.
         standardize: static. True measures each penalty in standard deviations of its column under the model's own
-            weights, as glmnet does (a constant column gets coefficient 0); coefficients stay on the original scale.
+            weights, as glmnet does (a constant column gets coefficient 0, or the bound next to that); coefficients stay on the
+            original scale.
         init: start, coef (..., n) and intercept (...), with num_classes SoftmaxParams, coef (..., K, n) and intercept (..., K);
             None is 0. The answer does not depend on it beyond tol.
         solver: static: "newton" factors Hessians, "newton_cg" takes conjugate gradients for many columns, "proximal" is for l1
@@ -94,7 +95,8 @@ def fit(
     Returns:
         Fit, its fields with the batch shape in front; its params are SoftmaxParams with num_classes, else Params. Without a
         penalty a column that depends on those before it has the coefficient 0, as in R; where rounding does not tell whether
-        it does (a share of less than eps^0.7 of it is its own), the model is STALLED.
+        it does (a share of less than eps^0.7 of it is its own), the model is STALLED. So it is within bounds where columns
+        without a penalty depend on each other: there the minimum is not one point.
 
     Raises:
         TypeError: an argument has the wrong type.

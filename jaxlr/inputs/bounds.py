@@ -10,8 +10,10 @@ import numpy as np
 from jaxlr.inputs.tables import is_concrete
 
 
-def to_columns(bound: Any, n: int) -> Any:
-    """A bound (..., n), of all n columns where one number is given."""
+def to_columns(bound: Any, n: int, dtype: jnp.dtype) -> Any:
+    """A bound (..., n) of this dtype, infinite where that cannot hold it; of all n columns where one number is given."""
+    with np.errstate(over="ignore"):
+        bound = bound.astype(dtype)
     return bound if bound.ndim else (jnp if isinstance(bound, jax.Array) else np).broadcast_to(bound, (n,))
 
 
@@ -27,9 +29,11 @@ def check_bounds(given: Mapping[str, Any]) -> None:
         bound = bounds.get(name, np.zeros(()))
         if np.any(wrong := np.isnan(bound) | (bound == -none)):
             at = tuple(map(int, np.argwhere(wrong)[0]))
-            raise ValueError(f"expected {name} to be numbers, or {none} for no bound, got {bound[at]} first at index {at}")
+            raise ValueError(
+                f"expected {name} to be numbers, or {none} for no bound, got {bound[at]} first at index {at}; None is none"
+            )
     if len(bounds) == 2:
         lower, upper = np.broadcast_arrays(bounds["lower"], bounds["upper"])
         if np.any(lower > upper):
             at = tuple(map(int, np.argwhere(lower > upper)[0]))
-            raise ValueError(f"expected lower <= upper, got {lower[at]} > {upper[at]} first at index {at}")
+            raise ValueError(f"expected lower <= upper, got {lower[at]} > {upper[at]} first at index {at}; swap them")

@@ -78,8 +78,8 @@ def checked(
         raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
     check_aligned(fields, axes)
     given = {name: _at_hand(name, _as_array(name, value, sparse)) for name, value in fields.items() if value is not None}
-    given |= {name: to_columns(given[name], given["X"].shape[-1]) for name in ("lower", "upper") if name in given}
     dtype = _dtype_of_design(given["X"])
+    given |= {name: to_columns(given[name], given["X"].shape[-1], dtype) for name in ("lower", "upper") if name in given}
     batch = _check_shapes({name: value.shape for name, value in given.items()}, axes, num_classes)
     for name, value in given.items():
         if isinstance(value, Sparse):
@@ -197,6 +197,8 @@ def _check_shapes(
 
 def _hint(name: str, shape: tuple[int, ...], length: int, design: tuple[int, ...], num_classes: int | None) -> str:
     """What may be meant by a field whose last axis is not of this length."""
+    if name in ("lower", "upper") and shape == (2,):
+        return "; a pair of bounds is lower=a, upper=b"
     if len(shape) > 1 and shape[-2] == length:
         if name == "y" and shape[-1] == num_classes:
             return "; pass y.argmax(axis=-1) of one-hot rows"

@@ -64,5 +64,5 @@ def check_classes(
             every, got = "both classes", f"only y = {int(absent == [0])}"
         why = "no finite estimate of the intercept exists"
         if not fit_intercept:
-            why = "what has no penalty may have no finite estimate; give every column one"
+            why = "what has no penalty may have no finite estimate; give every column one, or two finite bounds"
         raise ValueError(f"expected {every} among the rows of positive weight, got {got}; {why}")

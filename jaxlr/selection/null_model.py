@@ -61,7 +61,10 @@ def l1_max(problem: Problem, *, num_classes: int | None = None) -> Float[Array, 
     bounds = {name: np.asarray(arrays[name]) for name in ("lower", "upper") if name in arrays}
     held = (bounds.get("lower", np.zeros(())) > 0) | (bounds.get("upper", np.zeros(())) < 0)
     if np.any(np.delete(np.broadcast_to(held, arrays["X"].shape[1:]), free)):
-        raise ValueError("expected bounds of penalized columns that include 0, got others: no l1 holds such a coefficient at 0")
+        raise ValueError(
+            "expected bounds of penalized columns that include 0, got others: no l1 holds such a coefficient at 0; give it "
+            "penalty_factor 0"
+        )
     null = None
     if free or problem.fit_intercept:
         X: Any = arrays["X"]

@@ -205,7 +205,9 @@ def _judged(
         doubtful |= working.basis.unclear
     if working.near is not None:
         none = problem.l1 + problem.l2 == 0
-        doubtful |= working.near & jnp.any(none) & jnp.all(none | jnp.isinf(problem.l1))
+        x = solution.params[..., : len(none)]
+        moves = jnp.any(~penalty_of(problem).like(x).rests(x).reshape(-1, len(none)), axis=0)  # what rests at a bound is known
+        doubtful |= working.near & jnp.any(none & moves) & jnp.all(none | jnp.isinf(problem.l1))
     status = jnp.where((solution.status == Status.CONVERGED) & doubtful, Status.STALLED, solution.status)
     return Fit(
         params=params,

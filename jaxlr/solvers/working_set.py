@@ -126,7 +126,8 @@ def solve(
     # As for `newton_cg`: coefficients are to be exact, not their residual alone small, unless few digits are asked for.
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
     # What has no penalty may separate the classes, which is only seen where all of it is in the set.
-    unseen = jnp.sum(~penalty.bounding[:n]) > most_used(size)
+    most_in_use = n if room == k else most_used(size)
+    unseen = jnp.sum(~penalty.bounding[:n]) > most_in_use
 
     def in_room(room: int, at: Known, most: _Urgency, needed: Array) -> tuple[Solution, Array]:
         order = jax.lax.top_k(most.urgency, room - (k - n))[1]
@@ -149,7 +150,7 @@ def solve(
         return found._replace(params=params), small.logits(found.params)
 
     def one_round(state: _State) -> _State:
-        most = _urgency(system, state.at, most_used(size))
+        most = _urgency(system, state.at, most_in_use)
         if matrix_free:  # they share the columns that any of them wants, and so the matrix
             urgency = largest_of_all(jnp.where(state.status == RUNNING, most.urgency, 0))
             most = most._replace(urgency=urgency, wanted=jnp.sum(urgency > 0, dtype=np.int32))
@@ -206,7 +207,8 @@ def _urgency(system: System, at: Known, most: int) -> _Urgency:
     n, u = system.n, system.centered(system.with_penalty(at.slope, at.params))
     slack = (system.penalty.slack(u, at.params) / aligned(system.scale, u))[..., :n]
     slack = jnp.max(slack.reshape(-1, n), axis=0)
-    used = jnp.any((at.params[..., :n] != 0).reshape(-1, n), axis=0) | (system.penalty.l1[:n] == 0)
+    in_use = (at.params != 0) | ~system.penalty.like(at.params).rests(at.params)
+    used = jnp.any(in_use[..., :n].reshape(-1, n), axis=0)
     overflows = jnp.sum(used) > most
     urgency = jnp.where(used & ~overflows, jnp.inf, slack)
     return _Urgency(urgency.astype(jnp.float32), jnp.sum(used | (slack > 0), dtype=np.int32), overflows)

@@ -92,7 +92,13 @@ def test_the_gap_bounds_what_is_left_wherever_it_is_asked(seed, l1, l2, boxed):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"l1": 0.01}, {"l2": 0.05}, {"l1": 0.01, "l2": 0.05}, {"standardize": True, "l1": 0.01}]
+    "options",
+    [
+        {},
+        pytest.param({"l2": 0.05}, marks=pytest.mark.slow),
+        pytest.param({"l1": 0.01, "l2": 0.05}, marks=pytest.mark.slow),
+        {"standardize": True, "l1": 0.01},
+    ],
 )
 @pytest.mark.parametrize("kind", [{"y": Y}, {"y": THREE, "num_classes": 3}], ids=["binary", "multinomial"])
 def test_it_commutes_with_signs_and_units(options, kind):
@@ -131,7 +137,7 @@ def test_a_batch_is_its_members(likelihood):
     ("options", "classes"),
     [
         ({"l1": 0.01}, 2),
-        ({"l2": 0.01}, 3),
+        pytest.param({"l2": 0.01}, 3, marks=pytest.mark.slow),
         pytest.param({"l1": 0.002, "l2": 0.01, "standardize": True}, 2, marks=pytest.mark.slow),
         pytest.param({"l1": 0.01}, 3, marks=pytest.mark.slow),
         pytest.param({"l1": 0.002, "l2": 0.01, "standardize": True}, 3, marks=pytest.mark.slow),
@@ -161,8 +167,15 @@ def test_separated_only_where_a_direction_within_the_bounds_separates():
     assert Status(int(fit(X, above, upper=0.0, init=far).status)) == Status.CONVERGED
 
 
-@pytest.mark.parametrize("standardize", [False, True])
-@pytest.mark.parametrize("kind", [{"y": Y}, {"y": THREE, "num_classes": 3}], ids=["binary", "multinomial"])
+@pytest.mark.parametrize(
+    ("standardize", "kind"),
+    [
+        pytest.param(False, {"y": Y}, marks=pytest.mark.slow),
+        (True, {"y": Y}),
+        (False, {"y": THREE, "num_classes": 3}),
+        pytest.param(True, {"y": THREE, "num_classes": 3}, marks=pytest.mark.slow),
+    ],
+)
 def test_derivatives_are_those_of_the_minimum_on_the_free_set(standardize, kind):
     finite = np.isfinite(LOWER), np.isfinite(UPPER)
 
@@ -180,6 +193,7 @@ def test_derivatives_are_those_of_the_minimum_on_the_free_set(standardize, kind)
         np.testing.assert_allclose(jacobian(found)(here), differences, atol=1e-7)  # h^2 and 1e-13 / h
 
 
+@pytest.mark.slow
 def test_second_derivatives():
     def value(t):
         return fit(X, Y, l2=0.02, lower=np.zeros(N) + t[0], upper=jnp.full(N, 0.5) * (1 + t[1]), tol=1e-13).value
@@ -210,6 +224,7 @@ def test_paths_folds_and_resamples():
     ("options", "words"),
     [
         ({"lower": np.zeros(5)}, "last axis 6 to match X"),
+        ({"lower": np.zeros(2)}, "a pair of bounds is lower=a, upper=b"),
         ({"lower": 1.0, "upper": 0.0}, r"lower <= upper, got 1.0 > 0.0 first at index \(0,\)"),
         ({"lower": np.full(6, INF)}, "or -inf for no bound, got inf"),
         ({"upper": np.array([0, 0, np.nan, 0, 0, 0])}, r"or inf for no bound, got nan first at index \(2,\)"),
@@ -236,3 +251,33 @@ def test_what_has_no_distribution_is_refused():
         cross_validate(X, Y, l2=0.1, folds="loo", lower=0.0)
     with pytest.raises(ValueError, match="that include 0"):
         l1_max(Problem(X, Y, lower=np.full(N, 0.1)))
+
+
+def test_more_columns_in_use_than_seven_eighths_of_a_sparse_design():
+    """All of them have room, so that none has to wait for the others."""
+    rng = np.random.default_rng(0)
+    S = scipy.sparse.random_array((600, 400), density=0.03, rng=rng, format="csr")
+    S.data = rng.normal(size=S.nnz) + 1
+    y = (rng.random(600) < 1 / (1 + np.exp(-(S @ np.pad(2 * rng.normal(size=30), (0, 370)))))).astype(int)
+    lower = np.where(np.arange(400) % 3 == 0, -INF, 0.0)
+    found, wanted = (fit(given, y, l2=1e-3, lower=lower, upper=0.5) for given in (S, S.toarray()))
+    assert bool(found.converged)
+    assert int(found.num_steps) <= 2 * int(wanted.num_steps)
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, atol=1e-9)
+
+
+def test_columns_that_depend_on_each_other_are_open_unless_they_rest_at_bounds():
+    D = np.column_stack([X, X[:, 0]])
+    assert Status(int(fit(D, Y, lower=-INF).status)) == Status.CONVERGED  # no bound at all
+    assert Status(int(fit(D, Y, lower=0.0).status)) == Status.STALLED
+    assert Status(int(fit(D, Y, lower=-1.0, upper=1.0).status)) == Status.CONVERGED
+    wide = np.abs(np.random.default_rng(0).normal(size=(20, 50)))
+    assert Status(int(fit(wide, np.full(20, 0.6), upper=0.0, fit_intercept=False).status)) == Status.CONVERGED
+
+
+def test_a_bound_that_float32_does_not_hold_is_none():
+    A = X.astype(np.float32)
+    far, none = fit(A, Y, l2=0.1, lower=-1e300, upper=1e39), fit(A, Y, l2=0.1)
+    np.testing.assert_allclose(far.params.coef, none.params.coef, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="got inf first"):
+        fit(A, Y, lower=1e39)
