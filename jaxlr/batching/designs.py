@@ -48,10 +48,10 @@ def _prepare_sparse(X: Sparse, present: Array | None, settings: Settings) -> Wor
     working = prepare_sparse(X, present, settings.fit_intercept)
     # Without a penalty only a basis would tell columns apart that are near each other's span.
     working = working._replace(near=None if settings.coercive else jnp.bool_(True))
-    if settings.solver == "proximal":
-        return working._replace(aid=working.A)
     assert isinstance(working.A, Standardized)
-    directions = working.A.rounded(jnp.float32) if settings.coercive else working.A
+    if settings.solver == "proximal":
+        return working._replace(aid=working.A.in_units())
+    directions = working.A.in_units().astype(jnp.float32) if settings.coercive else working.A
     return working._replace(aid=Jacobi(directions) if settings.matrix_free else directions)
 
 

@@ -111,15 +111,17 @@ class Standardized(NamedTuple):
         """That of the numbers."""
         return self.X.dtype
 
-    def rounded(self, dtype: Any) -> "Standardized":
-        """In another dtype, of a sparse X: its numbers in units, which that may hold where it does not hold them."""
+    def astype(self, dtype: Any) -> "Standardized":
+        """In another dtype, of a sparse X."""
+        return Standardized(self.X.astype(dtype), *(part.astype(dtype) for part in self[1:]))
+
+    def in_units(self) -> "Standardized":
+        """The same of a sparse X whose numbers are in units: a narrow dtype may hold them where it does not hold X."""
         rows, columns = self.X
         column = columns.row_of_entries()
         scaled = [data / self.unit.at[at].get(mode="clip") for data, at in ((rows.data, rows.indices), (columns.data, column))]
-        X = Sparse(*(part._replace(data=data) for part, data in zip(self.X, scaled, strict=True))).astype(dtype)
-        return Standardized(
-            X, (self.center / self.unit).astype(dtype), jnp.ones_like(self.unit, dtype), self.ones.astype(dtype)
-        )
+        X = Sparse(*(part._replace(data=data) for part, data in zip(self.X, scaled, strict=True)))
+        return Standardized(X, self.center / self.unit, jnp.ones_like(self.unit), self.ones)
 
     def times(self, v: Float[Array, "*K k"]) -> Float[Array, "*K m"]:
         """A v."""

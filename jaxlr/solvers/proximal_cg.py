@@ -33,7 +33,7 @@ def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, 
     """Minimize the objective of one problem, l1 >= 0 (inf holds a coefficient at 0), from `start` or 0; zeros are exact."""
     polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, POLISH).astype(tol.dtype)
     assert isinstance(system.A, Standardized)
-    directions = system.A.rounded(jnp.float32) if system.coercive else system.A
+    directions = system.A.astype(jnp.float32) if system.coercive else system.A
 
     def direction(system: System, x: Array, here: Point, jitter: Array, running: Array, kept: None) -> Direction:
         del kept

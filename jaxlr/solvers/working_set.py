@@ -118,7 +118,7 @@ def solve(
 
     rooms = rooms_of(room, k, _PARTS_OF_PRODUCTS if matrix_free else _PARTS)
     if not leaves_out(room, k):
-        return solve_all(system, start)
+        return solve_all(system._replace(A=system.aid) if matrix_free else system, start)
     params = jnp.zeros((*system.likelihood.classes, k), system.w.dtype) if start is None else start
     params = system.penalty.nearest(params)
     size = room - (k - n)
