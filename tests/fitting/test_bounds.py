@@ -145,7 +145,7 @@ def test_a_batch_is_its_members(likelihood):
 )
 def test_sparse_equals_dense(options, classes):
     rng = np.random.default_rng(1)
-    S = scipy.sparse.random_array((400, 350), density=0.05, rng=rng, format="csr")
+    S = scipy.sparse.csr_array(np.where(rng.random((400, 350)) < 0.05, rng.random((400, 350)), 0))
     y, kind = rng.integers(0, classes, 400), {} if classes == 2 else {"num_classes": classes}
     lower, upper = rng.choice([-INF, -0.1, 0.0, 0.05], 350), rng.choice([INF, 0.2, 0.05], 350)
     found, wanted = (fit(given, y, lower=lower, upper=upper, **options, **kind) for given in (S, S.toarray()))
@@ -256,8 +256,7 @@ def test_what_has_no_distribution_is_refused():
 def test_more_columns_in_use_than_seven_eighths_of_a_sparse_design():
     """All of them have room, so that none has to wait for the others."""
     rng = np.random.default_rng(0)
-    S = scipy.sparse.random_array((600, 400), density=0.03, rng=rng, format="csr")
-    S.data = rng.normal(size=S.nnz) + 1
+    S = scipy.sparse.csr_array(np.where(rng.random((600, 400)) < 0.03, rng.normal(size=(600, 400)) + 1, 0))
     y = (rng.random(600) < 1 / (1 + np.exp(-(S @ np.pad(2 * rng.normal(size=30), (0, 370)))))).astype(int)
     lower = np.where(np.arange(400) % 3 == 0, -INF, 0.0)
     found, wanted = (fit(given, y, l2=1e-3, lower=lower, upper=0.5) for given in (S, S.toarray()))

@@ -25,6 +25,13 @@ Y = np.tile([0, 1], M // 2)
 POINT = jaxlr.Params(np.linspace(-1, 1, N), np.float64(0.3))
 
 
+def drawn(m, n, density):
+    """A matrix of as many entries as these are, on every SciPy."""
+    rng = np.random.default_rng(0)
+    at = rng.choice(m * n, round(density * m * n), replace=False)
+    return scipy.sparse.csr_array((rng.random(len(at)), (at // n, at % n)), shape=(m, n))
+
+
 def logits(matrix):
     """Outside jit and inside."""
     return np.asarray(jaxlr.logits(POINT, matrix)), np.asarray(jax.jit(lambda X: jaxlr.logits(POINT, X))(matrix))
@@ -87,7 +94,7 @@ def test_an_index_of_scipy_out_of_range_is_refused(wrong):
 
 
 def test_data_alike_share_their_programs():
-    sizes = {sparse_design(scipy.sparse.random_array((100, 90), density=d)).num_entries for d in (0.1, 0.101, 0.102)}
+    sizes = {sparse_design(drawn(100, 90, d)).num_entries for d in (0.1, 0.101, 0.102)}
     assert len(sizes) == 1
     np.testing.assert_array_equal(to_scipy(sparse_design(scipy.sparse.csr_array(DENSE))).toarray(), DENSE)
 
@@ -160,14 +167,14 @@ def test_estimators_take_matrices_of_jax(kind):
 
 def test_many_entries_stay_sparse_where_an_array_would_not_fit(monkeypatch):
     monkeypatch.setattr("jaxlr.engine.sparsity.bytes_free", lambda: 2**20)
-    X = scipy.sparse.random_array((600, 400), density=0.25, rng=np.random.default_rng(0))
+    X = drawn(600, 400, 0.25)
     fit = jaxlr.fit(X, np.arange(600) % 2, l2=0.1)
     assert bool(fit.converged)
     assert fit.solver == "newton_cg"
 
 
 def test_deviations_under_many_weights_are_those_of_each_row_of_weights():
-    X = scipy.sparse.random_array((300, 500), density=0.05, rng=np.random.default_rng(0), format="csr")
+    X = drawn(300, 500, 0.05)
     weights = np.random.default_rng(1).poisson(1, (3, 300)).astype(float)
     options = {"l2": 0.01, "standardize": True}
     many = jaxlr.fit(X, np.arange(300) % 2, sample_weight=weights, **options)
