@@ -11,7 +11,13 @@ from jaxlr.inputs.tables import is_concrete
 
 
 def to_columns(bound: Any, n: int, dtype: jnp.dtype) -> Any:
-    """A bound (..., n) of this dtype, infinite where that cannot hold it; of all n columns where one number is given."""
+    """A bound (..., n) of this dtype, infinite where that cannot hold it.
+
+    Args:
+        bound: (..., n), or () for all columns, of NumPy or JAX.
+        n: columns.
+        dtype: of the design.
+    """
     with np.errstate(over="ignore"):
         bound = bound.astype(dtype)
     return bound if bound.ndim else (jnp if isinstance(bound, jax.Array) else np).broadcast_to(bound, (n,))

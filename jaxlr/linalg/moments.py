@@ -131,8 +131,15 @@ def from_squares(
     each: Callable[[], tuple[Float[Array, "L n"], Float[Array, "L n"]]],
     least: float | None = None,
 ) -> tuple[Float[Array, "L n"], Float[Array, "L n"]]:
-    """Means and deviations of mean squares, or `each()` where some variance is less than this share of its mean square, as many
-    of whose digits it loses; None is what the unit of a residual needs, a relative 1e-4."""
+    """Means and standard deviations of mean squares, wherever their digits are enough.
+
+    Args:
+        squares: of columns under L rows of weights.
+        mean: likewise.
+        each: the same in full precision, for when they are not.
+        least: share of a mean square that its variance has to be, for it loses as many digits; None is what the unit of a
+            residual needs, a relative 1e-4.
+    """
     variance = squares - mean**2
     few_digits = (variance < (1e4 * float(jnp.finfo(mean.dtype).eps) if least is None else least) * squares) & (squares > 0)
     return jax.lax.cond(jnp.any(few_digits), each, lambda: (mean, jnp.sqrt(jnp.maximum(variance, 0))))
