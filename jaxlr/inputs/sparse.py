@@ -4,11 +4,11 @@ Duplicates are added up, and the matrix is laid out by rows and by columns; on t
 """
 
 import math
+import sys
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental.sparse import BCOO, BCSR, JAXSparse
 from jaxtyping import Bool
 
 from jaxlr.inputs.memory import aligned, bytes_free
@@ -20,9 +20,15 @@ _MOST = 2**31 - 1  # that an index of 32 bits holds
 _FEW = 2**20  # entries, of which there is room for one of few numbers, so that data alike share their programs
 
 
+def _is_of_jax(value: Any) -> bool:
+    """Whether a value is a sparse matrix of JAX, whose module takes a fifth of a second to import."""
+    module = sys.modules.get("jax.experimental.sparse")
+    return module is not None and isinstance(value, module.JAXSparse)
+
+
 def is_sparse(value: Any) -> bool:
     """Whether a value is a sparse matrix of SciPy or JAX, a table with sparse columns, or a `Sparse`."""
-    return isinstance(value, (Sparse, JAXSparse)) or hasattr(value, "tocsr") or _has_sparse_columns(value)
+    return isinstance(value, Sparse) or _is_of_jax(value) or hasattr(value, "tocsr") or _has_sparse_columns(value)
 
 
 def sparse_design(value: Any) -> Sparse:
@@ -37,7 +43,9 @@ def sparse_design(value: Any) -> Sparse:
     """
     if isinstance(value, Sparse):
         return value
-    if isinstance(value, JAXSparse):
+    if _is_of_jax(value):
+        from jax.experimental.sparse import BCOO, BCSR
+
         if not isinstance(value, (BCOO, BCSR)):
             raise TypeError(f"expected X as BCSR or BCOO, or as scipy.sparse, got {type(value).__name__}")
         if value.ndim != 2 or value.n_batch or value.n_dense:
@@ -70,7 +78,7 @@ def to_scipy(X: Sparse) -> Any:
 
 def of_scipy(value: Any) -> Any:
     """A matrix of BCOO or BCSR as scipy.sparse.csr_array, anything else as it is: for libraries that know nothing of JAX."""
-    return to_scipy(sparse_design(value)) if isinstance(value, JAXSparse) else value
+    return to_scipy(sparse_design(value)) if _is_of_jax(value) else value
 
 
 def to_dense(X: Sparse) -> Any:
@@ -135,7 +143,7 @@ def _of_jax(value: Any) -> Sparse:
             f"expected X to be real, got a {type(value).__name__} of dtype {value.dtype}; convert it to float first"
         )
     m, n = value.shape
-    if isinstance(value, BCSR):
+    if hasattr(value, "indptr"):
         row, column = Csr(value.data, value.indices, value.indptr).row_of_entries(), value.indices
     else:
         row, column = value.indices[:, 0], value.indices[:, 1]

@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import ShapedArray
-from jax.experimental.sparse import BCSR
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, Int
@@ -81,6 +80,8 @@ _product = Primitive("sparse_product")
 
 
 def _by_kernel(data: Array, indices: Array, indptr: Array, *operands: Array) -> Float[Array, "m L"]:
+    from jax.experimental.sparse import BCSR  # which takes a fifth of a second to import
+
     *_, V = operands
     k, L = V.shape
     A = BCSR((data, indices, indptr), shape=(indptr.shape[0] - 1, k))
