@@ -52,8 +52,9 @@ class Core:
 @functools.cache
 def cores_of(likelihood: Likelihood, fit_intercept: bool) -> Models:
     """Models with a Core in the place of each leaf."""
-    cores = {name: Core(axes, strength=name in ("l1", "l2")) for name, axes in core_axes(*likelihood.classes).items()}
+    cores = {name: Core(axes, strength=name in ("l1", "l2", "l1_group")) for name, axes in core_axes(*likelihood.classes).items()}
     cores["penalty_factor"] = Core("n", filler=1)  # so that columns of zeros have a penalty wherever the others have
+    cores["groups"] = Core("n", dtype=np.int32, filler=-1)  # of their own
     start = likelihood.params_type(cores.pop("coef"), cores.pop("intercept"))
     problem = Problem(**cores, fit_intercept=fit_intercept)
     columns = Columns(center=Core("n"), unit=Core("n", filler=1), location=Core("n"), scale=Core("n", filler=1))
@@ -164,8 +165,8 @@ def has_path(models: Models, cores: Models, solver: str) -> bool:
         return max(jax.tree.leaves(map_leaves(lambda core, leaf: (1, *core.lead(leaf))[-1], cores, models)))
 
     problem = models.problem
-    others = replace(models, problem=replace(problem, l1=None, l2=None))
-    return is_path(max((1, *np.shape(strength))[-1] for strength in (problem.l1, problem.l2)), longest(others), solver)
+    others = replace(models, problem=replace(problem, l1=None, l2=None, l1_group=None))
+    return is_path(max((1, *np.shape(strength))[-1] for strength in (problem.l1, problem.l2, problem.l1_group)), longest(others), solver)
 
 
 def split(models: Models, cores: Models, axes: Axes) -> Split:

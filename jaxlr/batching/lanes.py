@@ -17,6 +17,7 @@ from jaxlr.batching.designs import prepare_design
 from jaxlr.batching.loops import alone, in_groups, loop
 from jaxlr.batching.path import Strengths, follow, points_at_once
 from jaxlr.batching.rounds import Mean, not_made, solve_in_rounds
+from jaxlr.model.norms import as_groups
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
@@ -52,7 +53,7 @@ class Lane(NamedTuple):
     """What a model of a design has beside the design, its strengths and its start; of all lanes, or their in_axes.
 
     Attributes:
-        problem: without X, l1 and l2.
+        problem: without X and strengths.
         units: location and scale of the working columns under its weights.
         deviation: as in `Models`.
     """
@@ -103,7 +104,7 @@ class _Lanes(NamedTuple):
 
         def of_lane(lane: Lane, strengths: Strengths, *own: Any) -> Any:
             def one(strengths: Strengths, *own: Any) -> Any:
-                problem = replace(lane.problem, l1=strengths.l1, l2=strengths.l2)
+                problem = replace(lane.problem, **strengths._asdict())
                 return function(Member(problem, working, lane.units, lane.deviation), *own)
 
             if strengths.l2.ndim:
@@ -164,15 +165,20 @@ def _fit_in_rounds(
 
 
 def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:
-    """The strengths of every lane, (L,) or with a path (L, P) or (L, 1); l1 is None without one.
+    """The strengths of every lane, (L,) or with a path (L, P) or (L, 1); None without one.
 
     Args:
-        models: of one design; l1 and l2 (L, P or 1), or without either axis.
+        models: of one design; strengths (L, P or 1), or without either axis.
         axes: 0 where a leaf has an axis of lanes, None elsewhere.
         num_lanes: static, L.
     """
-    l1 = None if models.problem.l1 is None else with_lanes(models.problem.l1, axes.problem.l1, num_lanes)
-    return Strengths(l1, with_lanes(models.problem.l2, axes.problem.l2, num_lanes))
+
+
+    def of(name: str) -> Array | None:
+        strength = getattr(models.problem, name)
+        return None if strength is None else with_lanes(strength, getattr(axes.problem, name), num_lanes)
+
+    return Strengths(*map(of, Strengths._fields))
 
 
 def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, Lane]:
@@ -195,7 +201,9 @@ def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, La
         units = units_of(working, w, problem.fit_intercept)
         if axis is None:
             units = jax.tree.map(lambda values: values[0], units)
-    rest = {"X": None, "l1": None, "l2": None}
+    rest = {"X": None, "l1": None, "l2": None, "l1_group": None}
+    if problem.groups is not None:
+        problem = replace(problem, groups=as_groups(problem.groups, working.unit.dtype))
     lanes = Lane(replace(problem, **rest), units, models.deviation)
     return lanes, Lane(replace(axes.problem, **rest), axis, axes.deviation)
 

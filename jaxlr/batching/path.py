@@ -30,10 +30,11 @@ _STEADY = 20.0  # sum of the sizes of the weights; equal steps give 4 + 6 + 4 + 
 
 
 class Strengths(NamedTuple):
-    """Of the penalties; l1 is None for a smooth objective."""
+    """Of the penalties; l1 is None for a smooth objective, l1_group without groups."""
 
     l1: Any
     l2: Any
+    l1_group: Any = None
 
 
 def points_at_once(num_lanes: int, num_classes: int) -> int:

@@ -59,6 +59,7 @@ class Traits(NamedTuple):
         large: whether there is one model, of a large design (`is_large`), that brings neither weights nor a start.
         free: how many columns no model penalizes, 0 where these are far from each other's span.
         entries: of a sparse design, 0 of an array.
+        largest_group: columns of it, 0 without groups.
     """
 
     m: int
@@ -75,6 +76,7 @@ class Traits(NamedTuple):
     large: bool = False
     free: int = 0
     entries: int = 0
+    largest_group: int = 0
 
 
 def choose(asked: Settings, traits: Traits) -> Settings:
@@ -98,7 +100,7 @@ def choose(asked: Settings, traits: Traits) -> Settings:
     few = solver == "proximal" and traits.absolute  # bounds alone hold no coefficient at 0
     room = usual_room(m, k, traits.has_l2, math.prod(asked.likelihood.classes)) if few else 0
     room = k if sparse and solver == "proximal" else room  # without Gram matrices all may be in the largest room
-    room = k if room and basis == traits.n else room  # nothing will be 0
+    room = k if room and (basis == traits.n or 4 * traits.largest_group > room) else room  # nothing will be 0, or all at once
     chosen = asked._replace(
         solver=solver,
         large=large,

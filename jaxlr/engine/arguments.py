@@ -21,6 +21,7 @@ from jaxlr.engine.plan import Call
 from jaxlr.engine.small import with_columns
 from jaxlr.engine.sparsity import as_it_pays
 from jaxlr.inputs.checks import Data, DesignData, check_count, checked, is_zero
+from jaxlr.inputs.groups import checked_groups
 from jaxlr.inputs.labels import check_classes
 from jaxlr.inputs.tables import column_names, is_concrete
 from jaxlr.linalg.sparse import Sparse
@@ -46,6 +47,8 @@ class Arguments:
     l2: Data = 0.0
     lower: Data | None = None
     upper: Data | None = None
+    l1_group: Data = 0.0
+    groups: Data | None = None
     penalty_factor: Data | None = None
     fit_intercept: bool = True
     standardize: bool = False
@@ -69,7 +72,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     likelihood = _checked_static(given)
     models, dtype, batch = _checked_models(given)
     problem, tol, n = models.problem, _checked_tol(given.tol, dtype), models.problem.X.shape[-1]
-    known, free = all(map(is_concrete, (problem.l1, problem.l2, problem.penalty_factor))), unpenalized(problem)
+    known, free = all(map(is_concrete, (problem.l1, problem.l2, problem.l1_group, problem.penalty_factor))), unpenalized(problem)
     penalized = ~free.any(axis=-1) if known else None
     check_classes(problem.y, problem.sample_weight, problem.fit_intercept, penalized, given.num_classes)
     coercive = known and not free.any()
@@ -96,7 +99,9 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         traits = traits._replace(m=rows, n=columns, free=columns if traits.free == n else traits.free, entries=entries)
         settings = choose(asked._replace(solver=settings.solver), traits)
     if settings.solver != "proximal" and not traits.smooth:
-        smooth, these = ("no bounds", "bounds") if is_bounded(problem) else ("l1 = 0, known outside jit,", "l1")
+        smooth, these = "l1 = 0, known outside jit,", "l1"
+        if is_bounded(problem) or problem.groups is not None:
+            smooth, these = ("no bounds", "bounds") if is_bounded(problem) else ("l1_group = 0, known outside jit,", "groups")
         raise ValueError(f'expected {smooth} for solver "{settings.solver}"; use "proximal" or "auto" with {these}')
     return Call(
         program=fit_batch,
@@ -130,12 +135,13 @@ def _traits(given: Arguments, models: Models, dtype: jnp.dtype, num_models: int,
         num_paths=num_paths,
         itemsize=dtype.itemsize,
         smooth=smooth,
-        absolute=not smooth and not is_zero(given.l1),
+        absolute=not smooth and not (is_zero(given.l1) and is_zero(given.l1_group)),
         has_l2=has_l2,
         same_penalty=problem.penalty_factor is None,
         penalized=coercive,
         free=0 if coercive or sparse else in_basis(problem, dtype, is_here(models)),
         entries=X.num_entries if sparse else 0,
+        largest_group=0 if problem.groups is None else int(np.bincount(problem.groups).max(initial=0)),
         large=not sparse
         and num_models == 1
         and plain
@@ -180,26 +186,29 @@ def _checked_static(given: Arguments) -> Likelihood:
 
 def _checked_models(given: Arguments) -> tuple[Models, jnp.dtype, tuple[int, ...]]:
     """The arrays as they came, without an l1 that is 0; the dtype to which they are to be brought, and the batch."""
-    names = ("X", "y", "sample_weight", "offset", "l1", "l2", "penalty_factor", "lower", "upper")
+    names = ("X", "y", "sample_weight", "offset", "l1", "l2", "l1_group", "penalty_factor", "lower", "upper")
     start = {} if given.init is None else {"coef": given.init.coef, "intercept": given.init.intercept}
     arrays, dtype, batch = checked({name: getattr(given, name) for name in names} | start, given.num_classes, sparse=True)
     for name in ("lower", "upper"):
         if name in arrays and is_concrete(arrays[name]) and not np.any(np.isfinite(arrays[name])):
             del arrays[name]  # none at all
-    bounded = "lower" in arrays or "upper" in arrays
+    groups = checked_groups(given.groups, given.l1_group, arrays["X"].shape[-1], arrays.get("penalty_factor"))
+    smooth = is_zero(given.l1) and not ("lower" in arrays or "upper" in arrays) and groups is None
     problem = Problem(
         X=arrays["X"],
         y=arrays["y"],
         sample_weight=arrays.get("sample_weight"),
         offset=arrays.get("offset"),
-        l1=None if is_zero(given.l1) and not bounded else arrays["l1"],
+        l1=None if smooth else arrays["l1"],
         l2=arrays["l2"],
         penalty_factor=arrays.get("penalty_factor"),
         lower=arrays.get("lower"),
         upper=arrays.get("upper"),
+        l1_group=None if groups is None else arrays["l1_group"],
+        groups=groups,
         fit_intercept=bool(given.fit_intercept),
     )
-    needs_dense = given.mesh is not None or given.solver == "newton"
+    needs_dense = given.mesh is not None or given.solver == "newton" or groups is not None
     problem = as_it_pays(problem, dtype, needs_dense)
     m, n = problem.X.shape[-2:]
     if n == 0 and not given.fit_intercept:

@@ -2,7 +2,7 @@
 
 A penalty tells columns apart that the data cannot. Of a member of a batch those without one are
 
-    all of them where l1 + l2 = 0,    else those whose penalty_factor is 0,    but none with two finite bounds.
+    all of them where l1 + l2 + l1_group = 0,    else those whose penalty_factor is 0,    but none with two finite bounds.
 
 Models that share a program share the basis of what none of them penalizes; members that leave more columns without a penalty
 (an l2 of 0 in a grid, a penalty_factor of their own) are fitted by themselves.
@@ -29,7 +29,7 @@ def unpenalized(problem: Problem) -> Bool[Any, "... n"]:
     Args:
         problem: NumPy or JAX arrays, or tracers, which count as positive.
     """
-    strengths = [strength for strength in (problem.l1, problem.l2) if strength is not None]
+    strengths = [strength for strength in (problem.l1, problem.l2, problem.l1_group) if strength is not None]
     strength = sum(map(np.asarray, strengths)) if all(map(is_concrete, strengths)) else np.ones(())
     factor: Any = problem.penalty_factor
     factor = np.ones(problem.X.shape[-1]) if factor is None or not is_concrete(factor) else np.asarray(factor)

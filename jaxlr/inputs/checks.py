@@ -21,14 +21,14 @@ from jaxlr.inputs.sparse import is_sparse, sparse_design, to_dense
 from jaxlr.inputs.tables import Data, DesignData, check_aligned, column_names, is_concrete, not_finite, table_numbers
 from jaxlr.linalg.sparse import Sparse
 
-_NOT_NEGATIVE = ("sample_weight", "l1", "l2", "penalty_factor")
+_NOT_NEGATIVE = ("sample_weight", "l1", "l2", "l1_group", "penalty_factor")
 
 
 def core_axes(num_classes: int | None = None) -> dict[str, str]:
     """The axes of one model's fields, such as "mn" for X, behind those of the batch: m rows, n columns, c classes."""
     c = "" if num_classes is None else "c"
     data = {"X": "mn", "y": "m", "sample_weight": "m", "offset": "m" + c, "penalty_factor": "n", "l1": "", "l2": ""}
-    data |= {"lower": "n", "upper": "n"}
+    data |= {"lower": "n", "upper": "n", "l1_group": "", "groups": "n"}
     return data | {"coef": c + "n", "intercept": c}
 
 

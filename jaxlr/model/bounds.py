@@ -73,6 +73,11 @@ class Bounded(NamedTuple):
         """Whether there is a kink (k,)."""
         return (self.l1 > 0) | jnp.isfinite(self.lower) | jnp.isfinite(self.upper)
 
+    @property
+    def invalid(self) -> Array:
+        """Whether a strength is negative, or nothing lies between two bounds, ()."""
+        return jnp.any(self.lower > self.upper) | self.strengths.invalid
+
     def like(self, x: Float[Array, "*K k"]) -> "Bounded":
         """For parameters with an axis of classes in front."""
         return Bounded(*(aligned(part, x) for part in self))
@@ -129,6 +134,10 @@ class Bounded(NamedTuple):
         """The derivative of the squared part."""
         return self.strengths.smooth_slope(x)
 
+    def slope(self, x: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
+        """The derivative of the absolute part, 0 where a coefficient is 0."""
+        return self.strengths.slope(x)
+
     def violations(self, slope: Float[Array, "*K k"], x: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
         """How far each coefficient is from its condition of optimality, where the smooth part of J has this slope."""
         return jnp.maximum(self.slack(slope, x), 0)
@@ -138,6 +147,21 @@ class Bounded(NamedTuple):
         at = self.like(x)
         left, right = at.sides(x, slope - at.l1, slope + at.l1)
         return jnp.where(self.outside(x), jnp.inf, jnp.maximum(left, -right))
+
+    def pull(self, slope: Float[Array, "*K k"], x: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
+        """What is missing to the condition of optimality of each coefficient, with its sign."""
+        at = self.like(x)
+        left, right = at.sides(x, slope - at.l1, slope + at.l1)
+        return jnp.where(left > 0, -left, jnp.maximum(-right, 0))
+
+    def growth(self, x: Float[Array, "*K k"], to: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
+        """The change of the absolute parts from x to another point."""
+        return self.strengths.growth(x, to)
+
+    def unlimited(self, u: Float[Array, "*K k"]) -> tuple[Bool[Array, "..."], Bool[Array, "..."]]:
+        """Where the conjugate is infinite above l1, and where below -l1: no l2, and no bound ahead."""
+        at = self.like(u)
+        return (at.l2 == 0) & jnp.isinf(at.upper), (at.l2 == 0) & jnp.isinf(at.lower)
 
     def sides(
         self, x: Float[Array, "..."], minus: Float[Array, "..."], plus: Float[Array, "..."]

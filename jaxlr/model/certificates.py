@@ -21,11 +21,10 @@ from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
 from jaxlr.linalg.dot import aligned
-from jaxlr.model.bounds import Bounded
+from jaxlr.model.groups import AnyPenalty
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.objective import gradient
 from jaxlr.model.params import Parameters, Params, SoftmaxParams
-from jaxlr.model.penalty import Penalty
 from jaxlr.model.problem import Problem, design, dtype_of, penalty_of, problem_logits, row_weights
 
 
@@ -58,7 +57,7 @@ def kkt_residual(params: Parameters, problem: Problem) -> Float[Array, ""]:
 
 
 def kkt_of_gradient(
-    g: Params | SoftmaxParams, coef: Float[Array, "*K n"], penalty: Penalty | Bounded, units: tuple[Array, Array]
+    g: Params | SoftmaxParams, coef: Float[Array, "*K n"], penalty: AnyPenalty, units: tuple[Array, Array]
 ) -> Float[Array, ""]:
     """The KKT residual where the gradient of the smooth part and the `standard_units` of the columns are known already."""
     mean, sd = (aligned(unit, coef) for unit in units)

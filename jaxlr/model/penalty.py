@@ -47,6 +47,11 @@ class Penalty(NamedTuple):
         """Whether it has a kink (k,)."""
         return self.l1 > 0
 
+    @property
+    def invalid(self) -> Array:
+        """Whether a strength is negative, ()."""
+        return jnp.min(jnp.minimum(self.l1, self.l2), initial=0) < 0
+
     def like(self, x: Float[Array, "*K k"]) -> "Penalty":
         """For parameters with an axis of classes in front."""
         return Penalty(*(aligned(strength, x) for strength in self))
@@ -85,6 +90,10 @@ class Penalty(NamedTuple):
         """The derivative of the squared part."""
         return aligned(self.l2, x) * x
 
+    def slope(self, x: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
+        """The derivative of the absolute part, 0 where a coefficient is 0."""
+        return aligned(self.l1, x) * jnp.sign(x)
+
     def violations(self, slope: Float[Array, "*K k"], x: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
         """How far each coefficient is from its condition of optimality, where the smooth part of J has this slope: the distance
         of -slope from the subdifferential of l1 |x|."""
@@ -94,6 +103,19 @@ class Penalty(NamedTuple):
         """The same, and below 0 how far a coefficient at a kink is from leaving it."""
         l1 = aligned(self.l1, x)
         return jnp.where(x != 0, jnp.abs(slope + l1 * jnp.sign(x)), jnp.abs(slope) - l1)
+
+    def pull(self, slope: Float[Array, "*K k"], x: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
+        """What is missing to the condition of optimality of each coefficient, with its sign."""
+        l1 = aligned(self.l1, x)
+        return -jnp.where(x != 0, slope + l1 * jnp.sign(x), jnp.sign(slope) * jnp.maximum(jnp.abs(slope) - l1, 0))
+
+    def growth(self, x: Float[Array, "*K k"], to: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
+        """The change of the absolute parts from x to another point."""
+        return aligned(jnp.where(self.free, self.l1, 0), x) * (jnp.abs(to) - jnp.abs(x))
+
+    def unlimited(self, u: Float[Array, "*K k"]) -> tuple[Bool[Array, "..."], Bool[Array, "..."]]:
+        """Where the conjugate is infinite above l1, and where below -l1."""
+        return aligned(self.l2 == 0, u), aligned(self.l2 == 0, u)
 
     def changes(self, x: Float[Array, "*K k"], step: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
         """The derivatives of the absolute parts from x along -step, on the near side of a 0."""

@@ -11,6 +11,8 @@ from jaxlr.linalg.dot import AnyArray, aligned
 from jaxlr.linalg.operators import Design, as_design
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.bounds import Bounded
+from jaxlr.model.groups import AnyPenalty, Grouped
+from jaxlr.model.norms import Groups, as_groups, sums
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
 
@@ -31,6 +33,8 @@ class Problem:
         fit_intercept: static; without it the intercept of the parameters is ignored.
         lower: bounds of the coefficients (n,), of every class alike, -inf for none; None is none.
         upper: likewise, inf for none.
+        l1_group: strength of the norms of groups (), >= 0, on the scale of the mean loss; None is none.
+        groups: integers (n,), the same for columns that are together; their penalty_factor is one number.
 
     Example:
         A batch maps over the fields that differ, here over four l2:
@@ -56,6 +60,8 @@ class Problem:
     fit_intercept: bool = field(default=True, metadata={"static": True})
     lower: Any = None
     upper: Any = None
+    l1_group: Any = None
+    groups: Any = None
 
 
 def design(problem: Problem) -> Design | Sparse:
@@ -91,15 +97,28 @@ def weight_sum(problem: Problem) -> Float[Array, "..."]:
     return jnp.sum(jnp.asarray(problem.sample_weight, X.dtype), axis=-1)
 
 
-def penalty_of(problem: Problem) -> Penalty | Bounded:
-    """The penalty of every column, penalty factors multiplied in; l1=None is 0."""
+def penalty_of(problem: Problem) -> AnyPenalty:
+    """The penalty of every column, penalty factors multiplied in, with that of the groups; l1=None is 0."""
     X = design(problem)
     factor = jnp.asarray(1 if problem.penalty_factor is None else problem.penalty_factor, X.dtype)
     given = (0.0 if problem.l1 is None else problem.l1, problem.l2)
     strengths = (factor * jnp.asarray(strength, X.dtype) for strength in given)
     penalty = Penalty(*(jnp.broadcast_to(strength, X.shape[1:]) for strength in strengths))
     bounds = bounds_of(problem, X.shape[1], X.dtype)
-    return penalty if bounds is None else Bounded(*penalty, *bounds)
+    by_column = penalty if bounds is None else Bounded(*penalty, *bounds)
+    if problem.l1_group is None or problem.groups is None:
+        return by_column
+    groups = as_groups(problem.groups, X.dtype)
+    return Grouped(by_column, strengths_of_groups(problem, groups), groups.weights, groups.number)
+
+
+def strengths_of_groups(problem: Problem, groups: Groups) -> Float[Array, " n"]:
+    """lambda of each column's group: l1_group, the root of its size, and its penalty factor, the mean of those of its columns."""
+    strength = jnp.asarray(problem.l1_group, groups.weights.dtype) * groups.multiplier
+    if problem.penalty_factor is None:
+        return strength
+    factor = jnp.asarray(problem.penalty_factor, strength.dtype)
+    return strength * sums(factor, groups.number) / sums(jnp.ones_like(factor), groups.number)
 
 
 def bounds_of(problem: Problem, n: int, dtype: jnp.dtype) -> tuple[Float[Array, " n"], Float[Array, " n"]] | None:

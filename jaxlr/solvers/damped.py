@@ -21,8 +21,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg.dot import aligned
-from jaxlr.model.bounds import Bounded
 from jaxlr.model.curvature import Curvature
+from jaxlr.model.penalty import Penalty
 from jaxlr.solvers.descent import Direction, Point, Rules, descend
 from jaxlr.solvers.system import System
 
@@ -77,7 +77,7 @@ def minimize(
     x = jnp.zeros((*likelihood.coordinates, system.A.shape[1]), system.w.dtype)
     if start is not None:
         x = likelihood.reduce(start)
-    if start is not None or isinstance(penalty, Bounded):  # else 0 is allowed
+    if start is not None or not isinstance(penalty, Penalty):  # else 0 is allowed
         x = penalty.nearest(x)
         if not system.coercive:
             system = _watchful(system, x, rarity)

@@ -26,8 +26,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg.cholesky import least_curvature
-from jaxlr.model.bounds import Bounded
-from jaxlr.model.penalty import Penalty
+from jaxlr.model.groups import AnyPenalty
 from jaxlr.results.status import Status
 
 RUNNING, AGED = -1, -2
@@ -94,7 +93,7 @@ class Rules(NamedTuple):
         budget: once directions have spent that, the preconditioner has aged; None where none does.
     """
 
-    penalty: Penalty | Bounded
+    penalty: AnyPenalty
     penalized: Array
     suffices: Array
     rarity: Array

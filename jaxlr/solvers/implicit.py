@@ -28,17 +28,19 @@ from jaxtyping import Array, Float
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.operators import Standardized
 from jaxlr.model.bounds import Bounded
+from jaxlr.model.groups import AnyPenalty, Grouped
 from jaxlr.model.likelihood import Likelihood
+from jaxlr.model.norms import as_groups
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
-from jaxlr.model.problem import Problem, bounds_of, row_weights
+from jaxlr.model.problem import Problem, bounds_of, row_weights, strengths_of_groups
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers.linear import SOLVES, Hessian
 from jaxlr.solvers.working import Working, from_working, to_working
 
 # Where a model did not converge, what its derivatives are computed from: finite, and with no derivative of 0.
-_STAND_IN = {"y": 0.5, "sample_weight": 1, "offset": 0, "l1": 1, "l2": 1, "penalty_factor": 1, "lower": -2, "upper": 2}
+_STAND_IN = {"y": 0.5, "sample_weight": 1, "offset": 0, "l1": 1, "l2": 1, "penalty_factor": 1, "lower": -2, "upper": 2, "l1_group": 1}
 
 
 class _Road(NamedTuple):
@@ -141,9 +143,9 @@ def _gradient_and_value(
     w, penalty = _weights_and_penalty(t, working, deviation)
     x = penalty.with_bounds(x)
     z, likelihood = _logits(road, t, x), road.likelihood
-    r, l1 = likelihood.residual(z, t.y), aligned(penalty.l1, x)
-    g = likelihood.reduce(t.X.transposed_times(aligned(w, r) * r)) + l1 * jnp.sign(x) + penalty.smooth_slope(x)
-    value = jnp.sum(w * likelihood.losses(z, t.y)) + jnp.sum(l1 * jnp.abs(x)) + jnp.sum(penalty.smooth_slope(x) / 2 * x)
+    r, kinked, squared = likelihood.residual(z, t.y), penalty.slope(x), penalty.smooth_slope(x)
+    g = likelihood.reduce(t.X.transposed_times(aligned(w, r) * r)) + kinked + squared
+    value = jnp.sum(w * likelihood.losses(z, t.y)) + jnp.sum(kinked * x) + jnp.sum(squared / 2 * x)
     return g, value, x
 
 
@@ -152,7 +154,7 @@ def _logits(road: _Road, t: Problem, x: Float[Array, "*B k"]) -> Float[Array, "*
     return z if t.offset is None else z + t.offset.T
 
 
-def _weights_and_penalty(t: Problem, working: Working, deviation: Array | None) -> tuple[Float[Array, " m"], Penalty | Bounded]:
+def _weights_and_penalty(t: Problem, working: Working, deviation: Array | None) -> tuple[Float[Array, " m"], AnyPenalty]:
     """w, and kappa and lambda (k,), both 0 for the intercept, with the bounds."""
     n, k = len(working.unit), t.X.shape[1]
     w = row_weights(t)
@@ -165,7 +167,12 @@ def _weights_and_penalty(t: Problem, working: Working, deviation: Array | None) 
     factor = jnp.ones(n, w.dtype) if t.penalty_factor is None else t.penalty_factor
     l1 = 0 * t.l2 if t.l1 is None else t.l1
     penalty, bounds = Penalty(l1 * factor * scale, t.l2 * factor * scale**2), bounds_of(t, n, w.dtype)
-    return w, (penalty if bounds is None else Bounded(*penalty, *(bound * working.unit for bound in bounds))).padded(k)
+    by_column = penalty if bounds is None else Bounded(*penalty, *(bound * working.unit for bound in bounds))
+    if t.l1_group is None:
+        return w, by_column.padded(k)
+    groups = as_groups(t.groups, w.dtype)
+    weights = groups.weights * jnp.where(scale > 0, scale, 1)
+    return w, Grouped(by_column, strengths_of_groups(t, groups), weights, groups.number).padded(k)
 
 
 def _hessian(road: _Road, t: Problem, x: Float[Array, "*B k"], working: Working, deviation: Array | None) -> Hessian:
@@ -175,7 +182,8 @@ def _hessian(road: _Road, t: Problem, x: Float[Array, "*B k"], working: Working,
         varies = jnp.pad(deviation > 0, (0, x.shape[-1] - len(deviation)), constant_values=True)
         free &= aligned(varies, x)
     curvature = road.likelihood.curvature(_logits(road, t, x), w)
-    return Hessian(t.X, road.likelihood, curvature, penalty.l2, penalty.absent, free)
+    norms = penalty.curvature(x) if isinstance(penalty, Grouped) else None
+    return Hessian(t.X, road.likelihood, curvature, penalty.l2, penalty.absent, free, norms)
 
 
 def _response(

@@ -19,6 +19,7 @@ from jaxlr.linalg.dense import Dense
 from jaxlr.linalg.dot import aligned, dot, times
 from jaxlr.linalg.operators import Design
 from jaxlr.model.likelihood import Likelihood, alike
+from jaxlr.model.norms import NormCurvature
 from jaxlr.solvers.newton_cg import STIFF
 from jaxlr.solvers.working import Working
 
@@ -33,6 +34,7 @@ class Hessian(NamedTuple):
         strength: lambda (k,).
         unpenalized: which columns have no penalty at all (k,).
         free: whether a coefficient may move, of the shape of x; what is held at 0 has the identity.
+        norms: the curvature of those of groups; None where there are none.
     """
 
     A: Design
@@ -41,12 +43,15 @@ class Hessian(NamedTuple):
     strength: Array
     unpenalized: Array
     free: Array
+    norms: NormCurvature | None = None
 
     def times(self, v: Float[Array, "*B k"]) -> Float[Array, "*B k"]:
         """H v, with a curvature along what changes no logit and has no penalty."""
         held = jnp.where(self.free, v, 0)
         dz = self.A.times(self.likelihood.expand(held))
         moved = self.likelihood.reduce(self.A.transposed_times(self.curvature.times(dz))) + aligned(self.strength, v) * held
+        if self.norms is not None:
+            moved = moved + self.norms.times(held)
         moved = self.likelihood.add_sums(moved, held, jnp.where(self.unpenalized, self.scale(), 0))
         return jnp.where(self.free, moved, v)
 
@@ -64,6 +69,8 @@ def _factored(working: Working, hessian: Hessian, b: Float[Array, "*B k"]) -> Fl
     likelihood, jitter = hessian.likelihood, jnp.asarray(jnp.finfo(b.dtype).eps ** 0.75)
     H = likelihood.assemble(working.A.gram(hessian.curvature.pairs()))
     H = likelihood.with_sums(H, hessian.unpenalized)
+    if hessian.norms is not None:
+        H = H + hessian.norms.matrix()
     strength = alike(hessian.strength, b)
     # A column of zeros, as a constant one is beside an intercept, has nothing to move, and the rounding of b no step.
     moves = hessian.free.ravel() & (jnp.diagonal(H) + strength > 0)
@@ -91,6 +98,8 @@ def _preconditioned(working: Working, hessian: Hessian, b: Float[Array, "*B k"])
 
 def _diagonal(working: Working, hessian: Hessian, b: Float[Array, "*B k"]) -> Float[Array, "*B k"]:
     squares = working.A.squares_times(hessian.curvature.diagonal()) + aligned(hessian.strength, b)
+    if hessian.norms is not None:
+        squares = squares + hessian.norms.diagonal()
     return hessian.conjugate_gradients(b, lambda r: jnp.where(hessian.free, r / squares, r))
 
 

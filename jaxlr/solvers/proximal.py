@@ -34,8 +34,9 @@ from jaxtyping import Array, Float
 from jaxlr.linalg.cholesky import in_own_units
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.model.curvature import Curvature
+from jaxlr.model.groups import Grouped
 from jaxlr.model.likelihood import alike
-from jaxlr.solvers import quadratic
+from jaxlr.solvers import quadratic, quadratic_groups
 from jaxlr.solvers.damped import Solution, damping, hides_separation, minimize
 from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.newton import POLISH
@@ -117,7 +118,11 @@ def _direction(
     # Where a gradient does not suffice a step is always taken to be seen: under separation it stays long.
     least = jnp.where(system.suffices, jnp.inf, kkt / 100)
     enough = jnp.maximum(jnp.minimum(kkt, 1e-2) * kkt, jnp.minimum(POLISH / 4 * tol, least))
-    v, factor = quadratic.minimize(H, slope - dot(H, start), start, kinks, units, enough, now.factor)
+    given = H, slope - dot(H, start), start
+    if isinstance(kinks, Grouped):
+        v, factor = quadratic_groups.minimize(*given, kinks, units, enough), now.factor
+    else:
+        v, factor = quadratic.minimize(*given, kinks, units, enough, now.factor)
 
     change = v - start
     H_change = dot(H, change)
@@ -127,8 +132,7 @@ def _direction(
     curved = jnp.sum(change * H_change)
     if kept is not None:
         curved = jnp.sum(dz * curvature.times(dz)) + jnp.sum(aligned(penalty.l2, d) * d * d)
-    grown = jnp.where(free, kinks.l1, 0) * (jnp.abs(v) - jnp.abs(start))
-    fall = -jnp.sum(slope * change) - curved / 2 - jnp.sum(grown)
+    fall = -jnp.sum(slope * change) - curved / 2 - jnp.sum(kinks.growth(start, v))
     length = jnp.where(fall >= ENOUGH * curved, 1, SHORTER)
     if kept is not None:
         rho = jnp.sqrt(curvature.dual_square(curvature.times(dz) - now.curvature.times(dz)))

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxlr.linalg.dot import aligned
-from jaxlr.model.bounds import Bounded
 from jaxlr.model.certificates import evidence
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.params import Params, SoftmaxParams
@@ -204,7 +203,7 @@ def _judged(
     if working.basis is not None:
         doubtful |= working.basis.unclear
     if working.near is not None:
-        none = problem.l1 + problem.l2 == 0
+        none = problem.l1 + problem.l2 + (0 if problem.l1_group is None else problem.l1_group) == 0
         x = solution.params[..., : len(none)]
         moves = jnp.any(~penalty_of(problem).like(x).rests(x).reshape(-1, len(none)), axis=0)  # what rests at a bound is known
         doubtful |= working.near & jnp.any(none & moves) & jnp.all(none | jnp.isinf(problem.l1))
@@ -234,6 +233,4 @@ def _is_invalid(problem: Problem, tol: Float[Array, ""], settings: Settings) -> 
     invalid = invalid | likelihood.out_of_range(y) | ~(tol > 0)
     if s is not None:
         invalid = invalid | jnp.any(s < 0)
-    if isinstance(penalty, Bounded):
-        invalid = invalid | jnp.any(penalty.lower > penalty.upper)
-    return invalid | (jnp.min(jnp.minimum(penalty.l1, penalty.l2), initial=0) < 0)
+    return invalid | penalty.invalid

@@ -7,9 +7,8 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.operators import Design
-from jaxlr.model.bounds import Bounded
+from jaxlr.model.groups import AnyPenalty
 from jaxlr.model.likelihood import Likelihood, alike
-from jaxlr.model.penalty import Penalty
 from jaxlr.model.problem import Problem, penalty_of, row_weights, weight_sum
 from jaxlr.solvers.working import Working
 
@@ -43,7 +42,7 @@ class System(NamedTuple):
     y: Array
     offset: Array | None
     present: Array | None
-    penalty: Penalty | Bounded
+    penalty: AnyPenalty
     location: Array
     scale: Array
     n: int

@@ -22,6 +22,8 @@ from jaxlr.linalg.dot import aligned, dot
 from jaxlr.linalg.moments import by_columns
 from jaxlr.linalg.operators import Bordered, Design, Standardized
 from jaxlr.linalg.sparse import Sparse
+from jaxlr.model.groups import Grouped
+from jaxlr.model.norms import Groups
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, penalty_of
 from jaxlr.solvers.measured import Columns, center_and_unit, in_place, in_units
@@ -143,7 +145,9 @@ def working_problem(problem: Problem, working: Working, deviation: Float[Array, 
 
     Penalties measure coefficients in `deviation`, 0 to hold one at 0; None is 1.
     """
-    l1, l2, *bounds = penalty_of(replace(problem, X=working.columns))
+    penalty = penalty_of(replace(problem, X=working.columns))
+    by_column = penalty.base if isinstance(penalty, Grouped) else penalty
+    l1, l2, *bounds = by_column
     per_unit = 1 / working.unit if deviation is None else deviation / working.unit
     # A scale may be infinite. Far under what overflows a strength holds everything at 0; that of inf itself is not a caller's.
     l1 = jnp.where(l1 == 0, 0, jnp.minimum(l1 * per_unit, jnp.sqrt(jnp.finfo(l1.dtype).max)))
@@ -157,6 +161,11 @@ def working_problem(problem: Problem, working: Working, deviation: Float[Array, 
             lower, upper = (jnp.where(deviation == 0, held, bound) for bound in (lower, upper))
     elif deviation is not None:
         l1 = jnp.where(deviation == 0, jnp.inf, l1)  # an infinite strength holds a coefficient at 0
+    groups = l1_group = None
+    if isinstance(penalty, Grouped):
+        held = (per_unit == 0) | jnp.isinf(per_unit)
+        groups = Groups(penalty.number, jnp.ones_like(l1), penalty.weights * jnp.where(held, 1, per_unit))
+        l1_group = jnp.where(jnp.isinf(penalty.l1_group), jnp.nan, penalty.l1_group)
     return Problem(
         X=working.columns,
         y=jnp.asarray(problem.y, l1.dtype),
@@ -166,6 +175,8 @@ def working_problem(problem: Problem, working: Working, deviation: Float[Array, 
         l2=l2 * per_unit * per_unit,
         lower=lower,
         upper=upper,
+        l1_group=l1_group,
+        groups=groups,
         fit_intercept=problem.fit_intercept,
     )
 

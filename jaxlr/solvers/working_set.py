@@ -19,9 +19,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.linalg.dot import aligned
+from jaxlr.model.groups import Grouped
+from jaxlr.model.norms import largest
 from jaxlr.results.status import Status
 from jaxlr.solvers import proximal, proximal_cg
 from jaxlr.solvers.damped import Solution
@@ -135,6 +137,9 @@ def solve(
         inside = jnp.concatenate([order[::-1], np.arange(n, k, dtype=np.int32)])
         left_out = np.arange(room, 0, -1, dtype=np.int32) > needed
         at_first, own = at.params[..., inside], columns.restricted(inside, needed)
+        if isinstance(penalty, Grouped):
+            left_out = ~_whole(penalty, inside, left_out)
+            at_first = jnp.where(aligned(left_out, at_first), 0, at_first)
         # Where all that is in use is inside nothing has to be taken from the logits, whose rounding would add up along a path.
         outside = jnp.where(most.overflows, at.z - own.times(at_first), 0 if system.offset is None else system.offset)
         small = system._replace(
@@ -146,7 +151,10 @@ def solve(
             offset=outside,
         )
         found = solve_all(small, at_first)
-        params = at.params.at[..., n:].set(0).at[..., inside].set(found.params)
+        new = found.params
+        if isinstance(penalty, Grouped):
+            new = jnp.where(aligned(left_out, new), at.params[..., inside], new)
+        params = at.params.at[..., n:].set(0).at[..., inside].set(new)
         return found._replace(params=params), small.logits(found.params)
 
     def one_round(state: _State) -> _State:
@@ -195,6 +203,14 @@ def _known(system: System, params: Float[Array, "*K k"], known: Known | None) ->
     return jax.lax.cond(others > 0, anew, lambda params: known._replace(params=params), params)
 
 
+def _whole(penalty: Grouped, inside: Int[Array, " c"], left_out: Bool[Array | np.ndarray, " c"]) -> Bool[Array, " c"]:
+    """Which columns are inside with all others of their groups."""
+    size = jnp.zeros_like(penalty.number).at[penalty.number].add(1)
+    number = penalty.number[inside]
+    count = jnp.zeros_like(size).at[number].add(jnp.where(left_out, 0, 1).astype(size.dtype))
+    return ~left_out & (count == size)[number]
+
+
 class _Urgency(NamedTuple):
     urgency: Array  # (n,) float32, of which a CPU finds the largest 30 times as fast
     wanted: Array  # how many columns are in use or violating their conditions
@@ -209,6 +225,9 @@ def _urgency(system: System, at: Known, most: int) -> _Urgency:
     slack = jnp.max(slack.reshape(-1, n), axis=0)
     in_use = (at.params != 0) | ~system.penalty.like(at.params).rests(at.params)
     used = jnp.any(in_use[..., :n].reshape(-1, n), axis=0)
+    if isinstance(system.penalty, Grouped):
+        slack, used = (largest(part, system.penalty.number[:n]) for part in (slack, used.astype(slack.dtype)))
+        used = used > 0
     overflows = jnp.sum(used) > most
     urgency = jnp.where(used & ~overflows, jnp.inf, slack)
     return _Urgency(urgency.astype(jnp.float32), jnp.sum(used | (slack > 0), dtype=np.int32), overflows)

@@ -1,0 +1,44 @@
+"""Groups of columns, as they come in: refused in words where they are no integers, one for each column."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxlr.inputs.checks import Data, is_zero, real_array
+from jaxlr.inputs.tables import is_concrete
+
+
+def checked_groups(groups: Data | None, l1_group: Data, n: int, penalty_factor: Any = None) -> np.ndarray | None:
+    """The group of each column as a number from 0 on (n,); None where no norm has a strength.
+
+    Args:
+        groups: integers (n,), the same for columns that are together.
+        l1_group: strength of the norms.
+        n: columns.
+        penalty_factor: (..., n); None is 1.
+
+    Raises:
+        TypeError: groups are no integers.
+        ValueError: groups are missing or a tracer, not (n,), or penalty factors differ within one.
+    """
+    if groups is None:
+        if not is_zero(l1_group):
+            raise ValueError("expected groups (n,), which columns are together, beside l1_group; np.arange(n) makes each its own")
+        return None
+    if not is_concrete(groups):
+        raise ValueError("expected groups known outside jit: they say which columns are together")
+    raw = np.asarray(real_array("groups", groups))
+    if raw.dtype.kind not in "iu":
+        raise TypeError(f"expected groups to be integers, got dtype {raw.dtype}; number them, as np.unique does")
+    if raw.shape != (n,):
+        raise ValueError(f"expected groups ({n},), an integer for each column of X, got shape {raw.shape}")
+    if is_zero(l1_group):
+        return None
+    kinds, first, number = np.unique(raw, return_index=True, return_inverse=True)
+    if penalty_factor is not None and is_concrete(penalty_factor):
+        factor = np.asarray(penalty_factor)
+        differs = np.any(factor != factor[..., first[number]], axis=tuple(range(factor.ndim - 1)))
+        if np.any(differs & ~np.any(np.isnan(factor), axis=tuple(range(factor.ndim - 1)))):
+            own = kinds[number[np.argmax(differs)]]
+            raise ValueError(f"expected one penalty_factor for all columns of a group, got several in group {own}")
+    return number.astype(np.int32).reshape(n)
