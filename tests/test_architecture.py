@@ -118,14 +118,14 @@ CONTRACT = {
     "logits": "params X offset", "predict_proba": "params X offset", "predict": "params X threshold offset",
     "loss": "params problem", "gradient": "params problem", "hessian": "params problem", "hvp": "params problem v",
     "kkt_residual": "params problem", "duality_gap": "params problem", "raise_on_failure": "fit",
-    "Problem": "X y sample_weight offset l1 l2 penalty_factor fit_intercept lower upper",
-    "fit": "X y num_classes sample_weight offset l1 l2 lower upper penalty_factor fit_intercept standardize init solver "
-    "tol max_steps batch_size mesh progress",
+    "Problem": "X y sample_weight offset l1 l2 penalty_factor fit_intercept lower upper l1_group groups",
+    "fit": "X y num_classes sample_weight offset l1 l2 l1_group groups lower upper penalty_factor fit_intercept "
+    "standardize init solver tol max_steps batch_size mesh progress",
     "l1_max": "problem num_classes", "l2_from_C": "C weight_sum", "elastic_net": "alpha l1_ratio",
     "kfold": "key m num_folds", "stratified_kfold": "key y num_folds", "bootstrap": "key m num_samples",
     "cluster_bootstrap": "key clusters num_samples",
-    "cross_validate": "X y l1 l2 folds key metrics select rule refit sample_weight offset num_classes lower upper "
-    "penalty_factor fit_intercept standardize init solver tol max_steps batch_size mesh progress",
+    "cross_validate": "X y l1 l2 l1_group groups gamma folds key metrics select rule refit sample_weight offset num_classes "
+    "lower upper penalty_factor fit_intercept standardize init solver tol max_steps batch_size mesh progress",
     "train": "X y optimizer batch_size num_epochs key init l2 sample_weight offset fit_intercept",
 }  # fmt: skip
 

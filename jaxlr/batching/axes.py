@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxlr.batching.lanes import Models
+from jaxlr.batching.path import Strengths
 from jaxlr.batching.strategy import is_path
 from jaxlr.inputs.checks import core_axes
 from jaxlr.linalg.sparse import Sparse
@@ -52,7 +53,8 @@ class Core:
 @functools.cache
 def cores_of(likelihood: Likelihood, fit_intercept: bool) -> Models:
     """Models with a Core in the place of each leaf."""
-    cores = {name: Core(axes, strength=name in ("l1", "l2", "l1_group")) for name, axes in core_axes(*likelihood.classes).items()}
+    named = core_axes(*likelihood.classes)
+    cores = {name: Core(axes, strength=name in Strengths._fields) for name, axes in named.items()}
     cores["penalty_factor"] = Core("n", filler=1)  # so that columns of zeros have a penalty wherever the others have
     cores["groups"] = Core("n", dtype=np.int32, filler=-1)  # of their own
     start = likelihood.params_type(cores.pop("coef"), cores.pop("intercept"))
@@ -164,9 +166,9 @@ def has_path(models: Models, cores: Models, solver: str) -> bool:
     def longest(models: Models) -> int:
         return max(jax.tree.leaves(map_leaves(lambda core, leaf: (1, *core.lead(leaf))[-1], cores, models)))
 
-    problem = models.problem
-    others = replace(models, problem=replace(problem, l1=None, l2=None, l1_group=None))
-    return is_path(max((1, *np.shape(strength))[-1] for strength in (problem.l1, problem.l2, problem.l1_group)), longest(others), solver)
+    strengths = [getattr(models.problem, name) for name in Strengths._fields]
+    others = replace(models, problem=replace(models.problem, **dict.fromkeys(Strengths._fields)))
+    return is_path(max((1, *np.shape(strength))[-1] for strength in strengths), longest(others), solver)
 
 
 def split(models: Models, cores: Models, axes: Axes) -> Split:

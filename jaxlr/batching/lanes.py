@@ -173,7 +173,6 @@ def strengths_of(models: Models, axes: Models, num_lanes: int) -> Strengths:
         num_lanes: static, L.
     """
 
-
     def of(name: str) -> Array | None:
         strength = getattr(models.problem, name)
         return None if strength is None else with_lanes(strength, getattr(axes.problem, name), num_lanes)

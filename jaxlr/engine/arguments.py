@@ -72,7 +72,8 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     likelihood = _checked_static(given)
     models, dtype, batch = _checked_models(given)
     problem, tol, n = models.problem, _checked_tol(given.tol, dtype), models.problem.X.shape[-1]
-    known, free = all(map(is_concrete, (problem.l1, problem.l2, problem.l1_group, problem.penalty_factor))), unpenalized(problem)
+    strengths = problem.l1, problem.l2, problem.l1_group, problem.penalty_factor
+    known, free = all(map(is_concrete, strengths)), unpenalized(problem)
     penalized = ~free.any(axis=-1) if known else None
     check_classes(problem.y, problem.sample_weight, problem.fit_intercept, penalized, given.num_classes)
     coercive = known and not free.any()
@@ -135,7 +136,7 @@ def _traits(given: Arguments, models: Models, dtype: jnp.dtype, num_models: int,
         num_paths=num_paths,
         itemsize=dtype.itemsize,
         smooth=smooth,
-        absolute=not smooth and not (is_zero(given.l1) and is_zero(given.l1_group)),
+        absolute=not smooth and (_mostly_held(problem) or not (is_zero(given.l1) and is_zero(given.l1_group))),
         has_l2=has_l2,
         same_penalty=problem.penalty_factor is None,
         penalized=coercive,
@@ -149,6 +150,13 @@ def _traits(given: Arguments, models: Models, dtype: jnp.dtype, num_models: int,
         and is_concrete(X)
         and is_large(X, fit_intercept, has_l2),
     )
+
+
+def _mostly_held(problem: Problem) -> bool:
+    """Whether bounds hold more coefficients at 0 than not."""
+    if problem.lower is None or problem.upper is None or not (is_concrete(problem.lower) and is_concrete(problem.upper)):
+        return False
+    return float(np.mean((np.asarray(problem.lower) == 0) & (np.asarray(problem.upper) == 0))) > 0.5
 
 
 def _small(models: Models, dtype: jnp.dtype, batch: tuple[int, ...], settings: Settings, filled_axes: str) -> Models:

@@ -162,6 +162,8 @@ class LogisticRegressor(LinearClassifier):
             rest.
         lower: least coefficients, (n,) or one number, -inf for none; None is none. Of two classes those of the second.
         upper: greatest ones, likewise.
+        groups: integers (n,), the same for columns that are together: the absolute penalty is that of `jaxlr.fit`'s l1_group
+            then, which makes whole groups 0. None is none.
 
     Attributes:
         coef_: (1, n), or (K, n) with K > 2 classes.
@@ -192,6 +194,7 @@ class LogisticRegressor(LinearClassifier):
         multi_class: Any = "multinomial",
         lower: Any = None,
         upper: Any = None,
+        groups: Any = None,
     ) -> None:
         # scikit-learn: whatever comes is stored, and checked in fit
         self.C = C
@@ -203,6 +206,7 @@ class LogisticRegressor(LinearClassifier):
         self.multi_class = multi_class
         self.lower = lower
         self.upper = upper
+        self.groups = groups
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "LogisticRegressor":
         """Fit the model.
@@ -257,7 +261,10 @@ def fit_rows(estimator: Any, rows: Rows, C: Any, l1_ratio: Any) -> Fit:
     X, labels = rows.X, rows.labels if one_model else _before_rows(rows.labels, grid)
     options: dict[str, Any] = {"sample_weight": None if np.all(weights == 1) else _before_rows(weights, grid)}
     options |= {"fit_intercept": estimator.fit_intercept}
-    options |= {"l1": strength * l1_ratio, "l2": strength * (1 - l1_ratio), "tol": estimator.tol}
+    absolute = {"l1": strength * l1_ratio}
+    if estimator.groups is not None:
+        absolute = {"l1_group": strength * l1_ratio, "groups": estimator.groups}
+    options |= absolute | {"l2": strength * (1 - l1_ratio), "tol": estimator.tol}
     bounds = {"lower": estimator.lower, "upper": estimator.upper}
     options |= {name: np.asarray(bound, float) for name, bound in bounds.items() if bound is not None}
     with jax.enable_x64(True):

@@ -36,6 +36,7 @@ class LogisticRegressorCV(LinearClassifier):
         multi_class: likewise.
         lower: likewise.
         upper: likewise.
+        groups: likewise.
 
     Attributes:
         coef_, intercept_, classes_, converged_, kkt_: as of a `LogisticRegressor`; without refit the last two are those of the
@@ -70,6 +71,7 @@ class LogisticRegressorCV(LinearClassifier):
         multi_class: Any = "multinomial",
         lower: Any = None,
         upper: Any = None,
+        groups: Any = None,
     ) -> None:
         self.Cs = Cs
         self.l1_ratios = l1_ratios
@@ -83,6 +85,7 @@ class LogisticRegressorCV(LinearClassifier):
         self.multi_class = multi_class
         self.lower = lower
         self.upper = upper
+        self.groups = groups
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> "LogisticRegressorCV":
         """Fit every fold and penalty, score the rows held out, choose, and fit all rows.

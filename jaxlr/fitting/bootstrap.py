@@ -44,6 +44,8 @@ def fit_bootstrap(
     offset: Data | None = None,
     l1: Data = 0.0,
     l2: Data = 0.0,
+    l1_group: Data = 0.0,
+    groups: Data | None = None,
     lower: Data | None = None,
     upper: Data | None = None,
     penalty_factor: Data | None = None,
@@ -67,7 +69,8 @@ def fit_bootstrap(
         clusters: labels (m,) of any kind, as in `jaxlr.cluster_bootstrap`: whole clusters are drawn. None draws rows.
         sample_weight: (m,), multiplied by the counts.
         batch_size: resamples at a time, whose weights are all of them that stands in memory.
-        num_classes, offset, l1, l2, lower, upper, penalty_factor, fit_intercept, standardize: as in `jaxlr.fit`, without axes.
+        num_classes, offset, l1, l2, l1_group, groups, lower, upper, penalty_factor, fit_intercept, standardize: as in
+            `jaxlr.fit`, without axes.
         init, solver, tol, max_steps, mesh, progress: likewise; `init` is where the fit of all rows starts.
 
     Returns:
@@ -98,6 +101,8 @@ def fit_bootstrap(
         offset=offset,
         l1=l1,
         l2=l2,
+        l1_group=l1_group,
+        groups=groups,
         lower=lower,
         upper=upper,
         penalty_factor=penalty_factor,

@@ -1,6 +1,7 @@
 """The front door: one model or a batch of them, by broadcasting.
 
-    minimize  sum_i s_i l(z_i, y_i) / sum_i s_i + sum_j f_j (l1 |coef_j| + l2 / 2 coef_j^2)       lower <= coef <= upper
+    minimize  sum_i s_i l(z_i, y_i) / sum_i s_i + sum_j f_j (l1 |coef_j| + l2 / 2 coef_j^2)
+              + l1_group sum_g sqrt(size_g) f_g |coef_g|_2                                       lower <= coef <= upper
     z_i = X_i . coef + intercept + offset_i,        l(z, y) = log(1 + exp(z)) - y z
 
 and with num_classes = K the multinomial model, every class with coefficients of its own,
@@ -57,11 +58,11 @@ def fit(
     100 models, with sample_weight (10, 1, m) beside it 10 x 100. Works under jit and vmap; broadcasting is the fast road.
 
     Works under differentiation, forward and reverse, once and twice: params and value have the derivatives of the minimum in
-    X, y, sample_weight, offset, l1, l2, penalty_factor and bounds, by the implicit function theorem (one solve with the Hessian
-    at the minimum, whatever the solver did; with l1 on its support, with bounds on what is at none of them, both of which a
-    small change leaves as they are except where a coefficient is just about to enter or leave). kkt and gap have the derivative
-    0, and so does everything in init and tol. A model that is not CONVERGED has no minimum that moves: its derivatives are NaN,
-    and those of its neighbours do not notice.
+    X, y, sample_weight, offset, strengths, penalty_factor and bounds, by the implicit function theorem (one solve with the
+    Hessian at the minimum, whatever the solver did; with l1 and groups on their support, with bounds on what is at none, which
+    a small change leaves as they are except where a coefficient is just about to enter or leave). kkt and gap have the
+    derivative 0, and so does everything in init and tol. A model that is not CONVERGED has no minimum that moves: its
+    derivatives are NaN, and those of its neighbours do not notice.
 
     Args:
         X: design (..., m, n); its floating dtype (32 or 64 bits) is that of everything else, other dtypes become the
@@ -74,6 +75,11 @@ def fit(
         l1: strength of the absolute penalty (...), on the scale of the mean loss; the zeros that it makes are exact. An l1 that
             is 0 everywhere and known outside jit is the smooth program. `jaxlr.l1_max` is where all coefficients are 0.
         l2: strength of the squared penalty (...), on the scale of the mean loss; scikit-learn's C is 1 / (l2 sum(s)).
+        l1_group: strength of the norms of groups (...), on the scale of the mean loss: whole groups are exactly 0 or not (group
+            lasso; with l1 beside it the sparse group lasso). `jaxlr.l1_max` of a Problem with groups is where all are 0.
+        groups: integers (n,), known outside jit, the same for columns that are together, such as the dummies of a factor or the
+            basis of a spline. With num_classes the coefficients of all classes belong to their column's group: np.arange(n) is
+            glmnet's type.multinomial="grouped". penalty_factor is the same within a group. A sparse X is made dense.
         lower: least coefficients (..., n) or one number, of every class alike, -inf for none; on the scale of X, with
             standardize too. None is none. The intercept is free; a coefficient at its bound is exactly that.
         upper: greatest ones likewise, inf for none; one that equals the lower one is the coefficient.
@@ -84,8 +90,8 @@ def fit(
             original scale.
         init: start, coef (..., n) and intercept (...), with num_classes SoftmaxParams, coef (..., K, n) and intercept (..., K);
             None is 0. The answer does not depend on it beyond tol.
-        solver: static: "newton" factors Hessians, "newton_cg" takes conjugate gradients for many columns, "proximal" is for l1
-            and bounds, "auto" chooses by shapes; the Fit says which.
+        solver: static: "newton" factors Hessians, "newton_cg" takes conjugate gradients for many columns, "proximal" is for l1,
+            groups and bounds, "auto" chooses by shapes; the Fit says which.
         tol: on the KKT residual, > 0; None is 1e-10 in float64 and 1e-5 in float32.
         max_steps: static, from 1 to 2**31 - 1; None is 200. With l1 steps may share a Hessian: twice as many, and cheaper.
         batch_size: static, models at a time; None is as many as are worth their memory, and fit into what the device has
@@ -103,8 +109,9 @@ def fit(
     Raises:
         TypeError: an argument has the wrong type.
         ValueError: shapes do not fit, labels outside [0, 1] or no integers 0..num_classes - 1, a negative weight or penalty,
-            lower > upper; or NaN, a class without weight (beside an intercept or a column that nothing keeps finite), no weight
-            in the whole call. In some members of a batch only, these are the status NONFINITE or INVALID of the members.
+            lower > upper, groups that are missing or not (n,); or NaN, a class without weight (beside an intercept or a column
+            that nothing keeps finite), no weight in the whole call. In some members of a batch only, these are the status
+            NONFINITE or INVALID of the members.
         MemoryError: a chunk, or a sparse X that has to be dense, needs more than the device has free; nothing was allocated.
         KeyboardInterrupt: between chunks; its attribute `fit` is the Fit so far, NOT_RUN where models were not reached.
 

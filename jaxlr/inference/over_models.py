@@ -120,6 +120,11 @@ def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
             "expected a fit without bounds: the distribution of an estimate that may be at one is not known; resample instead, "
             "with jaxlr.fit_bootstrap"
         )
+    if not (problem.l1_group is None or is_zero(problem.l1_group)):
+        raise ValueError(
+            "expected a fit without l1_group (0, known outside jit), for the distribution of its estimates is not known; "
+            "resample instead, with jaxlr.fit_bootstrap"
+        )
     fields = {name: getattr(problem, name) for name in _DATA} | fit.params._asdict()
     if problem.l1 is None or is_zero(problem.l1):
         del fields["l1"]

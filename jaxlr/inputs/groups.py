@@ -23,7 +23,7 @@ def checked_groups(groups: Data | None, l1_group: Data, n: int, penalty_factor: 
     """
     if groups is None:
         if not is_zero(l1_group):
-            raise ValueError("expected groups (n,), which columns are together, beside l1_group; np.arange(n) makes each its own")
+            raise ValueError("expected groups (n,), which columns are together, beside l1_group; np.arange(n) puts each alone")
         return None
     if not is_concrete(groups):
         raise ValueError("expected groups known outside jit: they say which columns are together")

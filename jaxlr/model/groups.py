@@ -11,18 +11,18 @@ Conditions of optimality. At c_g != 0 there is one, a = lambda_g D_g c_g / |D_g 
 condition of column j alone (`pull`), the one that helps most: D a = e min(1, lambda_g / |D^-1 e|), which leaves nothing where
 |D^-1 e| <= lambda_g.
 
-Duality gap. Whatever a is, the conjugate of pen at u is at most sum_j pen_j*(u_j - D_j a_j), so that with a sum over the groups
+Duality gap. Whatever a is, the conjugate of pen at u is at most sum_j pen_j*(t_j) with t = u - D a, so that
 
-    pen(c) + pen*(u) - u c <= sum_j [pen_j(c_j) + pen_j*(u_j - D_j a_j) - (u_j - D_j a_j) c_j] + sum_g [lambda_g |D c_g| - a' D c_g]
+    pen(c) + pen*(u) - u c <= sum_j [pen_j(c_j) + pen_j*(t_j) - t_j c_j] + sum_g [lambda_g |D c_g| - a' D c_g]
     lambda |y| - a' y = |y| / (2 lambda) (|lambda y / |y| - a|^2 + lambda^2 - |a|^2)
 
-all terms >= 0. Where nothing but the norm keeps pen_j* finite (`unlimited`), u_j - D_j a_j has to be between -l1_j and l1_j, for
-which |D^-1 soft(u, l1)| <= lambda_g suffices, and so a factor of u,
+all terms >= 0. Where nothing but the norm keeps pen_j* finite (`unlimited`), t_j has to be between -l1_j and l1_j, for which
+|D^-1 soft(u, l1)| <= lambda_g suffices, and so a factor of u,
 
     sigma = s + (1 - s) lambda_g / |D^-1 soft(u, l1)|,    s = min_j l1_j / |u_j|,
 
-a chord of the convex |D^-1 soft(sigma u, l1)| - lambda_g, from where that is -lambda_g. Between these limits a is that of c != 0, or
-at 0 that of the conditions above, as far as the ball has room.
+a chord of the convex |D^-1 soft(sigma u, l1)| - lambda_g, from where that is -lambda_g. Between these limits a is that of
+c != 0, or at 0 that of the conditions above, as far as the ball has room.
 """
 
 from typing import NamedTuple
@@ -141,8 +141,10 @@ class Grouped(NamedTuple):
         """The second derivative of the norms."""
         N, D = (aligned(part, x) for part in (self.norms(x), self.weights))
         size = jnp.where(N > 0, N, 1)
-        strength = jnp.where(N > 0, aligned(self.l1_group, x) / size, 0)
-        return NormCurvature(jnp.sqrt(strength) * D, D * x / size, self.number)
+        strength = aligned(self.l1_group, x) / size
+        there = (N > 0) & (strength > 0)  # the root of 0 has no derivative
+        root = jnp.where(there, jnp.sqrt(jnp.where(there, strength, 1)) * D, 0)
+        return NormCurvature(jnp.broadcast_to(root, x.shape), D * x / size, self.number)
 
     def value(self, x: Float[Array, "*K k"]) -> Float[Array, ""]:
         """The penalty of all coefficients."""
@@ -153,7 +155,7 @@ class Grouped(NamedTuple):
         return self.base.smooth_slope(x)
 
     def tilt(self, slope: Float[Array, "*K k"], x: Float[Array, "*K k"]) -> tuple[Float[Array, "*K k"], Float[Array, "..."]]:
-        """D a as above where the smooth part has this slope, and how far a group that is 0 is from leaving, |D^-1 e| - lambda."""
+        """D a where the smooth part has this slope, and how far a group that is 0 is from leaving, |D^-1 e| - lambda."""
         pull, zero, strength = self.base.pull(slope, x), aligned(self.norms(x) == 0, x), aligned(self.l1_group, x)
         missing = self.of_group(jnp.where(zero, pull, 0) / aligned(self.weights, x))
         tilt = jnp.where(zero, pull * _share(strength, missing), self.slope_of_norms(x))
@@ -216,7 +218,6 @@ class Grouped(NamedTuple):
     def rests(self, v: Float[Array, "*K k"]) -> Bool[Array, "*K k"]:
         """Whether a coefficient is at a kink."""
         return self.base.rests(v) | aligned((self.norms(v) == 0) & (self.l1_group > 0), v)
-
 
 
 def _share(room: Array, size: Array) -> Array:

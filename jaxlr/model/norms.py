@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
 from jaxlr.linalg.dot import aligned
-_INSIDE = jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS
 
 
 class Groups(NamedTuple):

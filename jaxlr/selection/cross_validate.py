@@ -27,16 +27,18 @@ from jaxlr.batching.lanes import Models
 from jaxlr.compilation.program import program
 from jaxlr.engine.buckets import filled_rows
 from jaxlr.fitting.fit import fit
-from jaxlr.inputs.checks import Data, DesignData, check_key, checked_arrays
+from jaxlr.inputs.checks import Data, DesignData, checked_arrays, is_zero
 from jaxlr.model.likelihood import likelihood_of, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
 from jaxlr.model.problem import Problem
+from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
+from jaxlr.selection.folds import training_weights
 from jaxlr.selection.leave_one_out import check_size, scores_of_rows
 from jaxlr.selection.measures import Measure, Scores, measures
-from jaxlr.selection.scores import CrossValidation
-from jaxlr.weights import stratified_kfold
+from jaxlr.selection.relaxed import check_gamma, relaxed
+from jaxlr.selection.scores import CrossValidation, choose
 
 
 def cross_validate(
@@ -45,6 +47,9 @@ def cross_validate(
     *,
     l1: Data = 0.0,
     l2: Data = 0.0,
+    l1_group: Data = 0.0,
+    groups: Data | None = None,
+    gamma: Data | None = None,
     folds: int | str | Data = 10,
     key: Array | None = None,
     metrics: Sequence[str] = ("log_loss",),
@@ -73,8 +78,12 @@ def cross_validate(
         X: design (m, n), sparse too.
         y: labels (m,), 0/1; with num_classes integers 0..num_classes - 1.
         l1: strengths of the absolute penalty.
-        l2: strengths of the squared penalty; l1 and l2 broadcast to the grid: l1 (a, 1) and l2 (b,) to (a, b), and
+        l2: strengths of the squared penalty; l1, l2 and l1_group broadcast to the grid: l1 (a, 1) and l2 (b,) to (a, b), and
             `jaxlr.glmnet_path` to one path.
+        l1_group: strengths of the norms of groups.
+        groups: integers (n,), as in `jaxlr.fit`.
+        gamma: the relaxed lasso, shares in [0, 1] that belong to the grid: 1 is the penalized estimate, 0 that of the columns
+            it uses without a penalty, and between them both are blended; gamma (g, 1) and l1 (a,) to (g, a). None is 1.
         folds: number of stratified folds (needs a key); training weights (k, m): rows of weight 0 are held out; or "loo" for
             approximate leave-one-out: each row is held out with all its weight, but the grid is fitted once, on all rows, and
             the logits of a row without itself are those of `jaxlr.inference.leave_one_out`. Rankings are those of all
@@ -85,13 +94,13 @@ def cross_validate(
         metrics: names to score: "log_loss", "brier", "accuracy" (threshold 1/2), "roc_auc", "average_precision".
             Of more classes "log_loss", "accuracy" (the most probable class) and "brier" (summed over the classes).
         select: the metric that chooses; it is scored even if `metrics` does not name it.
-        rule: "best", or "one_se" for the strongest penalty, l1 + l2, within one standard error of the best.
+        rule: "best", or "one_se" for the strongest penalty, l1 + l2 + l1_group, within one standard error of the best.
         refit: whether to fit the chosen penalty on all rows.
         sample_weight: (m,) >= 0; counts in training and in the scores. None is 1.
         offset: (m,), with num_classes (m, K); None is 0.
         num_classes: K >= 2 for multinomial models, as in `jaxlr.fit`; None is the binary model.
         lower, upper, penalty_factor, fit_intercept, standardize, init, solver, tol, max_steps, batch_size, mesh, progress: as
-            in `jaxlr.fit`; no bounds with "loo".
+            in `jaxlr.fit`; with "loo" no bounds, groups or gamma.
 
     Returns:
         CrossValidation. A model that did not converge scores NaN, and its penalty cannot be chosen; with "loo" neither can one
@@ -118,7 +127,8 @@ def cross_validate(
 
     References:
         Rad & Maleki 2020, Journal of the Royal Statistical Society B 82 (approximate leave-one-out); Gatz & Smith 1995,
-        Atmospheric Environment 29, 1185 (its standard errors under weights).
+        Atmospheric Environment 29, 1185 (its standard errors under weights); Hastie, Tibshirani & Tibshirani 2020, Statistical
+        Science 35, eq. 6 (the relaxed lasso).
     """
     loo = isinstance(folds, str) and folds == "loo"
     names, known = _metrics(metrics, select, num_classes)
@@ -126,8 +136,8 @@ def cross_validate(
         raise ValueError(f'expected rule "best" or "one_se", got {rule!r}')
     if loo and rule == "one_se" and known[select].rows is None:
         raise ValueError(f'expected rule "best" to select by {select} with folds="loo": one ranking of all rows has no error')
-    if loo and (lower is not None or upper is not None):
-        raise ValueError('expected no bounds with folds="loo", whose derivation has none; pass folds=10 and a key')
+    if loo and not (lower is None and upper is None and gamma is None and is_zero(l1_group)):
+        raise ValueError('expected no bounds, l1_group or gamma with folds="loo", derived without; pass folds=10 and a key')
     fields = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset}
     of_columns = {"lower": lower, "upper": upper, "penalty_factor": penalty_factor}
     arrays, batch = checked_arrays(fields | of_columns, num_classes, sparse=not loo)
@@ -136,21 +146,29 @@ def cross_validate(
     if num_classes is None and not np.all(np.isin(np.asarray(y), (0, 1))):
         raise ValueError("expected labels 0/1 for the scores, got soft labels or more classes; round them, or give num_classes")
     m = arrays["X"].shape[0]
-    training = np.ones((1, m)) if loo else _training_weights(folds, key, y, m)
-    grid = np.broadcast_shapes(np.shape(l1), np.shape(l2))
+    training = np.ones((1, m)) if loo else training_weights(folds, key, y, m)
+    strengths, shares = {"l1": l1, "l2": l2, "l1_group": l1_group}, None if gamma is None else check_gamma(gamma)
+    grid = np.broadcast_shapes(*map(np.shape, strengths.values()), np.shape(shares))
     s = np.ones(m) if sample_weight is None else np.asarray(sample_weight)
     fit_models = functools.partial(
-        fit, X, y, num_classes=num_classes, offset=offset, **of_columns, fit_intercept=fit_intercept,
-        standardize=standardize, init=init, solver=solver, tol=tol, max_steps=max_steps, batch_size=batch_size, mesh=mesh,
-        progress=progress,
+        fit, X, y, num_classes=num_classes, offset=offset, groups=groups, penalty_factor=penalty_factor,
+        fit_intercept=fit_intercept, standardize=standardize, init=init, solver=solver, tol=tol,
+        max_steps=max_steps, batch_size=batch_size, mesh=mesh, progress=progress,
     )  # fmt: skip
+
+    def fitted(s: Any, strengths: dict[str, Any], shares: Any) -> Fit:
+        bounds = {"lower": lower, "upper": upper}
+        fits = fit_models(sample_weight=s, **strengths, **bounds)
+        if shares is None:
+            return fits
+        return relaxed(functools.partial(fit_models, sample_weight=s), fits, shares, bounds, penalty_factor)
 
     weights = np.expand_dims(training * s, tuple(range(1, 1 + len(grid))))
     data = Problem(arrays["X"], arrays["y"], offset=arrays.get("offset"), l1=None, l2=None, fit_intercept=fit_intercept)
     whole = replace(data, sample_weight=weights, l1=l1, l2=l2, penalty_factor=arrays.get("penalty_factor"))
     if loo:
         check_size(whole, likelihood_of(num_classes))
-    fits = fit_models(sample_weight=weights, l1=l1, l2=l2)
+    fits = fitted(weights, strengths, shares)
     if loo:
         scores, errors = scores_of_rows(fits, whole, names, standardize)
         mean, error = ({name: of_rows[0] for name, of_rows in both.items()} for both in (scores, errors))
@@ -158,18 +176,20 @@ def cross_validate(
         scored = replace(data, sample_weight=((training == 0) * s).astype(fits.kkt.dtype))
         filled = filled_rows(Models(problem=scored), fits.status.size, likelihood_of(num_classes)).problem
         scores, mean, error = _score(fits.params, fits.status, filled, names)
-    strength = np.broadcast_to(np.asarray(l1) + np.asarray(l2), grid)
-    best, one_se = _choose(np.asarray(known[select].sign * mean[select]), np.asarray(error[select]), strength)
+    strength = np.broadcast_to(sum(map(np.asarray, strengths.values())), grid)
+    best, one_se = choose(np.asarray(known[select].sign * mean[select]), np.asarray(error[select]), strength)
     _warn_about_dropped(mean[select], select if loo else f"{select} in some fold", best)
     chosen = None
     if best is not None and refit:
         at = best if rule == "best" else one_se
-        chosen_l1, chosen_l2 = (np.broadcast_to(np.asarray(strengths), grid)[at] for strengths in (l1, l2))
-        chosen = fit_models(sample_weight=sample_weight, l1=chosen_l1, l2=chosen_l2)
-    l1, l2 = (np.broadcast_to(np.asarray(strengths, fits.kkt.dtype), grid) for strengths in (l1, l2))
+        these = {name: np.broadcast_to(np.asarray(values), grid)[at] for name, values in strengths.items()}
+        chosen = fitted(sample_weight, these, None if shares is None else np.broadcast_to(shares, grid)[at])
+    strengths |= {} if shares is None else {"gamma": shares}
+    strengths = {name: np.broadcast_to(np.asarray(values, fits.kkt.dtype), grid) for name, values in strengths.items()}
+    strengths |= {"l1_group": None} if groups is None else {}
     return CrossValidation(
         fits=fits, folds="loo" if loo else len(training), scores=scores, mean=mean, standard_error=error, best=best,
-        one_se=one_se, refit=chosen, l1=l1, l2=l2,
+        one_se=one_se, refit=chosen, **strengths,
     )  # fmt: skip
 
 
@@ -191,27 +211,6 @@ def _warn_about_dropped(mean: Array, lacking: str, best: tuple[int, ...] | None)
             f"{dropped} of {mean.size} penalties lack a {lacking}: {outcome}; look at print(cv.fits)",
             stacklevel=3,
         )
-
-
-def _training_weights(folds: int | str | Data, key: Any, y: Data, m: int) -> np.ndarray:
-    if isinstance(folds, (int, np.integer)):
-        if key is None:
-            raise ValueError(f"expected a key for folds={folds}; pass key=jax.random.key(...), or weights (k, m) as folds")
-        check_key(key)
-        return np.asarray(stratified_kfold(key, np.asarray(y), int(folds)))
-    try:
-        training: np.ndarray = np.asarray(folds, float)
-    except (TypeError, ValueError):
-        training = np.empty(0)
-    if training.ndim != 2 or training.shape[1] != m:
-        form = f"weights (k, {m}), 0 where a row is held out"
-        got = repr(folds) if isinstance(folds, str) else f"{type(folds).__name__} of shape {training.shape}"
-        raise ValueError(f'expected folds to be an integer, "loo" or {form}, got {got}')
-    if not np.all(np.isfinite(training) & (training >= 0)):
-        raise ValueError("expected finite training weights >= 0 in folds")
-    if np.any(np.all(training != 0, axis=1)):
-        raise ValueError("expected every fold to hold out rows (weight 0), got one without; bootstrap counts may lack them")
-    return training
 
 
 @program("names")
@@ -238,12 +237,3 @@ def _over_folds(scores: Scores) -> tuple[Scores, Scores]:
     if count == 1:
         return mean, {name: jnp.full_like(score, jnp.nan) for name, score in mean.items()}
     return mean, {name: jnp.std(score, axis=0, ddof=1) / count**0.5 for name, score in scores.items()}
-
-
-def _choose(goodness: np.ndarray, error: np.ndarray, strength: np.ndarray) -> tuple[tuple[int, ...] | None, ...]:
-    if np.all(np.isnan(goodness)):
-        return None, None
-    best = np.unravel_index(np.nanargmax(goodness), goodness.shape)
-    close = goodness >= goodness[best] - np.nan_to_num(error[best])  # NaN is not close
-    one_se = np.unravel_index(np.argmax(np.where(close, strength, -np.inf)), strength.shape)
-    return tuple(map(int, best)), tuple(map(int, one_se))

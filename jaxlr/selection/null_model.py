@@ -5,7 +5,9 @@ With g the gradient of the loss where every penalized coefficient is 0 and the o
     l1_max = max_j |g_j| / f_j            over the penalized columns, f = penalty_factor
 
 is the least l1 for which they all stay 0 (Friedman, Hastie & Tibshirani 2010, Journal of Statistical Software 33, section 2.5);
-of a column with 0 for a bound only the slope to the other side counts.
+of a column with 0 for a bound only the slope to the other side counts. Of groups, beside an l1 that stays,
+
+    l1_group_max = max_g |soft(g_g, l1 f_g)| / (sqrt(size_g) f_g)
 """
 
 from dataclasses import replace
@@ -18,22 +20,25 @@ from jaxtyping import Array, Float
 from jaxlr.compilation.program import program
 from jaxlr.fitting.fit import fit
 from jaxlr.inputs.checks import checked_arrays
+from jaxlr.inputs.groups import checked_groups
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.linalg.moments import column_moments
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.likelihood import likelihood_of
+from jaxlr.model.norms import as_groups, norms
 from jaxlr.model.problem import Problem, bounds_of, problem_logits, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 
 
 def l1_max(problem: Problem, *, num_classes: int | None = None) -> Float[Array, ""]:
-    """The least l1 for which every penalized coefficient is exactly 0.
+    """The least l1, with groups the least l1_group, for which every penalized coefficient is exactly 0.
 
     Args:
-        problem: one problem, X sparse too, for a fit without standardize; its l1 and l2 do not count, and its penalty_factor
-            and bounds are known outside jit. Factors of 0 leave columns in the null model; the others' bounds include 0.
+        problem: one problem, X sparse too, for a fit without standardize; its l1 (but with groups) and l2 do not count, and its
+            penalty_factor, groups and bounds are known outside jit. Factors of 0 leave columns in the null model; the others'
+            bounds include 0.
         num_classes: K of a multinomial model, whose labels y holds; None is the binary one.
 
     Returns:
@@ -73,12 +78,14 @@ def l1_max(problem: Problem, *, num_classes: int | None = None) -> Float[Array, 
         X = X.gather(columns).T if isinstance(X, Sparse) else (np.asarray(X) if is_concrete(X) else X)[:, columns]
         inside: dict[str, Any] = {name: bound[columns] for name, bound in bounds.items()}
         null = fit(X, arrays["y"], num_classes=num_classes, fit_intercept=problem.fit_intercept, **rows, **inside)
-    return _largest_slope(replace(problem, **arrays, l1=None, l2=0.0), null, free, likelihood_of(num_classes).classes)
+    groups = checked_groups(problem.groups, 1.0, arrays["X"].shape[1], factor) if problem.groups is not None else None
+    strengths: dict[str, Any] = {"l1": None if groups is None else problem.l1, "l2": 0.0, "groups": groups, "l1_group": None}
+    return _largest_slope(replace(problem, **arrays, **strengths), null, free, likelihood_of(num_classes).classes)
 
 
 @program("free", "classes")
 def _largest_slope(problem: Problem, null: Fit | None, free: tuple[int, ...], classes: tuple[int, ...]) -> Float[Array, ""]:
-    """max_j |g_j| / f_j, rounded up, at the null model, whose columns are those that are free."""
+    """max_j |g_j| / f_j, or that of groups, rounded up, at the null model, whose columns are those that are free."""
     X, kind = problem.X, likelihood_of(*(classes or (None,)))
     params = kind.params_type(jnp.zeros((*classes, X.shape[1]), X.dtype), jnp.zeros(classes, X.dtype))
     if null is not None:
@@ -101,7 +108,12 @@ def _largest_slope(problem: Problem, null: Fit | None, free: tuple[int, ...], cl
         down, up = (aligned(bound != 0, slopes) for bound in bounds)
         slopes = jnp.maximum(jnp.where(up, -slopes, 0), jnp.where(down, slopes, 0))
     slopes = slopes + 4 * jnp.finfo(X.dtype).eps * rounding
-    slopes = jnp.max(slopes.reshape(-1, X.shape[1]), axis=0)
-    factor = jnp.ones_like(slopes) if problem.penalty_factor is None else problem.penalty_factor
+    factor = jnp.ones(X.shape[1], X.dtype) if problem.penalty_factor is None else problem.penalty_factor
+    if problem.groups is None:
+        slopes = jnp.max(slopes.reshape(-1, X.shape[1]), axis=0)
+    else:
+        groups = as_groups(problem.groups, X.dtype)
+        l1 = jnp.asarray(0.0 if problem.l1 is None else problem.l1, X.dtype) * factor
+        slopes = norms(jnp.maximum(slopes - aligned(l1, slopes), 0), groups.number) / groups.multiplier
     most = jnp.max(jnp.where(factor > 0, slopes / jnp.where(factor > 0, factor, 1), 0), initial=0)
     return most if null is None else jnp.where(null.status == Status.CONVERGED, most, jnp.nan)

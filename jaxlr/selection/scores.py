@@ -27,6 +27,8 @@ class CrossValidation:
         refit: Fit on all rows at the chosen penalty; None when refit=False or nothing could be chosen.
         l1: strengths (*grid).
         l2: strengths (*grid).
+        l1_group: strengths (*grid); None without groups.
+        gamma: shares of the penalized estimates in the fits (*grid), see `jaxlr.cross_validate`; None where all are 1.
     """
 
     # Any: as a pytree it also holds in_axes, shapes and None.
@@ -40,6 +42,13 @@ class CrossValidation:
     refit: Any
     l1: Any
     l2: Any
+    l1_group: Any = None
+    gamma: Any = None
+
+    @property
+    def _strengths(self) -> dict[str, Any]:
+        beside = {"l1_group": self.l1_group, "gamma": self.gamma}
+        return {"l1": self.l1, "l2": self.l2} | {name: values for name, values in beside.items() if values is not None}
 
     def __str__(self) -> str:
         grid = np.shape(self.l2)
@@ -48,7 +57,8 @@ class CrossValidation:
         for label, at in (("best", self.best), ("one standard error", self.one_se)):
             if at is not None:
                 scores = [f"{name} {mean[at]:.4g} +- {self.standard_error[name][at]:.2g}" for name, mean in self.mean.items()]
-                lines.append(f"  {label}: l1 {self.l1[at]:.3g}, l2 {self.l2[at]:.3g} at {at}: {', '.join(scores)}")
+                chosen = ", ".join(f"{name} {values[at]:.3g}" for name, values in self._strengths.items())
+                lines.append(f"  {label}: {chosen} at {at}: {', '.join(scores)}")
         return "\n".join([*lines, str(self.fits)])
 
     def _repr_html_(self) -> str:
@@ -62,7 +72,7 @@ class CrossValidation:
             The fields by name; "scores", "mean" and "standard_error" by metric, and fits as `Fit.to_dict` gives them.
         """
         by_metric = {"scores": self.scores, "mean": self.mean, "standard_error": self.standard_error}
-        arrays = jax.tree.map(np.asarray, by_metric | {"l1": self.l1, "l2": self.l2})
+        arrays = jax.tree.map(np.asarray, by_metric | self._strengths)
         refit = None if self.refit is None else self.refit.to_dict()
         return arrays | {
             "folds": self.folds,
@@ -76,8 +86,8 @@ class CrossValidation:
         """A table with a row for each penalty.
 
         Returns:
-            pandas.DataFrame: "l1", "l2", by metric the mean and its standard error ("log_loss", "log_loss_se"), how many folds
-            converged, and whether it is the "best" or the "one_se" choice.
+            pandas.DataFrame: "l1", "l2" ("l1_group", "gamma"), by metric the mean and its standard error ("log_loss",
+            "log_loss_se"), how many folds converged, and whether it is the "best" or the "one_se" choice.
 
         Raises:
             ImportError: pandas is not installed.
@@ -91,7 +101,7 @@ class CrossValidation:
             ['l1', 'l2', 'log_loss', 'log_loss_se', 'num_converged', 'best', 'one_se']
         """
         grid = np.shape(self.l2)
-        columns = {"l1": self.l1, "l2": self.l2}
+        columns = dict(self._strengths)
         for name in self.mean:
             columns |= {name: self.mean[name], f"{name}_se": self.standard_error[name]}
         columns["num_converged"] = np.sum(np.asarray(self.fits.converged), axis=0)
@@ -100,3 +110,19 @@ class CrossValidation:
             if at is not None:
                 columns[name][at] = True
         return data_frame(columns, grid, "penalty")
+
+
+def choose(goodness: np.ndarray, error: np.ndarray, strength: np.ndarray) -> tuple[tuple[int, ...] | None, ...]:
+    """The index of the best penalty, and that of the strongest within one standard error of it; None where there is none.
+
+    Args:
+        goodness: (*grid), NaN for what cannot be chosen.
+        error: standard errors (*grid).
+        strength: of the penalties (*grid).
+    """
+    if np.all(np.isnan(goodness)):
+        return None, None
+    best = np.unravel_index(np.nanargmax(goodness), goodness.shape)
+    close = goodness >= goodness[best] - np.nan_to_num(error[best])  # NaN is not close
+    one_se = np.unravel_index(np.argmax(np.where(close, strength, -np.inf)), strength.shape)
+    return tuple(map(int, best)), tuple(map(int, one_se))

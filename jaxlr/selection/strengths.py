@@ -9,7 +9,8 @@ from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
 from jaxlr.inputs.checks import Data, DesignData, check_count, checked_arrays
-from jaxlr.inputs.sparse import columns_of
+from jaxlr.inputs.groups import checked_groups
+from jaxlr.inputs.sparse import columns_of, to_dense
 from jaxlr.inputs.tables import as_floating, is_concrete
 from jaxlr.linalg.operators import as_design
 from jaxlr.linalg.sparse import Sparse
@@ -26,6 +27,7 @@ def glmnet_path(
     alpha: ArrayLike = 1.0,
     num_strengths: int = 100,
     ratio: float | None = None,
+    groups: Data | None = None,
     penalty_factor: Data | None = None,
     sample_weight: Data | None = None,
     offset: Data | None = None,
@@ -36,8 +38,8 @@ def glmnet_path(
     """The strengths that glmnet would take for these data, as arguments of `fit` and `cross_validate`.
 
     lambda falls in equal steps of its logarithm from the least one that holds all coefficients at 0 to a share of it;
-    l1 = alpha lambda, l2 = (1 - alpha) lambda. glmnet scales penalty factors so that they sum to n, and so are those that
-    come back; `fit` takes factors as they are.
+    l1 (with groups l1_group) = alpha lambda, l2 = (1 - alpha) lambda. glmnet scales penalty factors so that they sum to n, and
+    so are those that come back; `fit` takes factors as they are.
 
     Args:
         X: design (m, n), sparse too.
@@ -45,6 +47,8 @@ def glmnet_path(
         alpha: share of l1, in [0, 1]; for the first lambda no less than 0.001 of it counts.
         num_strengths: how many, >= 1.
         ratio: the last lambda over the first, in (0, 1); None is 0.01 for more columns than rows, else 0.0001.
+        groups: integers (n,), as in `jaxlr.fit`; np.arange(n) with num_classes is glmnet's type.multinomial="grouped". None is
+            none.
         penalty_factor: (n,) >= 0, not all 0; None is 1.
         sample_weight: (m,) >= 0; None is 1.
         offset: (m,), with num_classes (m, K); None is 0.
@@ -53,7 +57,8 @@ def glmnet_path(
         num_classes: likewise.
 
     Returns:
-        {"l1": (num_strengths,), "l2": (num_strengths,)}, with "penalty_factor" (n,) if that was given.
+        {"l1": (num_strengths,), "l2": (num_strengths,)}, with "penalty_factor" (n,) if that was given; with groups "l1_group"
+        in the place of "l1", and "groups".
 
     Raises:
         TypeError, ValueError: as `jaxlr.fit`; alpha, ratio or num_strengths out of its range; no column is penalized;
@@ -93,16 +98,23 @@ def glmnet_path(
     varies = unit > 0
     if not np.any(varies & (factor > 0)):
         raise ValueError("expected a penalized column that is not constant, got none; no strength holds anything at 0")
+    numbers = checked_groups(groups, 1.0, n, factor) if groups is not None else None
+    if numbers is not None:  # all columns of a group have one factor, and a constant one counts in its size
+        unit = np.where(varies, unit, 1)
+        design = (to_dense(design) if isinstance(design, Sparse) else np.asarray(design)) / unit
+        unit, varies = np.ones_like(unit), np.ones(n, bool)
     if not np.all(varies):
         design = columns_of(design, varies) if isinstance(design, Sparse) else np.asarray(design)[:, varies]
-    data = Problem(design, fields["y"], s, offset, penalty_factor=(factor * unit)[varies], fit_intercept=fit_intercept)
+    data = Problem(design, fields["y"], s, offset, penalty_factor=(factor * unit)[varies], fit_intercept=fit_intercept,
+                   groups=numbers)  # fmt: skip
     first = np.asarray(l1_max(data, num_classes=num_classes))
     if np.isnan(first):
         raise ValueError("expected a null model with an estimate: its columns, those of penalty_factor 0, separate the classes")
     first = first / np.maximum(np.asarray(alpha, dtype), _LEAST_SHARE)
     strengths = first * ratio ** (np.arange(num_strengths, dtype=dtype) / max(num_strengths - 1, 1))
-    l1, l2 = elastic_net(strengths, alpha)
-    return {"l1": l1, "l2": l2} | ({} if penalty_factor is None else {"penalty_factor": jnp.asarray(factor)})
+    absolute, l2 = elastic_net(strengths, alpha)
+    path = {"l1": absolute, "l2": l2} if numbers is None else {"l1_group": absolute, "l2": l2, "groups": groups}
+    return path | ({} if penalty_factor is None else {"penalty_factor": jnp.asarray(factor)})
 
 
 @program()

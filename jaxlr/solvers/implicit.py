@@ -40,7 +40,17 @@ from jaxlr.solvers.linear import SOLVES, Hessian
 from jaxlr.solvers.working import Working, from_working, to_working
 
 # Where a model did not converge, what its derivatives are computed from: finite, and with no derivative of 0.
-_STAND_IN = {"y": 0.5, "sample_weight": 1, "offset": 0, "l1": 1, "l2": 1, "penalty_factor": 1, "lower": -2, "upper": 2, "l1_group": 1}
+_STAND_IN = {
+    "y": 0.5,
+    "sample_weight": 1,
+    "offset": 0,
+    "l1": 1,
+    "l2": 1,
+    "penalty_factor": 1,
+    "lower": -2,
+    "upper": 2,
+    "l1_group": 1,
+}
 
 
 class _Road(NamedTuple):

@@ -2,8 +2,8 @@
 
     minimize  q(v) = b . v + v' H v / 2 + sum_j l1_j |v_j| + sum_g lambda_g |D_g v_g|
 
-A proximal gradient step moves all groups at once, each in a metric that is over its block of H, L_g D_g^2 with L_g the Frobenius
-norm of D^-1 H_gg D^-1, in which its minimum has a closed form: soft thresholding of the columns, then of the norm,
+A proximal gradient step moves all groups at once, each in a metric that is over its block of H, L_g D_g^2 with L_g the
+Frobenius norm of D^-1 H_gg D^-1, in which its minimum has a closed form: soft thresholding of the columns, then of the norm,
 
     e = soft(v - (b + H v) / (L D^2), l1 / (L D^2))        v_g <- e_g max(1 - lambda_g / (L_g |D_g e_g|), 0)
 
@@ -104,7 +104,9 @@ def minimize(
         turns = jnp.where((strength > 0) & (turn >= size) & (size > 0), size / jnp.where(turn > 0, turn, 1), jnp.inf)
         first = jnp.minimum(jnp.min(jnp.minimum(away, turns)), 1)
         lengths = first ** _EXPONENTS.astype(v.dtype) * _SHARES.astype(v.dtype)
-        to = jnp.where(away[:, None] <= lengths, jnp.broadcast_to(kink, v.shape)[:, None], v[:, None] + lengths * delta[:, None])
+        to = jnp.where(
+            away[:, None] <= lengths, jnp.broadcast_to(kink, v.shape)[:, None], v[:, None] + lengths * delta[:, None]
+        )
         to = jnp.where(turns[:, None] <= lengths, zeros[:, None], to)
         changes = to - v[:, None]  # (k, lengths)
         changed = jnp.sum(changes * (slope[:, None] + dot(H, changes) / 2), axis=0)

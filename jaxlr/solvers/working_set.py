@@ -135,7 +135,7 @@ def solve(
         order = jax.lax.top_k(most.urgency, room - (k - n))[1]
         # The most urgent last, beside the intercept, where the sweeps begin.
         inside = jnp.concatenate([order[::-1], np.arange(n, k, dtype=np.int32)])
-        left_out = np.arange(room, 0, -1, dtype=np.int32) > needed
+        left_out = jnp.asarray(np.arange(room, 0, -1, dtype=np.int32) > needed)
         at_first, own = at.params[..., inside], columns.restricted(inside, needed)
         if isinstance(penalty, Grouped):
             left_out = ~_whole(penalty, inside, left_out)
@@ -203,7 +203,7 @@ def _known(system: System, params: Float[Array, "*K k"], known: Known | None) ->
     return jax.lax.cond(others > 0, anew, lambda params: known._replace(params=params), params)
 
 
-def _whole(penalty: Grouped, inside: Int[Array, " c"], left_out: Bool[Array | np.ndarray, " c"]) -> Bool[Array, " c"]:
+def _whole(penalty: Grouped, inside: Int[Array, " c"], left_out: Bool[Array, " c"]) -> Bool[Array, " c"]:
     """Which columns are inside with all others of their groups."""
     size = jnp.zeros_like(penalty.number).at[penalty.number].add(1)
     number = penalty.number[inside]
