@@ -147,8 +147,9 @@ def cross_validate(
         raise ValueError("expected labels 0/1 for the scores, got soft labels or more classes; round them, or give num_classes")
     m = arrays["X"].shape[0]
     training = np.ones((1, m)) if loo else training_weights(folds, key, y, m)
-    strengths, shares = {"l1": l1, "l2": l2, "l1_group": l1_group}, None if gamma is None else check_gamma(gamma)
-    grid = np.broadcast_shapes(*map(np.shape, strengths.values()), np.shape(shares))
+    strengths: dict[str, Any] = {"l1": l1, "l2": l2, "l1_group": l1_group}
+    shares = None if gamma is None else check_gamma(gamma)
+    grid = np.broadcast_shapes(*map(np.shape, strengths.values()), () if shares is None else shares.shape)
     s = np.ones(m) if sample_weight is None else np.asarray(sample_weight)
     fit_models = functools.partial(
         fit, X, y, num_classes=num_classes, offset=offset, groups=groups, penalty_factor=penalty_factor,
@@ -157,7 +158,7 @@ def cross_validate(
     )  # fmt: skip
 
     def fitted(s: Any, strengths: dict[str, Any], shares: Any) -> Fit:
-        bounds = {"lower": lower, "upper": upper}
+        bounds: dict[str, Any] = {"lower": lower, "upper": upper}
         fits = fit_models(sample_weight=s, **strengths, **bounds)
         if shares is None:
             return fits
