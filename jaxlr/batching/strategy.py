@@ -98,7 +98,9 @@ def choose(asked: Settings, traits: Traits) -> Settings:
         solver = "proximal" if not traits.smooth else "newton" if dense else "newton_cg"
     basis = 0 if large or wide or sparse else traits.free
     few = solver == "proximal" and traits.absolute  # bounds alone hold no coefficient at 0
-    room = usual_room(m, k, traits.has_l2, math.prod(asked.likelihood.classes)) if few else 0
+    # Of groups no more than rows need to differ from 0, but all of their columns do.
+    rows = m * max(traits.largest_group, 1)
+    room = usual_room(rows, k, traits.has_l2, math.prod(asked.likelihood.classes)) if few else 0
     room = k if sparse and solver == "proximal" else room  # without Gram matrices all may be in the largest room
     room = k if room and (basis == traits.n or 4 * traits.largest_group > room) else room  # nothing will be 0, or all at once
     chosen = asked._replace(

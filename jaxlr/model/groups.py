@@ -205,9 +205,10 @@ class Grouped(NamedTuple):
         size, further = self.of_group(needed), self.of_group(wished)
         a = needed + (wished - needed) * _share(strength - size, further - size)
         size = self.of_group(a)
-        y, lacks = strength * direction - a, jnp.maximum((strength - size) * (strength + size), 0)
+        y, most = strength * direction - a, jnp.where(strength > 0, strength, 1)
+        lacks = jnp.maximum(strength - size, 0) * ((strength + size) / most)
         # The last term, of a whole group, in shares of its columns that sum to 1.
-        own = N / (2 * jnp.where(strength > 0, strength, 1)) * (y * y + lacks * direction**2)
+        own = N / 2 * (y * (y / most) + lacks * direction**2)
         return self.base.conjugacy(c, u - D * a) + own
 
     def flat(self, s: Float[Array, " parameters"], classes: int) -> "Grouped":
