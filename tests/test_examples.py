@@ -75,6 +75,10 @@ SAYS = {
         "40 models in [0, 1], the worst gap",
         r"only falling: J 0\.5947, .* 500 of 500 resamples converged\n(.*\n)+lasso: .* 9 columns\nadaptive lasso: .* 6 columns",
     ),
+    "17_groups": (
+        "1200 models by proximal, shape (10, 3, 40): 1200 converged",
+        r"labours at 0\.085, .* visits at 0\.026\n.* 0\.5782, left out: nothing\n.* 0\.5723, left out: age, visits\n",
+    ),
     "14_influence": (
         "the degrees of freedom of the model: 10.0000",
         r" 93     0\.133     -2\.03           0\.0891  ptl +-0\.81 -0\.83\n(.*\n){4}log loss: 0\.5326 .*, 0\.5928 ",
@@ -109,6 +113,11 @@ PRINTS = {  # by each block of a page
     "examples/lasso.md": ["'mean_texture', 'mean_concave_points', 'radius_error', 'fractal_dimension_error'"],
     "examples/many_devices.md": ["40 models by newton, shape (40,): 40 converged"],
     "examples/bounds.md": ["['race_black', 'race_other', 'smoke', 'ptl', 'ht', 'ui'] True True"],
+    "examples/groups.md": [
+        "300 models by proximal, shape (10, 30): 300 converged\n",
+        "True pixels: [ 0  3  4  8  9 11 12 12 14 15] in every class: True",
+        "(10, 3, 20) chosen: (1, 10)\n40 models by proximal, shape (2, 20): 40 converged",
+    ],
     "examples/sparse.md": ["newton_cg True\nproximal (5, 10) True"],
     "examples/multinomial.md": [
         "40 models by newton_cg, shape (5, 8): 40 converged",

@@ -45,12 +45,13 @@ def largest(values: Shaped[Array, " k"], number: Int[Array, " k"]) -> Shaped[Arr
 
 
 def norms(y: Float[Array, "*K k"], number: Int[Array, " k"]) -> Float[Array, " k"]:
-    """For each column the norm of its group over all classes, of which no square overflows or vanishes."""
+    """For each column the norm of its group over all classes, in units of the largest number, so that no square overflows;
+    what is next to nothing beside that is 0."""
     y = y.reshape(-1, len(number))
-    unit = largest(jnp.max(jnp.abs(y), axis=0), number)
-    scaled = y / jnp.where(unit > 0, unit, 1)[None, :]
+    unit = jnp.max(jnp.abs(y), initial=0)
+    scaled = y / jnp.where(unit > 0, unit, 1)
     squares = sums(jnp.sum(scaled * scaled, axis=0), number)
-    return unit * jnp.sqrt(jnp.where(squares > 0, squares, 1))  # whose derivative is finite
+    return unit * jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)  # the root of 0 has no derivative
 
 
 class NormCurvature(NamedTuple):

@@ -142,7 +142,9 @@ def cross_validate(
     of_columns = {"lower": lower, "upper": upper, "penalty_factor": penalty_factor}
     arrays, batch = checked_arrays(fields | of_columns, num_classes, sparse=not loo)
     if batch:
-        raise ValueError(f"expected one problem, X (m, n) and so on, got batch axes {batch}; the grid is that of l1 and l2")
+        raise ValueError(
+            f"expected one problem, X (m, n) and so on, got batch axes {batch}; the grid is that of strengths and gamma"
+        )
     if num_classes is None and not np.all(np.isin(np.asarray(y), (0, 1))):
         raise ValueError("expected labels 0/1 for the scores, got soft labels or more classes; round them, or give num_classes")
     m = arrays["X"].shape[0]
@@ -157,15 +159,18 @@ def cross_validate(
         max_steps=max_steps, batch_size=batch_size, mesh=mesh, progress=progress,
     )  # fmt: skip
 
+    data = Problem(arrays["X"], arrays["y"], offset=arrays.get("offset"), l1=None, l2=None, fit_intercept=fit_intercept)
+
     def fitted(s: Any, strengths: dict[str, Any], shares: Any) -> Fit:
         bounds: dict[str, Any] = {"lower": lower, "upper": upper}
         fits = fit_models(sample_weight=s, **strengths, **bounds)
         if shares is None:
             return fits
-        return relaxed(functools.partial(fit_models, sample_weight=s), fits, shares, bounds, penalty_factor)
+        return relaxed(
+            functools.partial(fit_models, sample_weight=s), fits, shares, bounds, penalty_factor, replace(data, sample_weight=s)
+        )
 
     weights = np.expand_dims(training * s, tuple(range(1, 1 + len(grid))))
-    data = Problem(arrays["X"], arrays["y"], offset=arrays.get("offset"), l1=None, l2=None, fit_intercept=fit_intercept)
     whole = replace(data, sample_weight=weights, l1=l1, l2=l2, penalty_factor=arrays.get("penalty_factor"))
     if loo:
         check_size(whole, likelihood_of(num_classes))

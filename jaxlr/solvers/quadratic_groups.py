@@ -127,5 +127,5 @@ def minimize(
 
     enough = jnp.maximum(enough, 4 * jnp.finfo(b.dtype).eps * jnp.max(jnp.abs(b) / units))  # what rounding leaves
     more = lambda state: (state[1] > enough) & (state[2] < _MOST_PASSES)  # noqa: E731
-    begin = start, residual_at(start, slope_at(start)), jnp.int32(0)
+    begin = start, jnp.full_like(enough, jnp.inf), jnp.int32(0)
     return jax.lax.while_loop(more, one_pass, begin)[0]

@@ -348,6 +348,7 @@ ONE = Params(np.ones(3), np.array(0.0))
         (lambda: plots.decision_boundary(SoftmaxParams(NAN * CLASSES.coef, np.zeros(3)), X, LABELS), "finite coef"),
         (lambda: plots.coefficient_path(L2[:3], CLASSES.coef, names="ab"), "a name for each of 3 columns, got 2"),
         (lambda: plots.coefficient_path(L2, np.ones((5, 2, 3, 4))), r"coef \(g, n\) or \(g, K, n\), got"),
+        (lambda: plots.coefficient_path(L2, np.ones((5, 3)), groups=[0, 1]), r"groups \(3,\), an integer for each column"),
         (lambda: plots.forest({"a": intervals_of_classes(ONES)}, "abc"), "one model of 3 classes and 3 columns for 'a'"),
         (lambda: plots.forest({"a": intervals_of_classes(ONES), "b": intervals(L2[:2])}, "ab"), "models of the same classes"),
         (lambda: plots.forest({"a": intervals_of_classes(ONES), "b": whole(ONES)}, "ab"), "against the same base"),
@@ -441,3 +442,33 @@ def test_coefficients_at_a_bound_are_marked():
     assert "at the lower bound" not in labels
     upper = ax.lines[labels.index("at the upper bound")]
     assert upper.get_xydata().tolist() == [[0.1, 1.0], [0.1, 0.5], [1.0, 0.5]]
+
+
+def test_the_lines_of_a_group_share_a_colour_and_one_entry_of_the_legend_and_groups_are_counted():
+    coef = np.array([[1.0, 0.5, -0.2, 0.1], [0.7, 0.0, 0.0, 0.1], [0.0, 0.0, 0.0, 0.0]])
+    names, groups = ["age", "race[b]", "race[o]", "ftv"], [7, 2, 2, -1]
+    ax = plots.coefficient_path(np.array([0.1, 1.0, 10.0]), coef, names=names, groups=groups)
+    age, black, other, ftv = ((line.get_color(), line.get_linestyle()) for line in ax.lines[:4])
+    assert black == other
+    assert len({age, black, ftv}) == 3
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["age", "race[b], race[o]", "ftv"]
+    assert [label.get_text() for label in ax.child_axes[0].get_xticklabels()] == ["3", "2", "0"]
+    assert ax.child_axes[0].get_xlabel() == "groups that are not 0"
+    classes = np.stack([coef, -coef], axis=1)  # the classes of a column are together
+    ax = plots.coefficient_path(np.array([0.1, 1.0, 10.0]), classes, names=["age", *"rrr"], groups=np.array([0, 1, 1, 1]))
+    colours = [line.get_color() for line in ax.lines[:8]]
+    assert colours == colours[:4] * 2
+    assert colours[0] != colours[1] == colours[2] == colours[3]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["age", "r"]
+
+
+def test_of_many_groups_the_largest_are_coloured_and_long_names_are_cut():
+    coef = np.arange(1.0, 49.0)[None, :]
+    ax = plots.coefficient_path(np.array([0.1]), coef, groups=np.repeat(np.arange(12), 4))
+    styles = [(line.get_color(), line.get_linestyle()) for line in ax.lines[:48]]
+    assert len(set(styles)) == 11  # the two smallest groups are grey
+    assert len(set(styles[:8])) == 1
+    assert all(len(set(styles[i : i + 4])) == 1 for i in range(0, 48, 4))
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts[0] == "x8 and 3 more"
+    assert len(texts) == 10
