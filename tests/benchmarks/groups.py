@@ -83,7 +83,7 @@ def group_prox_newton(data: dict[str, Any], tol: float) -> tuple[float, tuple[np
 
     n, size = data["X"].shape[1], data["size"]
     ends, order = np.arange(0, n + 1, size, dtype=np.int32), np.arange(n, dtype=np.int32)
-    solver = GroupProxNewton(tol=tol, max_iter=200, fit_intercept=True, warm_start=True)
+    solver: Any = GroupProxNewton(tol=tol, max_iter=200, fit_intercept=True, warm_start=True)
 
     def path(s: np.ndarray, strengths: np.ndarray) -> tuple[list[np.ndarray], list[float]]:
         X, y = np.asfortranarray(data["X"][s > 0]), 2 * data["y"][s > 0] - 1
@@ -151,9 +151,9 @@ def main() -> None:
                     print(f"{label} is not installed")
                     break
                 kkt, values = judged(*given, found)
-                above = values - reference
+                over = values - reference
                 print(
-                    f"{f'{label}, tol {tol:g}':28s}{'':9s}{seconds:9.3f}{'':11s}{kkt:11.1e}{above.max():13.1e}{above.min():10.1e}"
+                    f"{f'{label}, tol {tol:g}':28s}{'':9s}{seconds:9.3f}{'':11s}{kkt:11.1e}{over.max():13.1e}{over.min():10.1e}"
                 )
                 others.append((label, tol, seconds, kkt))
         for label, tol, seconds, kkt in others:

@@ -243,6 +243,16 @@ def test_more_columns_than_rows_are_solved_on_those_that_count(options):
     assert missing(found.params, A=A, y=y, groups=groups, l1_group=l1_group, **options) <= 1e-11
 
 
+@pytest.mark.parametrize(("seed", "l1_group"), [(141, 0.02), (26, 0.05)])
+def test_a_bound_above_0_keeps_the_rest_of_its_group_free(seed, l1_group):
+    rng = np.random.default_rng(seed)
+    A, y, bounds = 2 * rng.normal(size=(30, 2)), rng.integers(0, 2, 30), {"lower": np.array([0.1, 0.0])}
+    found = fit(A, y, l1_group=l1_group, groups=np.zeros(2, int), **bounds)
+    assert Status(int(found.status)) == Status.CONVERGED
+    assert float(found.params.coef[0]) == 0.1
+    assert float(found.params.coef[1]) > 0
+
+
 def test_groups_of_uneven_sizes():
     rng = np.random.default_rng(3)
     A, groups = rng.normal(size=(150, 100)), np.concatenate([np.zeros(60, int), np.arange(1, 31), np.full(10, 31)])

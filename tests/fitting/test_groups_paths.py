@@ -135,8 +135,7 @@ def test_gamma_1_is_the_penalized_fit_and_gamma_0_that_of_its_columns_alone(rela
 
 
 def test_shares_between_blend_both(relaxed):
-    for part in relaxed.fits.params:
-        part = np.asarray(part)
+    for part in map(np.asarray, relaxed.fits.params):
         expected = 0.4 * part[:, 2] + (1 - 0.4) * part[:, 0]
         np.testing.assert_allclose(part[:, 1], expected, rtol=0, atol=4 * EPS * np.max(np.abs(part)))
     assert relaxed.gamma.shape == relaxed.fits.status.shape[1:] == (3, 2)
@@ -204,7 +203,7 @@ def test_estimators_take_groups():
         (
             {"groups": np.arange(N - 1)},
             ValueError,
-            r"expected groups \(6,\), an integer for each column of X, got shape \(5,\)",
+            r"groups \(6,\), an integer for each column of X, got shape \(5,\)",
         ),
         ({"groups": GROUPS[None]}, ValueError, r"got shape \(1, 6\)"),
         ({"groups": GROUPS, "penalty_factor": np.arange(N)}, ValueError, "one penalty_factor for all columns of a group, got"),
@@ -220,7 +219,7 @@ def test_what_is_refused_in_words(options, kind, words):
 
 def test_the_group_whose_factors_differ_is_named():
     factor = np.array([1.0, 1, 1, 2, 3, 1])
-    with pytest.raises(ValueError, match="got several in group 9$"):
+    with pytest.raises(ValueError, match=r"got several in group 9$"):
         fit(X, Y, l1_group=0.1, groups=GROUPS, penalty_factor=np.stack([np.ones(N), factor]))
     found = fit(X, Y, l1_group=0.0, l1=0.1, groups=GROUPS, penalty_factor=factor)
     assert bool(found.converged)
