@@ -63,6 +63,26 @@ def column_names(value: Any) -> tuple[str, ...] | None:
     return names
 
 
+def in_order(table: Any, names: tuple[str, ...]) -> Any:
+    """The columns of these names in this order, without others; what is no table, as it is.
+
+    Args:
+        table: a data frame, or anything else.
+        names: of columns.
+
+    Raises:
+        ValueError: a column is not there; the message names it.
+    """
+    own = column_names(table)
+    if own is None or own == names:
+        return table
+    if missing := [name for name in names if name not in own]:
+        lacking, there = (", ".join([*map(repr, some[:_LISTED]), *["..."][: len(some) > _LISTED]]) for some in (missing, own))
+        raise ValueError(f"expected a table with the columns of the fit, got none named {lacking}; it has {there}")
+    at = [own.index(name) for name in names]
+    return table.iloc[:, at] if hasattr(table, "iloc") else table[[table.columns[j] for j in at]]
+
+
 def table_numbers(name: str, value: Any) -> Any:
     """The numbers of a table or a series, where NumPy alone would make objects of them, missing ones NaN; everything else as it
     is.

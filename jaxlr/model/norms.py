@@ -48,7 +48,7 @@ def norms(y: Float[Array, "*K k"], number: Int[Array, " k"]) -> Float[Array, " k
     """For each column the norm of its group over all classes, in units of the largest number, so that no square overflows;
     what is next to nothing beside that is 0."""
     y = y.reshape(-1, len(number))
-    unit = jnp.max(jnp.abs(y), initial=0)
+    unit = jax.lax.stop_gradient(jnp.max(jnp.abs(y), initial=0))  # on which the norms do not depend
     scaled = y / jnp.where(unit > 0, unit, 1)
     squares = sums(jnp.sum(scaled * scaled, axis=0), number)
     return unit * jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)  # the root of 0 has no derivative

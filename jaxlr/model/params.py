@@ -7,7 +7,14 @@ Batch axes stand in front. The multinomial parametrization is the symmetric one:
 classes alike changes no probability.
 """
 
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+
+@runtime_checkable
+class HasParams(Protocol):
+    """A Fit, or whatever else holds the parameters of models."""
+
+    params: Any
 
 
 class Params(NamedTuple):

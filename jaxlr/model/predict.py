@@ -1,6 +1,7 @@
 """Predictions: logits are linear in the parameters, probabilities their sigmoid or their softmax.
 
-The type of the parameters says which; batch axes stand in front, and the classes last.
+The type of the parameters says which; batch axes stand in front, and the classes last. A Fit stands for its params, and where
+it was one of a table, the columns of another go by name.
 """
 
 from typing import Any
@@ -10,17 +11,16 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxlr.compilation.program import program
-from jaxlr.inputs.tables import Data, DesignData, as_floating
+from jaxlr.inputs.tables import Data, DesignData, as_floating, in_order
 from jaxlr.linalg.dot import einsum, times
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.logistic import sigmoid
-from jaxlr.model.params import Params, SoftmaxParams
+from jaxlr.model.params import HasParams, Params, SoftmaxParams
 from jaxlr.model.softmax import log_softmax
 
 
-@program()
-def logits(params: Params | SoftmaxParams, X: DesignData, offset: Data | None = None) -> Float[Array, "..."]:
+def logits(params: Params | SoftmaxParams | HasParams, X: DesignData, offset: Data | None = None) -> Float[Array, "..."]:
     """X . coef + intercept + offset, of every class where there are several.
 
     With a shared X (m, n) all models of the batch are one matrix product. The product uses the highest precision, since
@@ -28,15 +28,17 @@ def logits(params: Params | SoftmaxParams, X: DesignData, offset: Data | None = 
 
     Args:
         params: Params, coef (..., n) and intercept (...), or SoftmaxParams, coef (..., K, n) and intercept (..., K); their
-            dtype decides.
-        X: design (m, n), sparse too, or (..., m, n) with batch axes that broadcast against those of params.
+            dtype decides. A Fit stands for its params.
+        X: design (m, n), sparse too, or (..., m, n) with batch axes that broadcast against those of params. Of a table the
+            columns that a Fit was given by name are taken, in its order; for params they go by position.
         offset: added to the logits, (m,) or (..., m), of K classes (m, K) or (..., m, K); None is 0.
 
     Returns:
         Logits (..., m), in nats (log-odds); of K classes (..., m, K).
 
     Raises:
-        TypeError, ValueError: X and coef do not have the same number of columns; params are something else.
+        TypeError, ValueError: X and coef do not have the same number of columns; a table lacks one that the Fit names; params
+            are something else.
 
     Example:
         >>> import numpy as np
@@ -46,6 +48,19 @@ def logits(params: Params | SoftmaxParams, X: DesignData, offset: Data | None = 
         >>> logits(params, np.ones((1, 2), np.float32)).tolist()
         [[1.0, 1.0, 0.0]]
     """
+    return _logits(*_by_name(params, X), offset)
+
+
+def _by_name(params: Any, X: Any) -> tuple[Any, Any]:
+    """Params, of a Fit its own, and X with the columns that it names."""
+    if isinstance(params, (Params, SoftmaxParams)) or not hasattr(params, "params"):
+        return params, X
+    names = getattr(params, "names", None)
+    return params.params, X if names is None else in_order(X, names)
+
+
+@program()
+def _logits(params: Params | SoftmaxParams, X: DesignData, offset: Data | None) -> Float[Array, "..."]:
     classes = likelihood_of_params(params).classes
     coef, intercept = as_floating(params.coef), as_floating(params.intercept)
     given: Any = X
@@ -71,13 +86,12 @@ def logits(params: Params | SoftmaxParams, X: DesignData, offset: Data | None = 
     return jnp.add(*jnp.broadcast_arrays(z, offset))
 
 
-@program()
-def predict_proba(params: Params | SoftmaxParams, X: DesignData, offset: Data | None = None) -> Float[Array, "..."]:
+def predict_proba(params: Params | SoftmaxParams | HasParams, X: DesignData, offset: Data | None = None) -> Float[Array, "..."]:
     """The probability that y = 1, or that of every class.
 
     Args:
         params: as in `logits`.
-        X: design (m, n) or (..., m, n).
+        X: as in `logits`.
         offset: as in `logits`.
 
     Returns:
@@ -93,18 +107,23 @@ def predict_proba(params: Params | SoftmaxParams, X: DesignData, offset: Data | 
         >>> predict_proba(SoftmaxParams(np.zeros((4, 2)), np.zeros(4)), np.ones((1, 2))).tolist()
         [[0.25, 0.25, 0.25, 0.25]]
     """
-    z = logits(params, X, offset)
+    return _predict_proba(*_by_name(params, X), offset)
+
+
+@program()
+def _predict_proba(params: Params | SoftmaxParams, X: DesignData, offset: Data | None) -> Float[Array, "..."]:
+    z = _logits(params, X, offset)
     return jnp.exp(log_softmax(z)) if likelihood_of_params(params).classes else sigmoid(z)
 
 
 def predict(
-    params: Params | SoftmaxParams, X: DesignData, *, threshold: ArrayLike = 0.5, offset: Data | None = None
+    params: Params | SoftmaxParams | HasParams, X: DesignData, *, threshold: ArrayLike = 0.5, offset: Data | None = None
 ) -> Int[Array, "*batch m"]:
     """The predicted class: 1 where the probability reaches the threshold, else 0; of several the most probable one.
 
     Args:
         params: as in `logits`.
-        X: design (m, n) or (..., m, n).
+        X: as in `logits`.
         threshold: a probability, scalar or broadcast against the result; of two classes only.
         offset: as in `logits`.
 
@@ -122,16 +141,17 @@ def predict(
         >>> predict(SoftmaxParams(np.array([[0.0], [1.0]]), np.zeros(2)), np.array([[-2.0], [2.0]])).tolist()
         [0, 1]
     """
-    if likelihood_of_params(params).classes and not (isinstance(threshold, float) and threshold == 0.5):
+    own, X = _by_name(params, X)
+    if likelihood_of_params(own).classes and not (isinstance(threshold, float) and threshold == 0.5):
         raise ValueError(f"expected no threshold for several classes, got {threshold!r}: the most probable one is taken")
-    return _predict(params, X, threshold, offset)
+    return _predict(own, X, threshold, offset)
 
 
 @program()
 def _predict(params: Params | SoftmaxParams, X: Any, threshold: ArrayLike, offset: Data | None) -> Int[Array, "*batch m"]:
     if likelihood_of_params(params).classes:
-        z = logits(params, X, offset)
+        z = _logits(params, X, offset)
         return jnp.where(jnp.any(jnp.isnan(z), axis=-1), -1, jnp.argmax(z, axis=-1)).astype(jnp.int32)
-    proba = predict_proba(params, X, offset)
+    proba = _predict_proba(params, X, offset)
     classes = (proba >= jnp.asarray(threshold, proba.dtype)).astype(jnp.int32)
     return jnp.where(jnp.isnan(proba), -1, classes)

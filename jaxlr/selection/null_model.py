@@ -96,9 +96,9 @@ def _largest_slope(problem: Problem, null: Fit | None, free: tuple[int, ...], cl
     wr = aligned(w, r) * r
     if isinstance(X, Sparse):
         center = X.moments(w)[0] if problem.fit_intercept else jnp.zeros(X.shape[1], X.dtype)
-        slopes = X.transposed_times(wr) - center * jnp.sum(wr, axis=-1, keepdims=True)
+        slopes = X.transposed_times(wr) - aligned(center, wr) * jnp.sum(wr, axis=-1, keepdims=True)
         size = jnp.abs(wr)
-        rounding = X.absolute().transposed_times(size) + jnp.abs(center) * jnp.sum(size, axis=-1, keepdims=True)
+        rounding = X.absolute().transposed_times(size) + jnp.abs(aligned(center, wr)) * jnp.sum(size, axis=-1, keepdims=True)
     else:
         centered = X - column_moments(X, w)[0][None, :] if problem.fit_intercept else X
         slopes, rounding = dot(wr, centered), dot(jnp.abs(wr), jnp.abs(centered))

@@ -40,9 +40,7 @@ def check_gamma(gamma: Any) -> np.ndarray:
     return shares
 
 
-def relaxed(
-    fit_models: Callable[..., Fit], fits: Fit, gamma: np.ndarray, bounds: dict[str, Any], factor: Any, data: Problem
-) -> Fit:
+def relaxed(fit_models: Callable[..., Fit], fits: Fit, gamma: Any, bounds: dict[str, Any], factor: Any, data: Problem) -> Fit:
     """Blend fits with those of their columns alone; of columns that depend on others the first ones stand for all.
 
     Args:

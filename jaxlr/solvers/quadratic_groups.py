@@ -18,10 +18,12 @@ take several lengths; a coefficient whose sign, or a group whose direction turns
 one with the lowest q is taken, if it is lower.
 """
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg import blocked
 from jaxlr.linalg.dot import dot
@@ -35,6 +37,13 @@ _GRADIENTS = 4  # steps of that kind before one of Newton's
 _FIXED_POINTS = 8
 # Lengths from the first kink to the whole step, and shorter ones.
 _EXPONENTS, _SHARES = np.append(np.linspace(1, 0, 6), [1, 1]), np.append(np.ones(6), [0.5, 0.25])
+
+
+class _State(NamedTuple):
+    v: Array
+    free: Array  # whether nothing stood in the way of the last step on the face
+    residual: Array
+    num_passes: Int[Array, ""]
 
 
 def minimize(
@@ -75,9 +84,9 @@ def minimize(
             to = penalty.nearest(e * (size / jnp.where(size > 0, size + shrinking, 1)))
             size = norms(D * to, number)
         leads = norms(D * jnp.where(penalty.nearest(jnp.sign(e)) == zeros, 0, e), number) > shrinking
-        return jnp.where(leads | (zeros != 0), to, 0)
+        return jnp.where(leads | (norms(zeros, number) > 0), to, 0)
 
-    def gradient_step(_: int, at: tuple[Array, Array]) -> tuple[Array, Array]:
+    def gradient_step(_: Any, at: tuple[Array, Array]) -> tuple[Array, Array]:
         v, slope = at
         moved = v - slope / metric
         to = shrunk(jnp.sign(moved) * jnp.maximum(jnp.abs(moved) - l1 / metric, 0))
@@ -88,7 +97,8 @@ def minimize(
         t = jnp.where(falls < curved, jnp.maximum(falls, 0) / jnp.where(curved > 0, curved, 1), 1)
         return jnp.where(t < 1, v + t * change, to), slope + t * H_change
 
-    def newton_step(v: Array, slope: Array) -> Array:
+    def newton_step(v: Array, slope: Array) -> tuple[Array, Array]:
+        """Where it leads, and whether nothing came to a kink on the way."""
         face = ~penalty.rests(v)
         norm = penalty.curvature(v)
         curved = jnp.where(face[:, None] & face[None, :], H + norm.matrix(), 0)
@@ -103,7 +113,7 @@ def minimize(
         size, turn = sums(jnp.stack([y * v, -y * delta], axis=1), number).T
         turns = jnp.where((strength > 0) & (turn >= size) & (size > 0), size / jnp.where(turn > 0, turn, 1), jnp.inf)
         first = jnp.minimum(jnp.min(jnp.minimum(away, turns)), 1)
-        lengths = first ** _EXPONENTS.astype(v.dtype) * _SHARES.astype(v.dtype)
+        lengths = (first ** _EXPONENTS.astype(v.dtype) * _SHARES.astype(v.dtype))[None, :]
         to = jnp.where(
             away[:, None] <= lengths, jnp.broadcast_to(kink, v.shape)[:, None], v[:, None] + lengths * delta[:, None]
         )
@@ -117,15 +127,19 @@ def minimize(
         grown = grown + jnp.where(penalty.free, l1, 0)[:, None] * (jnp.abs(to) - jnp.abs(v)[:, None])
         changed = changed + jnp.sum(grown, axis=0)
         lowest = jnp.argmin(changed)  # of a NaN, where a factor failed
-        return jnp.where(changed[lowest] >= 0, v, to[:, lowest])
+        stays = changed[lowest] >= 0
+        return jnp.where(stays, v, to[:, lowest]), stays | (first == 1)
 
-    def one_pass(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        v, _, num_passes = state
-        v, slope = jax.lax.fori_loop(0, _GRADIENTS, gradient_step, (v, slope_at(v)))
-        v = newton_step(v, slope)
-        return v, residual_at(v, slope_at(v)), num_passes + 1
+    def one_pass(state: _State) -> _State:
+        # Not after a kink, or what has just come to it would be taken in again.
+        count = largest_of_all(jnp.where(state.free, np.int32(_GRADIENTS), 0))
+        own = state.v, slope_at(state.v)
+        moved = jax.lax.fori_loop(0, count, gradient_step, own)
+        v, slope = (jnp.where(state.free, new, old) for new, old in zip(moved, own, strict=True))
+        v, free = newton_step(v, slope)
+        return _State(v, free, residual_at(v, slope_at(v)), state.num_passes + 1)
 
     enough = jnp.maximum(enough, 4 * jnp.finfo(b.dtype).eps * jnp.max(jnp.abs(b) / units))  # what rounding leaves
-    more = lambda state: (state[1] > enough) & (state[2] < _MOST_PASSES)  # noqa: E731
-    begin = start, jnp.full_like(enough, jnp.inf), jnp.int32(0)
-    return jax.lax.while_loop(more, one_pass, begin)[0]
+    more = lambda state: (state.residual > enough) & (state.num_passes < _MOST_PASSES)  # noqa: E731
+    begin = _State(start, jnp.bool_(True), jnp.full_like(enough, jnp.inf), jnp.int32(0))
+    return jax.lax.while_loop(more, one_pass, begin).v

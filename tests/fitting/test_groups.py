@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 
 import jaxlr
 from jaxlr import Params, Problem, SoftmaxParams, Status, duality_gap, fit, kkt_residual, l1_max, loss
+from tests.helpers import quick
 from tests.reference.groups import CASES, data_of
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -30,6 +31,10 @@ OFFSET = RNG.normal(size=M)
 GROUPS = np.array([4, 0, 4, 9, 9, 0])
 KINDS = {"binary": {"y": Y}, "multinomial": {"y": THREE, "num_classes": 3}}
 EXACT = json.loads((Path(__file__).parents[1] / "reference" / "groups.json").read_text())
+
+
+def slow(value):
+    return pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.slow)
 
 
 def missing(params, *, y, l1_group, groups=GROUPS, A=X, weight=1.0, offset=0.0, factor=1.0, **given):
@@ -54,13 +59,12 @@ def missing(params, *, y, l1_group, groups=GROUPS, A=X, weight=1.0, offset=0.0, 
     return max(worst)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", quick(CASES, "group lasso", "group lasso in boxes", "three classes, sparse, l2"))
 def test_estimates_are_those_of_fifty_digits(name):
     """tests/reference/groups.py, which checks the conditions of optimality in as many."""
     A, y = data_of(CASES[name])
     found, wanted = fit(A, y, **CASES[name], tol=1e-14), EXACT[name]
-    assert Status(int(found.status)) in (Status.CONVERGED, Status.STALLED)
-    assert float(found.kkt) <= 1e-14
+    assert Status(int(found.status)) == Status.CONVERGED
     # kkt 1e-14 over the least eigenvalue of the Hessian, about 1e-3 here
     np.testing.assert_allclose(found.params.coef, wanted["coef"], rtol=1e-11, atol=1e-11)
     np.testing.assert_allclose(found.params.intercept, wanted["intercept"], rtol=1e-10, atol=1e-10)
@@ -68,7 +72,9 @@ def test_estimates_are_those_of_fifty_digits(name):
     np.testing.assert_array_equal(np.asarray(found.params.coef) == 0, np.asarray(wanted["coef"]) == 0)
 
 
-@pytest.mark.parametrize("options", [{}, {"l2": 0.05}, {"standardize": True}, {"lower": -0.2, "upper": 0.4}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, slow({"l2": 0.05}), slow({"standardize": True}), {"lower": -0.2, "upper": 0.4}], ids=str
+)
 def test_groups_of_one_column_are_the_lasso(options):
     l1 = np.array([0.15, 0.05, 0.01])
     alone, lasso = fit(X, Y, l1_group=l1, groups=np.arange(N), **options), fit(X, Y, l1=l1, **options)
@@ -80,7 +86,7 @@ def test_groups_of_one_column_are_the_lasso(options):
     assert 0 < np.count_nonzero(alone.params.coef) < 3 * N
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", quick(KINDS, "multinomial"))
 def test_whole_groups_are_0_or_none_of_their_columns_is(kind):
     found = fit(X, **KINDS[kind], l1_group=np.geomspace(0.2, 0.01, 8), groups=GROUPS)
     assert bool(found.converged.all())
@@ -138,10 +144,10 @@ def test_the_objective_is_at_most_that_of_lbfgs_and_the_gap_a_bound(seed, l1, l2
 @pytest.mark.parametrize(
     "options",
     [
-        {"offset": OFFSET},
-        {"fit_intercept": False},
-        {"sample_weight": S},
-        {"penalty_factor": np.array([0.5, 2, 0.5, 0, 0, 2])},
+        {"fit_intercept": False, "offset": OFFSET},
+        slow({"offset": OFFSET}),
+        slow({"sample_weight": S}),
+        slow({"penalty_factor": np.array([0.5, 2, 0.5, 0, 0, 2])}),
         {"penalty_factor": np.array([0, 3, 0, 1, 1, 3]), "l1": 0.005, "sample_weight": S, "offset": OFFSET, "l2": 0.01},
     ],
     ids=" ".join,
@@ -159,7 +165,7 @@ def test_with_every_option_the_conditions_of_optimality_hold(kind, options):
     assert missing(worse, **KINDS[kind], l1_group=0.04, **given) > 1e-5
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", quick(KINDS, "binary"))
 def test_a_weight_k_is_a_row_k_times_and_standardize_scales_by_hand(kind):
     rows, y = np.repeat(np.arange(M), S), KINDS[kind]["y"]
     options = {**KINDS[kind], "l1_group": 0.06, "l1": 0.005, "groups": GROUPS}
@@ -180,7 +186,7 @@ def test_float32_finds_the_same():
     np.testing.assert_array_equal(single.params.coef == 0, double.params.coef == 0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", quick(KINDS, "binary"))
 def test_a_batch_is_its_members(kind):
     weights = np.asarray(jaxlr.kfold(jax.random.key(0), M, 3))
     l1_group, l1 = np.geomspace(0.1, 1e-3, 4), np.array([0.0, 0.01])[:, None]
@@ -228,7 +234,7 @@ def test_classes_have_coefficients_that_sum_to_0_of_every_column():
     assert float(loss(shifted, Problem(X, THREE, l1_group=0.02, groups=GROUPS))) > float(found.value)
 
 
-@pytest.mark.parametrize("options", [{}, {"l1": 0.01}, {"l2": 0.1}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"l1": 0.01}, slow({"l2": 0.1})], ids=str)
 def test_more_columns_than_rows_are_solved_on_those_that_count(options):
     rng = np.random.default_rng(2)
     A, groups = rng.normal(size=(60, 800)), np.repeat(np.arange(200), 4)
@@ -251,6 +257,16 @@ def test_a_bound_above_0_keeps_the_rest_of_its_group_free(seed, l1_group):
     assert Status(int(found.status)) == Status.CONVERGED
     assert float(found.params.coef[0]) == 0.1
     assert float(found.params.coef[1]) > 0
+
+
+@pytest.mark.parametrize(("seed", "share"), [(8, 0.01), slow((18, 1e-3)), slow((23, 1e-3))])
+def test_columns_that_all_but_depend_on_each_other(seed, share):
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(80, 3)) @ rng.normal(size=(3, 12)) + 1e-3 * rng.normal(size=(80, 12))
+    y, groups = rng.integers(0, 2, 80), rng.integers(0, 4, 12)
+    found = fit(A, y, groups=groups, l1_group=share * l1_max(Problem(A, y, groups=groups)))
+    assert Status(int(found.status)) == Status.CONVERGED
+    assert float(found.gap) <= 1e-10
 
 
 def test_groups_of_uneven_sizes():

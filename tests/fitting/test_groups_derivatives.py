@@ -20,7 +20,7 @@ FACTOR = np.array([1.0, 2, 1, 0.5, 0.5, 2])
     [
         (True, "binary"),
         pytest.param(False, "binary", marks=pytest.mark.slow),
-        (False, "multinomial"),
+        pytest.param(False, "multinomial", marks=pytest.mark.slow),
         pytest.param(True, "multinomial", marks=pytest.mark.slow),
     ],
 )

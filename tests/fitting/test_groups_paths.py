@@ -11,6 +11,7 @@ import jaxlr
 from jaxlr import Params, Problem, Status, cross_validate, fit, glmnet_path, l1_max
 from jaxlr.estimator import LogisticRegressor, LogisticRegressorCV
 from tests.fitting.test_groups import GROUPS, KINDS, OFFSET, THREE, M, N, S, X, Y
+from tests.helpers import quick
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -31,7 +32,7 @@ LARGEST = {
 }
 
 
-@pytest.mark.parametrize("name", LARGEST)
+@pytest.mark.parametrize("name", quick(LARGEST, "l1", "not negative", "all"))
 def test_the_largest_strength_is_the_least_that_holds_all_at_0(name):
     given = {"X": X, "y": Y, "groups": GROUPS} | LARGEST[name]
     problem = Problem(**{key: value for key, value in given.items() if key != "num_classes"})
@@ -55,7 +56,7 @@ def test_the_largest_strength_is_that_of_the_slopes_at_the_null_model():
     assert float(l1_max(Problem(X, Y, groups=GROUPS, penalty_factor=np.zeros(N)))) == 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", quick(KINDS, "binary"))
 def test_every_model_beside_the_threshold_converges(kind):
     classes = KINDS[kind].get("num_classes")
     first = float(l1_max(Problem(X, KINDS[kind]["y"], groups=GROUPS), num_classes=classes))
@@ -67,7 +68,7 @@ def test_every_model_beside_the_threshold_converges(kind):
     assert np.all(used[:8])  # the residual of 0 there is over the tolerance of 1e-10
 
 
-@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("standardize", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_path_begins_where_the_first_group_enters(standardize):
     path = glmnet_path(X, Y, groups=GROUPS, alpha=0.5, num_strengths=30, ratio=0.01, standardize=standardize)
     np.testing.assert_array_equal(path["groups"], GROUPS)
@@ -167,6 +168,7 @@ def test_a_refit_whose_classes_are_separated_says_so_and_is_not_chosen():
     assert cv.best == (2,)
 
 
+@pytest.mark.slow
 def test_columns_without_a_penalty_count_in_the_refit():
     options = {"l1_group": 0.5, "groups": GROUPS, "penalty_factor": FACTOR, "folds": FOLDS, "refit": True}
     cv = cross_validate(X, Y, gamma=0.0, **options)
