@@ -49,6 +49,7 @@ class Needs(NamedTuple):
         num_classes: of the multinomial model, 1 for the binary one.
         basis: whether an orthonormal basis of the columns may stand beside them.
         entries: of a sparse design, 0 of an array.
+        grouped: whether norms of groups bring a curvature of their own.
     """
 
     m: int
@@ -63,6 +64,7 @@ class Needs(NamedTuple):
     num_classes: int = 1
     basis: bool = False
     entries: int = 0
+    grouped: bool = False
 
 
 def needs_of(settings: Settings, traits: Traits, own: int) -> Needs:
@@ -84,6 +86,7 @@ def needs_of(settings: Settings, traits: Traits, own: int) -> Needs:
         num_classes=num_classes,
         basis=settings.basis > 0,
         entries=traits.entries,
+        grouped=traits.largest_group > 0,
     )
 
 
@@ -100,7 +103,7 @@ def bytes_needed(needs: Needs, side_by_side: int, num_results: int) -> int:
     design += 4 * needs.preconditioner**2
     paired = min(needs.hessian, k)
     design += 3 * m * paired * (paired + 1) // 2 if needs.products else 0
-    model = 24 * m * C + 32 * k * C + 6 * needs.hessian**2 + 3 * m * needs.gathered
+    model = 24 * m * C + 32 * k * C + (10 if needs.grouped else 6) * needs.hessian**2 + 3 * m * needs.gathered
     came_in = needs.own + (m * needs.n if needs.designs != 0 else 0)
     designs = max(needs.designs, 1) if needs.designs is not None else side_by_side
     models = 1 if needs.designs == 1 else side_by_side
