@@ -12,8 +12,8 @@ a = X' (w r), Fenchel's inequality gives J(params) - min J <= gap,
 
     gap = sum_i w_i KL(p_i || p(z_i)) + sum_j [ pen_j(coef_j) + pen_j*(-a_j) + a_j coef_j ]
 
-with pen and pen* of `jaxlr.model.penalty`, within bounds of `jaxlr.model.bounds`: a sum of terms that are all >= 0, nothing
-cancels, and the bound can be far below the rounding error of J itself.
+with pen and pen* of `jaxlr.model.penalty`, within bounds of `jaxlr.model.bounds`, of groups what `jaxlr.model.groups` gives: a
+sum of terms that are all >= 0, nothing cancels, and the bound can be far below the rounding error of J itself.
 """
 
 import jax.numpy as jnp

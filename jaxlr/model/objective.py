@@ -3,12 +3,12 @@
 For rows i = 1..m and columns j = 1..n, with w_i = s_i / sum(s) (s = sample_weight):
 
     z_i  = X_i . coef + intercept + offset_i
-    J    = sum_i w_i l(z_i, y_i) + sum_j f_j (l1 |coef_j| + l2 / 2 coef_j^2)
+    J    = sum_i w_i l(z_i, y_i) + sum_j f_j (l1 |coef_j| + l2 / 2 coef_j^2) + l1_group sum_g sqrt(size_g) f_g |coef_g|
     g    = X' (w r) + f l2 coef,   g_0 = sum_i w_i r_i,                           r = dl/dz
     H    = [X 1]' diag(w c) [X 1] + diag(f l2, 0),                                c = d2l/dz2
 
 The data term is a weighted MEAN, the intercept is never penalized, and g and H are those of the smooth part of J (without
-the l1 term). The type of the parameters says which model it is (l, r and c: `jaxlr.model.likelihood`): `Params` the binary
+the l1 terms). The type of the parameters says which model it is (l, r and c: `jaxlr.model.likelihood`): `Params` the binary
 one, `SoftmaxParams` the multinomial one, every class with coefficients and a penalty of its own (glmnet's ungrouped model:
 Friedman, Hastie & Tibshirani 2010, Journal of Statistical Software 33, section 4). Gradient and Hessian as in McCullagh &
 Nelder, Generalized Linear Models (1989), section 4.4, and Boehning 1992, Annals of the Institute of Statistical Mathematics
@@ -28,7 +28,7 @@ from jaxlr.model.problem import Problem, design, linear_change, penalty_of, prob
 
 @program()
 def loss(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, ""]:
-    """The objective J, the l1 term included, in nats per unit of weight.
+    """The objective J, the l1 terms included, in nats per unit of weight.
 
     Args:
         params: coef (n,), intercept (); of K classes `SoftmaxParams`, coef (K, n), intercept (K,).

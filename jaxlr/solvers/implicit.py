@@ -1,13 +1,13 @@
 """Derivatives of a fit by the implicit function theorem: one solve with the Hessian at the minimum, whatever found it.
 
-With t all numbers of a problem (X, y, weights, offset, l1, l2, penalty factors, bounds), in working coordinates,
+With t all numbers of a problem (X, y, weights, offset, strengths, penalty factors, bounds), in working coordinates,
 
     z = A Q x + offset     J = w . l(z, y) + kappa . |x| + lambda . x^2 / 2
     g = Q' A' (w r) + kappa sign(x) + lambda x     H = Q' A' W A Q + diag(lambda)
 
 on the support, where x is not 0 or kappa is 0 (what is 0 besides stays there as long as |A_j' (w r)| < kappa_j), and at no
-bound (with which x moves there). The minimum x(t) has g(x(t); t) = 0, and so, with dg and dJ the derivatives of g and J in t
-at a fixed x,
+bound (with which x moves there); norms of groups that are not 0 are smooth, their derivatives parts of g and H. The minimum
+x(t) has g(x(t); t) = 0, and so, with dg and dJ the derivatives of g and J in t at a fixed x,
 
     H dx = -dg        dvalue = dJ
 
