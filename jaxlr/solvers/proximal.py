@@ -2,9 +2,9 @@
 
     d = argmin_d  g . d + d' H d / 2 + sum_j l1_j |x_j + d_j|       H = A' C A + diag(l2)
 
-(Lee, Sun & Saunders 2014, SIAM Journal on Optimization 24, algorithm 1.) The quadratic is that of `jaxlr.solvers.quadratic`, with
-groups of `quadratic_groups`, whose minimum has exact zeros. Several classes are taken as they are, not in contrasts; what has no penalty leaves the sum over
-the classes free, and a curvature along that sum changes no minimum.
+(Lee, Sun & Saunders 2014, SIAM Journal on Optimization 24, algorithm 1.) The quadratic is that of `jaxlr.solvers.quadratic`,
+of groups that of `quadratic_groups`, whose minimum has exact zeros. Several classes are taken as they are, not in contrasts;
+what has no penalty leaves the sum over the classes free, and a curvature along that sum changes no minimum.
 
 How long a step may be: along d the smooth part changes by at most t g . d + t^2 d' H d h(R t), h(a) = (exp(a) - 1 - a) / a^2
 (see `jaxlr.solvers.damped`), the penalties, being convex, by at most t times their change over all of d. With q < 0 the change
