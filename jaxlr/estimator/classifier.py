@@ -225,6 +225,7 @@ class LogisticRegressor(LinearClassifier):
         Warns:
             ConvergenceWarning: a model did not converge; it says why, and what to do.
         """
+        check_groups(self.groups, self.l1_ratio)
         fits = fit_rows(self, self._rows(X, y, sample_weight), self.C, self.l1_ratio)
         self._keep(fits)
         self.n_iter_ = fits.num_steps
@@ -275,6 +276,12 @@ def fit_rows(estimator: Any, rows: Rows, C: Any, l1_ratio: Any) -> Fit:
     at, (coef, intercept) = weights.ndim - 1, fits.params
     params = SoftmaxParams(np.moveaxis(coef, -2, at), np.moveaxis(intercept, -1, at))
     return replace(jax.tree.map(lambda leaf: np.expand_dims(leaf, at), fits), params=params)
+
+
+def check_groups(groups: Any, l1_ratio: Any) -> None:
+    """Refuse groups that no share of the penalty belongs to."""
+    if groups is not None and not np.any(np.asarray(l1_ratio, float) != 0):
+        raise ValueError(f"expected l1_ratio > 0 beside groups, whose share of the penalty it is, got {l1_ratio}")
 
 
 def _before_rows(rows: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.metrics import get_scorer, make_scorer
 from sklearn.model_selection import check_cv
 
-from jaxlr.estimator.classifier import LinearClassifier, LogisticRegressor, Rows, fit_rows, warn_about_failures
+from jaxlr.estimator.classifier import LinearClassifier, LogisticRegressor, Rows, check_groups, fit_rows, warn_about_failures
 from jaxlr.results.status import Status
 
 
@@ -112,6 +112,7 @@ class LogisticRegressorCV(LinearClassifier):
         for name, values in (("Cs", self.Cs_), ("l1_ratios", self.l1_ratios_)):
             if values.ndim != 1 or not values.size:
                 raise ValueError(f"expected {name} with at least one value, got {getattr(self, name)!r}")
+        check_groups(self.groups, self.l1_ratios_)
         splitter: Any = check_cv(self.cv, rows.y, classifier=True)
         folds = list(splitter.split(rows.X, rows.y, groups))
         fits = fit_rows(self, rows._replace(weights=_training_weights(folds, rows)), self.Cs_, self.l1_ratios_[:, None])

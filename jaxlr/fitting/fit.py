@@ -79,7 +79,8 @@ def fit(
             lasso; with l1 beside it the sparse group lasso). `jaxlr.l1_max` of a Problem with groups is where all are 0.
         groups: integers (n,), known outside jit, the same for columns that are together, such as the dummies of a factor or the
             basis of a spline. With num_classes the coefficients of all classes belong to their column's group: np.arange(n) is
-            glmnet's type.multinomial="grouped". penalty_factor is the same within a group. A sparse X is made dense.
+            glmnet's type.multinomial="grouped". penalty_factor is the same within a group (traced, it is NONFINITE
+            otherwise). A sparse X is made dense. Without l1_group they count for nothing.
         lower: least coefficients (..., n) or one number, of every class alike, -inf for none; on the scale of X, with
             standardize too. None is none. The intercept is free; a coefficient at its bound is exactly that.
         upper: greatest ones likewise, inf for none; one that equals the lower one is the coefficient.

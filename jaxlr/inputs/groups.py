@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxlr.inputs.checks import Data, is_zero, real_array
+from jaxlr.inputs.checks import Data, is_zero
 from jaxlr.inputs.tables import is_concrete
 
 
@@ -27,12 +27,15 @@ def checked_groups(groups: Data | None, l1_group: Data, n: int, penalty_factor: 
         return None
     if not is_concrete(groups):
         raise ValueError("expected groups known outside jit: they say which columns are together")
-    raw = np.asarray(real_array("groups", groups))
-    if raw.dtype.kind not in "iu":
-        raise TypeError(f"expected groups to be integers, got dtype {raw.dtype}; number them, as np.unique does")
+    raw = np.asarray(groups)
+    if raw.dtype.kind not in "iu" and raw.size:
+        raise TypeError(
+            f"expected groups to be integers, got {type(groups).__name__} of dtype {raw.dtype}; np.unique(groups, "
+            "return_inverse=True)[1] numbers names"
+        )
     if raw.shape != (n,):
         raise ValueError(f"expected groups ({n},), an integer for each column of X, got shape {raw.shape}")
-    if is_zero(l1_group):
+    if is_zero(l1_group) or n == 0:
         return None
     kinds, first, number = np.unique(raw, return_index=True, return_inverse=True)
     if penalty_factor is not None and is_concrete(penalty_factor):

@@ -25,10 +25,16 @@ class Groups(NamedTuple):
 
 
 def as_groups(groups: Any, dtype: jnp.dtype) -> Groups:
-    """Groups of integers (k,), the same for columns that are together, with the roots of their sizes; Groups as they are."""
+    """Groups of integers (k,), the same for columns that are together, with the roots of their sizes; Groups as they are.
+
+    Raises:
+        TypeError: they are no integers.
+    """
     if isinstance(groups, Groups):
         return groups
     groups = jnp.asarray(groups)
+    if not jnp.issubdtype(groups.dtype, jnp.integer):
+        raise TypeError(f"expected groups to be integers, got dtype {groups.dtype}")
     number = jnp.unique(groups, return_inverse=True, size=len(groups))[1].astype(np.int32).reshape(groups.shape)
     ones = jnp.ones(groups.shape, dtype)
     return Groups(number, jnp.sqrt(sums(ones, number)), ones)

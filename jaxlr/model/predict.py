@@ -30,7 +30,7 @@ def logits(params: Params | SoftmaxParams | HasParams, X: DesignData, offset: Da
         params: Params, coef (..., n) and intercept (...), or SoftmaxParams, coef (..., K, n) and intercept (..., K); their
             dtype decides. A Fit stands for its params.
         X: design (m, n), sparse too, or (..., m, n) with batch axes that broadcast against those of params. Of a table the
-            columns that a Fit was given by name are taken, in its order; for params they go by position.
+            columns that a Fit was given by name are taken, in its order; for params, or a Fit of an array, they go by position.
         offset: added to the logits, (m,) or (..., m), of K classes (m, K) or (..., m, K); None is 0.
 
     Returns:
@@ -54,6 +54,8 @@ def logits(params: Params | SoftmaxParams | HasParams, X: DesignData, offset: Da
 def _by_name(params: Any, X: Any) -> tuple[Any, Any]:
     """Params, of a Fit its own, and X with the columns that it names."""
     if isinstance(params, (Params, SoftmaxParams)) or not hasattr(params, "params"):
+        if hasattr(params, "refit"):
+            raise TypeError(f"expected jaxlr.Params, jaxlr.SoftmaxParams or a Fit, got {type(params).__name__}; pass its refit")
         return params, X
     names = getattr(params, "names", None)
     return params.params, X if names is None else in_order(X, names)

@@ -12,7 +12,7 @@ from jaxlr.linalg.operators import Design, as_design
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.bounds import Bounded
 from jaxlr.model.groups import AnyPenalty, Grouped
-from jaxlr.model.norms import Groups, as_groups, sums
+from jaxlr.model.norms import Groups, as_groups, largest, sums
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
 
@@ -34,7 +34,8 @@ class Problem:
         lower: bounds of the coefficients (n,), of every class alike, -inf for none; None is none.
         upper: likewise, inf for none.
         l1_group: strength of the norms of groups (), >= 0, on the scale of the mean loss; None is none.
-        groups: integers (n,), the same for columns that are together; their penalty_factor is one number.
+        groups: integers (n,), the same for columns that are together; their penalty_factor is one number, or their penalty NaN.
+            Without l1_group they count for nothing.
 
     Example:
         A batch maps over the fields that differ, here over four l2:
@@ -106,8 +107,10 @@ def penalty_of(problem: Problem) -> AnyPenalty:
     penalty = Penalty(*(jnp.broadcast_to(strength, X.shape[1:]) for strength in strengths))
     bounds = bounds_of(problem, X.shape[1], X.dtype)
     by_column = penalty if bounds is None else Bounded(*penalty, *bounds)
-    if problem.l1_group is None or problem.groups is None:
+    if problem.l1_group is None:
         return by_column
+    if problem.groups is None:
+        raise ValueError("expected groups (n,) of a problem with l1_group, got None")
     groups = as_groups(problem.groups, X.dtype)
     return Grouped(by_column, strengths_of_groups(problem, groups), groups.weights, groups.number)
 
@@ -118,7 +121,9 @@ def strengths_of_groups(problem: Problem, groups: Groups) -> Float[Array, " n"]:
     if problem.penalty_factor is None:
         return strength
     factor = jnp.asarray(problem.penalty_factor, strength.dtype)
-    return strength * sums(factor, groups.number) / sums(jnp.ones_like(factor), groups.number)
+    mean = sums(factor, groups.number) / sums(jnp.ones_like(factor), groups.number)
+    same = largest(factor, groups.number) == -largest(-factor, groups.number)
+    return strength * jnp.where(same, mean, jnp.nan)  # outside jit the checks refuse the others
 
 
 def bounds_of(problem: Problem, n: int, dtype: jnp.dtype) -> tuple[Float[Array, " n"], Float[Array, " n"]] | None:

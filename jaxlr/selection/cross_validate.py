@@ -38,7 +38,7 @@ from jaxlr.selection.folds import training_weights
 from jaxlr.selection.leave_one_out import check_size, scores_of_rows
 from jaxlr.selection.measures import Measure, Scores, measures
 from jaxlr.selection.relaxed import check_gamma, relaxed
-from jaxlr.selection.scores import CrossValidation, choose
+from jaxlr.selection.scores import CrossValidation, choose, grid_of
 
 
 def cross_validate(
@@ -94,7 +94,8 @@ def cross_validate(
         metrics: names to score: "log_loss", "brier", "accuracy" (threshold 1/2), "roc_auc", "average_precision".
             Of more classes "log_loss", "accuracy" (the most probable class) and "brier" (summed over the classes).
         select: the metric that chooses; it is scored even if `metrics` does not name it.
-        rule: "best", or "one_se" for the strongest penalty, l1 + l2 + l1_group, within one standard error of the best.
+        rule: "best", or "one_se" for the strongest penalty, l1 + l2 + l1_group, within one standard error of the best; of
+            several shares gamma the first.
         refit: whether to fit the chosen penalty on all rows.
         sample_weight: (m,) >= 0; counts in training and in the scores. None is 1.
         offset: (m,), with num_classes (m, K); None is 0.
@@ -104,7 +105,8 @@ def cross_validate(
 
     Returns:
         CrossValidation. A model that did not converge scores NaN, and its penalty cannot be chosen; with "loo" neither can one
-        whose Hessian is singular. Standard errors are over the folds, with "loo" over the rows, and NaN for rankings.
+        whose Hessian is singular. With gamma < 1 fits are blends: kkt and gap the larger of both, value NaN. Standard errors
+        are over the folds, with "loo" over the rows, and NaN for rankings.
 
     Raises:
         TypeError, ValueError: as `jaxlr.fit`; an integer `folds` without key; unknown metric or rule; a fold that holds
@@ -151,7 +153,7 @@ def cross_validate(
     training = np.ones((1, m)) if loo else training_weights(folds, key, y, m)
     strengths: dict[str, Any] = {"l1": l1, "l2": l2, "l1_group": l1_group}
     shares = None if gamma is None else check_gamma(gamma)
-    grid = np.broadcast_shapes(*map(np.shape, strengths.values()), () if shares is None else shares.shape)
+    grid = grid_of(strengths if shares is None else strengths | {"gamma": shares})
     s = np.ones(m) if sample_weight is None else np.asarray(sample_weight)
     fit_models = functools.partial(
         fit, X, y, num_classes=num_classes, offset=offset, groups=groups, penalty_factor=penalty_factor,

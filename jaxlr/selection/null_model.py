@@ -59,6 +59,8 @@ def l1_max(problem: Problem, *, num_classes: int | None = None) -> Float[Array, 
         raise ValueError("expected penalty_factor and bounds known outside jit: they say which columns the null model has")
     names = ("X", "y", "sample_weight", "offset", "penalty_factor", "lower", "upper")
     given = {name: getattr(problem, name) for name in names}
+    if problem.groups is not None and problem.l1 is not None:
+        given["l1"] = problem.l1
     arrays, batch = checked_arrays(given, num_classes, sparse=True)
     if batch:
         raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}; map with jax.vmap")
@@ -79,8 +81,8 @@ def l1_max(problem: Problem, *, num_classes: int | None = None) -> Float[Array, 
         inside: dict[str, Any] = {name: bound[columns] for name, bound in bounds.items()}
         null = fit(X, arrays["y"], num_classes=num_classes, fit_intercept=problem.fit_intercept, **rows, **inside)
     groups = checked_groups(problem.groups, 1.0, arrays["X"].shape[1], factor) if problem.groups is not None else None
-    strengths: dict[str, Any] = {"l1": None if groups is None else problem.l1, "l2": 0.0, "groups": groups, "l1_group": None}
-    return _largest_slope(replace(problem, **arrays, **strengths), null, free, likelihood_of(num_classes).classes)
+    fields: dict[str, Any] = arrays | {"l1": arrays.get("l1"), "l2": 0.0, "groups": groups, "l1_group": None}
+    return _largest_slope(replace(problem, **fields), null, free, likelihood_of(num_classes).classes)
 
 
 @program("free", "classes")

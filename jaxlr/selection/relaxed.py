@@ -35,7 +35,7 @@ def check_gamma(gamma: Any) -> np.ndarray:
         ValueError: they are something else.
     """
     shares = np.asarray(gamma)
-    if shares.dtype.kind not in "iuf" or not np.all((shares >= 0) & (shares <= 1)):
+    if shares.dtype.kind not in "iuf" or not shares.size or not np.all((shares >= 0) & (shares <= 1)):
         raise ValueError(f"expected gamma in [0, 1], 1 for the penalized estimate itself, got {gamma!r}")
     return shares
 
@@ -68,6 +68,8 @@ def relaxed(fit_models: Callable[..., Fit], fits: Fit, gamma: Any, bounds: dict[
 
 def _independent(used: Bool[np.ndarray, "... n"], data: Problem) -> Bool[np.ndarray, "... n"]:
     """Which columns count in each model, without those that depend on the ones before them in the rows that it has."""
+    if not used.size:
+        return used
     X, s = data.X, np.ones(data.X.shape[0]) if data.sample_weight is None else np.asarray(data.sample_weight)
     rows = np.broadcast_to(s > 0, (*used.shape[:-1], s.shape[-1])).reshape(-1, s.shape[-1])
     both = np.concatenate([rows, used.reshape(-1, used.shape[-1])], axis=1)

@@ -1,5 +1,6 @@
 """What cross-validation hands back: all fits and scores, and the choice."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,3 +127,22 @@ def choose(goodness: np.ndarray, error: np.ndarray, strength: np.ndarray) -> tup
     close = goodness >= goodness[best] - np.nan_to_num(error[best])  # NaN is not close
     one_se = np.unravel_index(np.argmax(np.where(close, strength, -np.inf)), strength.shape)
     return tuple(map(int, best)), tuple(map(int, one_se))
+
+
+def grid_of(fields: Mapping[str, Any]) -> tuple[int, ...]:
+    """The grid to which they broadcast.
+
+    Args:
+        fields: strengths and shares by name.
+
+    Raises:
+        ValueError: they do not.
+    """
+    shapes = {name: np.shape(values) for name, values in fields.items()}
+    try:
+        return np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
+        raise ValueError(
+            f"expected {', '.join(shapes)} that broadcast to a grid, got {listed}; [:, None] adds an axis"
+        ) from None

@@ -29,7 +29,7 @@ from jaxlr.linalg import blocked
 from jaxlr.linalg.dot import dot
 from jaxlr.model.bounds import Bounded
 from jaxlr.model.groups import Grouped
-from jaxlr.model.norms import norms, sums
+from jaxlr.model.norms import largest, norms, sums
 from jaxlr.solvers.together import largest_of_all
 
 _MOST_PASSES = 64  # what is left then is for the next quadratic
@@ -58,8 +58,10 @@ def minimize(
 
     Args: as in `jaxlr.solvers.quadratic.minimize`.
     """
-    k, D, number = len(b), penalty.weights, penalty.number
-    l1, strength = jnp.where(penalty.free, penalty.l1, jnp.inf), penalty.l1_group
+    k, number = len(b), penalty.number
+    unit = largest(penalty.weights, number)  # with weights of at most 1 no square overflows
+    penalty = penalty._replace(weights=penalty.weights / unit, l1_group=penalty.l1_group * unit)
+    D, l1, strength = penalty.weights, jnp.where(penalty.free, penalty.l1, jnp.inf), penalty.l1_group
     used = largest_of_all(jnp.max(jnp.where(penalty.free, k - np.arange(k, dtype=np.int32), 0)))  # the last ones
     scaled = jnp.where(number[:, None] == number[None, :], H / (D[:, None] * D[None, :]), 0)
     metric = jnp.sqrt(sums(jnp.sum(scaled * scaled, axis=1), number)) * (D * D)

@@ -200,8 +200,8 @@ def test_estimators_take_groups():
     ("options", "kind", "words"),
     [
         ({}, ValueError, r"expected groups \(n,\), which columns are together, beside l1_group; np.arange"),
-        ({"groups": np.arange(N) / 2}, TypeError, "expected groups to be integers, got dtype float64; number them"),
-        ({"groups": np.array(list("aabbcc"))}, TypeError, "expected groups to be a real array"),
+        ({"groups": np.arange(N) / 2}, TypeError, "expected groups to be integers, got ndarray of dtype float64; np.unique"),
+        ({"groups": np.array(list("aabbcc"))}, TypeError, "expected groups to be integers, got ndarray of dtype <U1"),
         (
             {"groups": np.arange(N - 1)},
             ValueError,
