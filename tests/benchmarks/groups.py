@@ -77,9 +77,9 @@ def grpnet(data: dict[str, Any], tol: float) -> tuple[float, tuple[np.ndarray, n
 
 def group_prox_newton(data: dict[str, Any], tol: float) -> tuple[float, tuple[np.ndarray, np.ndarray]]:
     """The same by skglm, its compilation before the clock starts."""
-    from skglm.datafits import LogisticGroup
-    from skglm.penalties import WeightedGroupL2
-    from skglm.solvers import GroupProxNewton
+    from skglm.datafits import LogisticGroup  # pyright: ignore[reportMissingImports]
+    from skglm.penalties import WeightedGroupL2  # pyright: ignore[reportMissingImports]
+    from skglm.solvers import GroupProxNewton  # pyright: ignore[reportMissingImports]
 
     n, size = data["X"].shape[1], data["size"]
     ends, order = np.arange(0, n + 1, size, dtype=np.int32), np.arange(n, dtype=np.int32)
