@@ -45,10 +45,10 @@ class Arguments:
     offset: Data | None = None
     l1: Data = 0.0
     l2: Data = 0.0
-    lower: Data | None = None
-    upper: Data | None = None
     l1_group: Data = 0.0
     groups: Data | None = None
+    lower: Data | None = None
+    upper: Data | None = None
     penalty_factor: Data | None = None
     fit_intercept: bool = True
     standardize: bool = False
