@@ -1,5 +1,6 @@
 """Groups of columns, each known by the number of its group in 0..k-1, and the norms of their coefficients."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +28,10 @@ class Groups(NamedTuple):
 def as_groups(groups: Any, dtype: jnp.dtype) -> Groups:
     """Groups of integers (k,), the same for columns that are together, with the roots of their sizes; Groups as they are.
 
+    Args:
+        groups: integers (k,), or Groups.
+        dtype: of the numbers.
+
     Raises:
         TypeError: they are no integers.
     """
@@ -41,19 +46,34 @@ def as_groups(groups: Any, dtype: jnp.dtype) -> Groups:
 
 
 def sums(values: Float[Array, "k ..."], number: Int[Array, " k"]) -> Float[Array, "k ..."]:
-    """For each column the sum over its group."""
+    """For each column the sum over its group.
+
+    Args:
+        values: (k, ...), by column.
+        number: of the group of each column, in 0..k-1.
+    """
     return jax.ops.segment_sum(values, number, num_segments=len(number))[number]
 
 
 def largest(values: Shaped[Array, " k"], number: Int[Array, " k"]) -> Shaped[Array, " k"]:
-    """For each column the largest in its group."""
+    """For each column the largest in its group.
+
+    Args:
+        values: (k,), by column.
+        number: as in `sums`.
+    """
     return jax.ops.segment_max(values, number, num_segments=len(number))[number]
 
 
 def norms(y: Float[Array, "*K k"], number: Int[Array, " k"]) -> Float[Array, " k"]:
     """For each column the norm of its group over all classes, in units of the largest number, so that no square overflows;
-    what is next to nothing beside that is 0."""
-    y = y.reshape(-1, len(number))
+    what is next to nothing beside that is 0.
+
+    Args:
+        y: (*K, k), the classes in front.
+        number: as in `sums`.
+    """
+    y = y.reshape(math.prod(y.shape[:-1]), len(number))
     unit = jax.lax.stop_gradient(jnp.max(jnp.abs(y), initial=0))  # on which the norms do not depend
     scaled = y / jnp.where(unit > 0, unit, 1)
     squares = sums(jnp.sum(scaled * scaled, axis=0), number)

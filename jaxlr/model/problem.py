@@ -116,7 +116,12 @@ def penalty_of(problem: Problem) -> AnyPenalty:
 
 
 def strengths_of_groups(problem: Problem, groups: Groups) -> Float[Array, " n"]:
-    """lambda of each column's group: l1_group times the root of its size, and the mean penalty factor of its columns."""
+    """lambda of each column's group: l1_group times the root of its size, and the penalty factor of its columns.
+
+    Args:
+        problem: with l1_group.
+        groups: of its columns.
+    """
     strength = jnp.asarray(problem.l1_group, groups.weights.dtype) * groups.multiplier
     if problem.penalty_factor is None:
         return strength

@@ -56,7 +56,9 @@ def minimize(
 ) -> Float[Array, " k"]:
     """Minimize the quadratic: v with exact zeros, no higher than the start; not finite where a factor failed.
 
-    Args: as in `jaxlr.solvers.quadratic.minimize`.
+    Args:
+        H, b, start, units, enough: as in `jaxlr.solvers.quadratic.minimize`.
+        penalty: of v, l2 apart, with the norms.
     """
     k, number = len(b), penalty.number
     unit = largest(penalty.weights, number)  # with weights of at most 1 no square overflows
