@@ -38,18 +38,27 @@ class Fitted(NamedTuple):
 
     Attributes:
         system: its data.
+        working: its prepared design.
         x: the estimate in its coordinates (*B, k).
         z: its logits (*K, m).
-        back: T (n + 1, k), the last row 0 without an intercept; NaN for a parameter that the data do not determine, since its
-            column depends on those before it, or since the fit shares a coefficient with such a column.
+        back: T (n + 1, k), the last row 0 without an intercept.
+        undetermined: parameters that the data do not determine (n + 1,), for their column depends on those before it, or the
+            fit shares a coefficient with such a column; None where there are none.
         dependent: which columns of A depend on others (k,), or None where none does.
     """
 
     system: System
+    working: Working
     x: Array
     z: Array
     back: Array
+    undetermined: Array | None
     dependent: Array | None
+
+    @property
+    def determined(self) -> Float[Array, "parameters k"]:
+        """T, NaN for a parameter that the data do not determine."""
+        return self.back if self.undetermined is None else jnp.where(self.undetermined[:, None], jnp.nan, self.back)
 
     @property
     def free(self) -> Bool[Array, "*B k"]:
@@ -85,11 +94,10 @@ def fitted(params: Params | SoftmaxParams, problem: Problem, basis: int) -> Fitt
         back = jnp.concatenate([back, jnp.eye(n + 1, dtype=back.dtype)[:, n:]], axis=1)
     else:
         back = back.at[n].set(0)
-    dependent = None
+    undetermined = dependent = None
     if working.basis is not None:
-        dependent = jnp.pad(dependent_columns(working), (0, k - n))
-        back = jnp.where(_undetermined(params, working)[:, None], jnp.nan, back)
-    return Fitted(system, likelihood.reduce(inside), system.logits(inside), back, dependent)
+        undetermined, dependent = _undetermined(params, working), jnp.pad(dependent_columns(working), (0, k - n))
+    return Fitted(system, working, likelihood.reduce(inside), system.logits(inside), back, undetermined, dependent)
 
 
 def _undetermined(params: Params | SoftmaxParams, working: Working) -> Bool[Array, " p"]:
@@ -125,7 +133,7 @@ def functionals(model: Fitted, base: int | None) -> Float[Array, "parameters p"]
     if likelihood.classes and base is not None:
         Q = Q - Q[base]
     Q = jnp.asarray(Q, model.x.dtype)[:, None, :, None]
-    rows = jnp.where(Q == 0, 0, Q * model.back[None, :, None, :])  # 0 for the base, also where nothing is determined
+    rows = jnp.where(Q == 0, 0, Q * model.determined[None, :, None, :])  # 0 for the base, also where nothing is determined
     return rows.reshape(-1, math.prod(model.x.shape))
 
 

@@ -103,5 +103,5 @@ def _influence(params: Params, problem: Problem, firth: bool, basis: int) -> Inf
         standardized_pearson=pearson / jnp.sqrt(rest),
         standardized_deviance=deviance / jnp.sqrt(rest),
         cooks_distance=s * r**2 * w * jnp.sum(moved**2, axis=0) / (rest**2 * model.num_parameters),
-        dfbeta=as_params(dot(dx.T, model.back.T), params),
+        dfbeta=as_params(dot(dx.T, model.determined.T), params),
     )

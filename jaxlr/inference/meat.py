@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxlr.inference.fitted import Fitted
-from jaxlr.inference.leverage import leverage, remainder
+from jaxlr.inference.leverage import Leverage, leverage, remainder
 from jaxlr.inputs.checks import Data, check_count
 from jaxlr.inputs.clusters import cluster_numbers
 from jaxlr.inputs.tables import is_concrete
@@ -112,15 +112,36 @@ def covariance_of(model: Fitted, C: Float[Array, "q p"], kind: Kind, clusters: I
     Args:
         C: of x in the coordinates of the model.
     """
-    system, N, k = model.system, model.system.total, model.num_parameters
+    errors = errors_of(model, kind, clusters)
+    half = dot(errors.root.reshape(len(errors.root), -1), C.T)
+    return dot(half.T, half if errors.meat is None else dot(errors.meat, half))
+
+
+class Errors(NamedTuple):
+    """The covariance of an estimate in its factors, R' S R.
+
+    Attributes:
+        root: R (p, *B, k) with R' R = I^-1.
+        meat: S = R M R' (p, p); None is the identity.
+    """
+
+    root: Array
+    meat: Array | None
+
+
+def errors_of(model: Fitted, kind: Kind, clusters: Int[Array, "ways m"]) -> Errors:
+    """The covariance of a model's estimate."""
     rows = leverage(model)
-    half = dot(rows.root.reshape(len(rows.root), -1), C.T) / jnp.sqrt(N)
-    if kind.name == "model":
-        return dot(half.T, half)
-    along = dot(rows.root.reshape(len(rows.root), -1).T, half) / jnp.sqrt(N)  # I^-1 C'
-    moved = system.A.times(along.T.reshape(-1, *model.x.shape))
+    root = rows.root / jnp.sqrt(model.system.total)
+    return Errors(root, None if kind.name == "model" else _meat(model, rows, kind, clusters))
+
+
+def _meat(model: Fitted, rows: Leverage, kind: Kind, clusters: Int[Array, "ways m"]) -> Float[Array, "p p"]:
+    """R M R'."""
+    system, N, k = model.system, model.system.total, model.num_parameters
     r = system.likelihood.reduce(system.likelihood.residual(model.z, system.y))
-    u = jnp.sum(jnp.where(aligned(system.w, moved) > 0, moved * r[None], 0), axis=tuple(range(1, r.ndim)))  # C I^-1 u (q, m)
+    r = jnp.where(aligned(system.w, r) > 0, r, 0)
+    u = jnp.sum(rows.moved * r[None], axis=tuple(range(1, r.ndim))) / jnp.sqrt(N)  # R u (p, m)
     s, size = N * system.w, jnp.where(k < N, N / (N - k), jnp.nan)
     if kind.name in _POWERS:
         c = system.likelihood.curvature(model.z, jnp.ones_like(s)).diagonal()
@@ -136,7 +157,7 @@ def covariance_of(model: Fitted, C: Float[Array, "q p"], kind: Kind, clusters: I
     return _clustered(u, s > 0, kind, clusters) * (size * (N - 1) / N if kind.small_sample is True else 1)
 
 
-def _clustered(u: Float[Array, "q m"], present: Any, kind: Kind, clusters: Int[Array, "ways m"]) -> Float[Array, "q q"]:
+def _clustered(u: Float[Array, "p m"], present: Any, kind: Kind, clusters: Int[Array, "ways m"]) -> Float[Array, "p p"]:
     """Sums of products within clusters; NaN where fewer than two have weight."""
 
     def add(V: Array, of_way: tuple[Array, Array]) -> tuple[Array, None]:
@@ -149,7 +170,7 @@ def _clustered(u: Float[Array, "q m"], present: Any, kind: Kind, clusters: Int[A
     return jax.lax.scan(add, jnp.zeros((len(u), len(u)), u.dtype), (jnp.asarray(kind.signs, u.dtype), clusters))[0]
 
 
-def _lagged(u: Float[Array, "q m"], lags: int) -> Float[Array, "q q"]:
+def _lagged(u: Float[Array, "p m"], lags: int) -> Float[Array, "p p"]:
     """Sums of products of rows up to so many places apart, under Bartlett's weights."""
     place = jnp.arange(u.shape[1])
 

@@ -21,6 +21,7 @@ from jaxlr.compilation.program import program
 from jaxlr.engine.buckets import filled_rows, is_here
 from jaxlr.engine.dependence import in_basis_of_one
 from jaxlr.engine.memory import models_side_by_side
+from jaxlr.inference.rows import Rows
 from jaxlr.inputs.checks import checked_arrays, is_zero
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.model.certificates import kkt_residual
@@ -43,19 +44,21 @@ def over_models(
     absolute: bool = False,
     options: tuple = (),
     shared: tuple = (),
+    rows: tuple[Rows | None, ...] = (),
     lanes: int = 1,
     by_row: bool = False,
 ) -> Any:
     """Apply a function of one model to every model of a fit: NaN for those that are not CONVERGED.
 
     Args:
-        function: of module level, (params, problem, *shared, *options, basis) to a pytree of arrays, for one problem, with
-            `basis` as in `jaxlr.inference.fitted`; its name stands in messages.
+        function: of module level, (params, problem, *rows, *shared, *options, basis) to a pytree of arrays, for one problem,
+            with `basis` as in `jaxlr.inference.fitted`; its name stands in messages.
         problem: the data of the fit, each field with the batch axes that it had there.
         penalized: whether an l2 penalty is no obstacle.
         absolute: whether l1 is none.
         options: static.
         shared: arrays that all models have.
+        rows: further rows, each model its own where they have batch axes.
         lanes: how many copies of itself the function runs side by side.
         by_row: whether its results have an axis of rows, so that no rows may be filled up.
 
@@ -75,7 +78,9 @@ def over_models(
             "pass penalized=True where a function has it, to ask for the inverse of the penalized Hessian all the same"
         )
     models, batch = checked_pair(fit, problem, by_row)
-    return _mapped(models, fit.status, shared, function, batch, (*options, may_depend(problem, models)), lanes)
+    more = sum(0 if own is None else own.X.shape[-2] for own in rows)
+    lanes *= 1 + more // models.problem.X.shape[-2]
+    return _mapped(models, fit.status, shared, function, batch, (*options, may_depend(problem, models)), lanes, rows)
 
 
 def may_depend(problem: Problem, models: Models) -> int:
@@ -137,11 +142,19 @@ def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
 
 @program("function", "batch", "options", "lanes")
 def _mapped(
-    models: Models, status: Array, shared: tuple, function: Callable, batch: tuple[int, ...], options: tuple, lanes: int
+    models: Models,
+    status: Array,
+    shared: tuple,
+    function: Callable,
+    batch: tuple[int, ...],
+    options: tuple,
+    lanes: int,
+    rows: tuple[Rows | None, ...] = (),
 ) -> Any:
     """A group of models at a time; a field without an axis is never copied along it."""
     likelihood = likelihood_of_params(models.start)
     cores = cores_of(likelihood, models.problem.fit_intercept)
+    of_rows = tuple(None if own is None else Rows(cores.problem.X, cores.problem.offset) for own in rows)
 
     def one(member: tuple[Array, ...]) -> Any:
         def own(core: Core, value: Array) -> Array:
@@ -149,8 +162,8 @@ def _mapped(
             places = member[len(batch) - len(lead) :]
             return value[tuple(place if size > 1 else 0 for place, size in zip(places, lead, strict=True))]
 
-        mine = map_leaves(own, cores, models)
-        found = function(mine.start, mine.problem, *shared, *options)
+        mine, given = map_leaves(own, (cores, of_rows), (models, rows))
+        found = function(mine.start, mine.problem, *given, *shared, *options)
         converged = status[member] == Status.CONVERGED
         return jax.tree.map(lambda leaf: jnp.where(converged, leaf, jnp.nan), found)
 

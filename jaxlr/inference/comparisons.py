@@ -1,0 +1,146 @@
+"""Comparisons of two versions of the same rows, on average: at the higher, and at the lower value of something.
+
+    p1 = sum_i w_i P(y = 1 | high_i)        p0 = sum_i w_i P(y = 1 | low_i)        w sums to 1
+
+    difference       p1 - p0                                                  average treatment effect, risk difference
+    log_ratio        log(p1 / p0)                                             logarithm of the relative risk
+    log_odds_ratio   log(p1 / (1 - p1)) - log(p0 / (1 - p0))                  that of the marginal odds ratio
+
+Standardization, or the g-formula of one point in time. Errors are those of the delta method (`jaxlr.inference.delta`).
+
+Hernan & Robins, Causal Inference: What If (2020), section 13.3; Lane & Nelder 1982, Biometrics 38 (predicted margins).
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlr.inference.delta import Effects, derivatives, effects, standard_error
+from jaxlr.inference.fitted import fitted
+from jaxlr.inference.meat import Kind, checked_kind, errors_of
+from jaxlr.inference.over_models import over_models
+from jaxlr.inference.rows import Rows, checked_rows, coordinates
+from jaxlr.inference.tails import normal_quantile
+from jaxlr.inputs.checks import Data, real_array
+from jaxlr.inputs.tables import DesignData, is_concrete
+from jaxlr.model.likelihood import Likelihood
+from jaxlr.model.logistic import sigmoid
+from jaxlr.model.params import Params, SoftmaxParams
+from jaxlr.model.predict import logits
+from jaxlr.model.problem import Problem, row_weights
+from jaxlr.model.softmax import log_softmax
+from jaxlr.results.fit import Fit
+
+_MEASURES = ("difference", "log_ratio", "log_odds_ratio")
+
+
+def comparisons(
+    fit: Fit,
+    problem: Problem,
+    low: DesignData,
+    high: DesignData,
+    *,
+    measure: str = "difference",
+    sample_weight: Data | None = None,
+    offset: Data | None = None,
+    level: float = 0.95,
+    kind: str = "model",
+    clusters: Data | None = None,
+    lags: int | None = None,
+    small_sample: bool | str = True,
+    penalized: bool = False,
+) -> Effects:
+    """The average probability of rows at the higher value of something against that at the lower, in every model of a fit.
+
+    Args:
+        fit: as in `jaxlr.inference.covariance`.
+        problem: its data, as there.
+        low: rows (r, n) or (..., r, n), as in `jaxlr.inference.predictions`: as a rule those of the problem, with some of their
+            columns changed, such as all dummies of a factor, or a column with its square.
+        high: the same rows at the other value.
+        measure: "difference", "log_ratio" or "log_odds_ratio".
+        sample_weight: of these rows (r,) >= 0; None is that of the problem, of whose rows they are then versions, r = m.
+        offset: of these rows, as in `jaxlr.inference.predictions`.
+        level: of the intervals, in (0, 1).
+        kind, clusters, lags, small_sample, penalized: as in `jaxlr.inference.covariance`.
+
+    Returns:
+        Effects (...), of K classes (..., K).
+
+    Raises:
+        TypeError, ValueError: as `predictions`; low and high of other shapes; a measure that is none of these; weights that are
+            negative or all 0.
+
+    Example:
+        >>> import numpy as np, jaxlr
+        >>> X, y = np.array([[0, 1], [1, 0], [2, 0], [3, 1], [4, 0], [5, 1]]), np.array([0, 1, 0, 1, 0, 1])
+        >>> found = comparisons(jaxlr.fit(X, y), jaxlr.Problem(X, y), X * [1, 0], X * [1, 0] + [0, 1])
+        >>> round(float(found.estimate), 2), round(float(found.standard_error), 2)
+        (0.31, 0.38)
+
+    References:
+        Hernan & Robins, Causal Inference: What If (2020), section 13.3; Greenland 1991, Biometrics 47 (standardized measures).
+    """
+    reach = normal_quantile(level)
+    if measure not in _MEASURES:
+        raise ValueError(f"expected measure {', '.join(map(repr, _MEASURES))}, got {measure!r}")
+    m = np.shape(problem.X)[-2]
+    rows = tuple(checked_rows(fit, problem, X, offset, name) for X, name in ((low, "low"), (high, "high")))
+    sizes = [own.X.shape[-2] for own in rows if own is not None]
+    if len(sizes) < 2 or sizes[0] != sizes[1]:
+        raise ValueError(f"expected low and high (r, n) of the same rows, got {sizes} rows")
+    weights = None
+    if sample_weight is not None:
+        weights = jnp.asarray(real_array("sample_weight", sample_weight), jnp.asarray(fit.value).dtype)
+        if weights.shape != (sizes[0],):
+            raise ValueError(f"expected sample_weight ({sizes[0]},), one for each row of low and high, got {weights.shape}")
+        if is_concrete(weights) and not (np.all(np.asarray(weights) >= 0) and np.any(np.asarray(weights) > 0)):
+            raise ValueError("expected sample_weight >= 0 that are not all 0, got others")
+    elif sizes[0] != m:
+        raise ValueError(
+            f"expected low and high of the {m} rows of the problem, or a sample_weight, got {sizes[0]} rows; "
+            "np.ones(r) weighs them alike"
+        )
+    asked, numbers = checked_kind(fit, m, kind, clusters, lags, small_sample)
+    estimate, error = over_models(
+        _comparisons, fit, problem, penalized=penalized, options=(asked, measure), shared=(weights, numbers), rows=rows,
+        by_row=True,
+    )  # fmt: skip
+    return effects(estimate, error, reach)
+
+
+def _comparisons(
+    params: Params | SoftmaxParams,
+    problem: Problem,
+    low: Rows,
+    high: Rows,
+    weights: Float[Array, " r"] | None,
+    clusters: Array,
+    kind: Kind,
+    measure: str,
+    basis: int,
+) -> tuple[Array, Array]:
+    model = fitted(params, problem, basis)
+    errors, likelihood = errors_of(model, kind, clusters), model.system.likelihood
+    w = row_weights(problem) if weights is None else weights / jnp.sum(weights)
+    at = tuple(logits(params, own.X, own.offset) for own in (low, high))
+    at = tuple(z.T if likelihood.classes else z for z in at)
+    (before, known), (after, also) = (coordinates(model, own.X) for own in (low, high))
+
+    def function(low: Array, high: Array) -> Array:
+        return _compared(low, high, w, measure, likelihood)
+
+    along = derivatives(function, at, (before, after), model, errors)
+    determined = jnp.all((known & also) | (w == 0))
+    return function(*at), jnp.where(determined, standard_error(along, errors), jnp.nan)
+
+
+def _compared(
+    low: Float[Array, "*K r"], high: Float[Array, "*K r"], w: Float[Array, " r"], measure: str, likelihood: Likelihood
+) -> Float[Array, "*K"]:
+    proba = (lambda z: jnp.exp(log_softmax(z, axis=0))) if likelihood.classes else sigmoid
+    p0, p1 = (jnp.sum(w * proba(z), axis=-1) for z in (low, high))
+    if measure == "difference":
+        return p1 - p0
+    ratio = jnp.log(p1) - jnp.log(p0)
+    return ratio if measure == "log_ratio" else ratio - (jnp.log1p(-p1) - jnp.log1p(-p0))

@@ -1,0 +1,120 @@
+"""A fit as the Python package marginaleffects takes it, for its grids, contrasts, hypotheses and figures of one model.
+
+marginaleffects asks a model for coefficients, their covariance, and predictions of a table at any coefficients; it takes the
+derivatives itself, by differences (Arel-Bundock, Greifer & Heiss 2024, Journal of Statistical Software 111).
+"""
+
+import importlib
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlr.inference.covariance import covariance
+from jaxlr.inference.fitted import as_params, estimates
+from jaxlr.inputs.tables import column_names, in_order
+from jaxlr.model.likelihood import likelihood_of_params
+from jaxlr.model.predict import predict_proba
+from jaxlr.model.problem import Problem
+from jaxlr.results.fit import Fit
+
+
+def for_marginaleffects(fit: Fit, problem: Problem, table: Any, design: Any = None, *, penalized: bool = False) -> Any:
+    """One fit as a model of marginaleffects (`pip install "jaxlr[marginaleffects]"`), for its `slopes`, `comparisons`, plots.
+
+    Its `vcov` is True for "model", or a kind of `jaxlr.inference.covariance` that needs no further argument. Of K classes the
+    group of an estimate is the number of its class. Its errors are right to about 6 digits, of slopes to 3.
+
+    Args:
+        fit: one model, CONVERGED.
+        problem: its data, without offset.
+        table: the rows of the fit, a DataFrame of pandas or polars with the variables that are asked about: numbers, or
+            categories (no strings), which marginaleffects 0.6 reads with polars before 2.0.
+        design: the `jaxlr.preprocessing.DesignMatrix` that X was made with; None where the columns of the table are those of X.
+        penalized: as in `jaxlr.inference.covariance`.
+
+    Returns:
+        A marginaleffects ModelAbstract.
+
+    Raises:
+        ImportError: marginaleffects is not installed.
+        ValueError: a batch, a fit that is not CONVERGED or has parameters that are not determined; an offset; as `covariance`.
+
+    Example:
+        >>> import numpy as np, pandas as pd, jaxlr, marginaleffects
+        >>> table = pd.DataFrame({"dose": [0.0, 1, 2, 3, 4, 5], "old": [1, 0, 0, 1, 0, 1]}, dtype="float32")
+        >>> y = np.array([0, 1, 0, 1, 0, 1])
+        >>> model = for_marginaleffects(jaxlr.fit(table, y), jaxlr.Problem(table, y), table)
+        >>> marginaleffects.avg_slopes(model)["estimate"].round(2).to_list()
+        [0.07, 0.31]
+    """
+    try:
+        classes = importlib.import_module("marginaleffects.classes")
+        polars = importlib.import_module("polars")
+    except ImportError as error:
+        raise ImportError('for_marginaleffects needs marginaleffects: pip install "jaxlr[marginaleffects]"') from error
+    if np.ndim(fit.status):
+        raise ValueError(f"expected one model, got a batch {np.shape(fit.status)}; take one by jax.tree.map")
+    if problem.offset is not None:
+        raise ValueError("expected a fit without offset, which a table of marginaleffects has no place for, got one")
+    likelihood = likelihood_of_params(fit.params)
+    num_parameters = np.shape(fit.params.coef)[-1] + 1
+    free = slice(num_parameters if likelihood.classes else 0, None)  # class 0 is the base
+
+    def covariance_of(kind: str) -> np.ndarray:
+        return np.asarray(covariance(fit, problem, kind=kind, penalized=penalized), float)[free, free]
+
+    model_based = covariance_of("model")
+    if not np.isfinite(model_based).all():
+        raise ValueError("expected a CONVERGED fit whose data determine all parameters, got NaN among its variances")
+
+    class Model(classes.ModelAbstract):
+        """As marginaleffects sees it."""
+
+        def validation(self) -> None:  # that of 0.6 refuses numbers that are not whole of polars 2.0
+            self.validate_coef()
+            self.validate_modeldata()
+            self.vault.variables_type = {column.name: _type_of(column) for column in self.vault.modeldata}
+
+        def get_exog(self, newdata: Any) -> np.ndarray:
+            if design is not None:
+                return np.asarray(design.transform(newdata.to_pandas()).toarray())
+            return in_order(newdata, column_names(table)).to_numpy()
+
+        def get_vcov(self, vcov: Any = True) -> np.ndarray | None:
+            if vcov is False or vcov is None:
+                return None
+            return model_based if vcov is True else covariance_of(vcov)
+
+        def get_predict(self, params: np.ndarray, newdata: Any) -> Any:
+            X = newdata if isinstance(newdata, np.ndarray) else self.get_exog(newdata)
+            whole = jnp.asarray(np.pad(np.asarray(params), (free.start, 0)), fit.params.coef.dtype)
+            proba = np.asarray(predict_proba(as_params(whole, fit.params), X), float)
+            found = {"rowid": np.arange(len(X), dtype=np.int32)}
+            if not likelihood.classes:
+                return polars.DataFrame(found | {"estimate": proba})
+            by_class = [polars.DataFrame(found | {"group": [str(k)] * len(X), "estimate": p}) for k, p in enumerate(proba.T)]
+            return polars.concat(by_class)
+
+    names = [*(design.names if design is not None else fit.names or column_names(table) or ()), "intercept"]
+    of_class = [""] if not likelihood.classes else [f" [{k}]" for k in range(1, *likelihood.classes)]
+    coef = np.asarray(estimates(fit.params, 0), float).reshape(-1)[free]
+    data = table if isinstance(table, polars.DataFrame) else polars.from_pandas(table)
+    vault = classes.ModelVault(
+        coef=coef,
+        coefnames=np.array([name + k for k in of_class for name in names]),
+        formula=lambda newdata: (None, newdata),
+        modeldata=data,
+        package="jaxlr",
+        variable_names=["P(y = 1)", *data.columns],
+    )
+    return Model(fit, vault)
+
+
+def _type_of(column: Any) -> str:
+    """As marginaleffects calls what a column of polars holds."""
+    if not column.dtype.is_numeric():
+        return "boolean" if str(column.dtype) == "Boolean" else "character"
+    if np.isin(column.to_numpy(), [0, 1]).all():
+        return "binary"
+    return "integer" if column.dtype.is_integer() else "numeric"
