@@ -23,6 +23,7 @@ from jaxlr.inference.rows import Rows, checked_rows, coordinates
 from jaxlr.inference.tails import normal_quantile
 from jaxlr.inputs.checks import Data, real_array
 from jaxlr.inputs.tables import DesignData, is_concrete
+from jaxlr.linalg.dot import dot
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.logistic import sigmoid
 from jaxlr.model.params import Params, SoftmaxParams
@@ -139,7 +140,7 @@ def _compared(
     low: Float[Array, "*K r"], high: Float[Array, "*K r"], w: Float[Array, " r"], measure: str, likelihood: Likelihood
 ) -> Float[Array, "*K"]:
     proba = (lambda z: jnp.exp(log_softmax(z, axis=0))) if likelihood.classes else sigmoid
-    p0, p1 = (jnp.sum(w * proba(z), axis=-1) for z in (low, high))
+    p0, p1 = (dot(proba(z), w) for z in (low, high))
     if measure == "difference":
         return p1 - p0
     ratio = jnp.log(p1) - jnp.log(p0)

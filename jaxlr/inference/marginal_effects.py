@@ -29,7 +29,7 @@ from jaxlr.inference.rows import Rows, checked_rows, coordinates
 from jaxlr.inference.tails import normal_quantile
 from jaxlr.inputs.checks import Data
 from jaxlr.inputs.tables import DesignData, column_names, is_concrete
-from jaxlr.linalg.dot import dot
+from jaxlr.linalg.dot import aligned, dot
 from jaxlr.linalg.moments import column_moments
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.logistic import curvature, log_sigmoid, sigmoid
@@ -183,8 +183,8 @@ def _average_effects(
 
     def mean(of_rows: Float[Array, "*K r"]) -> Float[Array, "*K n"]:
         if scaled:
-            return dot(weights * of_rows, X)
-        return jnp.broadcast_to(jnp.sum(weights * of_rows, axis=-1, keepdims=True), (*of_rows.shape[:-1], X.shape[1]))
+            return dot(of_rows * aligned(weights, of_rows), X)
+        return jnp.broadcast_to(dot(of_rows, weights)[..., None], coef.shape)
 
     if likelihood.classes:
         p = jnp.exp(log_softmax(z, axis=0))
@@ -198,8 +198,9 @@ def _average_effects(
     columns = np.array(discrete)
 
     def contrast(x: Float[Array, " r"], slope: Float[Array, "*K"]) -> Float[Array, "*K"]:
-        one, zero = (_outcome(z + slope[..., None] * (value - x), relative, likelihood) for value in (1, 0))
-        return jnp.sum(weights * (one - zero), axis=-1)
+        moved = (z + slope[..., None] * aligned(value - x, z) for value in (1, 0))
+        one, zero = (_outcome(moved_z, relative, likelihood) for moved_z in moved)
+        return dot(one - zero, weights)
 
     return found.at[..., columns].set(loop(contrast, (0, 0))(X.T[columns], coef.T[columns]).T)
 

@@ -96,3 +96,31 @@ def test_sampling_weights_cover_where_the_sample_depends_on_the_labels():
     np.testing.assert_allclose(coverage(truth, fits, problem, kind="sampling"), 0.95, rtol=0, atol=CHANCE)
     assert np.max(coverage(truth, plain, Problem(X, y))) < 0.5
     assert np.min(coverage(truth, fits, problem)) < 0.95 - 2 * CHANCE  # as if a weight of k were k rows
+
+
+def test_predictions_effects_and_comparisons_cover():
+    """Intervals of probabilities at new rows, of average effects at these rows, and of comparisons."""
+    rng, m = np.random.default_rng(4), 300
+    X, new = rng.standard_normal((m, 2)), np.array([[0.0, 0.0], [1.0, -1.0], [2.0, 1.0]])
+    high = X + np.array([1.0, 0.0])
+    for truth in (
+        jaxlr.Params(np.array([0.8, -0.5]), np.array(-0.4)),
+        jaxlr.SoftmaxParams(np.array([[0.8, -0.5], [0.0, 0.3], [-0.8, 0.2]]), np.array([0.3, 0.0, -0.3])),
+    ):
+        p = np.asarray(jaxlr.predict_proba(truth, X))
+        chosen = rng.uniform(size=(SETS, m))
+        several = isinstance(truth, jaxlr.SoftmaxParams)
+        y = (chosen[..., None] > np.cumsum(p, axis=-1)).sum(axis=-1) if several else (chosen < p).astype(int)
+        fits, problem = jaxlr.fit(X, y, num_classes=3 if several else None), Problem(X, y)
+        assert fits.converged.all()
+        slopes = jax.vmap(jax.jacobian(lambda x, truth=truth: jaxlr.predict_proba(truth, x[None])[0]))(X)
+        pairs = [
+            (jaxlr.predict_proba(truth, new), inference.predictions(fits, problem, new)),
+            (np.mean(slopes, axis=0), inference.marginal_effects(fits, problem)),
+            (np.mean(np.asarray(jaxlr.predict_proba(truth, high)) - p, axis=0), inference.comparisons(fits, problem, X, high)),
+        ]
+        for true, found in pairs:
+            true = np.asarray(true)
+            shares = np.mean((np.asarray(found.lower) <= true) & (true <= np.asarray(found.upper)), axis=0)
+            # Of 300 rows the distribution is normal but for some 1 / 300.
+            np.testing.assert_allclose(shares, 0.95, rtol=0, atol=CHANCE + 1 / 300)
