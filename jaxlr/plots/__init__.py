@@ -10,6 +10,7 @@ from jaxlr.plots.models import coefficient_path as coefficient_path
 from jaxlr.plots.models import sigmoid_curve as sigmoid_curve
 from jaxlr.plots.predictions import calibration as calibration
 from jaxlr.plots.predictions import precision_recall as precision_recall
+from jaxlr.plots.predictions import predicted as predicted
 from jaxlr.plots.predictions import roc as roc
 from jaxlr.plots.runs import convergence_map as convergence_map
 from jaxlr.plots.runs import heat_map as heat_map

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from jaxlr.inference.delta import Effects
 from jaxlr.inference.wald import Intervals, Wald
 from jaxlr.inputs.checks import Data
 from jaxlr.model.likelihood import likelihood_of_params
@@ -15,7 +16,7 @@ _HALF_CHI_SQUARE = 0.4549364231195724  # median of a chi-square distribution wit
 
 
 def forest(
-    intervals: Mapping[str, Intervals | Wald],
+    intervals: Mapping[str, Intervals | Wald | Effects],
     names: Sequence[str],
     *,
     none: float = 0.0,
@@ -28,7 +29,7 @@ def forest(
 
     Args:
         intervals: by method, of one model with n columns, as functions of `jaxlr.inference` return them: their ends are Params
-            or, all of them, SoftmaxParams.
+            or, all of them, SoftmaxParams, or those of marginal effects, (n,) or (K, n).
         names: n names of the columns.
         none: the value of no effect, marked by a line: 0 for coefficients, 1 for odds ratios (drawn on a log axis).
         value_name: of the horizontal axis.
@@ -47,7 +48,8 @@ def forest(
         >>> forest({"Wald": Intervals(*ends)}, ["a", "b"]).get_xlabel()
         'coefficient (log-odds)'
     """
-    if not isinstance(intervals, Mapping) or not all(isinstance(each, (Intervals, Wald)) for each in intervals.values()):
+    kinds = (Intervals, Wald, Effects)
+    if not isinstance(intervals, Mapping) or not all(isinstance(each, kinds) for each in intervals.values()):
         raise TypeError('expected intervals by method; pass such as {"Wald": jaxlr.inference.wald(fit, problem)}')
     parts, names = _rows_of_forest(intervals, names, none)
     terms = len(names)
@@ -160,23 +162,22 @@ def _check_logarithms(heights: np.ndarray) -> None:
 
 
 def _rows_of_forest(
-    intervals: Mapping[str, Intervals | Wald], names: Sequence[str], none: float
+    intervals: Mapping[str, Intervals | Wald | Effects], names: Sequence[str], none: float
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """By method estimates, lower and upper ends (3, rows), and the names of the rows."""
     parts: dict[str, np.ndarray] = {}
     shape: tuple[int, ...] | None = None
     for method, found in intervals.items():
-        ends = (found.estimate, found.lower, found.upper)
-        own = (*likelihood_of_params(found.estimate).classes, len(names))
-        if any(np.shape(end.coef) != own for end in ends):
+        ends = [end if isinstance(found, Effects) else end.coef for end in (found.estimate, found.lower, found.upper)]
+        classes = np.shape(ends[0])[:-1][:1] if isinstance(found, Effects) else likelihood_of_params(found.estimate).classes
+        own = (*classes, len(names))
+        if any(np.shape(end) != own for end in ends):
             of = f"{len(names)} columns" if len(own) == 1 else f"{own[0]} classes and {len(names)} columns"
-            raise ValueError(
-                f"expected intervals of one model of {of} for {method!r}, got shape {np.shape(found.estimate.coef)}"
-            )
+            raise ValueError(f"expected intervals of one model of {of} for {method!r}, got shape {np.shape(ends[0])}")
         if shape not in (None, own):
             raise ValueError(f"expected intervals of models of the same classes, got coef {shape} and {own} for {method!r}")
         shape = own
-        parts[method] = np.stack([np.asarray(end.coef, float) for end in ends])
+        parts[method] = np.stack([np.asarray(end, float) for end in ends])
     if shape is None or len(shape) == 1:
         return parts, list(names)
     known = [np.all(np.isnan(part) | (part == 0) | (part == none), axis=(0, 2)) for part in parts.values()]

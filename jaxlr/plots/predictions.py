@@ -1,4 +1,4 @@
-"""Figures of predictions: ROC, precision-recall and calibration curves; call again with the same `ax` to compare models.
+"""Figures of predictions: their curves with a band, ROC, precision-recall and calibration curves.
 
 Of several classes each is drawn against the others: `roc(y == k, proba[:, k], label=f"class {k}")`.
 """
@@ -8,6 +8,8 @@ from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 
 from jaxlr import metrics
+from jaxlr.inference.predictions import Predictions
+from jaxlr.inputs.checks import Data
 from jaxlr.plots.style import CYCLE, GREY, axes, finish
 
 _CYCLE = {"color": CYCLE[:4], "linestyle": ("-", "--", "-.", ":")}
@@ -132,6 +134,51 @@ def calibration(
     ax.scatter(predicted, observed, s=20 + 200 * share / share.sum(), color=line.get_color(), edgecolor="white", zorder=3)
     ax.set(xlabel="predicted probability of y = 1", ylabel="observed share of y = 1", aspect="equal")
     return _unit_square(ax)
+
+
+def predicted(
+    x: Data,
+    found: Predictions,
+    *,
+    name: str = "x",
+    label: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Predicted probabilities along a column, with the band of their intervals.
+
+    Args:
+        x: values of the column (r,), in any order.
+        found: `jaxlr.inference.predictions` of one model at rows (r,) with these values, of K classes (r, K): a curve for each.
+        name: of the column, on the horizontal axis.
+        label: name of the curve in the legend, of several classes in front of the class.
+        ax: where to draw; None makes a figure. Call again with the same `ax` for another curve.
+
+    Returns:
+        Axes.
+
+    Raises:
+        ValueError: x and the predictions are not of the same rows.
+
+    Example:
+        >>> from jaxlr.inference import Predictions
+        >>> found = Predictions(*(np.array(part) for part in ([0.2, 0.4], [0.1, 0.1], [0.1, 0.2], [0.3, 0.6])))
+        >>> predicted([1, 2], found, name="age").get_xlabel()
+        'age'
+    """
+    x = np.asarray(x)
+    proba, lower, upper = (np.asarray(part, float) for part in (found.proba, found.lower, found.upper))
+    if x.ndim != 1 or proba.ndim not in (1, 2) or len(proba) != len(x):
+        raise ValueError(f"expected x (r,) and predictions of one model (r,) or (r, K), got {x.shape} and {proba.shape}")
+    ax, order = axes(ax), np.argsort(x, kind="stable")
+    if not ax.lines:
+        ax.set_prop_cycle(**_CYCLE)
+    shape = proba.shape[1:]
+    labels = [label] if not shape else [_named(label, f"class {k}") for k in range(*shape)]
+    for own, low, high, text in zip(*(part.reshape(len(x), -1).T for part in (proba, lower, upper)), labels, strict=True):
+        (line,) = ax.plot(x[order], own[order], lw=2, label=text)
+        ax.fill_between(x[order], low[order], high[order], color=line.get_color(), alpha=0.18, lw=0)
+    ax.set(xlabel=name, ylabel="probability of the class" if shape else "probability of y = 1", ylim=(-0.02, 1.02))
+    return finish(ax, legend=any(text is not None for text in labels))
 
 
 def _check_one_class(name: str, score: ArrayLike) -> None:

@@ -119,8 +119,8 @@ def test_predictions_effects_and_comparisons_cover():
             (np.mean(slopes, axis=0), inference.marginal_effects(fits, problem)),
             (np.mean(np.asarray(jaxlr.predict_proba(truth, high)) - p, axis=0), inference.comparisons(fits, problem, X, high)),
         ]
-        for true, found in pairs:
-            true = np.asarray(true)
+        for exact, found in pairs:
+            true = np.asarray(exact)
             shares = np.mean((np.asarray(found.lower) <= true) & (true <= np.asarray(found.upper)), axis=0)
             # Of 300 rows the distribution is normal but for some 1 / 300.
             np.testing.assert_allclose(shares, 0.95, rtol=0, atol=CHANCE + 1 / 300)

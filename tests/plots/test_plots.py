@@ -60,6 +60,17 @@ def intervals_of_classes(coef):
     return jaxlr.inference.Intervals(*(SoftmaxParams(end, np.zeros(3)) for end in ends))
 
 
+def effects_of(params):
+    """Three effects, each within 0.1."""
+    return jaxlr.inference.Effects(params.coef, *[None] * 4, params.coef - 0.1, params.coef + 0.1)
+
+
+def predicted_rows(num_classes=None):
+    """Probabilities of the rows of X, with an interval of 0.1 to each side."""
+    p = 1 / (1 + np.exp(-X[:, 0])) if num_classes is None else np.full((len(X), num_classes), 1 / num_classes)
+    return jaxlr.inference.Predictions(p, 0.05 + 0 * p, p - 0.1, p + 0.1)
+
+
 def drawings(fits, cv):
     params = jax.tree.map(lambda leaf: leaf[-1], fits.params)
     z, proba = jaxlr.logits(params, X), jaxlr.predict_proba(params, X)
@@ -79,6 +90,9 @@ def drawings(fits, cv):
         "path of classes": lambda ax: plots.coefficient_path(L2, L2[:, None, None] * CLASSES.coef, names="abc", ax=ax),
         "forest": lambda ax: plots.forest({"a": intervals(L2), "b": intervals(-L2)}, list("vwxyz"), ax=ax),
         "forest of classes": lambda ax: plots.forest({"a": intervals_of_classes(CLASSES.coef + 1)}, "abc", none=1.0, ax=ax),
+        "forest of effects": lambda ax: plots.forest({"a": effects_of(params)}, "abc", value_name="probability", ax=ax),
+        "predicted": lambda ax: plots.predicted(X[:, 0], predicted_rows(), name="age", ax=ax),
+        "predicted classes": lambda ax: plots.predicted(X[:, 0], predicted_rows(3), label="model", ax=ax),
         "influence": lambda ax: plots.influence(influence_of_rows(), ax=ax),
         "manhattan": lambda ax: plots.manhattan(np.log(L2 / 2), groups=[1, 1, 2, 2, 2], marked=L2 > 0.5, ax=ax),
         "qq": lambda ax: plots.qq(np.log(L2 / 2), label="null", ax=ax),
@@ -93,7 +107,8 @@ def drawings(fits, cv):
 NAMES = (
     "sigmoid_curve", "decision_boundary", "losses", "many losses", "heat_map", "cv_curve", "coefficient_path", "forest",
     "manhattan", "qq", "roc", "precision_recall", "calibration", "convergence_map", "convergence_map of a grid", "regions",
-    "path of classes", "forest of classes", "cv_curves", "influence",
+    "path of classes", "forest of classes", "cv_curves", "influence", "forest of effects", "predicted",
+    "predicted classes",
 )  # fmt: skip
 
 
@@ -472,3 +487,26 @@ def test_of_many_groups_the_largest_are_coloured_and_long_names_are_cut():
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
     assert texts[0] == "x8 and 3 more"
     assert len(texts) == 10
+
+
+def test_predictions_are_drawn_in_the_order_of_the_column_with_their_band():
+    ax = plots.predicted(X[:, 0], predicted_rows(), label="model")
+    (line,), (band,) = ax.lines, ax.collections
+    x, p = line.get_data()
+    np.testing.assert_array_equal(x, np.sort(X[:, 0]))
+    np.testing.assert_array_equal(p, np.sort(predicted_rows().proba))  # it grows with the column
+    corners = band.get_paths()[0].vertices[1:-1]
+    np.testing.assert_allclose([corners[:, 1].min(), corners[:, 1].max()], [p[0] - 0.1, p[-1] + 0.1])
+    plots.predicted(X[:, 0], predicted_rows(), label="again", ax=ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["model", "again"]
+    assert len({one.get_linestyle() for one in ax.lines}) == 2
+    with pytest.raises(ValueError, match=r"expected x .* predictions of one model"):
+        plots.predicted(X[:5, 0], predicted_rows())
+
+
+def test_a_forest_of_effects_has_a_row_for_each_class_and_column():
+    ends = [np.ones((3, 2)) + shift for shift in (0, -1, 1)]
+    ax = plots.forest({"a": jaxlr.inference.Effects(ends[0], *[None] * 4, *ends[1:])}, ["x", "y"])
+    assert [text.get_text() for text in ax.get_yticklabels()] == [f"{name} [{k}]" for k in range(3) for name in "xy"]
+    with pytest.raises(ValueError, match="one model of 3 columns for 'a'"):
+        plots.forest({"a": jaxlr.inference.Effects(np.ones(2), *[None] * 4, np.ones(2), np.ones(2))}, "xyz")

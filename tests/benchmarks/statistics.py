@@ -1,11 +1,15 @@
-"""Statistics of 10,000 fitted models of 500 x 8: influence, leave-one-out, HC3 and clusters, against statsmodels in a loop.
+"""Statistics of 10,000 fitted models of 500 x 8 against statsmodels in a loop.
+
+    robust     influence, leave-one-out, HC3 and clusters
+    margins    predictions of all rows with intervals, average marginal effects, those of discrete columns, comparisons
 
 The models have labels of their own beside one design, or designs of their own too. Two times are taken on both sides: of the
 statistic of a fitted model, and of fit and statistic. Each statistic runs in a process of its own: cold is its first call,
 compilation included, warm the median of five later ones; the peak is what the resident set of the process grows by from just
 before the first call to its end, at most, the results in it. statsmodels is timed on the first 200 models: GLMInfluence for
 leverage, residuals, Cook's distance and DFBETA; its one-step change of each row's own logit for leave-one-out; HC3 of the
-weighted least squares of its last step; `cov_cluster`.
+weighted least squares of its last step; `cov_cluster`; `get_prediction(...).summary_frame()`; `get_margeff`; for comparisons
+the delta method of its predictions, which it has no function for.
 """
 
 import json
@@ -21,13 +25,17 @@ import numpy as np
 
 MODELS, M, N, CLUSTERS = 10_000, 500, 8, 50
 PEER_MODELS, REPEATS = 200, 5
-KINDS, NAMES = ("targets", "designs"), ("influence", "leave_one_out", "HC3", "cluster")
+KINDS = ("targets", "designs")
+ROBUST, MARGINS = ("influence", "leave_one_out", "HC3", "cluster"), ("predictions", "effects", "discrete", "comparisons")
+OURS = {"influence": "cooks_distance", "leave_one_out": "logits"}  # what is compared
+DISCRETE = 2  # columns of 0 and 1, the last ones
 
 
 def data(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """X (m, n) or (k, m, n), y (k, m), and the clusters (m,)."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((M, N) if kind == "targets" else (MODELS, M, N))
+    X[..., -DISCRETE:] = X[..., -DISCRETE:] > 0
     z = rng.normal(0, 0.5, (MODELS, N)) @ X.T if kind == "targets" else (X @ rng.normal(0, 0.5, (MODELS, N, 1)))[..., 0]
     return X, (z + rng.logistic(size=z.shape) > 0).astype(float), np.repeat(np.arange(CLUSTERS), M // CLUSTERS)
 
@@ -58,6 +66,10 @@ def measure(kind: str, name: str) -> None:
         "leave_one_out": lambda: inference.leave_one_out(fit, problem),
         "HC3": lambda: inference.covariance(fit, problem, kind="HC3"),
         "cluster": lambda: inference.covariance(fit, problem, kind="cluster", clusters=clusters),
+        "predictions": lambda: inference.predictions(fit, problem),
+        "effects": lambda: inference.marginal_effects(fit, problem),
+        "discrete": lambda: inference.marginal_effects(fit, problem, discrete=range(N - DISCRETE, N)),
+        "comparisons": lambda: inference.comparisons(fit, problem, X, X + 1),
     }[name]
     Path("/proc/self/clear_refs").write_text("5")  # the peak of the resident set begins anew
     before = _status("VmRSS")
@@ -92,18 +104,31 @@ def _peer(name: str, X: np.ndarray, y: np.ndarray, clusters: np.ndarray, found: 
         z = fit.predict(which="linear") - fit.get_influence(observed=False).d_linpred
         return [z, np.mean(np.logaddexp(0, z) - fit.model.endog * z)]
 
+    def compared(fit: Any) -> list[Any]:
+        A, p = fit.model.exog, [fit.predict(fit.model.exog + step) for step in (0, np.append(np.ones(N), 0))]
+        steps = [
+            np.mean((q * (1 - q))[:, None] * (A + step), axis=0)
+            for q, step in zip(p, (0, np.append(np.ones(N), 0)), strict=True)
+        ]
+        slope = steps[1] - steps[0]
+        return [np.sqrt(slope @ fit.cov_params() @ slope), np.mean(p[1] - p[0])]
+
     statistic: Callable[[Any], list[Any]] = {
         "influence": influence,
         "leave_one_out": leave_one_out,
         "HC3": lambda fit: [fit.results_wls.cov_HC3],
         "cluster": lambda fit: [cov_cluster(fit, clusters)],
+        "predictions": lambda fit: [fit.get_prediction().summary_frame()["mean_se"].to_numpy()],
+        "effects": lambda fit: [fit.get_margeff().margeff_se],
+        "discrete": lambda fit: [fit.get_margeff(dummy=True).margeff_se],
+        "comparisons": compared,
     }[name]
-    ours = {"influence": lambda: found.cooks_distance, "leave_one_out": lambda: found.logits}.get(name, lambda: found)()
+    ours = found if name in ("HC3", "cluster") else getattr(found, OURS.get(name, "standard_error"))
     seconds, apart = np.zeros(2), 0.0
     for i in range(PEER_MODELS):
         A = np.column_stack([X if X.ndim == 2 else X[i], np.ones(M)])
         seconds[0] -= time.perf_counter()
-        if name == "cluster":
+        if name in ("cluster", "effects", "discrete"):
             fit = sm.Logit(y[i], A).fit(disp=0)
         else:
             fit = sm.GLM(y[i], A, family=sm.families.Binomial()).fit(attach_wls=True)
@@ -115,15 +140,15 @@ def _peer(name: str, X: np.ndarray, y: np.ndarray, clusters: np.ndarray, found: 
     return {"peer": statistics, "peer fit": fits, "apart": apart}
 
 
-def main() -> None:
+def main(names: tuple[str, ...]) -> None:
     """Statistics of many models against statsmodels."""
     print(f"Statistics of {MODELS:,d} models of {M} x {N}, float64, {os.cpu_count()} cores, statsmodels on {PEER_MODELS}")
     print(f"{'':24s}{'':16s}{'statistic, ms/model':>26s}{'and fit, ms/model':>26s}{'':11s}{'peak':>7s}{'results':>9s}")
     sides = f"{'jaxlr':>8s}{'statsm.':>10s}{'ratio':>8s}"
     print(f"{'':24s}{'cold s':>8s}{'warm s':>8s}{sides}{sides}{'converged':>11s}{'MiB':>7s}{'MiB':>9s}{'apart':>8s}")
     for kind in KINDS:
-        for name in NAMES:
-            command = [sys.executable, "-c", f"from tests.benchmarks import robust; robust.measure({kind!r}, {name!r})"]
+        for name in names:
+            command = [sys.executable, "-c", f"from tests.benchmarks import statistics; statistics.measure({kind!r}, {name!r})"]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             row = json.loads(done.stdout.splitlines()[-1])
             pairs = [(row["warm"], row["peer"]), (row["warm"] + row["fit"], row["peer"] + row["peer fit"])]
