@@ -120,6 +120,9 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
         """The data, checked; `classes_` is set."""
         if self.multi_class not in ("multinomial", "ovr"):
             raise ValueError(f'expected multi_class "multinomial" or "ovr", got {self.multi_class!r}')
+        if np.ndim(y) == 2 and np.shape(y)[1] == 2:
+            fix = "for successes and failures pass each row as a 1 and as a 0, with these as sample_weight"
+            raise ValueError(f"expected y (m,), got shape {np.shape(y)}; {fix}")
         X, y = validate_data(self, of_scipy(X), y, accept_sparse="csr", dtype=[np.float64, np.float32])
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)

@@ -27,6 +27,7 @@ from jaxlr.engine.plan import Call
 from jaxlr.engine.run import before, run
 from jaxlr.fitting.fit import start_of
 from jaxlr.inputs.checks import Data, checked, core_axes, is_zero, real_array
+from jaxlr.inputs.labels import hint_of_counts
 from jaxlr.inputs.tables import check_aligned, column_names
 from jaxlr.linalg.cholesky import cholesky, in_own_units, inverse
 from jaxlr.linalg.dot import dot
@@ -138,7 +139,7 @@ def _checked_columns(columns: Data, covariates: Data | None, y: Data) -> tuple[A
         hint = "; the axes look transposed, pass columns.T" if common.shape[:1] == (k,) else ""
         raise ValueError(f"expected covariates (m, c) with m = {m} as in columns (k, m), got shape {common.shape}{hint}")
     if np.shape(y) != (m,):
-        hint = "; the axes look transposed, pass columns.T" if np.shape(y) == (k,) else ""
+        hint = "; the axes look transposed, pass columns.T" if np.shape(y) == (k,) else hint_of_counts(np.shape(y), m)
         raise ValueError(f"expected y ({m},) to match columns {given.shape}, got shape {np.shape(y)}{hint}")
     return given, (jnp if isinstance(common, jax.Array) else np).asarray(common, dtype)
 

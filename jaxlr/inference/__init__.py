@@ -6,6 +6,7 @@ from jaxlr.inference.covariance import standard_errors as standard_errors
 from jaxlr.inference.delta import Effects as Effects
 from jaxlr.inference.goodness import Goodness as Goodness
 from jaxlr.inference.goodness import goodness_of_fit as goodness_of_fit
+from jaxlr.inference.hosmer_lemeshow import hosmer_lemeshow as hosmer_lemeshow
 from jaxlr.inference.hypotheses import wald_test as wald_test
 from jaxlr.inference.influence import Influence as Influence
 from jaxlr.inference.influence import influence as influence

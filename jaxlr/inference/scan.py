@@ -29,6 +29,7 @@ from jaxlr.inference.rank import dependences
 from jaxlr.inference.score_test import score_test
 from jaxlr.inference.tails import Test, chi_square_test, log_normal_tails
 from jaxlr.inputs.checks import Data, core_axes, real_array
+from jaxlr.inputs.labels import hint_of_counts
 from jaxlr.inputs.tables import check_aligned, is_concrete
 from jaxlr.linalg.cholesky import inverse_root
 from jaxlr.model.logistic import curvature
@@ -162,7 +163,7 @@ def _checked(
     k, m = given.shape
     labels = real_array("y", y)
     if labels.shape != (m,):
-        hint = "; the axes look transposed, pass columns.T" if labels.shape == (k,) else ""
+        hint = "; the axes look transposed, pass columns.T" if labels.shape == (k,) else hint_of_counts(labels.shape, m)
         raise ValueError(f"expected y ({m},) to match columns {given.shape}, got shape {labels.shape}{hint}")
     if covariates is not None and np.ndim(covariates) != 2:
         raise ValueError(f"expected covariates (m, c), got shape {np.shape(covariates)}; one is covariates[:, None]")

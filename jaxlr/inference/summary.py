@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxlr.inference.goodness import Goodness, goodness_of_fit
@@ -63,10 +64,11 @@ class Summary:
             "terms" (names), each column of the table, each measure of fit, "level", "status", "solver", "kind", "dependent"
             and "equations"; of K classes "classes" and "base" too.
         """
-        goodness = {name: np.asarray(value) for name, value in self.goodness._asdict().items()}
+        goodness, test = self.goodness._asdict(), self.goodness.pearson
+        goodness["pearson"] = None if test is None else test._asdict()
         of_classes = {"classes": list(self.classes), "base": self.base} if self.classes else {}
-        return {"terms": list(self.names), **of_classes, **self.table, **goodness, "level": self.level, "status": self.status,
-                "solver": self.solver, "kind": self.kind, "dependent": self.dependent,
+        return {"terms": list(self.names), **of_classes, **self.table, **goodness, "level": self.level,
+                "status": self.status, "solver": self.solver, "kind": self.kind, "dependent": self.dependent,
                 "equations": list(self.equations)}  # fmt: skip
 
     def to_pandas(self) -> Any:
@@ -89,7 +91,7 @@ class Summary:
         status = Status(int(self.status))
         if status != Status.CONVERGED:
             return f"{status.name}: {status.advice}"
-        goodness, steps = Goodness(*map(float, self.goodness)), f"{int(self.num_steps)} steps of {self.solver}"
+        goodness, steps = jax.tree.map(float, self.goodness), f"{int(self.num_steps)} steps of {self.solver}"
         lost = len(self.equations)
         num_slopes = len(self.names) - (_INTERCEPT in self.names) - lost
         free = len(self.classes) - (self.base is None)  # classes
@@ -118,13 +120,14 @@ def summary(
     lags: int | None = None,
     small_sample: bool | str = True,
     base: int | None = 0,
+    trials: Data | None = None,
     penalized: bool = False,
 ) -> Summary:
     """Summarize a fit as R's summary of a glm does; of Firth's estimates as logistf's does; of K classes as statsmodels'
     MNLogit does, a block for every class against the base.
 
-    Degrees of freedom and BIC count a row of weight k as k rows, where R counts one. A column that depends on those before it
-    is held at 0, as in R, and does not count; the text says how it depends on them.
+    Degrees of freedom and BIC count a row of weight k as k rows, where R counts one, unless trials are given. A column that
+    depends on those before it is held at 0, as in R, and does not count; the text says how it depends on them.
 
     Args:
         fit: by `jaxlr.fit` or `jaxlr.fit_firth`, its batch shape in front.
@@ -134,6 +137,7 @@ def summary(
         kind, clusters, lags, small_sample: of the covariance, as in `covariance`; for Firth's estimates of the standard errors
             alone.
         base: of K classes the one that all are compared with, as in `covariance`.
+        trials: of rows that are groups, as in `goodness_of_fit`.
         penalized: whether a fit with l2 > 0 is accepted, as in `covariance`.
 
     Returns:
@@ -177,7 +181,7 @@ def summary(
     return Summary(
         names=(*([_INTERCEPT] if problem.fit_intercept else []), *names),
         table={name: column(params) for name, params in found.items()},
-        goodness=Goodness(*map(np.asarray, goodness_of_fit(fit, problem, penalized=penalized))),
+        goodness=jax.tree.map(np.asarray, goodness_of_fit(fit, problem, trials=trials, penalized=penalized)),
         level=level,
         status=np.asarray(fit.status),
         solver=fit.solver,

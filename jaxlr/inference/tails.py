@@ -44,17 +44,35 @@ def _chi_square_tails(statistic: ArrayLike, df: int) -> tuple[Array, Array, Arra
     return statistic, jnp.exp(log_p), log_p
 
 
-def chi_square_test(statistic: ArrayLike, df: int | np.ndarray) -> Test:
-    """The test of a chi-square statistic, >= 0 but for rounding; df is one number >= 1, or one for each, NaN under 1."""
+def chi_square_test(statistic: ArrayLike, df: Any) -> Test:
+    """The test of a chi-square statistic, >= 0 but for rounding; df is one integer >= 1, or an array of whole numbers, a tracer
+    too, that broadcasts against the statistics: NaN under 1."""
     if isinstance(df, (int, np.integer)):
         statistic, p_value, log_p = _chi_square_tails(statistic, int(df))
         return Test(statistic, int(df), p_value, log_p)
-    nothing = jnp.full(np.broadcast_shapes(np.shape(statistic), df.shape), jnp.nan, jnp.asarray(statistic).dtype)
-    found = (nothing,) * 3
-    for value in np.unique(df[df >= 1]):
-        parts = _chi_square_tails(statistic, int(value))
-        found = tuple(jnp.where(df == value, part, other) for part, other in zip(parts, found, strict=True))
-    return Test(found[0], df, *found[1:])
+    statistic, p_value, log_p = _tails_of_each(statistic, df)
+    return Test(statistic, df, p_value, log_p)
+
+
+@program()
+def _tails_of_each(statistic: ArrayLike, df: ArrayLike) -> tuple[Array, Array, Array]:
+    """The same sum, term by term up to the largest df."""
+    statistic = jnp.asarray(statistic)
+    statistic, df = jnp.broadcast_arrays(statistic, jnp.asarray(df, statistic.dtype))
+    known = df >= 1
+    x, df = (jnp.where(known, jnp.maximum(value, 0), 1) for value in (statistic, df))
+    odd, t = df % 2, x / 2
+    positive, log_t = t > 0, jnp.log(jnp.where(t > 0, t, 1))
+
+    def with_term(j: Array, log_p: Array) -> Array:
+        power = j.astype(t.dtype) + odd / 2
+        log_term = jnp.where(positive, power * log_t, jnp.where(power == 0, 0, -jnp.inf)) - jax.lax.lgamma(power + 1) - t
+        return jnp.where(2 * power < df - 1, jnp.logaddexp(log_p, log_term), log_p)
+
+    first = jnp.where(odd == 1, log_normal_tails(jnp.sqrt(x)), -jnp.inf)
+    log_p = jnp.minimum(jax.lax.fori_loop(0, (jnp.max(df) // 2).astype(jnp.int32), with_term, first), 0)
+    statistic, log_p = (jnp.where(known, value, jnp.nan) for value in (jnp.maximum(statistic, 0), log_p))
+    return statistic, jnp.exp(log_p), log_p
 
 
 @program()

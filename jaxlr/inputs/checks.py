@@ -16,7 +16,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxlr.inputs.bounds import check_bounds, to_columns
-from jaxlr.inputs.labels import check_labels
+from jaxlr.inputs.labels import check_labels, hint_of_counts
 from jaxlr.inputs.sparse import is_sparse, sparse_design, to_dense
 from jaxlr.inputs.tables import Data, DesignData, check_aligned, column_names, is_concrete, not_finite, table_numbers
 from jaxlr.linalg.sparse import Sparse
@@ -202,6 +202,8 @@ def _hint(name: str, shape: tuple[int, ...], length: int, design: tuple[int, ...
     if len(shape) > 1 and shape[-2] == length:
         if name == "y" and shape[-1] == num_classes:
             return "; pass y.argmax(axis=-1) of one-hot rows"
+        if name == "y" and num_classes is None and (hint := hint_of_counts(shape, length)):
+            return f"{hint}; two models of their own labels are y.T"
         return "; batch axes lead: the axes look transposed, pass " + (f"{name}.T" if shape[-1] > 1 else f"np.ravel({name})")
     return "; the axes of X look transposed, pass X.T" if design[1:] == shape[-1:] and length == design[-2] else ""
 

@@ -7,6 +7,13 @@ import numpy as np
 
 from jaxlr.inputs.tables import Data, is_concrete
 
+AS_SHARES = "y = successes / trials with sample_weight = trials"
+
+
+def hint_of_counts(shape: tuple[int, ...], m: int) -> str:
+    """What to do with two columns, successes and failures, in the place of labels; nothing where these have another shape."""
+    return f"; for successes and failures pass {AS_SHARES}, their sum" if shape == (m, 2) and m != 2 else ""
+
 
 def check_labels(y: Any, num_classes: int | None) -> None:
     """Refuse labels that no model knows; NaN is no label, and is not judged here."""
@@ -15,7 +22,7 @@ def check_labels(y: Any, num_classes: int | None) -> None:
     least, most = (extreme.reduce(y, axis=None) for extreme in (np.fmin, np.fmax))
     if num_classes is None:
         if least < 0 or most > 1:
-            fix = "for labels -1/1 pass y > 0, for classes 0..K-1 pass num_classes=K"
+            fix = f"for labels -1/1 pass y > 0, for classes 0..K-1 pass num_classes=K, for counts {AS_SHARES}"
             raise ValueError(f"expected labels 0/1 (or soft labels in [0, 1]), got values from {least} to {most}; {fix}")
         return
     fractions = y[(y != np.floor(y)) & np.isfinite(y)] if jnp.issubdtype(y.dtype, jnp.floating) else np.empty(0)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from jaxlr import metrics
 from jaxlr.inference.predictions import Predictions
+from jaxlr.inference.tails import normal_quantile
 from jaxlr.inputs.checks import Data
 from jaxlr.plots.style import CYCLE, GREY, axes, finish
 
@@ -101,16 +102,21 @@ def calibration(
     *,
     sample_weight: ArrayLike | None = None,
     num_bins: int = 10,
+    level: float | None = 0.95,
     label: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """How often y is 1 where the model says p: on the dotted diagonal it is right. The area of a point is its bin's weight.
 
+    The bar of a bin is Wilson's interval of its observed share, the p with |share - p| <= z sqrt(p (1 - p) / n): it crosses the
+    diagonal where the share is one that a right model has with probability `level`, bin by bin.
+
     Args:
         y: labels (m,) in [0, 1].
         proba: probabilities (m,).
-        sample_weight: (m,) >= 0; None is 1.
+        sample_weight: (m,) >= 0; None is 1. For the bars a weight k is k rows.
         num_bins: equal parts of [0, 1].
+        level: of the bars, in (0, 1); None draws none.
         label: name of the model in the legend.
         ax: where to draw; None makes a figure.
 
@@ -118,18 +124,25 @@ def calibration(
         Axes.
 
     Raises:
-        ValueError: as `jaxlr.metrics.calibration`, or probabilities of several classes.
+        ValueError: as `jaxlr.metrics.calibration`, probabilities of several classes, or level is not in (0, 1).
 
     Example:
         >>> calibration(np.array([0, 1]), np.array([0.2, 0.7], np.float32)).get_ylabel()
         'observed share of y = 1'
+
+    References:
+        Wilson 1927, Journal of the American Statistical Association 22; Brown, Cai & DasGupta 2001, Statistical Science 16,
+        eq. 4, on his and other intervals; Broecker & Smith 2007, Weather and Forecasting 22, on what a reliability curve shows.
     """
     _check_one_class("proba", proba)
+    z = None if level is None else normal_quantile(level)
     ax = axes(ax)
     curve = metrics.calibration(y, proba, sample_weight=sample_weight, num_bins=num_bins)
     predicted, observed, weight = (np.asarray(field)[np.asarray(curve.weight) > 0] for field in curve)
     _diagonal(ax)
     (line,) = ax.plot(predicted, observed, lw=1.5, label=_named(label, f"{len(weight)} bins"))
+    if z is not None:
+        ax.vlines(predicted, *_wilson(observed, weight, z), color=line.get_color(), lw=1.5, alpha=0.6)
     share = weight / weight.max(initial=1)  # first, so that the sum does not overflow
     ax.scatter(predicted, observed, s=20 + 200 * share / share.sum(), color=line.get_color(), edgecolor="white", zorder=3)
     ax.set(xlabel="predicted probability of y = 1", ylabel="observed share of y = 1", aspect="equal")
@@ -179,6 +192,13 @@ def predicted(
         ax.fill_between(x[order], low[order], high[order], color=line.get_color(), alpha=0.18, lw=0)
     ax.set(xlabel=name, ylabel="probability of the class" if shape else "probability of y = 1", ylim=(-0.02, 1.02))
     return finish(ax, legend=any(text is not None for text in labels))
+
+
+def _wilson(share: np.ndarray, n: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of the interval of a probability, from the share of ones among n and the quantile z."""
+    more = z**2 / n.astype(float)
+    center, half = share + more / 2, np.sqrt(more * (share * (1 - share) + more / 4))
+    return (center - half) / (1 + more), (center + half) / (1 + more)
 
 
 def _check_one_class(name: str, score: ArrayLike) -> None:

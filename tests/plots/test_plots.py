@@ -8,6 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import scipy.stats
 
 import jaxlr
 from jaxlr import Params, SoftmaxParams, plots
@@ -370,6 +371,7 @@ ONE = Params(np.ones(3), np.array(0.0))
         (lambda: plots.roc(Y, CLASSES.coef), r"score \(m,\), got shape \(3, 3\); of several classes draw each"),
         (lambda: plots.precision_recall(Y, CLASSES.coef), r"score\[:, k\]"),
         (lambda: plots.calibration(Y, CLASSES.coef), r"proba\[:, k\]"),
+        (lambda: plots.calibration(Y, X[:, 0] * 0, level=95.0), r"expected level in \(0, 1\)"),
         (lambda: plots.losses(RUNS, labels="abc"), "one of labels for each of 4 runs, got 3"),
         (lambda: plots.losses(RUNS, values=[1.0, 2.0]), "one of values for each of 4 runs, got 2"),
         (lambda: plots.losses(RUNS, values=[0.0, 1.0, 2.0, 3.0]), "values .* > 0, for a log scale"),
@@ -382,6 +384,18 @@ def test_what_cannot_be_drawn_is_refused_in_words(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
     assert not plt.get_fignums()
+
+
+def test_bars_of_a_calibration_are_wilsons_intervals_of_counts():
+    proba = np.array([0.1, 0.15, 0.7, 0.95])
+    y, counts = np.array([1.0, 0.0, 1.0, 1.0]), np.array([2, 8, 5, 3])
+    ax = plots.calibration(y, proba, sample_weight=counts, num_bins=2, level=0.9)
+    (bars,) = [drawn for drawn in ax.collections if type(drawn).__name__ == "LineCollection"]
+    for segment, ones, n in zip(bars.get_segments(), (2, 8), (10, 8), strict=True):
+        expected = scipy.stats.binomtest(ones, n).proportion_ci(0.9, method="wilson")
+        np.testing.assert_allclose(segment[:, 1], [expected.low, expected.high], rtol=1e-12)
+    without = plots.calibration(y, proba, level=None)
+    assert not [drawn for drawn in without.collections if type(drawn).__name__ == "LineCollection"]
 
 
 def test_another_result_than_the_one_drawn_is_refused_in_words(fits, cv):
