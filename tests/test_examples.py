@@ -79,6 +79,10 @@ SAYS = {
         "1200 models by proximal, shape (10, 3, 40): 1200 converged",
         r"labours at 0\.085, .* visits at 0\.026\n.* 0\.5782, left out: nothing\n.* 0\.5723, left out: age, visits\n",
     ),
+    "18_study": (
+        "Hosmer-Lemeshow p = 0.46",
+        r"AIC: 225\.43 .*\n(.*\n)*  smoking +20\.0 \(5\.8 to 34\.2\)\n  hypertension +38\.5 \(13\.8 to 63\.2\)\n",
+    ),
     "14_influence": (
         "the degrees of freedom of the model: 10.0000",
         r" 93     0\.133     -2\.03           0\.0891  ptl +-0\.81 -0\.83\n(.*\n){4}log loss: 0\.5326 .*, 0\.5928 ",
@@ -107,6 +111,7 @@ def test_an_example_runs_says_what_it_found_and_saves_its_figure(name, tmp_path)
 PRINTS = {  # by each block of a page
     "README.md": ["1000 converged"],
     "examples/batches_and_memory.md": ["(20,)\n(10, 20)\n1000 models by newton, shape (1000,): 1000 converged"],
+    "examples/margins.md": ["'smoke': "],
     "examples/convergence.md": ["['CONVERGED', 'SEPARATED']"],
     "examples/derivatives.md": ["held-out loss 0.5743, its slope in log l2 0.0149"],
     "examples/inference.md": ["quasi SEPARATED"],

@@ -38,6 +38,7 @@ def for_marginaleffects(fit: Fit, problem: Problem, table: Any, design: Any = No
 
     Raises:
         ImportError: marginaleffects is not installed.
+        TypeError: the table is no DataFrame.
         ValueError: a batch, a fit that is not CONVERGED or has parameters that are not determined; an offset; as `covariance`.
 
     Example:
@@ -57,6 +58,9 @@ def for_marginaleffects(fit: Fit, problem: Problem, table: Any, design: Any = No
         raise ValueError(f"expected one model, got a batch {np.shape(fit.status)}; take one by jax.tree.map")
     if problem.offset is not None:
         raise ValueError("expected a fit without offset, which a table of marginaleffects has no place for, got one")
+    columns = column_names(table)
+    if columns is None:
+        raise TypeError(f"expected a DataFrame of pandas or polars, got {type(table).__name__}")
     likelihood = likelihood_of_params(fit.params)
     num_parameters = np.shape(fit.params.coef)[-1] + 1
     free = slice(num_parameters if likelihood.classes else 0, None)  # class 0 is the base
@@ -79,7 +83,7 @@ def for_marginaleffects(fit: Fit, problem: Problem, table: Any, design: Any = No
         def get_exog(self, newdata: Any) -> np.ndarray:
             if design is not None:
                 return np.asarray(design.transform(newdata.to_pandas()).toarray())
-            return in_order(newdata, column_names(table)).to_numpy()
+            return in_order(newdata, columns).to_numpy()
 
         def get_vcov(self, vcov: Any = True) -> np.ndarray | None:
             if vcov is False or vcov is None:
@@ -96,7 +100,7 @@ def for_marginaleffects(fit: Fit, problem: Problem, table: Any, design: Any = No
             by_class = [polars.DataFrame(found | {"group": [str(k)] * len(X), "estimate": p}) for k, p in enumerate(proba.T)]
             return polars.concat(by_class)
 
-    names = [*(design.names if design is not None else fit.names or column_names(table) or ()), "intercept"]
+    names = [*(design.names if design is not None else fit.names or columns), "intercept"]
     of_class = [""] if not likelihood.classes else [f" [{k}]" for k in range(1, *likelihood.classes)]
     coef = np.asarray(estimates(fit.params, 0), float).reshape(-1)[free]
     data = table if isinstance(table, polars.DataFrame) else polars.from_pandas(table)

@@ -44,7 +44,8 @@ def checked_rows(fit: Fit, problem: Problem, X: DesignData | None, offset: Data 
     classes = likelihood_of_params(fit.params).classes
     dtype, batch, n = jnp.asarray(fit.params.coef).dtype, np.shape(fit.status), np.shape(fit.params.coef)[-1]
     X = X if fit.names is None else in_order(X, fit.names)
-    rows = to_dense(sparse_design(X)) if is_sparse(X) else real_array(name, X)
+    given_rows: Any = X
+    rows = to_dense(sparse_design(given_rows)) if is_sparse(given_rows) else real_array(name, given_rows)
     if rows.ndim < 2 or rows.shape[-1] != n:
         hint = "; one row is a matrix of one row, X[None]" if rows.shape == (n,) else ""
         raise ValueError(f"expected {name} (r, {n}), the columns of the fit, got shape {rows.shape}{hint}")

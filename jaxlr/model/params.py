@@ -14,7 +14,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 class HasParams(Protocol):
     """A Fit, or whatever else holds the parameters of models."""
 
-    params: Any
+    @property
+    def params(self) -> Any:
+        """Params or SoftmaxParams."""
+        ...
 
 
 class Params(NamedTuple):
