@@ -90,5 +90,5 @@ def standard_error(along: Float[Array, "p *f"], errors: Errors) -> Float[Array, 
     """Of functions whose derivatives along the rows of R these are."""
     if errors.meat is None:
         return jnp.sqrt(jnp.sum(along**2, axis=0))
-    half = dot(errors.meat, along.reshape(len(along), -1)).reshape(along.shape)
-    return jnp.sqrt(jnp.sum(along * half, axis=0))
+    by_function = along.reshape(len(along), -1).T
+    return jnp.sqrt(jnp.sum(dot(by_function, errors.meat) * by_function, axis=1)).reshape(along.shape[1:])
