@@ -206,6 +206,9 @@ def test_two_columns_of_counts_say_what_to_do(columns):
     for call in calls:
         with pytest.raises(ValueError, match="y = successes / trials with sample_weight = trials, their sum"):
             call()
+    sklearn_like = pytest.importorskip("jaxlr.estimator")
+    with pytest.raises(ValueError, match="pass each row as a 1 and as a 0, with these as sample_weight"):
+        sklearn_like.LogisticRegressor().fit(X, counts)
     with pytest.raises(ValueError, match="for counts y = successes / trials with sample_weight = trials"):
         jaxlr.fit(X, SUCCESSES)
 
