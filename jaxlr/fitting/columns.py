@@ -28,7 +28,7 @@ from jaxlr.engine.run import before, run
 from jaxlr.fitting.fit import start_of
 from jaxlr.inputs.checks import Data, checked, core_axes, is_zero, real_array
 from jaxlr.inputs.labels import hint_of_counts
-from jaxlr.inputs.tables import check_aligned, column_names
+from jaxlr.inputs.tables import check_aligned, column_names, is_concrete
 from jaxlr.linalg.cholesky import cholesky, in_own_units, inverse
 from jaxlr.linalg.dot import dot
 from jaxlr.linalg.moments import column_moments
@@ -77,7 +77,8 @@ def fit_columns(
         Gram matrix, where `jaxlr.fit` resolves 1e-9; one that is 0, or constant beside an intercept, is CONVERGED with 0.
 
     Raises:
-        TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; axes that do not fit.
+        TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; axes that do not fit; fewer rows of positive
+            weight than parameters without a penalty.
 
     Example:
         >>> import numpy as np
@@ -118,6 +119,8 @@ def fit_columns(
     call = prepare(given, models_per_problem=len(own))
     if call.batch:
         raise ValueError(f"expected one problem beside the columns, got batch axes {call.batch}")
+    if is_concrete(l1) and is_concrete(l2) and is_concrete(factor):
+        check_enough_rows(common, sample_weight, np.asarray(factor) * (np.asarray(l1) + np.asarray(l2)) == 0, fit_intercept)
     many = _call_of_columns(call, own, common, column_names(covariates))
     alone = replace(given, X=common, penalty_factor=factor[:c], solver="auto")
     start = None
@@ -142,6 +145,30 @@ def _checked_columns(columns: Data, covariates: Data | None, y: Data) -> tuple[A
         hint = "; the axes look transposed, pass columns.T" if np.shape(y) == (k,) else hint_of_counts(np.shape(y), m)
         raise ValueError(f"expected y ({m},) to match columns {given.shape}, got shape {np.shape(y)}{hint}")
     return given, (jnp if isinstance(common, jax.Array) else np).asarray(common, dtype)
+
+
+def check_enough_rows(common: Any, sample_weight: Data | None, free: np.ndarray, fit_intercept: bool) -> None:
+    """Refuse what is known to have too few rows for the own column of any model to be told from the others.
+
+    Args:
+        common: covariates (m, c).
+        sample_weight: (m,).
+        free: which columns have no penalty (c + 1,), the own one last.
+        fit_intercept: whether there is an intercept.
+    """
+    if not (is_concrete(common) and is_concrete(sample_weight) and free[-1]):
+        return
+    s = np.ones(len(common)) if sample_weight is None else np.asarray(sample_weight)
+    rows, parameters = int(np.sum(s > 0)), int(np.sum(free)) + fit_intercept
+    if rows == 0 or rows >= parameters:
+        return
+    X = np.column_stack([np.asarray(common, float)[s > 0][:, free[:-1]], np.ones((rows, int(fit_intercept)))])
+    size = np.max(np.abs(X), axis=0)
+    if np.linalg.matrix_rank(X / np.where(size > 0, size, 1)) == rows:  # of columns that depend on others it is less
+        raise ValueError(
+            "expected no fewer rows of positive weight than parameters without a penalty (covariates, column, intercept), "
+            f"got {rows} rows and {parameters} parameters; leave covariates out, or penalize them"
+        )
 
 
 def _call_of_columns(call: Call, own: Any, common: Any, names: tuple[str, ...] | None) -> Call:

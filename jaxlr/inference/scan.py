@@ -20,18 +20,20 @@ from jaxlr.batching.loops import in_groups
 from jaxlr.batching.strategy import products_fit
 from jaxlr.compilation.program import program
 from jaxlr.engine.memory import models_side_by_side
-from jaxlr.fitting.columns import fit_columns
+from jaxlr.fitting.columns import check_enough_rows, fit_columns
 from jaxlr.fitting.firth import fit_firth
 from jaxlr.fitting.fit import fit
 from jaxlr.inference.likelihood_ratio import ratio_test
+from jaxlr.inference.limit import left_out_in_the_limit
 from jaxlr.inference.profile import profile_tests
 from jaxlr.inference.rank import dependences
 from jaxlr.inference.score_test import score_test
 from jaxlr.inference.tails import Test, chi_square_test, log_normal_tails
-from jaxlr.inputs.checks import Data, core_axes, real_array
+from jaxlr.inputs.checks import Data, checked, core_axes, real_array
 from jaxlr.inputs.labels import hint_of_counts
-from jaxlr.inputs.tables import check_aligned, is_concrete
+from jaxlr.inputs.tables import check_aligned, column_names, is_concrete
 from jaxlr.linalg.cholesky import inverse_root
+from jaxlr.linalg.dot import dot
 from jaxlr.model.logistic import curvature
 from jaxlr.model.params import Params
 from jaxlr.model.problem import Problem, row_weights, weight_sum
@@ -52,7 +54,8 @@ class Scan:
         likelihood_ratio: tests against the covariates alone; for Firth's estimates of the penalized likelihood.
         status: int32 (k,), of the fit by maximum likelihood; NOT_RUN where the column was not promising.
         firth: (k,), whether the estimate is Firth's.
-        null: the Fit of the covariates alone.
+        null: the Fit of the covariates alone, of the rows that are not left out.
+        left_out: (m,), the rows that covariates predict perfectly, where these separate the classes.
     """
 
     score: Test
@@ -63,6 +66,7 @@ class Scan:
     status: Any
     firth: Any
     null: Fit
+    left_out: np.ndarray
 
 
 def association_scan(
@@ -89,11 +93,14 @@ def association_scan(
         progress: whether to show a bar.
 
     Returns:
-        Scan. A column that is constant, or a combination of covariates, has NaN for all its tests.
+        Scan. A column that is constant, or a combination of covariates, has NaN for all its tests. A covariate that is so
+        changes nothing for the others, nor does one that separates the classes in some rows: the tests are then those of the
+        other rows without it, the limit of maximum likelihood, and a warning names it.
 
     Raises:
-        TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit_columns`; promising is not in (0, 1]; inside jit.
-        SolverError: the covariates alone have no estimate.
+        TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit_columns`, such as fewer rows of positive weight
+            than parameters; covariates separate the classes in all rows; promising is not in (0, 1]; inside jit.
+        SolverError: the fit of the covariates alone failed.
 
     Example:
         >>> import numpy as np
@@ -116,13 +123,23 @@ def association_scan(
         name: None if value is None else real_array(name, value)
         for name, value in (("sample_weight", sample_weight), ("offset", offset))
     }
-    problem, null = Problem(common, labels, **rows), fit(common, labels, **rows)
+    _, _, batch = checked({"X": common if covariates is None else covariates, "y": labels, **rows})
+    if batch:
+        raise ValueError(f"expected one problem beside the columns, got batch axes {batch}")
+    check_enough_rows(common, sample_weight, np.ones(common.shape[1] + 1, bool), True)
+    common, origin = _near_0(common, sample_weight)
+    null, left_out = fit(common, labels, **rows), np.zeros(len(common), bool)
+    if int(null.status) != Status.CONVERGED:
+        left_out = left_out_in_the_limit(common, labels, sample_weight, column_names(covariates))
+        if np.any(left_out):
+            rows["sample_weight"] = np.where(left_out, 0, 1 if sample_weight is None else np.asarray(rows["sample_weight"]))
+            check_enough_rows(common, rows["sample_weight"], np.ones(common.shape[1] + 1, bool), True)
+            null = fit(common, labels, **rows)
     raise_on_failure(null)
-    small = null
-    if (held := dependences(null, problem)) is not None:  # without the columns held at 0 the models are the same
-        kept = np.asarray(held.dependent) == 0
-        common, params = common[:, kept], null.params
-        problem, small = Problem(common, labels, **rows), replace(null, params=params._replace(coef=params.coef[kept]))
+    problem, small = Problem(common, labels, **rows), null
+    if (held := dependences(null, problem)) is not None:  # beside the others alone the models are the same
+        common = common[:, np.asarray(held.dependent) == 0]
+        problem, small = Problem(common, labels, **rows), fit(common, labels, **rows)
     score = score_test(small, problem, given)
 
     chosen = ~(np.asarray(score.p_value) > promising) if promising < 1 else np.ones(k, bool)
@@ -133,7 +150,7 @@ def association_scan(
         fits = fit_columns(own, labels, covariates=common, batch_size=batch_size, progress=progress, **rows)
         status[chosen] = fits.status
         estimate[chosen], error[chosen] = _own(fits, own, problem)
-        ratio[chosen] = ratio_test(fits, null, problem, 1).statistic
+        ratio[chosen] = ratio_test(fits, small, problem, 1).statistic
     firth = status == Status.SEPARATED
     if np.any(firth):
         own = np.asarray(given)[firth]
@@ -146,7 +163,10 @@ def association_scan(
     z = estimate / error
     log_p = np.asarray(log_normal_tails(z))
     wald = Test(z**2, 1, np.exp(log_p), log_p)
-    return Scan(score, estimate, error, wald, chi_square_test(ratio, 1), status, firth, null)
+    null = replace(
+        null, params=null.params._replace(intercept=null.params.intercept - dot(null.params.coef, jnp.asarray(origin)))
+    )
+    return Scan(score, estimate, error, wald, chi_square_test(ratio, 1), status, firth, null, left_out)
 
 
 def _checked(
@@ -171,6 +191,14 @@ def _checked(
     given = given if floating else np.asarray(given, jnp.zeros(0).dtype)
     common = np.zeros((m, 0)) if covariates is None else real_array("covariates", covariates)
     return given, labels, np.asarray(common, jax.dtypes.canonicalize_dtype(given.dtype))
+
+
+def _near_0(common: np.ndarray, sample_weight: Data | None) -> tuple[np.ndarray, np.ndarray]:
+    """Covariates less their medians among the rows of weight, which only the intercept feels: differences of numbers near each
+    other are exact, and no digits of the logits are lost to their size."""
+    there = np.ones(len(common), bool) if sample_weight is None else np.asarray(sample_weight) > 0
+    origin = np.median(common[there], axis=0) if np.any(there) else np.zeros_like(common[0])
+    return common - origin, origin
 
 
 def _own(fits: Fit, columns: Any, problem: Problem) -> tuple[np.ndarray, np.ndarray]:

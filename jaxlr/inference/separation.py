@@ -45,7 +45,7 @@ def separation(X: DesignData, y: Data, sample_weight: Data | None = None, *, fit
     References:
         Albert & Anderson 1984, Biometrika 71, section 3; Konis 2007, section 4.
     """
-    rows, (_, scale) = _signed_rows(X, y, sample_weight, fit_intercept)
+    rows, _, (_, scale) = _signed_rows(X, y, sample_weight, fit_intercept)
     d, strict = _direction(rows, len(scale) + fit_intercept)
     return "none" if d is None else "complete" if np.all(strict) else "quasi"
 
@@ -78,27 +78,35 @@ def separating_direction(
     References:
         Konis 2007, section 4.
     """
-    rows, (center, scale) = _signed_rows(X, y, sample_weight, fit_intercept)
-    d, _ = _direction(rows, len(scale) + fit_intercept)
+    return separated_rows(X, y, sample_weight, fit_intercept=fit_intercept)[0]
+
+
+def separated_rows(
+    X: DesignData, y: Data, sample_weight: Data | None = None, *, fit_intercept: bool = True
+) -> tuple[Params | None, np.ndarray]:
+    """The direction of `separating_direction`, and the rows (m,) that it has off the boundary: all that any direction has."""
+    rows, which, (center, scale) = _signed_rows(X, y, sample_weight, fit_intercept)
+    d, strict = _direction(rows, len(scale) + fit_intercept)
     if d is None:
-        return None
+        return None, np.zeros(len(which), bool)
     coef = d[: len(scale)] / scale
     intercept = d[-1] - coef @ center if fit_intercept else 0.0
     design = np.asarray(checked({"X": X, "y": y})[0]["X"], float)
     largest = np.max(np.abs(design @ coef + intercept))
-    return Params(coef / largest, np.float64(intercept / largest))
+    return Params(coef / largest, np.float64(intercept / largest)), (which >= 0) & strict[which]
 
 
 def _signed_rows(
     X: DesignData, y: Data, sample_weight: Data | None, fit_intercept: bool
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Rows (2 y - 1) (x, 1) of columns that are centered and scaled, each once, and behind them what rounding took away from x;
-    center and scale."""
+    which of them stands for each row that was given, -1 for one without weight; center and scale."""
     given, _, batch = checked({"X": X, "y": y, "sample_weight": sample_weight})
     if batch:
         raise ValueError(f"expected one problem, X (m, n) and y (m,), got batch axes {batch}; call it for each")
     X, y = np.asarray(given["X"], float), np.asarray(given["y"], float)
     s = np.ones(len(y)) if sample_weight is None else np.asarray(given["sample_weight"], float)
+    which, given_rows = np.full(len(y), -1), np.flatnonzero(s > 0)
     X, y = X[s > 0], y[s > 0]
     if not len(y):
         raise ValueError("expected rows of positive sample_weight, got none; give some row weight")
@@ -112,7 +120,9 @@ def _signed_rows(
     scale = _power_of_2(np.array([np.median(column[column > 0]) if np.any(column) else 1.0 for column in away]))
     A = np.column_stack([A / scale, np.ones((len(y), int(fit_intercept))), lost / scale])
     rows = np.concatenate([A[y > 0], -A[y < 1]])
-    return np.unique(rows / _power_of_2(np.maximum(_largest(rows), 1)), axis=0), (center, scale)
+    rows, numbers = np.unique(rows / _power_of_2(np.maximum(_largest(rows), 1)), axis=0, return_inverse=True)
+    which[np.concatenate([given_rows[y > 0], given_rows[y < 1]])] = numbers.ravel()  # of a soft label one: both are at 0
+    return rows, which, (center, scale)
 
 
 def _direction(rows: np.ndarray, k: int) -> tuple[np.ndarray | None, np.ndarray]:

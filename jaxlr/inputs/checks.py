@@ -202,9 +202,9 @@ def _hint(name: str, shape: tuple[int, ...], length: int, design: tuple[int, ...
     if len(shape) > 1 and shape[-2] == length:
         if name == "y" and shape[-1] == num_classes:
             return "; pass y.argmax(axis=-1) of one-hot rows"
-        if name == "y" and num_classes is None and (hint := hint_of_counts(shape, length)):
-            return f"{hint}; two models of their own labels are y.T"
-        return "; batch axes lead: the axes look transposed, pass " + (f"{name}.T" if shape[-1] > 1 else f"np.ravel({name})")
+        turned = f"{name}.T" if shape[-1] > 1 else f"np.ravel({name})"
+        counts = hint_of_counts(shape, length) if name == "y" and num_classes is None else ""
+        return f"; batch axes lead: the axes look transposed, pass {turned}{counts}"
     return "; the axes of X look transposed, pass X.T" if design[1:] == shape[-1:] and length == design[-2] else ""
 
 

@@ -15,7 +15,6 @@ from jaxlr.inference.binomial import kullback_leibler, log_saturated
 from jaxlr.inference.tails import chi_square_test
 from tests.helpers import tolerance
 
-sm = pytest.importorskip("statsmodels.api")
 pytestmark = pytest.mark.usefixtures("x64")
 
 EPS = float(np.finfo(float).eps)
@@ -39,6 +38,7 @@ def single(X, successes, trials):
 
 
 def test_groups_are_those_of_statsmodels():
+    sm = pytest.importorskip("statsmodels.api")
     found = inference.goodness_of_fit(*grouped(), trials=TRIALS)
     both = np.column_stack([SUCCESSES, TRIALS - SUCCESSES])
     peer = sm.GLM(both, sm.add_constant(X), family=sm.families.Binomial()).fit(tol=1e-14)
@@ -84,6 +84,7 @@ def test_pearson_of_covariate_patterns_is_that_of_stata():
 
 
 def test_grouping_changes_no_share_of_the_likelihood():
+    sm = pytest.importorskip("statsmodels.api")
     rows, y = single(X, SUCCESSES, TRIALS)
     found = inference.goodness_of_fit(*grouped(), trials=TRIALS)
     alone = inference.goodness_of_fit(jaxlr.fit(rows, y), Problem(rows, y))
@@ -206,6 +207,8 @@ def test_two_columns_of_counts_say_what_to_do(columns):
     for call in calls:
         with pytest.raises(ValueError, match="y = successes / trials with sample_weight = trials, their sum"):
             call()
+    with pytest.raises(ValueError, match="pass each row as a 1 and as a 0, with these as sample_weight"):
+        jaxlr.estimator.LogisticRegressor().fit(X, counts)
     with pytest.raises(ValueError, match="for counts y = successes / trials with sample_weight = trials"):
         jaxlr.fit(X, SUCCESSES)
 

@@ -70,7 +70,7 @@ def test_a_weight_is_so_many_rows():
         one, other = (inference.standard_errors(f, p, kind=kind) for f, p in ((fits, problem), (again, several)))
         np.testing.assert_allclose(one.coef[0], other.coef, rtol=1e-8)
     found, expected = inference.goodness_of_fit(fits, problem), inference.goodness_of_fit(again, several)
-    for name in found._fields:
+    for name in set(found._fields) - {"pearson"}:  # of trials alone
         np.testing.assert_allclose(np.asarray(getattr(found, name))[0], getattr(expected, name), rtol=1e-10, err_msg=name)
 
 
