@@ -79,6 +79,17 @@ def map_leaves(function: Callable[..., Any], cores: Any, *trees: Any) -> Any:
     return jax.tree.map(of_leaf, trees[0], cores, *trees[1:], is_leaf=lambda leaf: leaf is None or isinstance(leaf, Sparse))
 
 
+def member_of(models: Models, cores: Models, batch: tuple[int, ...], member: tuple[Array, ...]) -> Models:
+    """One model of a batch, by its index along each axis; what does not vary along an axis is never copied along it."""
+
+    def own(core: Core, value: Array) -> Array:
+        lead = core.lead(value)
+        places = member[len(batch) - len(lead) :]
+        return value[tuple(place if size > 1 else 0 for place, size in zip(places, lead, strict=True))]
+
+    return map_leaves(own, cores, models)
+
+
 class Axes(NamedTuple):
     """Which axis of a batch is what.
 
