@@ -112,7 +112,7 @@ def _checked_strata(labels: Any, y: Any, sample_weight: Any) -> Strata:
         if soft.size:
             raise ValueError(f"expected labels 0 or 1 of matched sets, got {soft[0]}; cases are 1, controls 0")
     if sample_weight is not None and is_concrete(sample_weight):
-        s = np.asarray(sample_weight)
+        s = np.asarray(sample_weight, float)
         for block in strata.blocks:
             own = np.where(block >= 0, s[..., block], 0)
             least = np.min(own, axis=-1, where=own > 0, initial=np.inf)
@@ -120,8 +120,8 @@ def _checked_strata(labels: Any, y: Any, sample_weight: Any) -> Strata:
             if np.any(mixed := (most > 0) & (least < most)):
                 one = own[mixed][0]
                 raise ValueError(
-                    f"expected the same sample_weight in all rows of a stratum, or 0, got {one[one > 0].min()} and {one.max()} in "
-                    "one of them; the weight of a matched set is that of each of its rows"
+                    f"expected the same sample_weight in all rows of a stratum, or 0, got {one[one > 0].min()} and {one.max()} "
+                    "in one of them; the weight of a matched set is that of each of its rows"
                 )
     if not (is_concrete(y) and is_concrete(sample_weight)):
         return strata
@@ -183,6 +183,5 @@ def _program(models: Models, tol: Array, strata: Strata, batch: tuple[int, ...],
         units = units_of(working, row_weights(problem), False)
         return solve_one(Member(problem, working, units), mine.start, tol, settings)
 
-    return over_members(
-        one, batch, models_side_by_side(models.problem.X.shape[-2] + strata.numbers(models.problem.X.shape[-1]))
-    )
+    m, n = models.problem.X.shape[-2:]
+    return over_members(one, batch, models_side_by_side(m * n + strata.numbers(n)))

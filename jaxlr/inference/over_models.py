@@ -102,16 +102,14 @@ def checked_pair(fit: Fit, problem: Problem, by_row: bool = False) -> tuple[Mode
     """The data with the estimates for a start, and the batch shape; ValueError where they are known to be those of another fit:
     where their gradient at the estimates is not 0."""
     if (fit.solver == "conditional") != (problem.strata is not None):
-        expected, got = ("with", "none") if problem.strata is None else ("without", f"a fit by {fit.solver!r}")
+        expected, got = ("with", "none") if problem.strata is None else ("without", "some")
         raise ValueError(
-            f"expected a problem {expected} strata of this fit, got {got}; jaxlr.fit_conditional and Problem take the same strata"
+            f"expected a problem {expected} strata for a fit by {fit.solver!r}, got {got}; those of jaxlr.fit_conditional are "
+            "the strata of its Problem"
         )
     models, batch = _checked(fit, problem)
-    models = (
-        models
-        if by_row or problem.strata is not None
-        else filled_rows(models, math.prod(batch), likelihood_of_params(fit.params))
-    )
+    if not by_row and problem.strata is None:
+        models = filled_rows(models, math.prod(batch), likelihood_of_params(fit.params))
     if batch != np.shape(fit.status):
         raise ValueError(f"expected a problem of the batch {np.shape(fit.status)} of the fit, got one of {batch}")
     if fit.solver == "firth" or not all(map(is_concrete, jax.tree.leaves((fit.status, models)))):
@@ -163,16 +161,17 @@ def _present(X: Array, sample_weight: Any) -> Any:
 
 def _known_strata(problem: Problem) -> Strata | None:
     """The strata of a problem, of no more cases than there are."""
-    known = problem.strata is not None and is_concrete(problem.y) and is_concrete(problem.sample_weight)
-    return problem.strata.known(problem.y, problem.sample_weight) if known else problem.strata
+    if problem.strata is None or not (is_concrete(problem.y) and is_concrete(problem.sample_weight)):
+        return problem.strata
+    return problem.strata.known(problem.y, problem.sample_weight)
 
 
 def _check_for_strata(name: str, function: Callable, options: tuple) -> None:
     """Refuse what is not known of the conditional likelihood."""
     if function.__name__ not in _OF_STRATA:
         raise ValueError(
-            f"expected a problem without strata for its {name}, which belongs to the likelihood of single rows; a conditional fit "
-            "has wald, wald_test, odds_ratios, covariance, standard_errors, likelihood_ratio and summary"
+            f"expected a problem without strata for its {name}, which belongs to the likelihood of single rows; a conditional "
+            "fit has covariance, standard_errors, wald, wald_test, odds_ratios, likelihood_ratio and summary"
         )
     kind = getattr(options[0], "name", "model") if options else "model"
     if kind != "model":

@@ -8,9 +8,11 @@
 of Gail, Lubin & Rubinstein 1981, Biometrika 68, eq. 5, divided through so that nothing overflows and nothing cancels. After
 some rows, for each k <= d, of all ways to choose k of them with probabilities in proportion to exp(sum of z):
 
-    rho_k   log e_k / e_{k-1}                                     q_k = sigmoid(z - rho_k): of k + 1 th row, the chance that it is
-    M_k     mean of the sum of x over the chosen rows             chosen where k are, of the rows before it and itself
+    rho_k   log e_k / e_{k-1}
+    M_k     mean of the sum of x over the rows chosen
     C_k     covariance of that sum
+
+and for the next row, with logit z, of which q_k = sigmoid(z - rho_k) is the chance that it is among k chosen of all of them,
 
     D_k   = M_{k-1} + x - M_k
     rho_k <- log(exp(rho_k) + exp(z)) - log(1 + exp(z - rho_{k-1}))
@@ -24,15 +26,15 @@ among the rows so far, and its chance is a product; hence losses and slopes of l
     J_s = sum_i l(z_i - rho_c, y_i)        dJ_s/dcoef = sum_i r(z_i - rho_c, y_i) D_c        d2J_s/dcoef2 = C_d
 
 where each loss is >= 0 and each residual right to its last digits. With more cases than controls these are chosen, z -> -z.
-Along a change dz of the logits J_s is quasi-self-concordant, |J'''| <= R J'' (`jaxlr.model.likelihood`), with R the d largest dz
-of a stratum less the d smallest: what the sum of dz over a choice varies by.
+Along a change dz of the logits J_s is quasi-self-concordant, |J'''| <= R J'' (`jaxlr.model.likelihood`), with R the d largest
+dz of a stratum less the d smallest: what the sum of dz over a choice varies by.
 """
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import dot, einsum
 from jaxlr.model import logistic
@@ -52,7 +54,7 @@ class Block(NamedTuple):
         sign: -1 where they are (S,), else 1.
         x: columns of the rows times sign (S, r, k).
         d: how many cases (S,).
-        count: how many rows that are there (S,).
+        size: how many rows that are there (S,).
         w: weight of a row (S,).
         most: D, static.
     """
@@ -63,7 +65,7 @@ class Block(NamedTuple):
     sign: Array
     x: Array
     d: Array
-    count: Array
+    size: Array
     w: Array
     most: int
 
@@ -96,12 +98,12 @@ class Matched(NamedTuple):
     @property
     def rarity(self) -> Any:
         """4 d (r - d) / r^2, the mean of all rows: in (0, 1], the scale of gradient and curvature at the minimum."""
-        return 4 * sum(jnp.sum(b.w * b.d * (b.count - b.d) / jnp.maximum(b.count, 1)) for b in self.blocks)
+        return 4 * sum(jnp.sum(b.w * b.d * (b.size - b.d) / jnp.maximum(b.size, 1)) for b in self.blocks)
 
     @property
     def num_cases(self) -> Any:
         """Weight of the cases, those of strata that have controls too."""
-        return sum(jnp.sum(jnp.where(b.d == 0, 0, b.w * jnp.where(b.sign > 0, b.d, b.count - b.d))) for b in self.blocks)
+        return sum(jnp.sum(jnp.where(b.d == 0, 0, b.w * jnp.where(b.sign > 0, b.d, b.size - b.d))) for b in self.blocks)
 
 
 def matched(strata: Strata, A: Float[Array, "m k"], y: Float[Array, " m"], w: Float[Array, " m"]) -> Matched:
@@ -152,7 +154,7 @@ class _Sums(NamedTuple):
 
 def _sums(block: Block, z: Float[Array, "S r"], order: int) -> _Sums:
     """All that one pass over the rows takes: losses; of order 1 slopes too; of order 2 covariances too, but no slopes."""
-    (S, r, k), D, dtype = block.x.shape, block.most, z.dtype
+    (S, _, k), D, dtype = block.x.shape, block.most, z.dtype
     never = float(jnp.finfo(dtype).max) / 4  # so many cannot be chosen yet: the logarithm of 0, without infinities
     number = jnp.arange(1, D + 1, dtype=dtype)[None, :]
 

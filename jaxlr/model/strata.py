@@ -8,13 +8,13 @@ Columns are taken about their mean within strata, which no conditional likelihoo
 a column that is constant within every stratum is exactly 0.
 """
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from jaxlr.inputs.clusters import numbered
 from jaxlr.linalg.dot import AnyArray
@@ -85,7 +85,7 @@ def _laid_out(strata: list[tuple[np.ndarray, int]], m: int) -> Strata:
         kinds.setdefault(((len(rows) - 1).bit_length(), (most - 1).bit_length() // 2), []).append((rows, most))
     blocks = [kinds[kind] for kind in sorted(kinds)]
     while True:
-        pairs = [(_work(a + b) - _work(a) - _work(b), i) for i, (a, b) in enumerate(zip(blocks, blocks[1:], strict=False))]
+        pairs = [(_work(a + b) - _work(a) - _work(b), i) for i, (a, b) in enumerate(itertools.pairwise(blocks))]
         wasted, i = min(pairs, default=(_WASTED, 0))
         if wasted >= _WASTED:
             break
@@ -127,6 +127,6 @@ def centered(
         rows = xp.where(there[..., None], rows - xp.take_along_axis(rows, first, axis=-2), 0)
         count = xp.maximum(xp.sum(there, axis=-1), 1).astype(X.dtype)
         rows = rows - (xp.sum(rows, axis=-2) / count[..., None])[..., None, :]
-        parts.append(xp.where(there[..., None], rows, 0).reshape(*lead, -1, n))
+        parts.append(xp.where(there[..., None], rows, 0).reshape(*lead, block.size, n))
     parts.append(xp.zeros((*lead, 1, n), X.dtype))
     return xp.take(xp.concatenate(parts, axis=-2), strata.place, axis=-2)

@@ -5,6 +5,7 @@ numbers there, and are evaluated at the parameters as they were rounded for the 
 """
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, bounds_of, penalty_of, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
-from jaxlr.solvers import firth, newton, newton_cg, proximal, working_set
+from jaxlr.solvers import firth, implicit_sets, newton, newton_cg, proximal, working_set
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.implicit import differentiable
 from jaxlr.solvers.rounding import doubted
@@ -152,6 +153,8 @@ def fit_of(solution: Solution, member: Member, tol: Float[Array, ""], settings: 
         found = firth.evidence(to_working(params, constant.working), constant.system(settings), constant.working.unit)
         return _judged(params, solution, found, constant.inner(), constant.working, tol, settings)
     fit = certify(params, solution, constant, tol, settings)
+    if settings.solver == "conditional":
+        return implicit_sets.differentiable(fit, replace(member.inner(), X=member.working.rows), constant.working)
     given = member.problem, member.working, member.deviation
     return differentiable(fit, *given, settings.likelihood, _road(settings, constant.working.A.shape[1]))
 
