@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxlr.inference.goodness import Goodness, goodness_of_fit
+from jaxlr.inference.matched_sets import goodness_of_sets
 from jaxlr.inference.printed import binary_text, multinomial_text
 from jaxlr.inference.profile import profile_intervals, profile_tests
 from jaxlr.inference.rank import dependences, equations
@@ -121,13 +122,13 @@ def summary(
     penalized: bool = False,
 ) -> Summary:
     """Summarize a fit as R's summary of a glm does; of Firth's estimates as logistf's does; of K classes as statsmodels'
-    MNLogit does, a block for every class against the base.
+    MNLogit does, a block for every class against the base; of matched sets with the measures of the conditional likelihood.
 
     Degrees of freedom and BIC count a row of weight k as k rows, where R counts one. A column that depends on those before it
     is held at 0, as in R, and does not count; the text says how it depends on them.
 
     Args:
-        fit: by `jaxlr.fit` or `jaxlr.fit_firth`, its batch shape in front.
+        fit: by `jaxlr.fit`, `jaxlr.fit_firth` or `jaxlr.fit_conditional`, its batch shape in front.
         problem: its data, each field with the batch axes that it had there.
         names: n names of the columns; None takes those of the fit, and numbers them where it has none.
         level: of the intervals, in (0, 1).
@@ -172,12 +173,18 @@ def summary(
         whole = np.concatenate([*first, np.asarray(params.coef)], axis=-1)
         return whole[..., classes, :] if classes else whole
 
+    def told(equation: str) -> str:
+        constant = problem.strata is not None and equation.endswith(" = 0")
+        return f"{equation.removesuffix(' = 0')} is constant within strata" if constant else equation
+
+    measures = goodness_of_fit if problem.strata is None else goodness_of_sets
+    goodness = measures(fit, problem, penalized=penalized)
     held = dependences(fit, problem)
     none = np.zeros((*np.shape(fit.status), n), bool)
     return Summary(
         names=(*([_INTERCEPT] if problem.fit_intercept else []), *names),
         table={name: column(params) for name, params in found.items()},
-        goodness=Goodness(*map(np.asarray, goodness_of_fit(fit, problem, penalized=penalized))),
+        goodness=Goodness(*map(np.asarray, goodness)),
         level=level,
         status=np.asarray(fit.status),
         solver=fit.solver,
@@ -186,7 +193,7 @@ def summary(
         base=base if classes else None,
         kind=kind,
         dependent=none if held is None else np.asarray(held.dependent) == 1,
-        equations=() if held is None or none.ndim > 1 else tuple(equations(held, names)),
+        equations=() if held is None or none.ndim > 1 else tuple(map(told, equations(held, names))),
     )
 
 

@@ -16,7 +16,7 @@ with pen and pen* of `jaxlr.model.penalty`, within bounds of `jaxlr.model.bounds
 sum of terms that are all >= 0, nothing cancels, and the bound can be far below the rounding error of J itself.
 
 With strata (`jaxlr.model.conditional`) columns are those about their means within them, and the gap is what strong convexity
-leaves, sum_j g_j^2 / (2 l2_j): inf where a column has no l2.
+leaves, sum_j v_j^2 / (2 l2_j): inf where a column has no l2.
 """
 
 import jax.numpy as jnp
@@ -140,6 +140,6 @@ def _evidence_of_sets(
     sets, penalty, coef = matched_of(problem), penalty_of(problem), jnp.asarray(params.coef, z.dtype)
     g = sets.slope(z, len(coef)) + penalty.smooth_slope(coef)
     kkt = kkt_of_gradient(type(params)(g, jnp.zeros((), z.dtype)), coef, penalty, units)
-    gap = jnp.sum(g**2 / (2 * jnp.where(penalty.l2 > 0, penalty.l2, 1)))
+    gap = jnp.sum(penalty.violations(g, coef) ** 2 / (2 * jnp.where(penalty.l2 > 0, penalty.l2, 1)))
     unbounded = jnp.any(~(penalty.l2 > 0)) | jnp.isnan(gap)
     return sets.loss(z) + penalty.value(coef), kkt, jnp.where(unbounded, jnp.inf, gap)

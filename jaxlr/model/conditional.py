@@ -158,15 +158,15 @@ def _sums(block: Block, z: Float[Array, "S r"], order: int) -> _Sums:
     never = float(jnp.finfo(dtype).max) / 4  # so many cannot be chosen yet: the logarithm of 0, without infinities
     number = jnp.arange(1, D + 1, dtype=dtype)[None, :]
 
-    def before(values: Array, none: float) -> Array:
-        """Values of k - 1."""
-        return jnp.pad(values[:, :-1], [(0, 0), (1, 0)] + [(0, 0)] * (values.ndim - 2), constant_values=none)
+    def before(values: Array) -> Array:
+        """Values of k - 1, 0 for k = 1."""
+        return jnp.pad(values[:, :-1], [(0, 0), (1, 0)] + [(0, 0)] * (values.ndim - 2))
 
     def row(sums: _Sums, own: tuple[Array, ...]) -> tuple[_Sums, None]:
         z, x, case, there = own
         t = z[:, None] - sums.rho
         more, less = (logistic.logistic_loss(t, jnp.full_like(t, label)) for label in (0, 1))  # log(1 + exp(t)), of -t
-        rho = jnp.where(t > 0, z[:, None] + less, sums.rho + more) - before(more, 0)
+        rho = jnp.where(t > 0, z[:, None] + less, sums.rho + more) - before(more)
         chosen = sums.chosen + case
         here = number == chosen[:, None]
         t_c = jnp.sum(jnp.where(here, t, 0), axis=1)
@@ -179,14 +179,14 @@ def _sums(block: Block, z: Float[Array, "S r"], order: int) -> _Sums:
         if not order:
             return new, None
         q, p = (jnp.where(there[:, None], logistic.sigmoid(sign * t), rest)[:, :, None] for sign, rest in ((1, 0), (-1, 1)))
-        with_x = before(sums.M, 0) + x[:, None, :]
+        with_x = before(sums.M) + x[:, None, :]
         change = with_x - sums.M
         new = new._replace(M=p * sums.M + q * with_x)
         if order == 1:
             r_c = jnp.where(counts, logistic.residual(t_c, case), 0 * chosen)
             return new._replace(slope=sums.slope + r_c[:, None] * jnp.sum(jnp.where(here[:, :, None], change, 0), axis=1)), None
         q, p, spread = q[..., None], p[..., None], q * p * change
-        C = p * sums.C + q * before(sums.C, 0) + spread[..., None] * change[:, :, None, :]
+        C = p * sums.C + q * before(sums.C) + spread[..., None] * change[:, :, None, :]
         return new._replace(C=C), None
 
     none = jnp.zeros(S, dtype)
