@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from tests.benchmarks import (
     bounds,
+    conditional,
     crossing,
     devices,
     engine,
@@ -56,6 +57,7 @@ if __name__ == "__main__":
         "groups",
         "loo",
         "robust",
+        "conditional",
         "first",
         "rates",
         "crossing",
@@ -74,6 +76,7 @@ if __name__ == "__main__":
             "S: sparse designs; few models of many columns, M: multinomial, N: in float64, P: probes",
             "bounds: lasso paths that may not be negative; groups: group lasso paths, against adelie and skglm",
             "loo: leave-one-out against refits; robust: influence and robust errors against statsmodels",
+            "conditional: matched sets against statsmodels",
             "first: the first answer of a process",
             "rates: 1,000 learning rates against a loop",
             "crossing: newton against newton_cg",
@@ -101,6 +104,7 @@ if __name__ == "__main__":
         "groups": groups.main,
         "loo": leave_one_out.main,
         "robust": robust.main,
+        "conditional": conditional.main,
         "rates": learning_rates.main,
         "crossing": crossing.main,
         "scale": scale.main,
