@@ -34,9 +34,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.linalg.dot import dot, einsum
+from jaxlr.linalg.dot import dot
 from jaxlr.model import logistic
 from jaxlr.model.problem import Problem, design, row_weights
 from jaxlr.model.strata import Strata
@@ -45,14 +46,15 @@ _AT_ONCE = 2**22  # numbers of the covariances that stand side by side
 
 
 class Block(NamedTuple):
-    """Strata of similar size, of one model: S of them, with r rows and at most D cases.
+    """Strata of similar size, of one model: S of them, with r rows and at most D cases. The strata are the last axis, for each
+    step of the recursion is the same in all of them.
 
     Attributes:
-        rows: which these are (S, r), any where there is none.
-        there: whether there is one, with weight (S, r).
-        cases: 1 or 0 (S, r); of the controls, where these are fewer.
+        rows: which these are (r, S), any where there is none.
+        there: whether there is one, with weight (r, S).
+        cases: 1 or 0 (r, S); of the controls, where these are fewer.
         sign: -1 where they are (S,), else 1.
-        x: columns of the rows times sign (S, r, k).
+        x: columns of the rows times sign (r, k, S).
         d: how many cases (S,).
         size: how many rows that are there (S,).
         w: weight of a row (S,).
@@ -69,9 +71,9 @@ class Block(NamedTuple):
     w: Array
     most: int
 
-    def signed(self, z: Float[Array, " m"]) -> Float[Array, "S r"]:
+    def signed(self, z: Float[Array, " m"]) -> Float[Array, "r S"]:
         """Numbers of all rows at those of the block; 0 where there is none."""
-        return jnp.where(self.there, z[self.rows], 0) * self.sign[:, None]
+        return jnp.where(self.there, z[self.rows], 0) * self.sign[None, :]
 
 
 class Matched(NamedTuple):
@@ -85,7 +87,7 @@ class Matched(NamedTuple):
 
     def slope(self, z: Float[Array, " m"], k: int) -> Float[Array, " k"]:
         """Gradient of J in the coefficients of the k columns."""
-        return sum((dot(b.w, _sums(b, b.signed(z), 1).slope) for b in self.blocks), jnp.zeros(k, z.dtype))
+        return sum((dot(_sums(b, b.signed(z), 1).slope, b.w) for b in self.blocks), jnp.zeros(k, z.dtype))
 
     def information(self, z: Float[Array, " m"], k: int) -> Float[Array, "k k"]:
         """Hessian of J in the coefficients of the k columns."""
@@ -121,20 +123,20 @@ def matched(strata: Strata, A: Float[Array, "m k"], y: Float[Array, " m"], w: Fl
 
 
 def _block(rows: Any, most: int, A: Float[Array, "m k"], y: Float[Array, " m"], w: Float[Array, " m"]) -> Block:
-    rows = jnp.asarray(rows)
+    rows = jnp.asarray(rows).T
     there, rows = rows >= 0, jnp.maximum(rows, 0)
     own = w[rows]
     there &= ~(own == 0)  # a NaN is there
-    weight = jnp.max(jnp.where(there, own, 0), axis=1)
-    same = jnp.all(~there | (own == weight[:, None]), axis=1)
+    weight = jnp.max(jnp.where(there, own, 0), axis=0)
+    same = jnp.all(~there | (own == weight[None, :]), axis=0)
     cases = jnp.where(there, y[rows], 0)
-    d, count = jnp.sum(cases, axis=1), jnp.sum(there, axis=1).astype(y.dtype)
-    turned = 2 * d > count
+    d, size = jnp.sum(cases, axis=0), jnp.sum(there, axis=0).astype(y.dtype)
+    turned = 2 * d > size
     sign = jnp.where(turned, -1, 1).astype(y.dtype)
-    cases = jnp.where(there & turned[:, None], 1 - cases, cases)
-    x = jnp.where(there[:, :, None], A[rows], 0) * sign[:, None, None]
-    d, w = jnp.where(turned, count - d, d), jnp.where(same, weight, jnp.nan)
-    return Block(rows, there, cases, sign, x, d, count, w, most)
+    cases = jnp.where(there & turned[None, :], 1 - cases, cases)
+    x = jnp.where(there[:, None, :], jnp.swapaxes(A[rows], 1, 2), 0) * sign[None, None, :]
+    d, w = jnp.where(turned, size - d, d), jnp.where(same, weight, jnp.nan)
+    return Block(rows, there, cases, sign, x, d, size, w, most)
 
 
 def matched_of(problem: Problem) -> Matched:
@@ -144,94 +146,91 @@ def matched_of(problem: Problem) -> Matched:
 
 
 class _Sums(NamedTuple):
-    rho: Array  # (S, D), for k = 1..D
+    rho: Array  # (D, S), for k = 1..D
     chosen: Array  # c (S,)
     loss: Array  # (S,)
-    M: Any = None  # (S, D, k)
-    slope: Any = None  # (S, k)
-    C: Any = None  # (S, D, k, k)
+    M: Any = None  # (k, D, S)
+    slope: Any = None  # (k, S)
+    C: Any = None  # (pairs, D, S), the upper triangle
 
 
-def _sums(block: Block, z: Float[Array, "S r"], order: int) -> _Sums:
+def _sums(block: Block, z: Float[Array, "r S"], order: int) -> _Sums:
     """All that one pass over the rows takes: losses; of order 1 slopes too; of order 2 covariances too, but no slopes."""
-    (S, _, k), D, dtype = block.x.shape, block.most, z.dtype
+    (_, k, S), D, dtype = block.x.shape, block.most, z.dtype
     never = float(jnp.finfo(dtype).max) / 4  # so many cannot be chosen yet: the logarithm of 0, without infinities
-    number = jnp.arange(1, D + 1, dtype=dtype)[None, :]
+    number, (i, j) = jnp.arange(1, D + 1, dtype=dtype)[:, None], np.triu_indices(k)
 
     def before(values: Array) -> Array:
         """Values of k - 1, 0 for k = 1."""
-        return jnp.pad(values[:, :-1], [(0, 0), (1, 0)] + [(0, 0)] * (values.ndim - 2))
+        return jnp.pad(values[..., :-1, :], [(0, 0)] * (values.ndim - 2) + [(1, 0), (0, 0)])
 
     def row(sums: _Sums, own: tuple[Array, ...]) -> tuple[_Sums, None]:
         z, x, case, there = own
-        t = z[:, None] - sums.rho
+        t = z[None, :] - sums.rho
         more, less = (logistic.logistic_loss(t, jnp.full_like(t, label)) for label in (0, 1))  # log(1 + exp(t)), of -t
-        rho = jnp.where(t > 0, z[:, None] + less, sums.rho + more) - before(more)
+        rho = jnp.where(t > 0, z[None, :] + less, sums.rho + more) - before(more)
         chosen = sums.chosen + case
-        here = number == chosen[:, None]
-        t_c = jnp.sum(jnp.where(here, t, 0), axis=1)
+        here = number == chosen[None, :]
+        t_c = jnp.sum(jnp.where(here, t, 0), axis=0)
         counts = there & (chosen > 0)
         new = sums._replace(
-            rho=jnp.where(there[:, None], rho, sums.rho),
+            rho=jnp.where(there[None, :], rho, sums.rho),
             chosen=chosen,
             loss=sums.loss + jnp.where(counts, logistic.logistic_loss(t_c, case), 0 * chosen),
         )
         if not order:
             return new, None
-        q, p = (jnp.where(there[:, None], logistic.sigmoid(sign * t), rest)[:, :, None] for sign, rest in ((1, 0), (-1, 1)))
+        chance, rest = logistic.residual(t, jnp.zeros_like(t)), -logistic.residual(t, jnp.ones_like(t))  # of one exponential
+        q, p = jnp.where(there[None, :], chance, 0)[None], jnp.where(there[None, :], rest, 1)[None]
         with_x = before(sums.M) + x[:, None, :]
         change = with_x - sums.M
         new = new._replace(M=p * sums.M + q * with_x)
         if order == 1:
             r_c = jnp.where(counts, logistic.residual(t_c, case), 0 * chosen)
-            return new._replace(slope=sums.slope + r_c[:, None] * jnp.sum(jnp.where(here[:, :, None], change, 0), axis=1)), None
-        q, p, spread = q[..., None], p[..., None], q * p * change
-        C = p * sums.C + q * before(sums.C) + spread[..., None] * change[:, :, None, :]
-        return new._replace(C=C), None
+            return new._replace(slope=sums.slope + r_c[None, :] * jnp.sum(jnp.where(here[None], change, 0), axis=1)), None
+        return new._replace(C=p * sums.C + q * before(sums.C) + q * p * change[i] * change[j]), None
 
     none = jnp.zeros(S, dtype)
-    start = _Sums(jnp.full((S, D), -never, dtype), none, none)
+    start = _Sums(jnp.full((D, S), -never, dtype), none, none)
     if order:
-        start = start._replace(M=jnp.zeros((S, D, k), dtype), slope=jnp.zeros((S, k), dtype) if order == 1 else None)
+        start = start._replace(M=jnp.zeros((k, D, S), dtype), slope=jnp.zeros((k, S), dtype) if order == 1 else None)
     if order == 2:
-        start = start._replace(C=jnp.zeros((S, D, k, k), dtype))
-    each = (z.T, jnp.swapaxes(block.x, 0, 1), block.cases.T, block.there.T)
-    return jax.lax.scan(row, start, each)[0]
+        start = start._replace(C=jnp.zeros((len(i), D, S), dtype))
+    return jax.lax.scan(row, start, (z, block.x, block.cases, block.there))[0]
 
 
-def _information(block: Block, z: Float[Array, "S r"]) -> Float[Array, "k k"]:
+def _information(block: Block, z: Float[Array, "r S"]) -> Float[Array, "k k"]:
     """The weighted sum of the covariances of all strata, some of them at a time."""
 
     def of(some: tuple[Block, Array]) -> Array:
         block, z = some
-        block = block._replace(most=most)
-        C = _sums(block, z, 2).C
-        here = jnp.arange(1, most + 1, dtype=z.dtype)[None, :] == block.d[:, None]
-        return einsum("sd,sdij->ij", jnp.where(here, block.w[:, None], 0), C)
+        C = _sums(block._replace(most=most), z, 2).C
+        here = jnp.arange(1, most + 1, dtype=z.dtype)[:, None] == block.d[None, :]
+        return dot(C.reshape(len(C), -1), jnp.where(here, block.w[None, :], 0).ravel())
 
-    most, (S, _, k) = block.most, block.x.shape
-    size = max(1, _AT_ONCE // (most * k * k))
-    if size >= S:
-        return of((block, z))
+    most, (_, k, S) = block.most, block.x.shape
+    (i, j), size = np.triu_indices(k), max(1, _AT_ONCE // (most * max(k, 1) ** 2))
     groups = -(-S // size)
-    size = -(-S // groups)
+    if groups == 1:
+        pairs = of((block, z))
+    else:
+        size = -(-S // groups)
 
-    def grouped(leaf: Any) -> Any:
-        filled = jnp.pad(leaf, [(0, groups * size - S)] + [(0, 0)] * (leaf.ndim - 1))
-        return filled.reshape(groups, size, *leaf.shape[1:])
+        def grouped(leaf: Array) -> Array:
+            filled = jnp.pad(leaf, [(0, 0)] * (leaf.ndim - 1) + [(0, groups * size - S)])
+            return jnp.moveaxis(filled.reshape(*leaf.shape[:-1], groups, size), -2, 0)
 
-    some = jax.tree.map(grouped, (block._replace(most=None), z))
-    return jnp.sum(jax.lax.map(of, some), axis=0)
+        pairs = jnp.sum(jax.lax.map(of, jax.tree.map(grouped, (block._replace(most=None), z))), axis=0)
+    return jnp.zeros((k, k), z.dtype).at[i, j].set(pairs).at[j, i].set(pairs)
 
 
-def _range(block: Block, dz: Float[Array, "S r"]) -> Float[Array, ""]:
+def _range(block: Block, dz: Float[Array, "r S"]) -> Float[Array, ""]:
     """The largest R of the strata that have a case and a control."""
     low, high = (jnp.where(block.there, dz, end) for end in (jnp.inf, -jnp.inf))
     if block.most > 1:
-        place = jnp.arange(dz.shape[1], dtype=dz.dtype)[None, :]
-        low, high = jnp.sort(low, axis=1), -jnp.sort(-high, axis=1)
-        first = place < block.d[:, None]
-        R = jnp.sum(jnp.where(first, high - low, 0), axis=1)
+        low, high = jnp.sort(low, axis=0), -jnp.sort(-high, axis=0)
+        first = jnp.arange(len(dz), dtype=dz.dtype)[:, None] < block.d[None, :]
+        R = jnp.sum(jnp.where(first, high - low, 0), axis=0)
     else:
-        R = jnp.max(high, axis=1) - jnp.min(low, axis=1)
+        R = jnp.max(high, axis=0) - jnp.min(low, axis=0)
     return jnp.max(jnp.where((block.d > 0) & ~(block.w == 0), R, 0))

@@ -70,7 +70,7 @@ def main() -> None:
             start = time.perf_counter()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                result = ConditionalLogit(y, columns, groups=strata).fit(disp=0)
+                result = ConditionalLogit(y, columns, groups=strata).fit(disp=False)
             seconds.append(time.perf_counter() - start)
             found.append(result.params)
         theirs = float(np.median(seconds))
@@ -88,7 +88,7 @@ def main() -> None:
     cold, warm, fit = _times(lambda: jaxlr.fit_conditional(X, y, strata))
     start = time.perf_counter()
     try:
-        ConditionalLogit(y, X, groups=strata).fit(disp=0)
+        ConditionalLogit(y, X, groups=strata).fit(disp=False)
         theirs = f"{time.perf_counter() - start:.2f} s"
     except (RecursionError, FloatingPointError) as error:
         theirs = f"{type(error).__name__} after {time.perf_counter() - start:.2f} s"
