@@ -13,7 +13,7 @@ from jaxlr.batching.axes import Core, cores_of, member_of
 from jaxlr.batching.designs import prepare_design
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.loops import over_members
-from jaxlr.batching.program import rows_with_weight
+from jaxlr.batching.program import rows_of_design
 from jaxlr.compilation.program import program
 from jaxlr.engine.arguments import Arguments, prepare
 from jaxlr.engine.memory import models_side_by_side
@@ -62,7 +62,8 @@ def fit_conditional(
         Fit, with solver "conditional", the intercept 0. `value` is minus the conditional log-likelihood over the sum of the
         weights of all rows, and the penalty; `kkt` is measured in deviations within strata; `gap` is finite where every column
         has an l2. SEPARATED where the likelihood increases for ever, as where some combination of the columns is larger in the
-        cases than in the controls of every stratum; INVALID where no stratum has both.
+        cases than in the controls of every stratum; INVALID where no stratum has both. Logits rank the rows of a stratum;
+        probabilities of single rows would need its constant.
 
     Raises:
         TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; labels between 0 and 1; strata that are missing
@@ -70,7 +71,7 @@ def fit_conditional(
 
     Example:
         >>> import numpy as np
-        >>> X, y = np.array([[1.0], [0.0], [2.0], [4.0], [3.0], [1.0]]), np.array([1, 0, 1, 0, 1, 0])
+        >>> X, y = np.array([[1], [0], [2], [4], [3], [1]]), np.array([1, 0, 1, 0, 1, 0])
         >>> fit = fit_conditional(X, y, strata=["a", "a", "b", "b", "c", "c"])
         >>> bool(fit.converged), round(float(fit.params.coef[0]), 3)
         (True, 0.226)
@@ -140,10 +141,9 @@ def _within(X: Any, dtype: Any, strata: Strata, sample_weight: Any) -> Any:
     X = np.asarray(X, np.promote_types(X.dtype, dtype)) if known else jnp.asarray(X).astype(dtype)
     present = None
     if sample_weight is not None:
-        s = sample_weight.astype(X.dtype) if known else jnp.asarray(sample_weight).astype(dtype)
-        present = rows_with_weight(X, s)
-        present = present.reshape(present.shape[present.ndim - X.ndim + 1 :])
-    X = centered(X, strata, present)
+        s: Any = np.asarray(sample_weight, X.dtype) if known else jnp.asarray(sample_weight).astype(dtype)
+        present = rows_of_design(X, s)
+    X = centered(X, strata, present).astype(dtype)
     return X if X.shape[-1] else (np if known else jnp).zeros((*X.shape[:-1], 1), X.dtype)
 
 

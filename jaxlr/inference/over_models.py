@@ -17,7 +17,7 @@ from jaxtyping import Array
 from jaxlr.batching.axes import cores_of, member_of
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.loops import over_members
-from jaxlr.batching.program import rows_with_weight
+from jaxlr.batching.program import rows_of_design
 from jaxlr.compilation.program import program
 from jaxlr.engine.buckets import filled_rows, is_here
 from jaxlr.engine.dependence import in_basis_of_one
@@ -146,17 +146,10 @@ def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
     arrays, batch = checked_arrays(fields, *likelihood_of_params(fit.params).classes)
     params = type(fit.params)(arrays.pop("coef"), arrays.pop("intercept"))
     if problem.strata is not None:
-        arrays["X"] = centered(arrays["X"], problem.strata, _present(arrays["X"], arrays.get("sample_weight")))
+        X, s = arrays["X"], arrays.get("sample_weight")
+        arrays["X"] = centered(X, problem.strata, None if s is None else rows_of_design(X, s))
     given = {"l1": None} | arrays
     return Models(problem=Problem(**given, fit_intercept=bool(problem.fit_intercept)), start=params), batch
-
-
-def _present(X: Array, sample_weight: Any) -> Any:
-    """Rows that have weight in some model of a design, with the batch axes of X; None is all."""
-    if sample_weight is None:
-        return None
-    present = rows_with_weight(X, sample_weight)
-    return present.reshape(present.shape[present.ndim - X.ndim + 1 :])
 
 
 def _known_strata(problem: Problem) -> Strata | None:

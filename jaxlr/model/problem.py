@@ -39,7 +39,7 @@ class Problem:
             Without l1_group they count for nothing.
         strata: labels (m,) of any kind, known outside jit, the same for rows of a matched set: the likelihood is then the
             conditional one (`jaxlr.fit_conditional`), of hard labels, weights that are 0 or the same within a stratum, and
-            no intercept, so that fit_intercept is False. Of `Params` alone.
+            no intercept, so that fit_intercept is False (in in_axes it has to be given). Of `Params` alone.
 
     Example:
         A batch maps over the fields that differ, here over four l2:
