@@ -77,8 +77,8 @@ def fit_conditional(
         (True, 0.226)
 
     References:
-        Breslow & Day 1980, Statistical Methods in Cancer Research 1, sections 7.1 and 7.2; Gail, Lubin & Rubinstein 1981,
-        Biometrika 68, eq. 5 (the recursion).
+        Breslow & Day 1980, Statistical Methods in Cancer Research 1, chapter 7; Gail, Lubin & Rubinstein 1981, Biometrika 68
+        (the recursion).
     """
     rows = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset}
     check_aligned(rows, core_axes())

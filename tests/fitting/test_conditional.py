@@ -107,7 +107,7 @@ def test_a_stratum_of_3000_rows_solves_the_equation_of_its_score():
     assert bool(fit.converged)
     assert float(fit.kkt) <= TOL
     w = np.exp((X @ np.asarray(fit.params.coef)).astype(np.longdouble))
-    # Conditional Bernoulli (Chen, Dempster & Liu 1994, Biometrika 81, eq. 7): with odds scaled so that 300 are expected, e_k
+    # Conditional Bernoulli (Chen, Dempster & Liu 1994, Biometrika 81): with odds scaled so that 300 are expected, e_k
     # by the log of the recursion over rows; its derivative in each log w by the reverse recursion of the chances.
     steps = [np.full(301, -np.inf, np.longdouble)]
     steps[0][0] = 0
