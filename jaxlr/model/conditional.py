@@ -5,7 +5,8 @@
 
 (Breslow & Day, Statistical Methods in Cancer Research 1, 1980, chapter 7.) Constants within a stratum cancel, and there is no
 intercept. One pass over the rows takes every sum, with the recursion e_k <- e_k + exp(z) e_{k-1} of Gail, Lubin & Rubinstein
-1981, Biometrika 68, divided through so that nothing overflows and nothing cancels. After some rows, for each k <= d, of all ways to choose k of them with probabilities in proportion to exp(sum of z):
+1981, Biometrika 68, divided through so that nothing overflows and nothing cancels. After some rows, for each k <= d, of all ways
+to choose k of them with probabilities in proportion to exp(sum of z):
 
     rho_k   log e_k / e_{k-1}
     M_k     mean of the sum of x over the rows chosen
@@ -19,8 +20,9 @@ and for the next row, with logit z, of which q_k = sigmoid(z - rho_k) is the cha
     C_k   <- (1 - q_k) C_k + q_k C_{k-1} + q_k (1 - q_k) D_k D_k'
 
 means and covariances of mixtures. Errors of rho do not grow: 0 <= q_{k-1} <= q_k, since rho_k falls with k (Newton's
-inequalities), so that an error is at most the mean of two before it, and rounding. The cases themselves are one way to choose, c of them
-among the rows so far, and its chance is a product; hence losses and slopes of logits z - rho_c, as those of rows by themselves,
+inequalities), so that an error is at most the mean of two before it, and rounding. The cases themselves are one way to choose,
+c of them among the rows so far, and its chance is a product; hence losses and slopes of logits z - rho_c, as those of rows by
+themselves,
 
     J_s = sum_i l(z_i - rho_c, y_i)        dJ_s/dcoef = sum_i r(z_i - rho_c, y_i) D_c        d2J_s/dcoef2 = C_d
 
