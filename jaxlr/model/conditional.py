@@ -5,8 +5,8 @@
 
 (Breslow & Day, Statistical Methods in Cancer Research 1, 1980, chapter 7.) Constants within a stratum cancel, and there is no
 intercept. One pass over the rows takes every sum, with the recursion e_k <- e_k + exp(z) e_{k-1} of Gail, Lubin & Rubinstein
-1981, Biometrika 68, divided through so that nothing overflows and nothing cancels. After some rows, for each k <= d, of all ways
-to choose k of them with probabilities in proportion to exp(sum of z):
+1981, Biometrika 68, divided through so that nothing overflows and nothing cancels. After some rows, for each k <= d, of all
+ways to choose k of them with probabilities in proportion to exp(sum of z):
 
     rho_k   log e_k / e_{k-1}
     M_k     mean of the sum of x over the rows chosen
