@@ -10,6 +10,7 @@ from jaxlr import metrics as metrics
 from jaxlr import preprocessing as preprocessing
 from jaxlr.fitting.bootstrap import fit_bootstrap as fit_bootstrap
 from jaxlr.fitting.columns import fit_columns as fit_columns
+from jaxlr.fitting.conditional import fit_conditional as fit_conditional
 from jaxlr.fitting.firth import fit_firth as fit_firth
 from jaxlr.fitting.fit import fit as fit
 from jaxlr.inference.scan import Scan as Scan

@@ -118,9 +118,10 @@ CONTRACT = {
     "logits": "params X offset", "predict_proba": "params X offset", "predict": "params X threshold offset",
     "loss": "params problem", "gradient": "params problem", "hessian": "params problem", "hvp": "params problem v",
     "kkt_residual": "params problem", "duality_gap": "params problem", "raise_on_failure": "fit",
-    "Problem": "X y sample_weight offset l1 l2 penalty_factor fit_intercept lower upper l1_group groups",
+    "Problem": "X y sample_weight offset l1 l2 penalty_factor fit_intercept lower upper l1_group groups strata",
     "fit": "X y num_classes sample_weight offset l1 l2 l1_group groups lower upper penalty_factor fit_intercept "
     "standardize init solver tol max_steps batch_size mesh progress",
+    "fit_conditional": "X y strata sample_weight offset l2 penalty_factor init tol max_steps batch_size progress",
     "l1_max": "problem num_classes", "l2_from_C": "C weight_sum", "elastic_net": "alpha l1_ratio",
     "kfold": "key m num_folds", "stratified_kfold": "key y num_folds", "bootstrap": "key m num_samples",
     "cluster_bootstrap": "key clusters num_samples",

@@ -79,6 +79,22 @@ def map_leaves(function: Callable[..., Any], cores: Any, *trees: Any) -> Any:
     return jax.tree.map(of_leaf, trees[0], cores, *trees[1:], is_leaf=lambda leaf: leaf is None or isinstance(leaf, Sparse))
 
 
+def member_of(tree: Any, cores: Any, batch: tuple[int, ...], member: tuple[Array, ...]) -> Any:
+    """What belongs to one model of a batch, by its index along each axis; what does not vary along an axis is not copied along it.
+
+    Args:
+        tree: Models, or another tree.
+        cores: a Core for each leaf.
+    """
+
+    def own(core: Core, value: Array) -> Array:
+        lead = core.lead(value)
+        places = member[len(batch) - len(lead) :]
+        return value[tuple(place if size > 1 else 0 for place, size in zip(places, lead, strict=True))]
+
+    return map_leaves(own, cores, tree)
+
+
 class Axes(NamedTuple):
     """Which axis of a batch is what.
 

@@ -1,10 +1,12 @@
 """`jax.vmap` one after the other, or in groups: for what should not stand side by side."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 
@@ -77,6 +79,21 @@ def in_groups(function: Callable, mapped: Any, size: int) -> Any:
 
     results = jax.lax.map(function, jax.tree.map(grouped, mapped))
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:k], results)
+
+
+def over_members(function: Callable, batch: tuple[int, ...], most: int) -> Any:
+    """A function of the index of a member along each axis, over all members of a batch: results (*batch, ...).
+
+    Args:
+        function: to a pytree of arrays.
+        batch: static.
+        most: members side by side.
+    """
+    if not batch:
+        return function(())
+    members = tuple(jnp.asarray(axis.reshape(-1)) for axis in np.indices(batch))
+    results = in_groups(jax.vmap(function), members, even_size(math.prod(batch), most))
+    return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape[1:]), results)
 
 
 def even_size(k: int, most: int) -> int:

@@ -79,3 +79,9 @@ def rows_with_weight(X: Any, s: Float[AnyArray, "... m"]) -> Bool[AnyArray, "...
     batch_of_X = (1,) * (s.ndim + 1 - X.ndim) + X.shape[:-2]
     shared = tuple(axis for axis, size in enumerate(batch_of_X) if size == 1)
     return xp.max(s, axis=shared, keepdims=True) > 0
+
+
+def rows_of_design(X: Any, s: Float[AnyArray, "... m"]) -> Bool[AnyArray, "... m"]:
+    """The same without the axes in front that X does not have."""
+    present = rows_with_weight(X, s)
+    return present.reshape(present.shape[present.ndim - X.ndim + 1 :])

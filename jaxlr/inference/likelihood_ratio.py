@@ -62,6 +62,11 @@ def likelihood_ratio(
     _check_unpenalized(problem)
     if "firth" in (larger.solver, smaller.solver):
         raise ValueError("expected fits of the likelihood itself, got Firth's; use jaxlr.inference.profile_tests")
+    if (larger.solver == "conditional") != (smaller.solver == "conditional"):
+        raise ValueError(
+            f"expected two fits of one likelihood, got one by {larger.solver!r} and one by {smaller.solver!r}; fit both with "
+            "jaxlr.fit_conditional, the null model to X[:, :0]"
+        )
     kinds = [likelihood_of_params(fit.params) for fit in (larger, smaller)]
     if kinds[0] != kinds[1]:
         named = [f"multinomial with {kind.classes[0]} classes" if kind.classes else "binary" for kind in kinds]
@@ -89,6 +94,8 @@ def _check_same_rows(problem: Problem, other: Problem) -> None:
     _check_unpenalized(other)
     if np.shape(problem.X)[-2] != np.shape(other.X)[-2]:
         raise ValueError(f"expected the same rows in both problems, got {np.shape(problem.X)[-2]} and {np.shape(other.X)[-2]}")
+    if not (problem.strata is None and other.strata is None) and not (problem.strata and problem.strata.same(other.strata)):
+        raise ValueError("expected the same strata in both problems, got others; fit the same matched sets twice")
     for name, default in (("y", None), ("sample_weight", 1), ("offset", 0)):
         one, two = (default if getattr(p, name) is None else getattr(p, name) for p in (problem, other))
         if (

@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxlr.batching.axes import Core, cores_of, map_leaves
+from jaxlr.batching.axes import cores_of, member_of
 from jaxlr.batching.lanes import Models
-from jaxlr.batching.loops import even_size, in_groups
+from jaxlr.batching.loops import over_members
+from jaxlr.batching.program import rows_of_design
 from jaxlr.compilation.program import program
 from jaxlr.engine.buckets import filled_rows, is_here
 from jaxlr.engine.dependence import in_basis_of_one
@@ -26,12 +27,15 @@ from jaxlr.inputs.checks import checked_arrays, is_zero
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.model.certificates import kkt_residual
 from jaxlr.model.likelihood import likelihood_of_params
-from jaxlr.model.problem import Problem
+from jaxlr.model.problem import Problem, within_strata
+from jaxlr.model.strata import Strata, centered
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 
 _SLACK = 100  # times the residual of the fit, or the root of eps
 _MOST_NUMBERS = 2**26  # of a group: rows moved and Hessians, several times 500 megabytes in all
+# What goes by the Hessian and the value alone, whose likelihood a problem with strata knows.
+_OF_STRATA = ("_covariance", "_standard_errors", "_wald_test", "_dependences", "_num_parameters", "_goodness_of_sets")
 _DATA = ("X", "y", "sample_weight", "offset", "l1", "l2", "penalty_factor")
 
 
@@ -77,10 +81,13 @@ def over_models(
             f"expected an unpenalized fit for its {name}, got l2 > 0 (or unknown inside jit): a penalized estimate is biased; "
             "pass penalized=True where a function has it, to ask for the inverse of the penalized Hessian all the same"
         )
+    if problem.strata is not None:
+        _check_for_strata(name, function, options)
     models, batch = checked_pair(fit, problem, by_row)
     more = sum(0 if own is None else own.X.shape[-2] for own in rows)
     lanes *= 1 + more // models.problem.X.shape[-2]
-    return _mapped(models, fit.status, shared, function, batch, (*options, may_depend(problem, models)), lanes, rows)
+    options = (*options, may_depend(problem, models))
+    return _mapped(models, fit.status, shared, function, batch, options, lanes, _known_strata(problem), rows)
 
 
 def may_depend(problem: Problem, models: Models) -> int:
@@ -99,13 +106,20 @@ def may_depend(problem: Problem, models: Models) -> int:
 def checked_pair(fit: Fit, problem: Problem, by_row: bool = False) -> tuple[Models, tuple[int, ...]]:
     """The data with the estimates for a start, and the batch shape; ValueError where they are known to be those of another fit:
     where their gradient at the estimates is not 0."""
+    if (fit.solver == "conditional") != (problem.strata is not None):
+        expected, got = ("with", "none") if problem.strata is None else ("without", "some")
+        raise ValueError(
+            f"expected a problem {expected} strata for a fit by {fit.solver!r}, got {got}; those of jaxlr.fit_conditional are "
+            "the strata of its Problem"
+        )
     models, batch = _checked(fit, problem)
-    models = models if by_row else filled_rows(models, math.prod(batch), likelihood_of_params(fit.params))
+    if not by_row and problem.strata is None:
+        models = filled_rows(models, math.prod(batch), likelihood_of_params(fit.params))
     if batch != np.shape(fit.status):
         raise ValueError(f"expected a problem of the batch {np.shape(fit.status)} of the fit, got one of {batch}")
     if fit.solver == "firth" or not all(map(is_concrete, jax.tree.leaves((fit.status, models)))):
         return models, batch
-    kkt = np.asarray(_mapped(models, fit.status, (), kkt_residual, batch, (), 1))
+    kkt = np.asarray(_mapped(models, fit.status, (), kkt_residual, batch, (), 1, _known_strata(problem)))
     # Large coefficients, of columns near the span of others, move logits where they are rounded.
     largest = np.max(np.abs(np.asarray(fit.params.coef)), initial=0) * np.max(np.abs(np.asarray(models.problem.X)), initial=0)
     eps = np.finfo(kkt.dtype).eps
@@ -136,8 +150,31 @@ def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
         fields |= {"l2": 0.0, "penalty_factor": None} if is_zero(problem.l2) else {}
     arrays, batch = checked_arrays(fields, *likelihood_of_params(fit.params).classes)
     params = type(fit.params)(arrays.pop("coef"), arrays.pop("intercept"))
+    if problem.strata is not None:
+        X, s = arrays["X"], arrays.get("sample_weight")
+        arrays["X"] = centered(X, problem.strata, None if s is None else rows_of_design(X, s))
     given = {"l1": None} | arrays
     return Models(problem=Problem(**given, fit_intercept=bool(problem.fit_intercept)), start=params), batch
+
+
+def _known_strata(problem: Problem) -> Strata | None:
+    """The strata of a problem, of no more cases than there are."""
+    if problem.strata is None or not (is_concrete(problem.y) and is_concrete(problem.sample_weight)):
+        return problem.strata
+    return problem.strata.known(problem.y, problem.sample_weight)
+
+
+def _check_for_strata(name: str, function: Callable, options: tuple) -> None:
+    """Refuse what is not known of the conditional likelihood."""
+    if function.__name__ not in _OF_STRATA:
+        raise ValueError(
+            f"expected a problem without strata for its {name}, which belongs to the likelihood of single rows; a conditional "
+            "fit has covariance, standard_errors, wald, wald_test, odds_ratios, likelihood_ratio and summary"
+        )
+    kind = getattr(options[0], "name", "model") if options else "model"
+    if kind != "model":
+        raise ValueError(f'expected kind "model" of a problem with strata, got {kind!r}; resample strata instead, with '
+                         "jaxlr.cluster_bootstrap")  # fmt: skip
 
 
 @program("function", "batch", "options", "lanes")
@@ -149,6 +186,7 @@ def _mapped(
     batch: tuple[int, ...],
     options: tuple,
     lanes: int,
+    strata: Strata | None = None,
     rows: tuple[Rows | None, ...] = (),
 ) -> Any:
     """A group of models at a time; a field without an axis is never copied along it."""
@@ -157,22 +195,13 @@ def _mapped(
     of_rows = tuple(None if own is None else Rows(cores.problem.X, cores.problem.offset) for own in rows)
 
     def one(member: tuple[Array, ...]) -> Any:
-        def own(core: Core, value: Array) -> Array:
-            lead = core.lead(value)
-            places = member[len(batch) - len(lead) :]
-            return value[tuple(place if size > 1 else 0 for place, size in zip(places, lead, strict=True))]
-
-        mine, given = map_leaves(own, (cores, of_rows), (models, rows))
-        found = function(mine.start, mine.problem, *given, *shared, *options)
+        mine, own = member_of((models, rows), (cores, of_rows), batch, member)
+        problem = mine.problem if strata is None else within_strata(replace(mine.problem, strata=strata))
+        found = function(mine.start, problem, *own, *shared, *options)
         converged = status[member] == Status.CONVERGED
         return jax.tree.map(lambda leaf: jnp.where(converged, leaf, jnp.nan), found)
 
-    if not batch:
-        return one(())
-    members = tuple(axis.reshape(-1) for axis in np.indices(batch))
     (m, n), num_classes = models.problem.X.shape[-2:], math.prod(likelihood.classes)
     numbers = lanes * num_classes * (m * (n + num_classes) + num_classes * n**2)
-    most = max(1, min(models_side_by_side(numbers), _MOST_NUMBERS // numbers))
-    size = even_size(math.prod(batch), most)
-    results = in_groups(jax.vmap(one), jax.tree.map(jnp.asarray, members), size)
-    return jax.tree.map(lambda leaf: leaf.reshape(batch + leaf.shape[1:]), results)
+    numbers += 0 if strata is None else strata.numbers(n)
+    return over_members(one, batch, max(1, min(models_side_by_side(numbers), _MOST_NUMBERS // numbers)))

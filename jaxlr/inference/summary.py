@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxlr.inference.goodness import Goodness, goodness_of_fit
+from jaxlr.inference.matched_sets import goodness_of_sets
 from jaxlr.inference.printed import binary_text, multinomial_text
 from jaxlr.inference.profile import profile_intervals, profile_tests
 from jaxlr.inference.rank import dependences, equations
@@ -124,13 +125,13 @@ def summary(
     penalized: bool = False,
 ) -> Summary:
     """Summarize a fit as R's summary of a glm does; of Firth's estimates as logistf's does; of K classes as statsmodels'
-    MNLogit does, a block for every class against the base.
+    MNLogit does, a block for every class against the base; of matched sets with the measures of the conditional likelihood.
 
     Degrees of freedom and BIC count a row of weight k as k rows, where R counts one, unless trials are given. A column that
     depends on those before it is held at 0, as in R, and does not count; the text says how it depends on them.
 
     Args:
-        fit: by `jaxlr.fit` or `jaxlr.fit_firth`, its batch shape in front.
+        fit: by `jaxlr.fit`, `jaxlr.fit_firth` or `jaxlr.fit_conditional`, its batch shape in front.
         problem: its data, each field with the batch axes that it had there.
         names: n names of the columns; None takes those of the fit, and numbers them where it has none.
         level: of the intervals, in (0, 1).
@@ -157,6 +158,8 @@ def summary(
     References:
         McCullagh & Nelder 1989, sections 4.4 and 5.2.4; Heinze & Schemper 2002, Statistics in Medicine 21.
     """
+    if trials is not None and problem.strata is not None:
+        raise ValueError("expected no trials with strata, whose cases are rows, got some; leave them out")
     n = fit.params.coef.shape[-1]
     names = _checked_names(fit.names if names is None else names, n)
     tests = wald(
@@ -176,12 +179,20 @@ def summary(
         whole = np.concatenate([*first, np.asarray(params.coef)], axis=-1)
         return whole[..., classes, :] if classes else whole
 
+    def told(equation: str) -> str:
+        constant = problem.strata is not None and equation.endswith(" = 0")
+        return f"{equation.removesuffix(' = 0')} is constant within strata" if constant else equation
+
+    if problem.strata is None:
+        goodness = goodness_of_fit(fit, problem, trials=trials, penalized=penalized)
+    else:
+        goodness = goodness_of_sets(fit, problem, penalized)
     held = dependences(fit, problem)
     none = np.zeros((*np.shape(fit.status), n), bool)
     return Summary(
         names=(*([_INTERCEPT] if problem.fit_intercept else []), *names),
         table={name: column(params) for name, params in found.items()},
-        goodness=jax.tree.map(np.asarray, goodness_of_fit(fit, problem, trials=trials, penalized=penalized)),
+        goodness=jax.tree.map(np.asarray, goodness),
         level=level,
         status=np.asarray(fit.status),
         solver=fit.solver,
@@ -190,7 +201,7 @@ def summary(
         base=base if classes else None,
         kind=kind,
         dependent=none if held is None else np.asarray(held.dependent) == 1,
-        equations=() if held is None or none.ndim > 1 else tuple(equations(held, names)),
+        equations=() if held is None or none.ndim > 1 else tuple(map(told, equations(held, names))),
     )
 
 

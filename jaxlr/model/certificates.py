@@ -14,6 +14,9 @@ a = X' (w r), Fenchel's inequality gives J(params) - min J <= gap,
 
 with pen and pen* of `jaxlr.model.penalty`, within bounds of `jaxlr.model.bounds`, of groups what `jaxlr.model.groups` gives: a
 sum of terms that are all >= 0, nothing cancels, and the bound can be far below the rounding error of J itself.
+
+With strata (`jaxlr.model.conditional`) columns are those about their means within them, and the gap is what strong convexity
+leaves, sum_j v_j^2 / (2 l2_j): inf where a column has no l2.
 """
 
 import jax.numpy as jnp
@@ -21,11 +24,12 @@ from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
 from jaxlr.linalg.dot import aligned
+from jaxlr.model.conditional import matched_of
 from jaxlr.model.groups import AnyPenalty
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.objective import gradient
 from jaxlr.model.params import Parameters, Params, SoftmaxParams
-from jaxlr.model.problem import Problem, design, dtype_of, penalty_of, problem_logits, row_weights
+from jaxlr.model.problem import Problem, design, dtype_of, penalty_of, problem_logits, row_weights, within_strata
 
 
 @program()
@@ -33,7 +37,7 @@ def kkt_residual(params: Parameters, problem: Problem) -> Float[Array, ""]:
     """How far params are from satisfying the optimality conditions: 0 exactly at the optima.
 
     Unchanged when a column is shifted, or rescaled together with its penalty. Without an intercept the root mean square
-    of a column stands for sd_j and mean_j is 0; a constant column has sd_j = 1.
+    of a column stands for sd_j and mean_j is 0; a constant column has sd_j = 1. With strata both are about means within them.
 
     Args:
         params: coef (n,), intercept (); of K classes `SoftmaxParams`, coef (K, n), intercept (K,).
@@ -51,6 +55,7 @@ def kkt_residual(params: Parameters, problem: Problem) -> Float[Array, ""]:
         >>> float(kkt_residual(SoftmaxParams(np.zeros((2, 1)), np.zeros(2)), problem))
         0.5
     """
+    problem = problem if problem.strata is None else within_strata(problem)
     coef = jnp.asarray(params.coef, dtype_of(problem))
     g = gradient(type(params)(coef, params.intercept), problem)
     return kkt_of_gradient(g, coef, penalty_of(problem), standard_units(problem))
@@ -99,6 +104,7 @@ def duality_gap(params: Params | SoftmaxParams, problem: Problem) -> Float[Array
         >>> float(duality_gap(SoftmaxParams(np.zeros((2, 1)), np.zeros(2)), problem))
         0.5
     """
+    problem = problem if problem.strata is None else within_strata(problem)
     return evidence(params, problem, standard_units(problem))[2]
 
 
@@ -108,6 +114,8 @@ def evidence(
     """`jaxlr.loss`, `kkt_residual` and `duality_gap` in two products with the data; `units` are those of `standard_units`."""
     likelihood, penalty, w = likelihood_of_params(params), penalty_of(problem), row_weights(problem)
     z = problem_logits(params, problem)
+    if problem.strata is not None:
+        return _evidence_of_sets(params, problem, z, units)
     y, coef = jnp.asarray(problem.y, z.dtype), jnp.asarray(params.coef, z.dtype)
     losses, primal, dual, divergence = likelihood.evidence(z, y, w, problem.fit_intercept)
     both = jnp.stack([primal, dual])
@@ -123,3 +131,15 @@ def evidence(
     if problem.fit_intercept:
         unbounded |= jnp.min(likelihood.class_weights(y, w)) == 0
     return jnp.sum(w * losses) + penalty.value(coef), kkt, jnp.where(unbounded | jnp.isnan(gap), jnp.inf, gap)
+
+
+def _evidence_of_sets(
+    params: Params | SoftmaxParams, problem: Problem, z: Float[Array, " m"], units: tuple[Array, Array]
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+    """The same of a problem about its means within strata."""
+    sets, penalty, coef = matched_of(problem), penalty_of(problem), jnp.asarray(params.coef, z.dtype)
+    g = sets.slope(z, len(coef)) + penalty.smooth_slope(coef)
+    kkt = kkt_of_gradient(type(params)(g, jnp.zeros((), z.dtype)), coef, penalty, units)
+    gap = jnp.sum(penalty.violations(g, coef) ** 2 / (2 * jnp.where(penalty.l2 > 0, penalty.l2, 1)))
+    unbounded = jnp.any(~(penalty.l2 > 0)) | jnp.isnan(gap)
+    return sets.loss(z) + penalty.value(coef), kkt, jnp.where(unbounded, jnp.inf, gap)

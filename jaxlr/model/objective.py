@@ -12,7 +12,7 @@ the l1 terms). The type of the parameters says which model it is (l, r and c: `j
 one, `SoftmaxParams` the multinomial one, every class with coefficients and a penalty of its own (glmnet's ungrouped model:
 Friedman, Hastie & Tibshirani 2010, Journal of Statistical Software 33, section 4). Gradient and Hessian as in McCullagh &
 Nelder, Generalized Linear Models (1989), section 4.4, and Boehning 1992, Annals of the Institute of Statistical Mathematics
-44, section 2.
+44, section 2. A problem with strata has the conditional likelihood (`jaxlr.model.conditional`) in place of the sums over rows.
 """
 
 import jax.numpy as jnp
@@ -20,10 +20,19 @@ from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
 from jaxlr.linalg.dense import Dense
-from jaxlr.linalg.dot import aligned
+from jaxlr.linalg.dot import aligned, dot
+from jaxlr.model.conditional import Matched, matched_of
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.params import Parameters, Params, SoftmaxParams
-from jaxlr.model.problem import Problem, design, linear_change, penalty_of, problem_logits, row_weights
+from jaxlr.model.problem import (
+    Problem,
+    design,
+    linear_change,
+    penalty_of,
+    problem_logits,
+    row_weights,
+    within_strata,
+)
 
 
 @program()
@@ -46,6 +55,9 @@ def loss(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, ""]:
         >>> round(float(loss(three, problem)), 6)  # log 3
         1.098612
     """
+    if problem.strata is not None:
+        problem, sets, z = _within_strata(params, problem)
+        return sets.loss(z) + penalty_of(problem).value(jnp.asarray(params.coef, z.dtype))
     z = problem_logits(params, problem)
     losses = likelihood_of_params(params).losses(z, jnp.asarray(problem.y, z.dtype))
     return jnp.sum(row_weights(problem) * losses) + penalty_of(problem).value(jnp.asarray(params.coef, z.dtype))
@@ -68,6 +80,10 @@ def gradient(params: Parameters, problem: Problem) -> Parameters:
         >>> gradient(Params(np.zeros(2, np.float32), np.float32(0)), problem).coef.tolist()
         [0.25, -0.25]
     """
+    if problem.strata is not None:
+        problem, sets, z = _within_strata(params, problem)
+        coef = jnp.asarray(params.coef, z.dtype)
+        return type(params)(sets.slope(z, len(coef)) + penalty_of(problem).smooth_slope(coef), jnp.zeros((), z.dtype))
     z = problem_logits(params, problem)
     r = likelihood_of_params(params).residual(z, jnp.asarray(problem.y, z.dtype))
     return _slopes(aligned(row_weights(problem), r) * r, params, problem)
@@ -92,6 +108,9 @@ def hessian(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, "p
         [[1.125, 0.0, 0.125], [0.0, 1.125, 0.125], [0.125, 0.125, 0.25]]
     """
     likelihood, l2 = likelihood_of_params(params), penalty_of(problem).padded(jnp.shape(params.coef)[-1] + 1).l2
+    if problem.strata is not None:
+        problem, sets, z = _within_strata(params, problem)
+        return jnp.pad(sets.information(z, len(l2) - 1), (0, 1)) + jnp.diag(l2)
     X = design(problem).to_array()
     last = jnp.full((X.shape[0], 1), 1 if problem.fit_intercept else 0, X.dtype)
     d = likelihood.curvature(problem_logits(params, problem), row_weights(problem)).pairs()
@@ -101,7 +120,7 @@ def hessian(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, "p
 
 @program()
 def hvp(params: Parameters, problem: Problem, v: Parameters) -> Parameters:
-    """The Hessian of the smooth part of J times v, without forming the Hessian: two products with X.
+    """The Hessian of the smooth part of J times v, without forming the Hessian (but with strata): two products with X.
 
     Args:
         params: coef (n,), intercept (); of K classes `SoftmaxParams`, coef (K, n), intercept (K,).
@@ -118,8 +137,19 @@ def hvp(params: Parameters, problem: Problem, v: Parameters) -> Parameters:
         >>> hvp(at, problem, Params(np.ones(2, np.float32), np.float32(0))).coef.tolist()
         [1.125, 1.125]
     """
+    if problem.strata is not None:
+        coef = dot(hessian(params, problem)[:-1, :-1], jnp.asarray(v.coef, design(problem).dtype))
+        return type(params)(coef, jnp.zeros((), coef.dtype))
     curvature = likelihood_of_params(params).curvature(problem_logits(params, problem), row_weights(problem))
     return _slopes(curvature.times(linear_change(v, problem)), v, problem)
+
+
+def _within_strata(params: Params | SoftmaxParams, problem: Problem) -> tuple[Problem, Matched, Float[Array, " m"]]:
+    """A problem about its means within strata, these, and its logits there."""
+    if not isinstance(params, Params):
+        raise TypeError(f"expected jaxlr.Params of a problem with strata, got {type(params).__name__}")
+    problem = within_strata(problem)
+    return problem, matched_of(problem), problem_logits(params, problem)
 
 
 def _slopes(wr: Float[Array, "*K m"], params: Parameters, problem: Problem) -> Parameters:

@@ -61,6 +61,15 @@ def _by_name(params: Any, X: Any) -> tuple[Any, Any]:
     return params.params, X if names is None else in_order(X, names)
 
 
+def _check_intercepts(params: Any) -> None:
+    """Refuse a Fit whose strata have intercepts of their own, which it does not know."""
+    if getattr(params, "solver", None) == "conditional":
+        raise ValueError(
+            "expected a fit with an intercept, got a conditional one, which knows no probability of a row; jaxlr.logits gives "
+            "log odds ratios against a row of zeros of the same stratum"
+        )
+
+
 @program()
 def _logits(params: Params | SoftmaxParams, X: DesignData, offset: Data | None) -> Float[Array, "..."]:
     classes = likelihood_of_params(params).classes
@@ -100,7 +109,7 @@ def predict_proba(params: Params | SoftmaxParams | HasParams, X: DesignData, off
         Probabilities (..., m) in [0, 1]; of K classes (..., m, K), which sum to 1 over the classes.
 
     Raises:
-        TypeError, ValueError: as `logits`.
+        TypeError, ValueError: as `logits`; a Fit of `jaxlr.fit_conditional`.
 
     Example:
         >>> import numpy as np
@@ -109,6 +118,7 @@ def predict_proba(params: Params | SoftmaxParams | HasParams, X: DesignData, off
         >>> predict_proba(SoftmaxParams(np.zeros((4, 2)), np.zeros(4)), np.ones((1, 2))).tolist()
         [[0.25, 0.25, 0.25, 0.25]]
     """
+    _check_intercepts(params)
     return _predict_proba(*_by_name(params, X), offset)
 
 
@@ -134,7 +144,7 @@ def predict(
         gives -1, which is no class.
 
     Raises:
-        TypeError, ValueError: as `logits`; a threshold other than 1/2 for several classes.
+        TypeError, ValueError: as `predict_proba`; a threshold other than 1/2 for several classes.
 
     Example:
         >>> import numpy as np
@@ -143,6 +153,7 @@ def predict(
         >>> predict(SoftmaxParams(np.array([[0.0], [1.0]]), np.zeros(2)), np.array([[-2.0], [2.0]])).tolist()
         [0, 1]
     """
+    _check_intercepts(params)
     own, X = _by_name(params, X)
     if likelihood_of_params(own).classes and not (isinstance(threshold, float) and threshold == 0.5):
         raise ValueError(f"expected no threshold for several classes, got {threshold!r}: the most probable one is taken")

@@ -1,6 +1,6 @@
 """One problem: its data and penalties, and what follows from these alone."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ from jaxlr.model.groups import AnyPenalty, Grouped
 from jaxlr.model.norms import Groups, as_groups, largest, sums
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
+from jaxlr.model.strata import Strata, centered, strata_of
 
 
 @jax.tree_util.register_dataclass
@@ -37,6 +38,9 @@ class Problem:
         l1_group: strength of the norms of groups (), >= 0, on the scale of the mean loss; None is none.
         groups: integers (n,), the same for columns that are together; their penalty_factor is one number, or their penalty NaN.
             Without l1_group they count for nothing.
+        strata: labels (m,) of any kind, known outside jit, the same for rows of a matched set: the likelihood is then the
+            conditional one (`jaxlr.fit_conditional`), of hard labels, weights that are 0 or the same within a stratum, and
+            no intercept, so that fit_intercept is False (in in_axes it has to be given). Of `Params` alone.
 
     Example:
         A batch maps over the fields that differ, here over four l2:
@@ -64,6 +68,13 @@ class Problem:
     upper: Any = None
     l1_group: Any = None
     groups: Any = None
+    strata: Any = None
+
+    def __post_init__(self) -> None:
+        if self.strata is not None:
+            if not isinstance(self.strata, Strata):
+                object.__setattr__(self, "strata", strata_of(self.strata))
+            object.__setattr__(self, "fit_intercept", False)
 
 
 def design(problem: Problem) -> Design | Sparse:
@@ -74,6 +85,12 @@ def design(problem: Problem) -> Design | Sparse:
 def dtype_of(problem: Problem) -> jnp.dtype:
     """The floating dtype that everything computed from the problem has."""
     return design(problem).dtype
+
+
+def within_strata(problem: Problem) -> Problem:
+    """A problem with strata, its columns about their means within them, over the rows that have weight."""
+    present = None if problem.sample_weight is None else jnp.asarray(problem.sample_weight) != 0
+    return replace(problem, X=centered(design(problem).to_array(), problem.strata, present))
 
 
 def row_weights(problem: Problem) -> Float[Array, " m"]:

@@ -67,7 +67,7 @@ def minimize(
         kept: what `direction` is given first, and then what it gave; None where nothing is.
     """
     likelihood, penalty = system.likelihood, system.penalty
-    rarity = likelihood.rarity(system.y, system.w)
+    rarity = system.rarity
     # The curvature of the intercept of a class, about a quarter of its weight, leaves a logit free to move by tol over that: a
     # small gradient shows a minimum where every column has a penalty, and that is less than 1e-2.
     suffices = system.penalized
@@ -93,7 +93,7 @@ def minimize(
         return direction(system, x, here, jitter, running, kept)
 
     rules = Rules(penalty, system.penalized, suffices, rarity, tol, max_steps, polish, budget)
-    x, status, num_steps, spent = descend(x, at, search, lambda dz: system.largest(likelihood.reach(dz)), rules, kept)
+    x, status, num_steps, spent = descend(x, at, search, system.reach, rules, kept)
     return Solution(likelihood.expand(x), status, num_steps, spent)
 
 
@@ -101,9 +101,12 @@ def _watchful(system: System, x: Float[Array, "*B k"], rarity: Array) -> System:
     """With the direction that improves every margin at once. Where a start far out has saturated rows so much that the jitter
     hides a separation, the curvature along it shows that: margins . H^-1 margins is over eps^-0.6 (float32: 1.5e5)."""
     eps, likelihood = float(jnp.finfo(x.dtype).eps), system.likelihood
-    wanted = likelihood.margins(system.y)
-    margins = likelihood.reduce(system.A.transposed_times(aligned(system.w, wanted) * wanted))
-    far = system.largest(likelihood.reach(system.A.times(likelihood.expand(x)))) > -0.3 * math.log(eps)
+    if system.sets is None:
+        wanted = likelihood.margins(system.y)
+        margins = likelihood.reduce(system.A.transposed_times(aligned(system.w, wanted) * wanted))
+    else:
+        margins = -system.loss_slope(jnp.zeros_like(system.w))
+    far = system.reach(system.A.times(likelihood.expand(x))) > -0.3 * math.log(eps)
     hidden_from = jnp.where(far & ~system.penalized, max(eps**-0.6, 1.5e5) / rarity, jnp.inf)
     return system._replace(
         margins=jnp.where(aligned(system.free, margins), margins, 0), hidden_from=jnp.asarray(hidden_from, x.dtype)

@@ -2,7 +2,8 @@
 
 H = Q' A' W A Q + diag(l2)        H d = -g        lambda^2 = -g . d
 
-with W the curvature of the losses, and for several classes Q their contrasts (`jaxlr.model.likelihood`).
+with W the curvature of the losses, and for several classes Q their contrasts (`jaxlr.model.likelihood`); with strata A' W A is
+the covariance of `jaxlr.model.conditional`.
 """
 
 import jax.numpy as jnp
@@ -29,8 +30,7 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     likelihood, g = system.likelihood, here.g.ravel()
     more, free = alike(system.penalty.l2 + damping(here.kkt) * system.squares, x), alike(system.free, x)
     # The jitter makes collinear columns definite and stays far below eps^0.6, where separation is judged.
-    H = likelihood.assemble(system.A.gram(likelihood.curvature(here.z, system.w).pairs()))
-    H, s = in_own_units(H, more, free, jitter)
+    H, s = in_own_units(system.information(here.z), more, free, jitter)
     L = cholesky(H)
     # In one call: two that do not wait for each other could wait for the same threads (see jaxlr.linalg.cholesky).
     sides = [-s * g] if system.margins is None else [-s * g, s * system.margins.ravel()]

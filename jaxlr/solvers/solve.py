@@ -5,6 +5,7 @@ numbers there, and are evaluated at the parameters as they were rounded for the 
 """
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -13,12 +14,13 @@ from jaxtyping import Array, Bool, Float
 
 from jaxlr.linalg.dot import aligned
 from jaxlr.model.certificates import evidence
+from jaxlr.model.conditional import matched_of
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, bounds_of, penalty_of, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
-from jaxlr.solvers import firth, newton, newton_cg, proximal, working_set
+from jaxlr.solvers import firth, implicit_sets, newton, newton_cg, proximal, working_set
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.implicit import differentiable
 from jaxlr.solvers.rounding import doubted
@@ -33,7 +35,8 @@ from jaxlr.solvers.working import (
     working_problem,
 )
 
-_SOLVERS = {"newton": newton.solve, "newton_cg": newton_cg.solve, "proximal": proximal.solve, "firth": firth.solve}
+_SOLVERS = {"newton": newton.solve, "newton_cg": newton_cg.solve, "proximal": proximal.solve, "firth": firth.solve,
+            "conditional": newton.solve}  # fmt: skip
 
 
 class Settings(NamedTuple):
@@ -44,7 +47,7 @@ class Settings(NamedTuple):
         fit_intercept: whether there is an intercept.
         standardize: whether penalties are measured in standard deviations of the columns.
         max_steps: limit of Newton steps.
-        solver: "newton", "newton_cg", "proximal" or "firth".
+        solver: "newton", "newton_cg", "proximal", "firth" or "conditional", that of a problem with strata.
         coercive: whether every column is known to have a penalty, so that nothing can be separated.
         large: whether the one model starts from the fit of some rows, and X is used as it lies in memory.
         room: columns that "proximal" solves for at once, at most, the intercept counted; 0 for the others.
@@ -150,6 +153,8 @@ def fit_of(solution: Solution, member: Member, tol: Float[Array, ""], settings: 
         found = firth.evidence(to_working(params, constant.working), constant.system(settings), constant.working.unit)
         return _judged(params, solution, found, constant.inner(), constant.working, tol, settings)
     fit = certify(params, solution, constant, tol, settings)
+    if settings.solver == "conditional":
+        return implicit_sets.differentiable(fit, replace(member.inner(), X=member.working.rows), constant.working)
     given = member.problem, member.working, member.deviation
     return differentiable(fit, *given, settings.likelihood, _road(settings, constant.working.A.shape[1]))
 
@@ -223,9 +228,12 @@ def _is_invalid(problem: Problem, tol: Float[Array, ""], settings: Settings) -> 
     """No weight, a class without weight where nothing keeps the estimate finite, or values that only tracers get past the
     checks."""
     y, s, penalty, likelihood = problem.y, problem.sample_weight, penalty_of(problem), settings.likelihood
-    lacking = jnp.min(likelihood.class_weights(y, row_weights(problem))) == 0  # not where a label is NaN
-    if not problem.fit_intercept:
-        lacking &= ~jnp.all(penalty.bounding)
+    if problem.strata is not None:
+        lacking = matched_of(problem).num_cases == 0
+    else:
+        lacking = jnp.min(likelihood.class_weights(y, row_weights(problem))) == 0  # not where a label is NaN
+        if not problem.fit_intercept:
+            lacking &= ~jnp.all(penalty.bounding)
     invalid = lacking if s is None else lacking | jnp.all(s == 0)  # a maximum may lose a NaN
     if settings.checked:
         return invalid

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.operators import Design
+from jaxlr.model.conditional import Matched, matched_of
 from jaxlr.model.groups import AnyPenalty
 from jaxlr.model.likelihood import Likelihood, alike
 from jaxlr.model.problem import Problem, penalty_of, row_weights, weight_sum
@@ -33,6 +34,7 @@ class System(NamedTuple):
         suffices: whether a KKT residual of tol shows a minimum by itself, see `jaxlr.solvers.damped`.
         margins: the direction that improves every margin at once, of the shape of x; None from 0, or where coercive.
         hidden_from: a separation is hidden where margins . H^-1 margins is not under this.
+        sets: the strata of a conditional likelihood, which takes the place of that of the rows; None where there are none.
     """
 
     likelihood: Likelihood
@@ -51,6 +53,7 @@ class System(NamedTuple):
     suffices: Any = False
     margins: Array | None = None
     hidden_from: Any = jnp.inf
+    sets: Matched | None = None
 
     @property
     def free(self) -> Array:
@@ -85,6 +88,8 @@ class System(NamedTuple):
 
     def loss_slope(self, z: Float[Array, "*K m"]) -> Float[Array, "*K k"]:
         """Gradient of the loss."""
+        if self.sets is not None:
+            return self.sets.slope(z, self.A.shape[1])
         r = self.likelihood.residual(z, self.y)
         return self.A.transposed_times(aligned(self.w, r) * r)
 
@@ -92,6 +97,21 @@ class System(NamedTuple):
         """Gradient of the smooth part of J, where this is that of the loss."""
         g = slope + self.penalty.smooth_slope(params)
         return jnp.where(aligned(self.free, g), g, 0)
+
+    def information(self, z: Float[Array, "*K m"]) -> Float[Array, "p p"]:
+        """Hessian of the loss (B k, B k), in the coordinates of the likelihood."""
+        if self.sets is not None:
+            return self.sets.information(z, self.A.shape[1])
+        return self.likelihood.assemble(self.A.gram(self.likelihood.curvature(z, self.w).pairs()))
+
+    def reach(self, dz: Float[Array, "*K m"]) -> Float[Array, ""]:
+        """R of a change of the logits, of the row or stratum where it is largest."""
+        return self.largest(self.likelihood.reach(dz)) if self.sets is None else self.sets.reach(dz)
+
+    @property
+    def rarity(self) -> Float[Array, ""]:
+        """Scale of gradient and curvature at the minimum, in (0, 1]: that of the rarest class, or of cases within strata."""
+        return self.likelihood.rarity(self.y, self.w) if self.sets is None else self.sets.rarity
 
     def centered(self, g: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
         """The gradient for the centred columns."""
@@ -124,12 +144,12 @@ def system_of(problem: Problem, working: Working, units: tuple[Array, Array], li
         n=n,
         coercive=coercive,
         aid=working.aid,
+        sets=None if problem.strata is None else matched_of(problem),
     )
 
 
 def mean_information(system: System, z: Float[Array, "*K m"]) -> Float[Array, "p p"]:
     """I / N, and the squared penalty: the Hessian (B k, B k) of J in the coordinates of the likelihood, at logits z."""
     likelihood, penalty = system.likelihood, system.penalty
-    H = likelihood.assemble(system.A.gram(likelihood.curvature(z, system.w).pairs()))
-    H = likelihood.with_sums(H, penalty.absent)
+    H = likelihood.with_sums(system.information(z), penalty.absent)
     return H + jnp.diag(alike(penalty.l2, jnp.zeros((*likelihood.coordinates, system.A.shape[1]), H.dtype)))

@@ -177,6 +177,7 @@ def working_problem(problem: Problem, working: Working, deviation: Float[Array, 
         upper=upper,
         l1_group=l1_group,
         groups=groups,
+        strata=problem.strata,
         fit_intercept=problem.fit_intercept,
     )
 

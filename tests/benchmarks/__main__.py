@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from tests.benchmarks import (
     bounds,
+    conditional,
     crossing,
     devices,
     engine,
@@ -57,6 +58,7 @@ if __name__ == "__main__":
         "loo",
         "robust",
         "margins",
+        "conditional",
         "first",
         "rates",
         "crossing",
@@ -74,7 +76,7 @@ if __name__ == "__main__":
             "J: Firth; K: an association scan; L: softmax",
             "S: sparse designs; few models of many columns, M: multinomial, N: in float64, P: probes",
             "bounds: lasso paths that may not be negative; groups: group lasso paths, against adelie and skglm",
-            "loo: leave-one-out against refits",
+            "loo: leave-one-out against refits; conditional: matched sets against statsmodels",
             "robust: influence and robust errors; margins: predictions and effects; against statsmodels",
             "first: the first answer of a process",
             "rates: 1,000 learning rates against a loop",
@@ -104,6 +106,7 @@ if __name__ == "__main__":
         "loo": leave_one_out.main,
         "robust": partial(statistics.main, statistics.ROBUST),
         "margins": partial(statistics.main, statistics.MARGINS),
+        "conditional": conditional.main,
         "rates": learning_rates.main,
         "crossing": crossing.main,
         "scale": scale.main,

@@ -39,6 +39,7 @@ def single(X, successes, trials):
 
 def test_groups_are_those_of_statsmodels():
     import statsmodels.api as sm
+
     found = inference.goodness_of_fit(*grouped(), trials=TRIALS)
     both = np.column_stack([SUCCESSES, TRIALS - SUCCESSES])
     peer = sm.GLM(both, sm.add_constant(X), family=sm.families.Binomial()).fit(tol=1e-14)
@@ -85,6 +86,7 @@ def test_pearson_of_covariate_patterns_is_that_of_stata():
 
 def test_grouping_changes_no_share_of_the_likelihood():
     import statsmodels.api as sm
+
     rows, y = single(X, SUCCESSES, TRIALS)
     found = inference.goodness_of_fit(*grouped(), trials=TRIALS)
     alone = inference.goodness_of_fit(jaxlr.fit(rows, y), Problem(rows, y))
