@@ -80,7 +80,7 @@ def map_leaves(function: Callable[..., Any], cores: Any, *trees: Any) -> Any:
 
 
 def member_of(tree: Any, cores: Any, batch: tuple[int, ...], member: tuple[Array, ...]) -> Any:
-    """What belongs to one model of a batch, by its index along each axis; what does not vary along an axis is not copied along it.
+    """What belongs to one model of a batch, by its index along each axis; what does not vary along one is not copied along it.
 
     Args:
         tree: Models, or another tree.

@@ -20,8 +20,8 @@ from jaxlr.results.fit import Fit
 
 
 def goodness_of_sets(fit: Fit, problem: Problem, penalized: bool) -> Goodness:
-    """Measures of fit of a problem with strata; df_residual is N - k, and of the pseudo R-squared all but McFadden's are NaN, for
-    a conditional likelihood has no single trials.
+    """Measures of fit of a problem with strata; df_residual is N - k, and all pseudo R-squared but McFadden's are NaN, for a
+    conditional likelihood has no single trials.
 
     Args:
         fit: by `jaxlr.fit_conditional`.

@@ -359,6 +359,6 @@ def test_probabilities_of_rows_are_refused_for_a_conditional_fit():
     X, y, strata = sets()
     fit = fit_conditional(X, y, strata)
     for function in (jaxlr.predict_proba, jaxlr.predict):
-        with pytest.raises(ValueError, match="expected a fit with an intercept, got a conditional one.*jaxlr.logits"):
+        with pytest.raises(ValueError, match=r"expected a fit with an intercept, got a conditional one.*jaxlr.logits"):
             function(fit, X)
     np.testing.assert_allclose(jaxlr.logits(fit, X), X @ np.asarray(fit.params.coef), rtol=0, atol=1e2 * EPS)
