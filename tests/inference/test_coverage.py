@@ -124,3 +124,19 @@ def test_predictions_effects_and_comparisons_cover():
             shares = np.mean((np.asarray(found.lower) <= true) & (true <= np.asarray(found.upper)), axis=0)
             # Of 300 rows the distribution is normal but for some 1 / 300.
             np.testing.assert_allclose(shares, 0.95, rtol=0, atol=CHANCE + 1 / 300)
+
+
+def test_wald_covers_for_matched_sets():
+    """Sets of four rows with one case or two, chosen by the law of the conditional likelihood."""
+    rng, num_strata, slope = np.random.default_rng(5), 90, np.array([0.8, -0.5])
+    x = rng.standard_normal((SETS, num_strata, 4, 2)) + 2 * rng.standard_normal((SETS, num_strata, 1, 2))
+    choices = np.array([[i == j or (two and i == k) for i in range(4)] for two, j, k in [(0, j, 0) for j in range(4)]
+                        + [(1, j, k) for j in range(4) for k in range(j)]], float)  # fmt: skip
+    gumbel = rng.gumbel(size=(SETS, num_strata, len(choices))) + (x @ slope) @ choices.T
+    many = np.arange(num_strata) % 2 == 1
+    gumbel[:, many, :4], gumbel[:, ~many, 4:] = -np.inf, -np.inf
+    y, X = choices[np.argmax(gumbel, axis=2)].reshape(SETS, -1), x.reshape(SETS, -1, 2)
+    strata = np.repeat(np.arange(num_strata), 4)
+    fits, problem = jaxlr.fit_conditional(X, y, strata), Problem(X, y, strata=strata)
+    shares = coverage(jaxlr.Params(slope, np.array(0.0)), fits, problem)[:2]
+    np.testing.assert_allclose(shares, 0.95, rtol=0, atol=CHANCE + 1 / num_strata / 2)
