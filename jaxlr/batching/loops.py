@@ -69,7 +69,7 @@ def in_groups(function: Callable, mapped: Any, size: int) -> Any:
     """
     k = jax.tree.leaves(mapped)[0].shape[0]
     num_groups = -(-k // size)
-    if num_groups == 1:
+    if num_groups <= 1:
         return function(mapped)
     size = -(-k // num_groups)
 

@@ -13,9 +13,10 @@ Hernan & Robins, Causal Inference: What If (2020), section 13.3; Lane & Nelder 1
 
 import jax.numpy as jnp
 import numpy as np
+from jax.nn import logsumexp
 from jaxtyping import Array, Float
 
-from jaxlr.inference.delta import Effects, derivatives, effects, standard_error
+from jaxlr.inference.delta import Effects, effects, pullbacks, standard_error
 from jaxlr.inference.fitted import fitted
 from jaxlr.inference.meat import Kind, checked_kind, errors_of
 from jaxlr.inference.over_models import over_models
@@ -23,13 +24,11 @@ from jaxlr.inference.rows import Rows, checked_rows, coordinates
 from jaxlr.inference.tails import normal_quantile
 from jaxlr.inputs.checks import Data, real_array
 from jaxlr.inputs.tables import DesignData, is_concrete
-from jaxlr.linalg.dot import dot
-from jaxlr.model.likelihood import Likelihood
-from jaxlr.model.logistic import sigmoid
+from jaxlr.linalg.dot import aligned, dot
+from jaxlr.model.logistic import log_sigmoid, sigmoid
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
 from jaxlr.model.problem import Problem, row_weights
-from jaxlr.model.softmax import log_softmax
 from jaxlr.results.fit import Fit
 
 _MEASURES = ("difference", "log_ratio", "log_odds_ratio")
@@ -88,15 +87,19 @@ def comparisons(
     m = np.shape(problem.X)[-2]
     rows = tuple(checked_rows(fit, problem, X, offset, name) for X, name in ((low, "low"), (high, "high")))
     sizes = [own.X.shape[-2] for own in rows if own is not None]
-    if len(sizes) < 2 or sizes[0] != sizes[1]:
+    if len(sizes) < 2:
+        raise TypeError("expected low and high to be rows (r, n), got None; low may be the X of the problem")
+    if sizes[0] != sizes[1]:
         raise ValueError(f"expected low and high (r, n) of the same rows, got {sizes} rows")
     weights = None
     if sample_weight is not None:
         weights = jnp.asarray(real_array("sample_weight", sample_weight), jnp.asarray(fit.value).dtype)
         if weights.shape != (sizes[0],):
             raise ValueError(f"expected sample_weight ({sizes[0]},), one for each row of low and high, got {weights.shape}")
-        if is_concrete(weights) and not (np.all(np.asarray(weights) >= 0) and np.any(np.asarray(weights) > 0)):
-            raise ValueError("expected sample_weight >= 0 that are not all 0, got others")
+        if is_concrete(weights):
+            s = np.asarray(weights)
+            if not (np.isfinite(s).all() and np.all(s >= 0) and np.any(s > 0)):
+                raise ValueError("expected finite sample_weight >= 0 that are not all 0, got others; weigh rows by numbers")
     elif sizes[0] != m:
         raise ValueError(
             f"expected low and high of the {m} rows of the problem, or a sample_weight, got {sizes[0]} rows; "
@@ -123,25 +126,31 @@ def _comparisons(
 ) -> tuple[Array, Array]:
     model = fitted(params, problem, basis)
     errors, likelihood = errors_of(model, kind, clusters), model.system.likelihood
-    w = row_weights(problem) if weights is None else weights / jnp.sum(weights)
+    w = row_weights(problem) if weights is None else weights / jnp.max(weights)
+    w = w / jnp.sum(w)
     at = tuple(logits(params, own.X, own.offset) for own in (low, high))
     at = tuple(z.T if likelihood.classes else z for z in at)
     (before, known), (after, also) = (coordinates(model, own.X) for own in (low, high))
 
     def function(low: Array, high: Array) -> Array:
-        return _compared(low, high, w, measure, likelihood)
+        return compared(likelihood.log_odds(low), likelihood.log_odds(high), w, measure)
 
-    along = derivatives(function, at, (before, after), model, errors)
+    along = pullbacks(function, at, (before, after), model, errors)
     determined = jnp.all((known & also) | (w == 0))
     return function(*at), jnp.where(determined, standard_error(along, errors), jnp.nan)
 
 
-def _compared(
-    low: Float[Array, "*K r"], high: Float[Array, "*K r"], w: Float[Array, " r"], measure: str, likelihood: Likelihood
-) -> Float[Array, "*K"]:
-    proba = (lambda z: jnp.exp(log_softmax(z, axis=0))) if likelihood.classes else sigmoid
-    p0, p1 = (dot(proba(z), w) for z in (low, high))
+def compared(low: Float[Array, "*K r"], high: Float[Array, "*K r"], w: Float[Array, " r"], measure: str) -> Float[Array, "*K"]:
+    """The measure of rows of these log odds, under weights that sum to 1; nothing cancels where probabilities are near 0 or 1.
+
+    Differences of rows are sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)).
+    """
     if measure == "difference":
-        return p1 - p0
-    ratio = jnp.log(p1) - jnp.log(p0)
-    return ratio if measure == "log_ratio" else ratio - (jnp.log1p(-p1) - jnp.log1p(-p0))
+        up, down = (sigmoid(a) * sigmoid(-b) * -jnp.expm1(jnp.where(b <= a, b - a, 0)) for a, b in ((high, low), (low, high)))
+        return dot(jnp.where(high >= low, up, -down), w)
+
+    def log_mean(eta: Float[Array, "*K r"]) -> Float[Array, "*K"]:
+        return logsumexp(log_sigmoid(eta), axis=-1, b=aligned(w, eta))
+
+    ratio = log_mean(high) - log_mean(low)
+    return ratio if measure == "log_ratio" else ratio - (log_mean(-high) - log_mean(-low))

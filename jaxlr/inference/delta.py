@@ -60,35 +60,52 @@ def effects(estimate: Float[Array, "..."], error: Float[Array, "..."], reach: Ar
 
 def derivatives(
     function: Callable[..., Float[Array, "*f"]],
-    at: tuple[Array, ...],
-    rows: tuple[Float[Array, "r k"] | None, ...],
+    at: tuple[Float[Array, "*K _"], ...],
+    rows: tuple[Float[Array, "_ k"], ...],
     model: Fitted,
     errors: Errors,
     numbers: int = 1,
 ) -> Float[Array, "p *f"]:
-    """The derivatives of a function along the rows of R.
+    """The derivatives of a function along the rows of R, forwards: for functions of many values.
 
     Args:
         function: of `at`.
-        at: logits (*K, r) of rows, or coefficients on X (*K, n).
-        rows: in working coordinates, for logits; None for coefficients.
+        at: logits (*K, r) of rows; coefficients too, which are those of the rows `Fitted.determined`.
+        rows: these rows in working coordinates.
         numbers: static; how many the function holds beside its arguments.
     """
-    likelihood, n = model.system.likelihood, len(model.working.unit)
-    back = model.determined[:n].T  # NaN for coefficients that are not determined
 
     def along(root: Float[Array, "*B k"]) -> Float[Array, "*f"]:
-        dx = likelihood.expand(root)
-        moved = tuple(dot(dx, back if own is None else own.T) for own in rows)
-        return jax.jvp(function, at, moved)[1]
+        dx = model.system.likelihood.expand(root)
+        return jax.jvp(function, at, tuple(dot(dx, own.T) for own in rows))[1]
 
     size = max(1, _MOST_NUMBERS // (numbers + sum(part.size for part in at)))
     return in_groups(jax.vmap(along), errors.root, size)
 
 
+def pullbacks(
+    function: Callable[..., Float[Array, "*K"]],
+    at: tuple[Float[Array, "*K _"], ...],
+    rows: tuple[Float[Array, "_ k"], ...],
+    model: Fitted,
+    errors: Errors,
+) -> Float[Array, "p *K"]:
+    """The same backwards, one pass over the rows for each value: for functions of one number, or one a class."""
+    gradients = jax.jacrev(function, argnums=tuple(range(len(at))))(*at)
+    slopes: Any = sum(dot(gradient, own) for gradient, own in zip(gradients, rows, strict=True))  # (*K, *K, k)
+    reduce = model.system.likelihood.reduce
+    slopes = jax.vmap(reduce)(slopes) if model.system.likelihood.classes else reduce(slopes)
+    values = slopes.shape[: slopes.ndim - model.x.ndim]
+    root = errors.root.reshape(len(errors.root), -1)
+    return dot(root, slopes.reshape(-1, root.shape[1]).T).reshape(-1, *values)
+
+
 def standard_error(along: Float[Array, "p *f"], errors: Errors) -> Float[Array, "*f"]:
-    """Of functions whose derivatives along the rows of R these are."""
+    """Of functions whose derivatives along the rows of R these are; also where their squares have no place in the dtype."""
+    size = jnp.max(jnp.abs(along), axis=0, initial=0)
+    size = jnp.where(size > 0, size, 1)  # also where it is NaN, which its row keeps
+    along = along / size[None]
     if errors.meat is None:
-        return jnp.sqrt(jnp.sum(along**2, axis=0))
+        return size * jnp.sqrt(jnp.sum(along**2, axis=0))
     by_function = along.reshape(len(along), -1).T
-    return jnp.sqrt(jnp.sum(dot(by_function, errors.meat) * by_function, axis=1)).reshape(along.shape[1:])
+    return size * jnp.sqrt(jnp.sum(dot(by_function, errors.meat) * by_function, axis=1)).reshape(size.shape)

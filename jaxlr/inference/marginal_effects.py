@@ -21,13 +21,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.batching.loops import loop
-from jaxlr.inference.delta import Effects, derivatives, effects, standard_error
+from jaxlr.inference.comparisons import compared
+from jaxlr.inference.delta import Effects, derivatives, effects, pullbacks, standard_error
 from jaxlr.inference.fitted import fitted
 from jaxlr.inference.meat import Kind, checked_kind, errors_of
 from jaxlr.inference.over_models import over_models
 from jaxlr.inference.rows import Rows, checked_rows, coordinates
 from jaxlr.inference.tails import normal_quantile
-from jaxlr.inputs.checks import Data
+from jaxlr.inputs.checks import Data, real_array
+from jaxlr.inputs.sparse import is_sparse, sparse_design, to_dense
 from jaxlr.inputs.tables import DesignData, column_names, is_concrete
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.linalg.moments import column_moments
@@ -73,7 +75,8 @@ def marginal_effects(
         kind, clusters, lags, small_sample, penalized: as in `jaxlr.inference.covariance`.
 
     Returns:
-        Effects (..., n), of K classes (..., K, n); at rows (..., r, n) and (..., r, K, n).
+        Effects (..., n), of K classes (..., K, n); at rows (..., r, n) and (..., r, K, n). Where columns depend on each other
+        the errors of the later ones are NaN, and the effects of the others those of the fit without these, as in R.
 
     Raises:
         TypeError, ValueError: as `covariance`; `at`, method, discrete or the shape of rows is none of these.
@@ -91,7 +94,7 @@ def marginal_effects(
     reach = normal_quantile(level)
     if method not in _METHODS:
         raise ValueError(f"expected method {', '.join(map(repr, _METHODS))}, got {method!r}")
-    if isinstance(at, str) and at not in _PLACES:
+    if at is None or (isinstance(at, str) and at not in _PLACES):
         raise ValueError(f"expected at {', '.join(map(repr, _PLACES))}, or rows (r, n), got {at!r}")
     if isinstance(at, str) and offset is not None:
         raise ValueError(f"expected an offset with rows only, got one with at={at!r}, which takes that of the problem")
@@ -110,24 +113,33 @@ def marginal_effects(
 
 def _discrete_columns(discrete: Any, fit: Fit, problem: Problem) -> tuple[int, ...]:
     """Their indices."""
-    n = np.shape(fit.params.coef)[-1]
+    n, given, X = np.shape(fit.params.coef)[-1], problem.X, None
+    if is_concrete(given):
+        dense = to_dense(sparse_design(given)) if is_sparse(given) else real_array("X", given)
+        X = np.asarray(dense).reshape(-1, n)
     if isinstance(discrete, str):
         if discrete != "binary":
             raise ValueError(f'expected discrete to be "binary" or a list of columns, got {discrete!r}')
-        if not is_concrete(problem.X):
+        if X is None:
             raise TypeError('expected X that is known outside jit for discrete="binary"; list the columns')
-        X = np.asarray(problem.X).reshape(-1, n)
         return tuple(np.flatnonzero(np.all((X == 0) | (X == 1), axis=0) & np.any(X[:1] != X, axis=0)).tolist())
-    names = fit.names or column_names(problem.X) or ()
+    if not isinstance(discrete, (list, tuple, range, np.ndarray)) or np.asarray(discrete).dtype == bool:
+        raise TypeError(f'expected discrete to be "binary" or a list of indices or names of columns, got {discrete!r}')
+    names = fit.names or column_names(given) or ()
     found = []
     for column in discrete:
         if isinstance(column, str) and column in names:
             found.append(names.index(column))
-        elif isinstance(column, (int, np.integer)) and not isinstance(column, bool) and -n <= column < n:
+        elif isinstance(column, (int, np.integer)) and -n <= column < n:
             found.append(int(column) % n)
         else:
             listed = f" or {', '.join(map(repr, names[:5]))}{', ...' if len(names) > 5 else ''}" if names else ""
             raise ValueError(f"expected discrete columns from 0 to {n - 1}{listed}, got {column!r}")
+        if X is not None and not np.isin(X[:, found[-1]], [0, 1]).all():
+            raise ValueError(
+                f"expected discrete columns of 0 and 1, got other numbers in column {column!r}; compare any two of its values "
+                "with jaxlr.inference.comparisons"
+            )
     return tuple(dict.fromkeys(found))
 
 
@@ -145,15 +157,36 @@ def _marginal_effects(
     model = fitted(params, problem, basis)
     errors, likelihood, w = errors_of(model, kind, clusters), model.system.likelihood, row_weights(problem)
 
+    columns = np.array(discrete, int)
+
     def at_rows(X: Float[Array, "r n"], offset: Array | None, weights: Float[Array, " r"]) -> tuple[Array, Array]:
         """Their weighted mean, and its error."""
         z = logits(params, X, offset)
         z = z.T if likelihood.classes else z
         own, determined = coordinates(model, X)
-        function = lambda z, coef: _average_effects(z, coef, X, weights, method, discrete, likelihood)  # noqa: E731
-        along = derivatives(function, (z, params.coef), (own, None), model, errors, X.size)
-        known = jnp.all(determined | (weights == 0))
-        return function(z, params.coef), jnp.where(known, standard_error(along, errors), jnp.nan)
+        at, rows = (z, params.coef), (own, model.determined[: X.shape[1]])
+        function = lambda z, coef: _average_effects(z, coef, X, weights, method, likelihood)  # noqa: E731
+        found, error = function(*at), standard_error(derivatives(function, at, rows, model, errors, X.size), errors)
+        if len(columns):
+            contrast = lambda x, slope, row: of_column(z, own, weights, x, slope, row)  # noqa: E731
+            one, its_error = loop(contrast, (0, 0, 0))(X.T[columns], params.coef.T[columns], rows[1][columns])
+            found, error = found.at[..., columns].set(one.T), error.at[..., columns].set(its_error.T)
+        known = jnp.all(determined | (weights == 0)) | (place == "overall")
+        return found, jnp.where(known, error, jnp.nan)
+
+    def of_column(
+        z: Float[Array, "*K r"], own: Array, weights: Array, x: Float[Array, " r"], slope: Array, row: Float[Array, " k"]
+    ) -> tuple[Array, Array]:
+        """1 against 0 in a discrete column."""
+
+        def function(z: Array, slope: Array) -> Array:
+            low, high = (likelihood.log_odds(z + slope * aligned(value - x, z)) for value in (0, 1))
+            if method == "dydx":
+                return compared(low, high, weights, "difference")
+            return dot(log_sigmoid(high) - log_sigmoid(low), weights)
+
+        at, rows = (z, slope[..., None]), (own, row[None])
+        return function(*at), standard_error(pullbacks(function, at, rows, model, errors), errors)
 
     if place == "overall":
         return at_rows(problem.X, problem.offset, w)
@@ -162,11 +195,12 @@ def _marginal_effects(
         offsets = () if rows.offset is None else (rows.offset,)
         each = lambda X, *offset: at_rows(X[None], offset[0][None] if offset else None, one)  # noqa: E731
         return loop(each, (0,) * (1 + len(offsets)))(rows.X, *offsets)
-    middle = _means if place == "mean" else _medians
+    s = jnp.ones_like(w) if problem.sample_weight is None else jnp.asarray(problem.sample_weight, w.dtype)
+    middle = (lambda part: column_moments(part, w)[0]) if place == "mean" else lambda part: _medians(part, s)
     offset = None
     if problem.offset is not None:
-        offset = middle(problem.offset.reshape(len(w), -1), w).reshape(1, *problem.offset.shape[1:])
-    return at_rows(middle(problem.X, w)[None], offset, one)
+        offset = middle(problem.offset.reshape(len(w), -1)).reshape(1, *problem.offset.shape[1:])
+    return at_rows(middle(problem.X)[None], offset, one)
 
 
 def _average_effects(
@@ -175,7 +209,6 @@ def _average_effects(
     X: Float[Array, "r n"],
     weights: Float[Array, " r"],
     method: str,
-    discrete: tuple[int, ...],
     likelihood: Likelihood,
 ) -> Float[Array, "*K n"]:
     """The weighted mean over rows."""
@@ -184,48 +217,30 @@ def _average_effects(
     def mean(of_rows: Float[Array, "*K r"]) -> Float[Array, "*K n"]:
         if scaled:
             return dot(of_rows * aligned(weights, of_rows), X)
-        return jnp.broadcast_to(dot(of_rows, weights)[..., None], coef.shape)
+        return jnp.broadcast_to(dot(of_rows, weights)[..., None], (*of_rows.shape[:-1], X.shape[1]))
 
-    if likelihood.classes:
-        p = jnp.exp(log_softmax(z, axis=0))
-        q = jnp.ones_like(p) if relative else p
-        shared = dot(p.T, coef) * (X if scaled else 1)
-        found = coef * mean(q) - dot(weights[None, :] * q, shared)
-    else:
-        found = coef * mean(sigmoid(-z) if relative else curvature(z))
-    if not discrete:
-        return found
-    columns = np.array(discrete)
+    if not likelihood.classes:
+        return coef * mean(sigmoid(-z) if relative else curvature(z))
+    p = jnp.exp(log_softmax(z, axis=0))
 
-    def contrast(x: Float[Array, " r"], slope: Float[Array, "*K"]) -> Float[Array, "*K"]:
-        moved = (z + slope[..., None] * aligned(value - x, z) for value in (1, 0))
-        one, zero = (_outcome(moved_z, relative, likelihood) for moved_z in moved)
-        return dot(one - zero, weights)
+    def of_class(p_k: Float[Array, " r"], coef_k: Float[Array, " n"]) -> Float[Array, " n"]:
+        """p_k sum_l p_l (coef_k - coef_l), in which nothing cancels where p_k is near 1."""
+        return jnp.sum(mean(p if relative else p * p_k[None, :]) * (coef_k[None, :] - coef), axis=0)
 
-    return found.at[..., columns].set(loop(contrast, (0, 0))(X.T[columns], coef.T[columns]).T)
+    return loop(of_class, (0, 0))(p, coef)
 
 
-def _outcome(z: Float[Array, "*K r"], logarithm: bool, likelihood: Likelihood) -> Float[Array, "*K r"]:
-    """Probabilities, or their logarithms."""
-    logs = log_softmax(z, axis=0) if likelihood.classes else log_sigmoid(z)
-    if logarithm:
-        return logs
-    return jnp.exp(logs) if likelihood.classes else sigmoid(z)
-
-
-def _means(columns: Float[Array, "m n"], w: Float[Array, " m"]) -> Float[Array, " n"]:
-    return column_moments(columns, w)[0]
-
-
-def _medians(columns: Float[Array, "m n"], w: Float[Array, " m"]) -> Float[Array, " n"]:
+def _medians(columns: Float[Array, "m n"], s: Float[Array, " m"]) -> Float[Array, " n"]:
     """Of rows that stand there as often as their weights say: the mean of the two in the middle."""
+    total, eps = jnp.sum(s), jnp.finfo(s.dtype).eps
+    exact = jnp.all(s == jnp.round(s)) & (total * eps < 1)
+    slack = jnp.where(exact, 0, 32 * eps * total)  # a sum that is one half but for rounding
 
     def median(column: Float[Array, " m"]) -> Float[Array, ""]:
-        order = jnp.argsort(jnp.where(w > 0, column, jnp.inf))
-        below = jnp.cumsum(w[order])
-        half = below[-1] / 2
-        slack = jnp.finfo(w.dtype).eps * len(w)  # a sum that is one half but for rounding
-        lower, upper = (column[order[jnp.searchsorted(below, half + side * slack)]] for side in (-1, 1))
+        order = jnp.argsort(jnp.where(s > 0, column, jnp.inf))
+        below = jnp.cumsum(s[order])
+        lower = column[order[jnp.searchsorted(below, total / 2 - slack)]]
+        upper = column[order[jnp.searchsorted(below, total / 2 + slack, side="right")]]
         return lower + (upper - lower) / 2
 
     return jax.vmap(median)(columns.T)

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import logsumexp
 from jaxtyping import Array, Float
 
 from jaxlr.batching.loops import in_groups
@@ -28,11 +27,10 @@ from jaxlr.inference.tails import normal_quantile
 from jaxlr.inputs.checks import Data
 from jaxlr.inputs.tables import DesignData
 from jaxlr.linalg.dot import aligned
-from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.logistic import curvature, sigmoid
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
-from jaxlr.model.problem import Problem
+from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
 
 _MOST_NUMBERS = 2**24  # of the rows of a group, moved along all parameters
@@ -117,26 +115,19 @@ def _predictions(
 ) -> Predictions:
     model = fitted(params, problem, basis)
     likelihood, errors = model.system.likelihood, errors_of(model, kind, clusters)
+    fitted_rows = jnp.zeros(1, bool) if rows is not None else row_weights(problem) > 0  # these determine their logits
     rows = Rows(problem.X, problem.offset) if rows is None else rows
     z = logits(params, rows.X, rows.offset)
     z = z.T if likelihood.classes else z
 
-    def of_rows(group: tuple[Array, Array]) -> tuple[Array, Array]:
-        X, z = group
+    def of_rows(group: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        X, z, known = group
         at, determined = coordinates(model, X)
-        eta = _log_odds(z.T, likelihood)
-        along = derivatives(lambda z: _log_odds(z, likelihood), (z.T,), (at,), model, errors)
-        return eta.T, jnp.where(aligned(determined, eta), standard_error(along, errors), jnp.nan).T
+        eta = likelihood.log_odds(z.T)
+        along = derivatives(likelihood.log_odds, (z.T,), (at,), model, errors)
+        return eta.T, jnp.where(aligned(known | determined, eta), standard_error(along, errors), jnp.nan).T
 
     most = max(1, _MOST_NUMBERS // math.prod(errors.root.shape[:1] + likelihood.classes))
-    eta, error = in_groups(of_rows, (rows.X, z.T), most)
+    eta, error = in_groups(of_rows, (rows.X, z.T, jnp.broadcast_to(fitted_rows, rows.X.shape[:1])), most)
     p = sigmoid(eta)
     return Predictions(p, curvature(eta) * error, sigmoid(eta - reach * error), sigmoid(eta + reach * error))
-
-
-def _log_odds(z: Float[Array, "*K r"], likelihood: Likelihood) -> Float[Array, "*K r"]:
-    """Of each class against the others together."""
-    if not likelihood.classes:
-        return z
-    others = ~np.eye(len(z), dtype=bool)
-    return z - logsumexp(z[None], axis=1, where=jnp.asarray(others)[:, :, None])

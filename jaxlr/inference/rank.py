@@ -52,10 +52,8 @@ def dependences(fit: Fit, problem: Problem) -> Dependences | None:
 def _dependences(params: Params | SoftmaxParams, problem: Problem, basis: int) -> tuple[Array, Array, Array]:
     working = prepared(problem, likelihood_of_params(params), basis)[1]
     assert working.basis is not None
-    n, of, free, unit = len(working.unit), working.basis, working.free, working.unit
-    before = jnp.where(of.dependent[:, None] | (jnp.eye(len(free)) > 0), 0, of.R)  # what each column is made of
-    weights = jnp.where(of.dependent[:, None], of.from_basis(before.T), 0)
-    weights = jnp.zeros((n, n), unit.dtype).at[free[:, None], free[None, :]].set(weights, mode="drop")
+    n, free, unit = len(working.unit), working.free, working.unit
+    weights = jnp.zeros((n, n), unit.dtype).at[free[:, None], free[None, :]].set(working.basis.weights, mode="drop")
     weights = jnp.where(jnp.abs(weights) > _SHARE, weights * unit[:, None] / unit[None, :], 0)
     dependent = dependent_columns(working)
     constant = jnp.where(dependent, working.center - dot(weights, working.center), 0)

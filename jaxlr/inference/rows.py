@@ -80,9 +80,8 @@ def coordinates(model: Fitted, X: Float[Array, "r n"]) -> tuple[Float[Array, "r 
     def free(of_columns: Array) -> Array:
         return jnp.take(of_columns, working.free, axis=-1, mode="fill", fill_value=0)
 
-    dependent = working.basis.dependent[None, :]
-    own, origin = free(centered / working.unit[None, :]), free(working.center / working.unit)
-    of_others = dot(jnp.where(dependent, 0, free(rows[:, :n])), working.basis.R)
-    rest = jnp.max(jnp.abs(jnp.where(dependent, own - of_others, 0)), axis=1, initial=0)
-    size = 1 + jnp.max(jnp.abs(own), axis=1, initial=0) + jnp.max(jnp.abs(origin), initial=0)
-    return rows, rest <= jnp.sqrt(jnp.finfo(rows.dtype).eps) * size
+    dependent, weights = working.basis.dependent[None, :], working.basis.weights
+    own, origin = free(centered / working.unit[None, :]), free(jnp.abs(working.center / working.unit))
+    rest, size = own - dot(own, weights.T), jnp.abs(own) + origin[None, :]
+    most = jnp.finfo(rows.dtype).eps ** 0.6 * (size + dot(size, jnp.abs(weights).T))
+    return rows, jnp.all(~dependent | (jnp.abs(rest) <= most), axis=1)

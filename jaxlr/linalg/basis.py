@@ -64,6 +64,12 @@ class Basis(NamedTuple):
         c = solve_lower(self.R.T, c.reshape(-1, t.shape[-1]).T, transposed=True).T.reshape(t.shape)
         return jnp.where(self.needed, jnp.where(self.dependent, 0, c), t)
 
+    @property
+    def weights(self) -> Float[Array, "n n"]:
+        """What each dependent column is made of, a row for each, the others 0."""
+        before = jnp.where(self.dependent[:, None] | jnp.eye(len(self.R), dtype=bool), 0, self.R)
+        return jnp.where(self.dependent[:, None], self.from_basis(before.T), 0)
+
 
 def orthonormal(
     A: Float[Array, "m n"], present: Bool[Array, " m"] | None, origin: Float[Array, " n"], fit_intercept: bool

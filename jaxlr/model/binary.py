@@ -38,6 +38,10 @@ class Binary(NamedTuple):
         """Losses >= 0 of the rows."""
         return logistic.logistic_loss(z, y)
 
+    def log_odds(self, z: Float[Array, " m"]) -> Float[Array, " m"]:
+        """log p / (1 - p)."""
+        return z
+
     def least_losses(self, y: Float[Array, " m"]) -> Float[Array, " m"]:
         """The losses of the best logits: the entropies of soft labels."""
         entropy = lambda p: jnp.where(p > 0, -p * jnp.log(jnp.where(p > 0, p, 1)), 0)  # noqa: E731

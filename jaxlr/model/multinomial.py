@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax.nn import logsumexp
 from jaxtyping import Array, Bool, Float
 
 from jaxlr.linalg.dot import dot
@@ -47,6 +48,11 @@ class Multinomial(NamedTuple):
         """Losses >= 0 of the rows."""
         logs = softmax.log_softmax(z, axis=0)
         return -jnp.sum(jnp.where(softmax.is_label(y, self.num_classes), logs, 0), axis=0) + 0 * y
+
+    def log_odds(self, z: Float[Array, "K m"]) -> Float[Array, "K m"]:
+        """Of each class against the others together: log p_k / (1 - p_k)."""
+        others = jnp.asarray(~np.eye(self.num_classes, dtype=bool))
+        return z - logsumexp(jnp.broadcast_to(z[None], (self.num_classes, *z.shape)), axis=1, where=others[:, :, None])
 
     def least_losses(self, y: Float[Array, " m"]) -> Float[Array, " m"]:
         """The losses of the best logits."""

@@ -1,7 +1,9 @@
 """Laws of predictions, marginal effects and comparisons: autodiff, batches, weights, dependent columns, refusals."""
 
 import functools
+import inspect
 import itertools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -250,9 +252,9 @@ def test_they_run_inside_jit_and_vmap_and_have_derivatives():
     mapped = jax.vmap(functions, (0, None))(np.stack([Y, 1 - Y]), X)
     for ours, theirs in zip(mapped, plain, strict=True):
         np.testing.assert_allclose(ours[0], theirs, rtol=1e-9)
-    step, i = 1e-5, 4
-    moved = [functions(Y, X + sign * step * (np.arange(M) == i)[:, None]) for sign in (1, -1)]
-    slopes = jax.jvp(lambda X: functions(Y, X), (X,), ((np.arange(M) == i)[:, None] * np.ones(N),))[1]
+    step, move = 1e-5, (np.arange(M) == 4)[:, None] * np.array([1.0, 1.0, 0.0])
+    moved = [functions(Y, X + sign * step * move) for sign in (1, -1)]
+    slopes = jax.jvp(lambda X: functions(Y, X), (X,), (move,))[1]
     for slope, up, down in zip(slopes, *moved, strict=True):
         np.testing.assert_allclose(slope, (up - down) / (2 * step), rtol=1e-5, atol=1e-8)  # the step squared, over itself eps
 
@@ -272,6 +274,49 @@ def test_intervals_stay_between_0_and_1_where_probabilities_leave_the_dtype():
     assert np.isin(found.proba, [0, 1]).all()
     for end in (found.lower, found.upper):
         assert ((end >= 0) & (end <= 1)).all()
+
+
+def test_estimates_are_those_of_the_other_label_with_the_other_sign_next_to_0_and_1():
+    """Risks of 1 - 1e-12 and of 1e-320 lose nothing, in measures that are odd in the labels."""
+    X = np.column_stack([RNG.standard_normal(M), np.arange(M) % 2])
+    y = (RNG.uniform(size=M) < 1 / (1 + np.exp(-X[:, 0] - 0.5))).astype(float)
+    fits = [(jaxlr.fit(X, labels), Problem(X, labels)) for labels in (y, 1 - y)]
+    slope = float(fits[0][0].params.coef[1])
+    for far, measures in ((28.0, ["difference", "log_odds_ratio"]), (-740.0, ["log_ratio", "log_odds_ratio"])):
+        shift = (far - float(fits[0][0].params.intercept)) / float(fits[0][0].params.coef[0])
+        low, high = (np.array([[shift, value]]) for value in (0.0, 1.0))
+        for measure in measures:
+            one, other = (inference.comparisons(*fit, low, high, measure=measure, sample_weight=np.ones(1)) for fit in fits)
+            if measure != "log_ratio":
+                np.testing.assert_allclose(one.estimate, -np.asarray(other.estimate), rtol=1e-11)
+                np.testing.assert_allclose(one.standard_error, other.standard_error, rtol=1e-9)
+            if measure != "difference":  # of one row it is the coefficient
+                np.testing.assert_allclose(one.estimate, slope, rtol=1e-11)
+        assert np.isfinite(one.standard_error)
+    row = np.array([[(-690 - float(fits[0][0].params.intercept)) / float(fits[0][0].params.coef[0]), 0.0]])
+    effect = inference.marginal_effects(*fits[0], at=row)
+    predicted = inference.predictions(*fits[0], row)
+    assert (np.asarray(effect.standard_error) > 0).all()
+    assert predicted.standard_error[0] > 0
+
+
+@pytest.mark.parametrize("unit", [1e160, 1e-160])
+def test_units_of_columns_change_no_test(unit):
+    expected = inference.marginal_effects(jaxlr.fit(X, Y), Problem(X, Y))
+    moved = X * np.array([unit, 1, 1])
+    found = inference.marginal_effects(jaxlr.fit(moved, Y), Problem(moved, Y))
+    np.testing.assert_allclose(found.z, expected.z, rtol=1e-9)
+
+
+@pytest.mark.parametrize("m", [3001, 200_001])
+def test_medians_are_medians_in_float32(m):
+    rng = np.random.default_rng(6)
+    X = np.column_stack([rng.exponential(size=m), rng.uniform(size=m) < 0.51]).astype(np.float32)
+    y = (rng.uniform(size=m) < 1 / (1 + np.exp(1 - X.sum(axis=1)))).astype(np.float32)
+    fit, problem = jaxlr.fit(X, y), Problem(X, y)
+    found = inference.marginal_effects(fit, problem, at="median")
+    expected = inference.marginal_effects(fit, problem, at=np.median(X, axis=0)[None])
+    np.testing.assert_allclose(found.estimate, expected.estimate[0], rtol=1e-5)
 
 
 # --- columns that depend on each other --------------------------------------------------------------------------------------
@@ -297,6 +342,17 @@ def test_dependent_columns_change_nothing_for_rows_that_keep_the_dependence(kind
         theirs = inference.marginal_effects(fit, problem, method=method, kind=kind)
         np.testing.assert_allclose(ours.standard_error, np.append(theirs.standard_error, [np.nan] * 2), rtol=1e-9)
     assert np.isnan(inference.comparisons(wider, wide, both, both + np.eye(5)[4]).standard_error)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_column_far_from_0_hides_no_broken_dependence(dtype):
+    a, year = RNG.standard_normal(M), 2000 + RNG.standard_normal(M)
+    far = np.column_stack([a, a, year if dtype == np.float32 else year + 1e8]).astype(dtype)
+    fit, problem = jaxlr.fit(far, Y.astype(dtype)), Problem(far, Y.astype(dtype))
+    new = far[:2].copy()
+    new[0, 1] += 0.1
+    assert np.isnan(inference.predictions(fit, problem, new).standard_error).tolist() == [True, False]
+    assert np.isnan(inference.comparisons(fit, problem, far, far + np.array([0, 1, 0], dtype)).standard_error)
 
 
 def test_columns_near_the_span_of_others_and_far_from_0_keep_the_digits_of_predictions():
@@ -332,7 +388,7 @@ def test_columns_near_the_span_of_others_and_far_from_0_keep_the_digits_of_predi
         (lambda f, p: inference.comparisons(f, p, X, X[:5]), r"of the same rows, got \[80, 5\] rows"),
         (lambda f, p: inference.comparisons(f, p, NEW, NEW), "expected low and high of the 80 rows of the problem.*np.ones"),
         (lambda f, p: inference.comparisons(f, p, NEW, NEW, sample_weight=np.ones(3)), r"expected sample_weight \(7,\)"),
-        (lambda f, p: inference.comparisons(f, p, NEW, NEW, sample_weight=-np.ones(7)), "expected sample_weight >= 0"),
+        (lambda f, p: inference.comparisons(f, p, NEW, NEW, sample_weight=-np.ones(7)), "expected finite sample_weight >= 0"),
         (
             lambda f, p: inference.comparisons(f, p, X, X, measure="ratio"),
             "expected measure 'difference', 'log_ratio', 'log_odds",
@@ -361,6 +417,26 @@ def test_rows_of_tables_go_by_name():
         inference.marginal_effects(fit, problem, discrete=["d"])
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda f, p: inference.marginal_effects(f, p, discrete=2), "a list of indices or names of columns, got 2"),
+        (lambda f, p: inference.marginal_effects(f, p, discrete=np.arange(N) == 2), "a list of indices or names of columns"),
+        (lambda f, p: inference.comparisons(f, p, None, X), "got None; low may be the X of the problem"),
+    ],
+)
+def test_what_is_no_list_of_columns_and_no_rows_is_refused(call, message):
+    with pytest.raises(TypeError, match=message):
+        jaxlr_unchecked(call)
+
+
+def jaxlr_unchecked(call):
+    """Without the annotation checker of the suite, as users call it."""
+    names = ("marginal_effects", "comparisons")
+    bare = types.SimpleNamespace(**{name: inspect.unwrap(getattr(inference, name)) for name in names})
+    types.FunctionType(call.__code__, call.__globals__ | {"inference": bare})(jaxlr.fit(X, Y), Problem(X, Y))
+
+
 def test_sparse_rows_are_rows():
     import scipy.sparse
 
@@ -369,3 +445,18 @@ def test_sparse_rows_are_rows():
         inference.predictions(fit, problem, scipy.sparse.csr_array(NEW)), inference.predictions(fit, problem, NEW), strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_no_rows_have_no_predictions():
+    fit, problem = models()["binary"]
+    assert [part.shape for part in inference.predictions(fit, problem, X[:0])] == [(0,)] * 4
+    assert inference.marginal_effects(fit, problem, at=X[:0]).estimate.shape == (0, N)
+
+
+def test_columns_of_0_and_1_are_found_in_sparse_designs_too():
+    import scipy.sparse
+
+    sparse = scipy.sparse.csr_array(X)
+    found = inference.marginal_effects(jaxlr.fit(sparse, Y), Problem(sparse, Y), discrete="binary")
+    expected = inference.marginal_effects(jaxlr.fit(X, Y), Problem(X, Y), discrete=[2])
+    np.testing.assert_allclose(found.estimate, expected.estimate, rtol=1e-9)
