@@ -114,7 +114,7 @@ PRINTS = {  # by each block of a page
     "examples/margins.md": ["'smoke': "],
     "examples/convergence.md": ["['CONVERGED', 'SEPARATED']"],
     "examples/derivatives.md": ["held-out loss 0.5743, its slope in log l2 0.0149"],
-    "examples/inference.md": ["quasi SEPARATED"],
+    "examples/inference.md": ["quasi SEPARATED", "steps of conditional"],
     "examples/lasso.md": ["'mean_texture', 'mean_concave_points', 'radius_error', 'fractal_dimension_error'"],
     "examples/many_devices.md": ["40 models by newton, shape (40,): 40 converged"],
     "examples/bounds.md": ["['race_black', 'race_other', 'smoke', 'ptl', 'ht', 'ui'] True True"],

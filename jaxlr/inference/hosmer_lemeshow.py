@@ -20,6 +20,7 @@ from jaxlr.inference.fitted import fitted
 from jaxlr.inference.over_models import over_models
 from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.inputs.checks import check_count
+from jaxlr.inputs.tables import is_concrete
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.logistic import residual, sigmoid
 from jaxlr.model.params import Params
@@ -44,7 +45,8 @@ def hosmer_lemeshow(fit: Fit, problem: Problem, *, num_groups: int = 10, penaliz
         fewer than G. NaN where a model is not CONVERGED, or has two groups or one.
 
     Raises:
-        ValueError: several classes; a penalized fit, unless asked for; num_groups is no integer >= 3; the data of another fit.
+        ValueError: several classes; a penalized fit, unless asked for; num_groups is no integer >= 3; weights that are no
+            counts; the data of another fit.
 
     Example:
         >>> import numpy as np, jaxlr
@@ -62,6 +64,9 @@ def hosmer_lemeshow(fit: Fit, problem: Problem, *, num_groups: int = 10, penaliz
             "against the others in a fit of y == k"
         )
     check_count("num_groups", num_groups, 3)
+    s = problem.sample_weight
+    if s is not None and is_concrete(s) and not np.array_equal(np.asarray(s), np.round(np.asarray(s))):
+        raise ValueError("expected whole numbers in sample_weight, which count rows in groups, got others; refit with counts")
     return chi_square_test(*over_models(_hosmer_lemeshow, fit, problem, penalized=penalized, options=(int(num_groups),)))
 
 

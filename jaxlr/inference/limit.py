@@ -41,10 +41,15 @@ def left_out_in_the_limit(X: np.ndarray, y: Data, sample_weight: Data | None, na
         return rows
     there = np.ones(len(X), bool) if sample_weight is None else np.asarray(sample_weight) > 0
     moved = np.abs(direction.coef) * np.ptp(np.asarray(X, float)[there], axis=0)
-    named = [repr(names[j]) if names else str(j) for j in range(len(moved)) if moved[j] > _SHARE * np.max(moved)]
+    chosen = np.flatnonzero(moved > _SHARE * np.max(moved)).tolist()
+    complete = np.array_equal(rows, there)
+    if complete:  # whatever goes with one that does it alone is in the direction too
+        alone = [j for j in chosen if separated_rows(X[:, [j]], y, sample_weight)[0] is not None]
+        chosen = alone or chosen
+    named = [repr(names[j]) if names else str(j) for j in chosen]
     them = "it" if len(named) == 1 else "them"
     which = f"covariate {named[0]}, which separates" if len(named) == 1 else f"covariates {', '.join(named)}, which separate"
-    if np.array_equal(rows, there):
+    if complete:
         raise ValueError(
             f"expected covariates that leave some rows undecided, got {which} the classes completely, so that no column has a "
             f"test; drop {them}, or penalize {them}, with jaxlr.fit_columns(..., l2=l2, penalty_factor=factor)"

@@ -33,7 +33,7 @@ def checked_trials(trials: Data, y: Any, sample_weight: Any | None, batch: tuple
     if not is_concrete(raw):
         return raw
     n = np.asarray(raw).astype(float)
-    if np.any(bad := ~((n >= 0) & (n == np.floor(n)))):
+    if np.any(bad := ~((n >= 0) & (n == np.floor(n)) & np.isfinite(n))):
         raise ValueError(f"expected trials to be whole numbers >= 0, got {n[bad][0]:g}")
     if not is_concrete(sample_weight):
         return raw

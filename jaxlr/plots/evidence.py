@@ -29,7 +29,7 @@ def forest(
 
     Args:
         intervals: by method, of one model with n columns, as functions of `jaxlr.inference` return them: their ends are Params
-            or, all of them, SoftmaxParams, or those of marginal effects, (n,) or (K, n).
+            or, all of them, SoftmaxParams; or Effects (n,), of K classes (K, n), a single one () under one name.
         names: n names of the columns.
         none: the value of no effect, marked by a line: 0 for coefficients, 1 for odds ratios (drawn on a log axis).
         value_name: of the horizontal axis.
@@ -169,6 +169,7 @@ def _rows_of_forest(
     shape: tuple[int, ...] | None = None
     for method, found in intervals.items():
         ends = [end if isinstance(found, Effects) else end.coef for end in (found.estimate, found.lower, found.upper)]
+        ends = [np.reshape(end, 1) if np.ndim(end) == 0 else end for end in ends]
         classes = np.shape(ends[0])[:-1][:1] if isinstance(found, Effects) else likelihood_of_params(found.estimate).classes
         own = (*classes, len(names))
         if any(np.shape(end) != own for end in ends):

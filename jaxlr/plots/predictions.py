@@ -124,7 +124,8 @@ def calibration(
         Axes.
 
     Raises:
-        ValueError: as `jaxlr.metrics.calibration`, probabilities of several classes, or level is not in (0, 1).
+        ValueError: as `jaxlr.metrics.calibration`, probabilities of several classes, NaN among them, no weight, or level is not
+            in (0, 1).
 
     Example:
         >>> calibration(np.array([0, 1]), np.array([0.2, 0.7], np.float32)).get_ylabel()
@@ -136,9 +137,11 @@ def calibration(
     """
     _check_one_class("proba", proba)
     z = None if level is None else normal_quantile(level)
-    ax = axes(ax)
     curve = metrics.calibration(y, proba, sample_weight=sample_weight, num_bins=num_bins)
     predicted, observed, weight = (np.asarray(field)[np.asarray(curve.weight) > 0] for field in curve)
+    if not len(weight) or not np.isfinite(predicted).all():
+        raise ValueError("expected probabilities of rows with weight, got NaN or no weight; leave out models that failed")
+    ax = axes(ax)
     _diagonal(ax)
     (line,) = ax.plot(predicted, observed, lw=1.5, label=_named(label, f"{len(weight)} bins"))
     if z is not None:
@@ -170,6 +173,7 @@ def predicted(
         Axes.
 
     Raises:
+        TypeError: found are no Predictions.
         ValueError: x and the predictions are not of the same rows.
 
     Example:
@@ -178,6 +182,8 @@ def predicted(
         >>> predicted([1, 2], found, name="age").get_xlabel()
         'age'
     """
+    if not isinstance(found, Predictions):
+        raise TypeError(f"expected predictions of jaxlr.inference, with their intervals, got {type(found).__name__}")
     x = np.asarray(x)
     proba, lower, upper = (np.asarray(part, float) for part in (found.proba, found.lower, found.upper))
     if x.ndim != 1 or proba.ndim not in (1, 2) or len(proba) != len(x):

@@ -295,3 +295,16 @@ def test_hosmer_lemeshow_in_float32_counts_a_million_rows():
     assert float(found[0].df) == float(found[1].df)
     # (O - E) / E is 1e-3, of sums right to some eps
     assert float(found[0].statistic) == pytest.approx(float(found[1].statistic), rel=tolerance(np.float32, 1e5))
+
+
+def test_weights_that_are_no_counts_have_no_groups():
+    X, y = np.arange(40.0)[:, None], np.arange(40) % 3 < 1
+    w = np.full(40, 0.5)
+    with pytest.raises(ValueError, match="expected whole numbers in sample_weight"):
+        inference.hosmer_lemeshow(jaxlr.fit(X, y, sample_weight=w), Problem(X, y, w))
+
+
+def test_infinite_trials_are_refused():
+    X, y = np.arange(4.0)[:, None], np.array([0.5, 0.25, 0.5, 0.75])
+    with pytest.raises(ValueError, match="expected trials to be whole numbers >= 0, got inf"):
+        inference.goodness_of_fit(jaxlr.fit(X, y), Problem(X, y), trials=np.full(4, np.inf))

@@ -112,6 +112,32 @@ def test_marginaleffects_takes_a_fit_and_says_the_same(num_classes):
     np.testing.assert_allclose(slopes["estimate"].to_numpy()[order], np.ravel(ours.estimate), rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_marginaleffects_has_errors_of_fits_in_either_dtype_and_columns_by_name(dtype):
+    import marginaleffects
+    import pandas as pd
+
+    data, X, _, _ = fitted("lbw_stata")
+    table, y = pd.DataFrame(X[:, [1, 4]].astype(dtype), columns=["weight", "smoke"]), np.array(data["y"], dtype)
+    fit, problem = jaxlr.fit(table, y), Problem(table, y)
+    ours = inference.marginal_effects(fit, problem, discrete=["smoke"])
+    for given in (table, table[["smoke", "weight"]], table.assign(low=y)):
+        slopes = marginaleffects.avg_slopes(inference.for_marginaleffects(fit, problem, given)).sort("term", descending=True)
+        assert slopes["term"].to_list() == ["weight", "smoke"]
+        # Slopes are differences of differences.
+        np.testing.assert_allclose(slopes["estimate"], ours.estimate, rtol=1e-4)
+        np.testing.assert_allclose(slopes["std_error"], ours.standard_error, rtol=2e-2)
+    for given, message in (
+        (table.rename(columns={"weight": "w"}), "none named 'weight'"),
+        (table.iloc[:10], "the table of the rows that were fitted"),
+        (table + 1, "the table of the rows that were fitted"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            inference.for_marginaleffects(fit, problem, given)
+    with pytest.raises(TypeError, match="expected a DataFrame"):
+        inference.for_marginaleffects(fit, problem, X)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

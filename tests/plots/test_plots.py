@@ -524,3 +524,16 @@ def test_a_forest_of_effects_has_a_row_for_each_class_and_column():
     assert [text.get_text() for text in ax.get_yticklabels()] == [f"{name} [{k}]" for k in range(3) for name in "xy"]
     with pytest.raises(ValueError, match="one model of 3 columns for 'a'"):
         plots.forest({"a": jaxlr.inference.Effects(np.ones(2), *[None] * 4, np.ones(2), np.ones(2))}, "xyz")
+
+
+def test_what_a_calibration_or_a_curve_cannot_show_is_refused():
+    for options in ({"sample_weight": np.zeros(len(Y))}, {"proba": np.full(len(Y), np.nan)}):
+        with pytest.raises(ValueError, match=r"expected .*(NaN or no weight|probabilities)"):
+            plots.calibration(Y, **({"proba": np.full(len(Y), 0.5)} | options))
+    with pytest.raises(TypeError, match="expected predictions of jaxlr"):
+        inspect.unwrap(plots.predicted)(X[:, 0], np.full(len(X), 0.5))
+
+
+def test_a_single_comparison_has_a_forest():
+    found = jaxlr.inference.Effects(np.array(0.1), *[None] * 4, np.array(0.0), np.array(0.2))
+    assert [text.get_text() for text in plots.forest({"a": found}, ["smoking"]).get_yticklabels()] == ["smoking"]
