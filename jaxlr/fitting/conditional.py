@@ -81,7 +81,7 @@ def fit_conditional(
         (the recursion).
     """
     rows = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset}
-    check_aligned(rows, core_axes())
+    check_aligned(rows | {"strata": strata}, core_axes() | {"strata": "m"})
     arrays, dtype, _ = checked(rows)
     n = arrays["X"].shape[-1]
     sets = _checked_strata(strata, arrays["y"], arrays.get("sample_weight"))
