@@ -212,6 +212,23 @@ def test_columns_without_information_have_coefficients_of_0_and_no_error():
     assert "copy = a" in text
 
 
+def test_a_column_that_is_constant_but_for_rounding_has_the_coefficient_0():
+    X, y, strata = sets()
+    rng = np.random.default_rng(6)
+    measures = rng.normal(size=(30, 5))[strata]
+    order = np.argsort(rng.random(measures.shape), axis=1)
+    mean = np.take_along_axis(measures, order, axis=1).mean(axis=1)  # of the same five, in other orders
+    assert np.ptp(mean[:5]) > 0
+    wide, s = np.column_stack([X, mean]), np.where(np.arange(150) == 7, 0.0, 1.0)
+    for weight in (None, s):
+        fit, plain = (fit_conditional(columns, y, strata, sample_weight=weight) for columns in (wide, X))
+        assert bool(fit.converged)
+        np.testing.assert_allclose(fit.params.coef, np.append(plain.params.coef, 0), rtol=0, atol=1e3 * EPS)
+        problem = Problem(wide, y, weight, strata=strata)
+        assert np.isnan(inference.standard_errors(fit, problem).coef).tolist() == [False, False, True]
+        assert inference.likelihood_ratio(fit, fit_conditional(X[:, :1], y, strata, sample_weight=weight), problem).df == 1
+
+
 def test_origins_and_units_do_not_count():
     X, y, strata = sets()
     plain = fit_conditional(X, y, strata)
