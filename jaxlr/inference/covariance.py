@@ -140,7 +140,7 @@ def _in_units(
     """The covariance of the parameters in units in which no square overflows, and these."""
     model = fitted(params, problem, basis)
     C = functionals(model, base)
-    size = jnp.max(jnp.abs(C), axis=1)
+    size = jnp.max(jnp.abs(C), axis=1, initial=0)
     unit = jnp.where(size > 0, size, 1)  # NaN where a parameter is not determined
     unit = jnp.where(jnp.isnan(size), 1, unit)
     return covariance_of(model, C / unit[:, None], kind, clusters), unit

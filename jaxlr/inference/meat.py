@@ -127,7 +127,7 @@ def covariance_of(model: Fitted, C: Float[Array, "q p"], kind: Kind, clusters: I
         C: of x in the coordinates of the model.
     """
     errors = errors_of(model, kind, clusters)
-    half = dot(errors.root.reshape(len(errors.root), -1), C.T)
+    half = dot(errors.root.reshape(len(errors.root), C.shape[1]), C.T)
     return dot(half.T, half if errors.meat is None else dot(errors.meat, half))
 
 

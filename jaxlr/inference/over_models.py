@@ -127,7 +127,7 @@ def checked_pair(fit: Fit, problem: Problem, by_row: bool = False) -> tuple[Mode
     if np.any(kkt > most):
         raise ValueError(
             f"expected the problem that was fitted, got one whose gradient at the estimate is not 0 ({np.nanmax(kkt):.1e}); "
-            "give it the X, y, sample_weight, offset, l2 and fit_intercept of the fit"
+            f"give it the X, y, sample_weight, offset, l2 and {'fit_intercept' if problem.strata is None else 'strata'} of the fit"
         )
     return models, batch
 

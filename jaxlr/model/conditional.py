@@ -205,7 +205,7 @@ def _information(block: Block, z: Float[Array, "r S"]) -> Float[Array, "k k"]:
         block, z = some
         C = _sums(block._replace(most=most), z, 2).C
         here = jnp.arange(1, most + 1, dtype=z.dtype)[:, None] == block.d[None, :]
-        return dot(C.reshape(len(C), -1), jnp.where(here, block.w[None, :], 0).ravel())
+        return dot(C.reshape(len(C), here.size), jnp.where(here, block.w[None, :], 0).ravel())
 
     most, (_, k, S) = block.most, block.x.shape
     (i, j), size = np.triu_indices(k), at_once(most, k)

@@ -66,9 +66,9 @@ class Strata:
             cases = np.sum(y[..., block] & there, axis=-1)
             fewer = np.minimum(cases, np.sum(there, axis=-1) - cases)
             fewer = np.max(fewer, axis=tuple(range(fewer.ndim - 1)))
-            block = block[fewer > 0]
-            rows.append(block[block >= 0])
-            sizes.append(np.sum(block >= 0, axis=1))
+            kept = block[fewer > 0]
+            rows.append(kept[kept >= 0])
+            sizes.append(np.sum(kept >= 0, axis=1))
             most.append(fewer[fewer > 0])
         return _laid_out(*map(np.concatenate, (rows, sizes, most)), len(self.place))
 

@@ -199,8 +199,8 @@ def test_blocks_hold_every_row_once_and_place_says_where():
         np.testing.assert_array_equal(flat[strata.place[inside]], np.flatnonzero(inside))
         assert np.sum(flat >= 0) == np.sum(inside)
         for block, most in zip(strata.blocks, strata.most, strict=True):
-            for rows in block:
-                rows = rows[rows >= 0]
+            for filled in block:
+                rows = filled[filled >= 0]
                 np.testing.assert_array_equal(rows, np.flatnonzero(labels == labels[rows[0]]))
                 assert min(np.sum(y[rows]), np.sum(1 - y[rows])) <= most
     assert np.all(inside == np.array([0 < y[labels == label].mean() < 1 for label in labels]))
