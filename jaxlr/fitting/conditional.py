@@ -52,8 +52,8 @@ def fit_conditional(
     strata: `wald`, `wald_test`, `odds_ratios`, `likelihood_ratio`, `summary`.
 
     Args:
-        X: design (..., m, n). A column that is constant within every stratum, or varies by rounding alone, at most 16 eps of its
-            size, has the coefficient 0.
+        X: design (..., m, n). A column that is constant within every stratum, or varies by rounding alone (at most 16 eps of
+            its size), has the coefficient 0.
         y: (..., m), 1 for cases and 0 for controls.
         strata: labels (m,) of any kind, tuples too, known outside jit, the same for rows of a matched set; all models have
             them. A series has the index of the tables.
@@ -70,7 +70,8 @@ def fit_conditional(
 
     Raises:
         TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; labels other than 0 and 1; strata that are
-            missing, tracers, or of rows in another order; weights that differ within a stratum; no stratum with a case and a control in any model.
+            missing, tracers, or of rows in another order; weights that differ within a stratum; no stratum with a case and a
+            control in any model.
 
     Example:
         >>> import numpy as np
@@ -91,8 +92,8 @@ def fit_conditional(
     n = arrays["X"].shape[-1]
     if not n:  # a column of zeros in their place, under a penalty of which nothing comes but a gap of 0
         l2 = np.ones(np.shape(l2))
-        penalty_factor = None if penalty_factor is None else _one_column(penalty_factor, 1)
-        init = init._replace(coef=_one_column(init.coef, 0)) if isinstance(init, Params) else init
+        penalty_factor = None if penalty_factor is None else _one_column(penalty_factor, 1.0)
+        init = init._replace(coef=_one_column(init.coef, 0.0)) if isinstance(init, Params) else init
     sets = _checked_strata(strata, arrays["y"], arrays.get("sample_weight"))
     given = Arguments(
         X=_within(arrays["X"], dtype, sets, arrays.get("sample_weight")),

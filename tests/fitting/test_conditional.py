@@ -313,7 +313,7 @@ def test_what_knows_no_strata_refuses_them_in_words():
     small, other = fit_conditional(X[:, :1], y, strata), Problem(X[:, :1], y, strata=strata // 2)
     with pytest.raises(ValueError, match="same strata"):
         inference.likelihood_ratio(fit, small, problem, smaller_problem=other)
-    with pytest.raises(ValueError, match="the problem that was fitted.*l2 and strata of the fit"):
+    with pytest.raises(ValueError, match=r"the problem that was fitted.*l2 and strata of the fit"):
         inference.wald(fit, Problem(X, y, strata=strata // 2))
     assert "matched set" in Status.INVALID.advice
 
