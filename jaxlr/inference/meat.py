@@ -96,7 +96,7 @@ def checked_kind(
 def _intersections(clusters: Any, m: int) -> tuple[tuple[int, ...], Int[np.ndarray, "sets m"]]:
     """Of every way and every intersection of ways the sign, and the number of each row's cluster."""
     # Of objects each label stays as it is; cluster_numbers refuses tracers.
-    labels = np.array(clusters, object) if isinstance(clusters, (list, tuple)) else clusters
+    labels: Any = np.array(clusters, object) if isinstance(clusters, (list, tuple)) else clusters
     shape = np.shape(labels)
     if len(shape) not in (1, 2) or shape[1:] == (0,):
         raise ValueError(f"expected clusters ({m},), or ({m}, d) of d ways, one label a row, got shape {shape}")

@@ -57,7 +57,9 @@ def numbered(name: str, groups: Any, m: int | None = None) -> tuple[np.ndarray, 
 def _labels(groups: Any) -> np.ndarray:
     """Labels in an array that leaves each as it is; of a list alone NumPy would make strings or floats, and axes of tuples."""
     if isinstance(groups, np.ma.MaskedArray):
-        return np.where(np.ma.getmaskarray(groups), None, groups.data.astype(object))
+        labels = groups.data.astype(object)
+        labels[np.ma.getmaskarray(groups)] = None
+        return labels
     if isinstance(groups, (list, tuple)):
         return np.fromiter((None if label is np.ma.masked else label for label in groups), object, len(groups))
     return np.asarray(groups)

@@ -70,7 +70,7 @@ class Strata:
             rows.append(kept[kept >= 0])
             sizes.append(np.sum(kept >= 0, axis=1))
             most.append(fewer[fewer > 0])
-        return _laid_out(*map(np.concatenate, (rows, sizes, most)), len(self.place))
+        return _laid_out(np.concatenate(rows), np.concatenate(sizes), np.concatenate(most), len(self.place))
 
 
 def at_once(most: int, k: int) -> int:
