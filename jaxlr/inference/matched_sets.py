@@ -8,6 +8,7 @@ controls in their stratum: the events that R's clogit counts (nevent, and nobs i
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from jaxlr.inference.fitted import fitted
@@ -39,3 +40,14 @@ def _goodness_of_sets(params: Params, problem: Problem, basis: int) -> tuple[Arr
     N = total * dot(row_weights(problem), jnp.asarray(problem.y, total.dtype))
     measures = loglik, null, -2 * loglik, -2 * null, N - k, 2 * k - 2 * loglik, k * jnp.log(N) - 2 * loglik, 1 - loglik / null
     return *measures, *(jnp.full_like(loglik, jnp.nan),) * 3
+
+
+def sets_and_cases(problem: Problem) -> tuple[int, int] | None:
+    """How many strata of one model have a case and a control of positive weight, and how many cases these have; None of a
+    batch."""
+    y, s = np.asarray(problem.y), problem.sample_weight
+    if y.ndim > 1 or np.ndim(s) > 1:
+        return None
+    strata = problem.strata.known(y, s)
+    cases = (y == 1) & (strata.place < sum(map(np.size, strata.blocks)))
+    return sum(map(len, strata.blocks)), int(np.sum(cases if s is None else cases & (np.asarray(s) > 0)))

@@ -352,6 +352,16 @@ def test_bic_counts_all_cases_as_r_does():
         np.testing.assert_allclose(found.df_residual, cases - 2, rtol=10 * EPS)
 
 
+def test_the_summary_says_how_many_sets_and_cases_count():
+    X, y, strata = sets()
+    alone, s = np.where(strata < 4, 1, y), np.where(strata == 5, 0.0, 1.0)
+    for weight, kept in ((None, strata >= 4), (s, (strata >= 4) & (strata != 5))):
+        fit, problem = fit_conditional(X, alone, strata, sample_weight=weight), Problem(X, alone, weight, strata=strata)
+        table, cases = inference.summary(fit, problem), int(alone[kept].sum())
+        assert table.sets == table.to_dict()["sets"] == (len(set(strata[kept])), cases)
+        assert f"{len(set(strata[kept]))} matched sets with a case and a control, {cases} cases in them" in str(table)
+
+
 def test_rows_that_say_nothing_count_in_the_weights_that_l2_is_measured_by():
     X, y, strata = sets()
     more = [np.concatenate([part, extra]) for part, extra in ((X, X), (y, 0 * y), (strata, 100 + strata))]
