@@ -24,8 +24,9 @@ from jaxlr.engine.arguments import Arguments, prepare
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.engine.run import before, run
 from jaxlr.fitting.fit import start_of
-from jaxlr.inputs.checks import Data, DesignData, check_count, check_key
+from jaxlr.inputs.checks import Data, DesignData, check_count, check_key, core_axes
 from jaxlr.inputs.clusters import cluster_numbers
+from jaxlr.inputs.tables import check_aligned
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.results.fit import Fit
 from jaxlr.solvers.solve import Settings
@@ -93,6 +94,8 @@ def fit_bootstrap(
     """
     check_count("num_samples", num_samples, 1)
     check_key(key)
+    rows = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset, "clusters": clusters}
+    check_aligned(rows, core_axes(num_classes) | {"clusters": "m"})
     given = Arguments(
         X=X,
         y=y,

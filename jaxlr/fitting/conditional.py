@@ -19,7 +19,7 @@ from jaxlr.engine.arguments import Arguments, prepare
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.engine.plan import Call
 from jaxlr.engine.run import run
-from jaxlr.inputs.checks import Data, checked, core_axes
+from jaxlr.inputs.checks import Data, checked, core_axes, real_array
 from jaxlr.inputs.tables import check_aligned, column_names, is_concrete
 from jaxlr.model.params import Params
 from jaxlr.model.problem import row_weights, within_strata
@@ -47,13 +47,16 @@ def fit_conditional(
     """Fit logistic regressions of matched sets by the exact conditional likelihood: pairs, one case of many, many of many.
 
     Every stratum has a constant of its own, which the condition on its number of cases takes away; there is no intercept. A
-    stratum without a case or without a control says nothing. For standard errors, tests and tables give `jaxlr.inference` the
-    Problem with the same strata: `wald`, `wald_test`, `odds_ratios`, `likelihood_ratio`, `summary`.
+    stratum without a case or without a control says nothing about the coefficients; but its rows count in the sum of the
+    weights that l2 is measured by. For standard errors, tests and tables give `jaxlr.inference` the Problem with the same
+    strata: `wald`, `wald_test`, `odds_ratios`, `likelihood_ratio`, `summary`.
 
     Args:
-        X: design (..., m, n). A column that is constant within every stratum has the coefficient 0.
+        X: design (..., m, n). A column that is constant within every stratum, or varies by rounding alone (at most 16 eps of
+            its size), has the coefficient 0.
         y: (..., m), 1 for cases and 0 for controls.
-        strata: labels (m,) of any kind, known outside jit, the same for rows of a matched set; all models have them.
+        strata: labels (m,) of any kind, tuples too, known outside jit, the same for rows of a matched set; all models have
+            them. A series has the index of the tables.
         sample_weight: (..., m): a weight 0 leaves a row out, the others of a stratum have one weight, k for k such strata.
         offset, l2, penalty_factor, tol, max_steps, batch_size, progress: as in `jaxlr.fit`.
         init: as in `jaxlr.fit`; its intercept does not count.
@@ -66,8 +69,9 @@ def fit_conditional(
         probabilities of single rows would need its constant.
 
     Raises:
-        TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; labels between 0 and 1; strata that are missing
-            or tracers; weights that differ within a stratum; no stratum with a case and a control in any model.
+        TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; labels other than 0 and 1; strata that are
+            missing, tracers, or of rows in another order; weights that differ within a stratum; no stratum with a case and a
+            control in any model.
 
     Example:
         >>> import numpy as np
@@ -81,9 +85,15 @@ def fit_conditional(
         (the recursion).
     """
     rows = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset}
-    check_aligned(rows, core_axes())
-    arrays, dtype, _ = checked(rows)
+    check_aligned(rows | {"strata": strata}, core_axes() | {"strata": "m"})
+    _check_hard(y)
+    start = init._asdict() if isinstance(init, Params) else {}
+    arrays, dtype, _ = checked(rows | {"l2": l2, "penalty_factor": penalty_factor} | start)
     n = arrays["X"].shape[-1]
+    if not n:  # a column of zeros in their place, under a penalty of which nothing comes but a gap of 0
+        l2 = np.ones(np.shape(l2))
+        penalty_factor = None if penalty_factor is None else _one_column(penalty_factor, 1.0)
+        init = init._replace(coef=_one_column(init.coef, 0.0)) if isinstance(init, Params) else init
     sets = _checked_strata(strata, arrays["y"], arrays.get("sample_weight"))
     given = Arguments(
         X=_within(arrays["X"], dtype, sets, arrays.get("sample_weight")),
@@ -91,9 +101,9 @@ def fit_conditional(
         sample_weight=sample_weight,
         offset=offset,
         l2=l2,
-        penalty_factor=penalty_factor if n else None,
+        penalty_factor=penalty_factor,
         fit_intercept=False,
-        init=init if n else None,
+        init=init,
         solver="newton",
         tol=tol,
         max_steps=max_steps,
@@ -104,14 +114,19 @@ def fit_conditional(
     return replace(fits, params=fits.params._replace(coef=fits.params.coef[..., :n]))
 
 
+def _check_hard(y: Any) -> None:
+    """Refuse labels that are neither 0 nor 1, where they are known."""
+    values: Any = real_array("y", y)
+    if is_concrete(values):
+        values = np.asarray(values)
+        other = values[(values != 0) & (values != 1) & (values == values)]  # noqa: PLR0124, a NaN is one of its model alone
+        if other.size:
+            raise ValueError(f"expected labels 0 or 1 of matched sets, got {other[0]}; cases are 1, controls 0")
+
+
 def _checked_strata(labels: Any, y: Any, sample_weight: Any) -> Strata:
-    """The strata, of no more cases than there are; labels that are no labels and weights within strata refused."""
+    """The strata, of no more cases than there are; weights that differ within strata refused."""
     strata = strata_of(labels, y.shape[-1])
-    if is_concrete(y):
-        values = np.asarray(y)
-        soft = values[(values != 0) & (values != 1) & (values == values)]  # noqa: PLR0124, a NaN is one of its model alone
-        if soft.size:
-            raise ValueError(f"expected labels 0 or 1 of matched sets, got {soft[0]}; cases are 1, controls 0")
     if sample_weight is not None and is_concrete(sample_weight):
         s = np.asarray(sample_weight, float)
         for block in strata.blocks:
@@ -133,6 +148,11 @@ def _checked_strata(labels: Any, y: Any, sample_weight: Any) -> Strata:
             "strata are the labels of matched sets, the same for all rows of one"
         )
     return strata
+
+
+def _one_column(of_none: Any, value: float) -> np.ndarray:
+    """A value for one column, with the batch axes of those for none at all (..., 0)."""
+    return np.full((*np.shape(of_none)[:-1], 1), value)
 
 
 def _within(X: Any, dtype: Any, strata: Strata, sample_weight: Any) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.inference.fitted import as_params, check_base, fitted, functionals
-from jaxlr.inference.meat import Kind, checked_kind, covariance_of
+from jaxlr.inference.meat import Kind, check_clusters_aligned, checked_kind, covariance_of
 from jaxlr.inference.over_models import over_models
 from jaxlr.inputs.checks import Data
 from jaxlr.model.params import Params, SoftmaxParams
@@ -114,6 +114,7 @@ def standard_errors(
 def _of_models(function: Any, fit: Fit, problem: Problem, *kind_base_penalized: Any) -> Any:
     *asked, base, penalized = kind_base_penalized
     check_base(fit.params, base)
+    check_clusters_aligned(fit, problem, asked[1])
     kind, numbers = checked_kind(fit, np.shape(problem.X)[-2], *asked)
     by_row = kind.name in ("cluster", "HAC")
     return over_models(function, fit, problem, penalized=penalized, options=(kind, base), shared=(numbers,), by_row=by_row)
@@ -139,7 +140,7 @@ def _in_units(
     """The covariance of the parameters in units in which no square overflows, and these."""
     model = fitted(params, problem, basis)
     C = functionals(model, base)
-    size = jnp.max(jnp.abs(C), axis=1)
+    size = jnp.max(jnp.abs(C), axis=1, initial=0)
     unit = jnp.where(size > 0, size, 1)  # NaN where a parameter is not determined
     unit = jnp.where(jnp.isnan(size), 1, unit)
     return covariance_of(model, C / unit[:, None], kind, clusters), unit

@@ -134,7 +134,7 @@ def functionals(model: Fitted, base: int | None) -> Float[Array, "parameters p"]
         Q = Q - Q[base]
     Q = jnp.asarray(Q, model.x.dtype)[:, None, :, None]
     rows = jnp.where(Q == 0, 0, Q * model.determined[None, :, None, :])  # 0 for the base, also where nothing is determined
-    return rows.reshape(-1, math.prod(model.x.shape))
+    return rows.reshape(math.prod(rows.shape[:2]), math.prod(rows.shape[2:]))
 
 
 def known(likelihood: Likelihood, n: int, fit_intercept: bool, base: int | None) -> Bool[np.ndarray, "*K p"]:

@@ -48,6 +48,7 @@ def leverage(model: Fitted, jitter: float = 0.0) -> Leverage:
         jitter: added to the diagonal of the Hessian where that is 1, so that copies leave it definite.
     """
     system = model.system
-    root = inverse_root(mean_information(system, model.z), model.free.reshape(-1), jitter).reshape(-1, *model.x.shape)
+    root = inverse_root(mean_information(system, model.z), model.free.reshape(-1), jitter)
+    root = root.reshape(len(root), *model.x.shape)
     moved = system.A.times(root)
     return Leverage(root, jnp.where(aligned(system.w, moved) > 0, moved, 0))

@@ -3,19 +3,21 @@
     log-likelihood = sum_s s_s log P(the cases of stratum s | their number)            null: coefficients of 0, with the offset
     deviance = -2 log-likelihood     AIC = -2 log-likelihood + 2 k     BIC = -2 log-likelihood + k log N
 
-with k parameters that the data determine, and N the cases of strata that have controls too, which are what R's clogit counts
-(of pairs it is their number).
+with k parameters that the data determine, and N all cases of positive weight, a weight k counting k times, with or without
+controls in their stratum: the events that R's clogit counts (nevent, and nobs in BIC).
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from jaxlr.inference.fitted import fitted
 from jaxlr.inference.goodness import Goodness
 from jaxlr.inference.over_models import over_models
+from jaxlr.linalg.dot import dot
 from jaxlr.model.conditional import matched_of
 from jaxlr.model.params import Params
-from jaxlr.model.problem import Problem, problem_logits, weight_sum
+from jaxlr.model.problem import Problem, problem_logits, row_weights, weight_sum
 from jaxlr.results.fit import Fit
 
 
@@ -35,6 +37,17 @@ def _goodness_of_sets(params: Params, problem: Problem, basis: int) -> tuple[Arr
     sets, total, k = matched_of(problem), weight_sum(problem), fitted(params, problem, basis).num_parameters
     at_zero = Params(jnp.zeros_like(params.coef), jnp.zeros_like(params.intercept))
     loglik, null = (-total * sets.loss(problem_logits(at, problem)) for at in (params, at_zero))
-    N = total * sets.num_cases
+    N = total * dot(row_weights(problem), jnp.asarray(problem.y, total.dtype))
     measures = loglik, null, -2 * loglik, -2 * null, N - k, 2 * k - 2 * loglik, k * jnp.log(N) - 2 * loglik, 1 - loglik / null
     return *measures, *(jnp.full_like(loglik, jnp.nan),) * 3
+
+
+def sets_and_cases(problem: Problem) -> tuple[int, int] | None:
+    """How many strata of one model have a case and a control of positive weight, and how many cases these have; None of a
+    batch."""
+    y, s = np.asarray(problem.y), problem.sample_weight
+    if y.ndim > 1 or np.ndim(s) > 1:
+        return None
+    strata = problem.strata.known(y, s)
+    cases = (y == 1) & (strata.place < sum(map(np.size, strata.blocks)))
+    return sum(map(len, strata.blocks)), int(np.sum(cases if s is None else cases & (np.asarray(s) > 0)))

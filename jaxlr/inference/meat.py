@@ -28,11 +28,12 @@ from jaxtyping import Array, Float, Int
 
 from jaxlr.inference.fitted import Fitted
 from jaxlr.inference.leverage import Leverage, leverage, remainder
-from jaxlr.inputs.checks import Data, check_count
+from jaxlr.inputs.checks import Data, check_count, core_axes
 from jaxlr.inputs.clusters import cluster_numbers
-from jaxlr.inputs.tables import is_concrete
+from jaxlr.inputs.tables import check_aligned
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.model.likelihood import likelihood_of_params
+from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
 
 _KINDS = ("model", "HC0", "HC1", "HC2", "HC3", "sampling", "cluster", "HAC")
@@ -94,16 +95,29 @@ def checked_kind(
 
 def _intersections(clusters: Any, m: int) -> tuple[tuple[int, ...], Int[np.ndarray, "sets m"]]:
     """Of every way and every intersection of ways the sign, and the number of each row's cluster."""
-    labels = np.asarray(clusters) if is_concrete(clusters) else clusters  # cluster_numbers refuses tracers
-    if labels.ndim not in (1, 2) or labels.shape[1:] == (0,):
-        raise ValueError(f"expected clusters ({m},), or ({m}, d) of d ways, one label a row, got shape {labels.shape}")
-    columns = [cluster_numbers(way, m)[0] for way in ([labels] if labels.ndim == 1 else labels.T)]
+    # Of objects each label stays as it is; cluster_numbers refuses tracers.
+    labels: Any = np.array(clusters, object) if isinstance(clusters, (list, tuple)) else clusters
+    shape = np.shape(labels)
+    if len(shape) not in (1, 2) or shape[1:] == (0,):
+        raise ValueError(f"expected clusters ({m},), or ({m}, d) of d ways, one label a row, got shape {shape}")
+    if hasattr(labels, "columns"):
+        ways = [labels[column] for column in labels.columns]
+    else:
+        ways = [labels] if len(shape) == 1 else labels.T
+    columns = [cluster_numbers(way, m)[0] for way in ways]
     signs, numbers = [], []
     for size in range(1, len(columns) + 1):
         for chosen in combinations(columns, size):
             signs.append((-1) ** (size + 1))
             numbers.append(np.unique(np.stack(chosen, axis=1), axis=0, return_inverse=True)[1].reshape(-1))
     return tuple(signs), np.stack(numbers).astype(np.int32)
+
+
+def check_clusters_aligned(fit: Fit, problem: Problem, clusters: Any) -> None:
+    """Refuse clusters whose rows bear other labels than those of the problem's tables."""
+    fields = {name: getattr(problem, name) for name in ("X", "y", "sample_weight", "offset")}
+    axes = core_axes(*likelihood_of_params(fit.params).classes) | {"clusters": "md"}
+    check_aligned(fields | {"clusters": clusters}, axes)
 
 
 def covariance_of(model: Fitted, C: Float[Array, "q p"], kind: Kind, clusters: Int[Array, "ways m"]) -> Float[Array, "q q"]:
@@ -113,7 +127,7 @@ def covariance_of(model: Fitted, C: Float[Array, "q p"], kind: Kind, clusters: I
         C: of x in the coordinates of the model.
     """
     errors = errors_of(model, kind, clusters)
-    half = dot(errors.root.reshape(len(errors.root), -1), C.T)
+    half = dot(errors.root.reshape(len(errors.root), C.shape[1]), C.T)
     return dot(half.T, half if errors.meat is None else dot(errors.meat, half))
 
 

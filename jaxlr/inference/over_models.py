@@ -125,9 +125,10 @@ def checked_pair(fit: Fit, problem: Problem, by_row: bool = False) -> tuple[Mode
     eps = np.finfo(kkt.dtype).eps
     most = _SLACK * np.maximum(np.asarray(fit.kkt), max(np.sqrt(eps), eps * largest))
     if np.any(kkt > most):
+        last = "fit_intercept" if problem.strata is None else "strata"
         raise ValueError(
             f"expected the problem that was fitted, got one whose gradient at the estimate is not 0 ({np.nanmax(kkt):.1e}); "
-            "give it the X, y, sample_weight, offset, l2 and fit_intercept of the fit"
+            f"give it the X, y, sample_weight, offset, l2 and {last} of the fit"
         )
     return models, batch
 

@@ -21,8 +21,8 @@ def binary_text(
     """The lines of a model of two classes; `table` has columns (terms,), and `num_slopes` terms are not in the null model."""
     shown = {name: [f"{value:.{3 if name == 'p_value' else 5}g}" for value in table[name]] for name in table}
     order = [name for name in _HEADINGS if name in shown]
-    width = {name: max(len(_HEADINGS[name]), *(len(value) for value in shown[name])) + 2 for name in order}
-    wide = max(map(len, names))
+    width = {name: max(map(len, [_HEADINGS[name], *shown[name]])) + 2 for name in order}
+    wide = max(map(len, names), default=0)
     lines = [" " * wide + "".join(f"{_HEADINGS[name]:>{width[name]}}" for name in order)]
     for i, term in enumerate(names):
         numbers = "".join(f"{shown[name][i]:>{width[name]}}" for name in order)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxlr.inference.goodness import Goodness, goodness_of_fit
-from jaxlr.inference.matched_sets import goodness_of_sets
+from jaxlr.inference.matched_sets import goodness_of_sets, sets_and_cases
 from jaxlr.inference.printed import binary_text, multinomial_text
 from jaxlr.inference.profile import profile_intervals, profile_tests
 from jaxlr.inference.rank import dependences, equations
@@ -43,6 +43,7 @@ class Summary:
         kind: of the covariance.
         dependent: which columns depend on those before them (..., n): they have errors of NaN, and as a rule coefficients of 0.
         equations: of one model, how, such as "x3 = x1 - x2"; of a batch ().
+        sets: of one model with strata how many of them have a case and a control, and how many cases these have; else None.
     """
 
     names: tuple[str, ...]
@@ -57,20 +58,21 @@ class Summary:
     kind: str = "model"
     dependent: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     equations: tuple[str, ...] = ()
+    sets: tuple[int, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as a dictionary of strings, numbers and arrays.
 
         Returns:
             "terms" (names), each column of the table, each measure of fit, "level", "status", "solver", "kind", "dependent"
-            and "equations"; of K classes "classes" and "base" too.
+            "equations" and "sets"; of K classes "classes" and "base" too.
         """
         goodness, test = self.goodness._asdict(), self.goodness.pearson
         goodness["pearson"] = None if test is None else test._asdict()
         of_classes = {"classes": list(self.classes), "base": self.base} if self.classes else {}
         return {"terms": list(self.names), **of_classes, **self.table, **goodness, "level": self.level,
                 "status": self.status, "solver": self.solver, "kind": self.kind, "dependent": self.dependent,
-                "equations": list(self.equations)}  # fmt: skip
+                "equations": list(self.equations), "sets": self.sets}  # fmt: skip
 
     def to_pandas(self) -> Any:
         """The table as a pandas DataFrame, a row for each term, of K classes for each class and term; of a batch, with the
@@ -107,7 +109,8 @@ class Summary:
             f"Not determined{', held at 0' if zero else ''}: {line}" for zero, line in zip(held, self.equations, strict=True)
         ]
         kind = [] if self.kind == "model" else [f"Standard errors: {self.kind}"]
-        return "\n".join([text, *kind, *notes])
+        sets = [f"{self.sets[0]} matched sets with a case and a control, {self.sets[1]} cases in them"] if self.sets else []
+        return "\n".join([text, *sets, *kind, *notes])
 
 
 def summary(
@@ -202,6 +205,7 @@ def summary(
         kind=kind,
         dependent=none if held is None else np.asarray(held.dependent) == 1,
         equations=() if held is None or none.ndim > 1 else tuple(map(told, equations(held, names))),
+        sets=None if problem.strata is None else sets_and_cases(problem),
     )
 
 

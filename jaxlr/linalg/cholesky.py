@@ -55,7 +55,7 @@ def inverse(L: Float[Array, "k k"]) -> Float[Array, "k k"]:
     num_blocks = 1
     while num_blocks * _ROWS < k:
         num_blocks *= 2
-    size = -(-k // num_blocks)
+    size = max(1, -(-k // num_blocks))
     filled = num_blocks * size - k
     L = jnp.where(np.pad(np.zeros((k, k), bool), (0, filled), constant_values=True), 0, jnp.pad(L, (0, filled)))
     L = jnp.where(np.diag(np.arange(k + filled) >= k), 1, L)

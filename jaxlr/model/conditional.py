@@ -41,9 +41,7 @@ from jaxtyping import Array, Float
 from jaxlr.linalg.dot import dot
 from jaxlr.model import logistic
 from jaxlr.model.problem import Problem, design, row_weights
-from jaxlr.model.strata import Strata
-
-_AT_ONCE = 2**22  # numbers of the covariances that stand side by side
+from jaxlr.model.strata import Strata, at_once
 
 
 class Block(NamedTuple):
@@ -207,10 +205,10 @@ def _information(block: Block, z: Float[Array, "r S"]) -> Float[Array, "k k"]:
         block, z = some
         C = _sums(block._replace(most=most), z, 2).C
         here = jnp.arange(1, most + 1, dtype=z.dtype)[:, None] == block.d[None, :]
-        return dot(C.reshape(len(C), -1), jnp.where(here, block.w[None, :], 0).ravel())
+        return dot(C.reshape(len(C), here.size), jnp.where(here, block.w[None, :], 0).ravel())
 
     most, (_, k, S) = block.most, block.x.shape
-    (i, j), size = np.triu_indices(k), max(1, _AT_ONCE // (most * max(k, 1) ** 2))
+    (i, j), size = np.triu_indices(k), at_once(most, k)
     groups = -(-S // size)
     if groups == 1:
         pairs = of((block, z))

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxlr.inputs.checks import core_axes
+from jaxlr.inputs.tables import check_aligned
 from jaxlr.linalg.dot import AnyArray, aligned
 from jaxlr.linalg.operators import Design, as_design
 from jaxlr.linalg.sparse import Sparse
@@ -73,6 +75,8 @@ class Problem:
     def __post_init__(self) -> None:
         if self.strata is not None:
             if not isinstance(self.strata, Strata):
+                rows = {"X": self.X, "y": self.y, "sample_weight": self.sample_weight, "offset": self.offset}
+                check_aligned(rows | {"strata": self.strata}, core_axes() | {"strata": "m"})
                 object.__setattr__(self, "strata", strata_of(self.strata))
             object.__setattr__(self, "fit_intercept", False)
 

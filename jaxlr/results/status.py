@@ -27,7 +27,8 @@ _ADVICE = {
     "that others nearly make up.",
     Status.SEPARATED: "a direction separates the classes, so no finite estimate exists; add a penalty (l2 > 0).",
     Status.NONFINITE: "NaN or infinity in the data or on the way; look for missing values or overflowing columns.",
-    Status.INVALID: "no row has weight, all weight is in one class, or a value is out of range; nothing can be estimated.",
+    Status.INVALID: "no row has weight, all weight is in one class, no matched set has a case and a control, or a value is "
+    "out of range; nothing can be estimated.",
     Status.NOT_RUN: "the call was interrupted before this model ran; fit it again.",
 }
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import re
 from dataclasses import replace
 
@@ -212,6 +213,23 @@ def test_columns_without_information_have_coefficients_of_0_and_no_error():
     assert "copy = a" in text
 
 
+def test_a_column_that_is_constant_but_for_rounding_has_the_coefficient_0():
+    X, y, strata = sets()
+    rng = np.random.default_rng(6)
+    measures = rng.normal(size=(30, 5))[strata]
+    order = np.argsort(rng.random(measures.shape), axis=1)
+    mean = np.take_along_axis(measures, order, axis=1).mean(axis=1)  # of the same five, in other orders
+    assert np.ptp(mean[:5]) > 0
+    wide, s = np.column_stack([X, mean]), np.where(np.arange(150) == 7, 0.0, 1.0)
+    for weight in (None, s):
+        fit, plain = (fit_conditional(columns, y, strata, sample_weight=weight) for columns in (wide, X))
+        assert bool(fit.converged)
+        np.testing.assert_allclose(fit.params.coef, np.append(plain.params.coef, 0), rtol=0, atol=1e3 * EPS)
+        problem = Problem(wide, y, weight, strata=strata)
+        assert np.isnan(inference.standard_errors(fit, problem).coef).tolist() == [False, False, True]
+        assert inference.likelihood_ratio(fit, fit_conditional(X[:, :1], y, strata, sample_weight=weight), problem).df == 1
+
+
 def test_origins_and_units_do_not_count():
     X, y, strata = sets()
     plain = fit_conditional(X, y, strata)
@@ -295,11 +313,65 @@ def test_what_knows_no_strata_refuses_them_in_words():
     small, other = fit_conditional(X[:, :1], y, strata), Problem(X[:, :1], y, strata=strata // 2)
     with pytest.raises(ValueError, match="same strata"):
         inference.likelihood_ratio(fit, small, problem, smaller_problem=other)
-    with pytest.raises(ValueError, match="the problem that was fitted"):
+    with pytest.raises(ValueError, match=r"the problem that was fitted.*l2 and strata of the fit"):
         inference.wald(fit, Problem(X, y, strata=strata // 2))
+    assert "matched set" in Status.INVALID.advice
+
+
+def test_the_null_model_has_a_likelihood_and_no_estimates():
+    X, y, strata = sets()
+    problem, labels = Problem(X[:, :0], y, strata=strata), np.stack([y, 0 * y])
+    fit, both = fit_conditional(X[:, :0], y, strata), fit_conditional(X[:, :0], labels, strata)
+    assert float(fit.gap) == float(jaxlr.duality_gap(fit.params, problem)) == 0
+    assert both.status.tolist() == [Status.CONVERGED, Status.INVALID]
+    assert inference.standard_errors(both, replace(problem, y=labels)).coef.shape == (2, 0)
+    assert inference.covariance(fit, problem).tolist() == [[0]]
+    assert inference.wald(fit, problem).p_value.coef.shape == (0,)
+    assert jaxlr.hessian(fit.params, problem).tolist() == [[0]]
+    table = inference.summary(fit, problem)
+    choices = np.log([math.comb(5, int(d)) for d in y.reshape(30, 5).sum(axis=1)])
+    np.testing.assert_allclose(table.goodness.log_likelihood, -np.sum(choices), rtol=30 * EPS)
+    assert "Log-likelihood" in str(table)
+    batch = fit_conditional(X[:, :0], y, strata, l2=[0.1, 0.2], init=Params(np.zeros((3, 1, 0)), np.zeros((3, 1))))
+    assert batch.gap.tolist() == [[0, 0]] * 3
+    with pytest.raises(ValueError, match=r"expected penalty_factor .* with last axis 0 to match X"):
+        fit_conditional(X[:, :0], y, strata, penalty_factor=np.ones(3))
+    with pytest.raises(ValueError, match=r"expected coef .* with last axis 0 to match X"):
+        fit_conditional(X[:, :0], y, strata, init=Params(np.zeros(7), np.zeros(())))
+
+
+def test_bic_counts_all_cases_as_r_does():
+    """Cases without a control in their stratum are events too (nevent of coxph, nobs of clogit)."""
+    X, y, strata = sets()
+    alone = np.where(strata < 4, 1, y)  # four strata of cases alone
+    for weight in (None, np.where(strata % 3 == 0, 2.0, 1.0) * (np.arange(150) != 3)):
+        fit, problem = fit_conditional(X, alone, strata, sample_weight=weight), Problem(X, alone, weight, strata=strata)
+        found = inference.summary(fit, problem).goodness
+        cases = float(np.sum(alone if weight is None else alone * weight))
+        np.testing.assert_allclose(found.bic, 2 * np.log(cases) - 2 * found.log_likelihood, rtol=10 * EPS)
+        np.testing.assert_allclose(found.df_residual, cases - 2, rtol=10 * EPS)
+
+
+def test_the_summary_says_how_many_sets_and_cases_count():
+    X, y, strata = sets()
+    alone, s = np.where(strata < 4, 1, y), np.where(strata == 5, 0.0, 1.0)
+    for weight, kept in ((None, strata >= 4), (s, (strata >= 4) & (strata != 5))):
+        fit, problem = fit_conditional(X, alone, strata, sample_weight=weight), Problem(X, alone, weight, strata=strata)
+        table, cases = inference.summary(fit, problem), int(alone[kept].sum())
+        assert table.sets == table.to_dict()["sets"] == (len(set(strata[kept])), cases)
+        assert f"{len(set(strata[kept]))} matched sets with a case and a control, {cases} cases in them" in str(table)
+
+
+def test_rows_that_say_nothing_count_in_the_weights_that_l2_is_measured_by():
+    X, y, strata = sets()
+    more = [np.concatenate([part, extra]) for part, extra in ((X, X), (y, 0 * y), (strata, 100 + strata))]
+    close(fit_conditional(*more, l2=0.05), replace(half := fit_conditional(X, y, strata, l2=0.1), value=half.value / 2))
 
 
 @pytest.mark.parametrize(("change", "message"), [
+    ({"y": 2 * sets()[1]}, "expected labels 0 or 1 of matched sets, got 2; cases are 1, controls 0"),
+    ({"strata": None}, "expected strata (150,), one label a row, got None"),
+    ({"strata": "set"}, "expected strata (150,), one label a row, got 'set'"),
     ({"y": np.full(150, 0.5)}, "expected labels 0 or 1 of matched sets, got 0.5"),
     ({"strata": np.zeros(149)}, "expected strata (150,), one label a row, got shape (149,)"),
     ({"strata": [None] * 150}, "missing ones"),

@@ -1,5 +1,6 @@
 """The conditional likelihood against sums over all choices of cases, automatic differentiation, and 40-digit arithmetic."""
 
+import functools
 import itertools
 
 import jax
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 import jaxlr
 from jaxlr import Params, Problem
-from jaxlr.model.strata import strata_of
+from jaxlr.model.strata import centered, strata_of
 from tests.helpers import tolerance
 from tests.strategies import arrays
 
@@ -165,7 +166,7 @@ def test_many_covariances_are_taken_in_groups(monkeypatch):
     X, y, strata = rng.normal(size=(70, 2)), rng.integers(0, 2, 70), np.repeat(np.arange(14), 5)
     at, problem = Params(np.array([0.5, -1.0]), np.zeros(())), Problem(X, y, strata=strata)
     whole = jaxlr.hessian(at, problem)
-    monkeypatch.setattr("jaxlr.model.conditional._AT_ONCE", 24)
+    monkeypatch.setattr("jaxlr.model.strata._AT_ONCE", 24)
     jax.clear_caches()
     monkeypatch.setattr("jaxlr.compilation.program._loaded", {})
     np.testing.assert_allclose(jaxlr.hessian(at, problem), whole, rtol=0, atol=10 * EPS)
@@ -184,6 +185,72 @@ def test_strata_of_similar_work_share_a_block_and_a_large_one_stands_alone():
     known = strata.known(np.concatenate([np.tile([0, 1], 1000), np.arange(3000) < 30]), None)
     assert sorted(known.most) == [1, 30]
     assert not strata.known(np.zeros(5000), None).blocks
+
+
+def test_blocks_hold_every_row_once_and_place_says_where():
+    rng = np.random.default_rng(4)
+    sizes = np.concatenate([rng.integers(1, 6, 300), [70, 900, 3000]])
+    labels = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    y = rng.integers(0, 2, len(labels))
+    for strata in (strata_of(labels), strata_of(labels).known(y, None)):
+        assert len(strata.blocks) > 1
+        flat = np.concatenate([block.ravel() for block in strata.blocks] + [[-1]])
+        inside = strata.place < len(flat) - 1
+        np.testing.assert_array_equal(flat[strata.place[inside]], np.flatnonzero(inside))
+        assert np.sum(flat >= 0) == np.sum(inside)
+        for block, most in zip(strata.blocks, strata.most, strict=True):
+            for filled in block:
+                rows = filled[filled >= 0]
+                np.testing.assert_array_equal(rows, np.flatnonzero(labels == labels[rows[0]]))
+                assert min(np.sum(y[rows]), np.sum(1 - y[rows])) <= most
+    assert np.all(inside == np.array([0 < y[labels == label].mean() < 1 for label in labels]))
+
+
+def test_covariances_that_are_not_side_by_side_are_not_counted():
+    pairs = strata_of(np.arange(400_000) // 2)
+    assert 8 * pairs.numbers(60) < 2.5e9
+    assert pairs.numbers(60) > 400_000 * 60 + 2**22  # rows, and covariances of a group
+
+
+def cancelled(dtype):
+    """Labels, strata, and a column that is a sum of 37 products of numbers of the stratum, rounded in another order."""
+    rng = np.random.default_rng(5)
+    strata = np.repeat(np.arange(60), 4)
+    terms = (rng.normal(size=(60, 37)) * rng.normal(size=37)).astype(dtype)[strata]
+    orders = np.argsort(rng.random(terms.shape), axis=1)
+    column = functools.reduce(np.add, np.take_along_axis(terms, orders, axis=1).T)
+    return column, np.tile([1, 0, 0, 1], 60), strata
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", [np.asarray, jnp.asarray])
+def test_a_column_that_is_constant_but_for_rounding_is_constant(dtype, kind):
+    column, y, strata = cancelled(dtype)
+    one = strata_of(strata)
+    assert any(np.ptp(column[strata == number]) > 0 for number in range(60))
+    X = np.stack([column, column, np.arange(240) % 3], axis=1).astype(dtype)
+    X[:4, 1] += np.array([0, 0, 0, 1], dtype)  # one stratum says something
+    X[4:8, 2] = 1e9  # and a code that is larger than all of it says nothing
+    present = np.ones(240, bool)
+    found = np.asarray(centered(kind(X), one, None))
+    assert not np.any(found[:, 0])
+    np.testing.assert_array_equal(found[:, 2].reshape(60, 4)[2], (X[8:12, 2] - X[8:12, 2].mean()))
+    assert np.any(found[4:, 1])  # its other digits are as they were
+    np.testing.assert_array_equal(np.asarray(centered(kind(X), one, kind(present))), found)
+    present[3] = False
+    assert not np.any(np.asarray(centered(kind(X), one, kind(present)))[:, 1])
+    batch = np.asarray(centered(kind(np.stack([X, 2 * X])), one, None))
+    np.testing.assert_array_equal(batch[1], 2 * found)
+    problem = Problem(X[:, :1], y, strata=strata)
+    assert float(jaxlr.gradient(Params(np.ones(1, dtype), np.zeros((), dtype)), problem).coef[0]) == 0
+
+
+def test_columns_that_are_constant_within_strata_keep_their_derivatives():
+    strata = np.repeat(np.arange(5), 3)
+    X = jnp.asarray(strata[:, None] + 0.1)
+    dX = np.arange(15.0)[:, None] ** 2
+    moved = jax.jvp(lambda X: centered(X, strata_of(strata), None), (X,), (dX,))[1]
+    np.testing.assert_allclose(moved, dX - np.repeat(dX.reshape(5, 3).mean(axis=1), 3)[:, None], rtol=0, atol=1e3 * EPS)
 
 
 @pytest.mark.parametrize(("labels", "message"), [
