@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.inference.delta import Effects, effects, pullbacks, standard_error
 from jaxlr.inference.fitted import fitted
-from jaxlr.inference.meat import Kind, checked_kind, errors_of
+from jaxlr.inference.meat import Kind, check_clusters_aligned, checked_kind, errors_of
 from jaxlr.inference.over_models import over_models
 from jaxlr.inference.rows import Rows, checked_rows, coordinates
 from jaxlr.inference.tails import normal_quantile
@@ -105,6 +105,7 @@ def comparisons(
             f"expected low and high of the {m} rows of the problem, or a sample_weight, got {sizes[0]} rows; "
             "np.ones(r) weighs them alike"
         )
+    check_clusters_aligned(fit, problem, clusters)
     asked, numbers = checked_kind(fit, m, kind, clusters, lags, small_sample)
     estimate, error = over_models(
         _comparisons, fit, problem, penalized=penalized, options=(asked, measure), shared=(weights, numbers), rows=rows,

@@ -24,7 +24,7 @@ from jaxlr.batching.loops import loop
 from jaxlr.inference.comparisons import compared
 from jaxlr.inference.delta import Effects, derivatives, effects, pullbacks, standard_error
 from jaxlr.inference.fitted import fitted
-from jaxlr.inference.meat import Kind, checked_kind, errors_of
+from jaxlr.inference.meat import Kind, check_clusters_aligned, checked_kind, errors_of
 from jaxlr.inference.over_models import over_models
 from jaxlr.inference.rows import Rows, checked_rows, coordinates
 from jaxlr.inference.tails import normal_quantile
@@ -100,6 +100,7 @@ def marginal_effects(
         raise ValueError(f"expected an offset with rows only, got one with at={at!r}, which takes that of the problem")
     place = at if isinstance(at, str) else "rows"
     rows = None if isinstance(at, str) else checked_rows(fit, problem, at, offset, "at")
+    check_clusters_aligned(fit, problem, clusters)
     asked, numbers = checked_kind(fit, np.shape(problem.X)[-2], kind, clusters, lags, small_sample)
     columns = _discrete_columns(discrete, fit, problem)
     if columns and method.endswith("ex"):
