@@ -460,3 +460,15 @@ def test_columns_of_0_and_1_are_found_in_sparse_designs_too():
     found = inference.marginal_effects(jaxlr.fit(sparse, Y), Problem(sparse, Y), discrete="binary")
     expected = inference.marginal_effects(jaxlr.fit(X, Y), Problem(X, Y), discrete=[2])
     np.testing.assert_allclose(found.estimate, expected.estimate, rtol=1e-9)
+
+
+def test_clusters_of_other_rows_are_refused():
+    import pandas as pd
+
+    table, clusters = pd.DataFrame(X, columns=["a", "b", "c"]), pd.Series(CLUSTERS).iloc[::-1]
+    fit, problem = jaxlr.fit(table, Y), Problem(table, Y)
+    for call in (inference.predictions, inference.marginal_effects, lambda *given, **more: inference.comparisons(
+        *given, table, table, **more)):  # fmt: skip
+        with pytest.raises(ValueError, match="X and clusters with the same labels of the rows"):
+            call(fit, problem, kind="cluster", clusters=clusters)
+        assert call(fit, problem, kind="cluster", clusters=clusters.sort_index()) is not None
