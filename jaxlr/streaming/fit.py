@@ -85,7 +85,7 @@ def fit_stream(
         >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1])
         >>> found = fit_stream(lambda: ((X[i : i + 2], y[i : i + 2]) for i in (0, 2)), l2=np.array([0.1, 1.0]))
         >>> found.converged.tolist(), found.num_passes.tolist()
-        ([True, True], [3, 3])
+        ([True, True], [2, 2])
 
     References:
         Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2009), equations 4.20 to 4.26 (Newton's method).

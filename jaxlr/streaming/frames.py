@@ -103,4 +103,4 @@ def models_of(
         rarity = jnp.min(jnp.where(share > 0, 4 * share * (1 - share), 1), axis=1)
     else:
         rarity = 4 * share[:, 0] * share[:, 1]
-    return Model(penalties, location, scale, total[lanes], rarity)
+    return Model(penalties, location, scale, total[lanes], rarity, jnp.broadcast_to(sums.norm, rarity.shape))

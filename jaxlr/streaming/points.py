@@ -36,6 +36,7 @@ class Model(NamedTuple):
         location, scale: in which its KKT residual measures columns (k,), 0 and 1 for the intercept.
         total: sum of its weights.
         rarity: of its rarest class, see `jaxlr.solvers.descent.Rules`.
+        norm: the largest of the rows of A.
     """
 
     penalty: Any
@@ -43,6 +44,7 @@ class Model(NamedTuple):
     scale: Any
     total: Any
     rarity: Any
+    norm: Any
 
     @property
     def squares(self) -> Array:

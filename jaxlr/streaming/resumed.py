@@ -12,7 +12,7 @@ import numpy as np
 from jaxlr.model.bounds import Bounded
 from jaxlr.model.penalty import Penalty
 from jaxlr.streaming.blocks import Kind, Reader
-from jaxlr.streaming.loop import Progress
+from jaxlr.streaming.calls import Progress
 from jaxlr.streaming.models import Asked
 from jaxlr.streaming.points import Model
 from jaxlr.streaming.steps import State

@@ -15,12 +15,14 @@ from jaxlr.solvers.descent import RUNNING
 from jaxlr.streaming import checkpoint as files
 from jaxlr.streaming.ahead import ahead
 from jaxlr.streaming.blocks import Reader, Rows
+from jaxlr.streaming.calls import Call, Progress
 from jaxlr.streaming.first import first_pass
 from jaxlr.streaming.frames import rounded
-from jaxlr.streaming.loop import Call, Progress, begin, next_pass
+from jaxlr.streaming.loop import next_pass
 from jaxlr.streaming.models import Asked, lay_out, result_dtype
 from jaxlr.streaming.passes import shape_of
 from jaxlr.streaming.resumed import identity, of_arrays, to_arrays
+from jaxlr.streaming.start import begin
 from jaxlr.streaming.sums import Frame
 
 _SAMPLE, _SAMPLE_NUMBERS = 2**14, 2**23  # rows that the start is fitted to, at most, and their numbers
@@ -64,7 +66,7 @@ class Run:
             bar.set_description("pass 1")
             first = first_pass(self._first_rows(told), _sample_size, bool(self.asked.fit_intercept))
             self.call = self._call(first.center, first.unit)
-            self.progress = begin(self.call, first)
+            self.progress = begin(self.call, first, self.reader.m)
         else:
             running = len(self.progress.running)
             bar.set_description(f"pass {self.progress.passes + 1}, {running} of {self.call.batch.size} models")

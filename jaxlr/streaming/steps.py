@@ -7,7 +7,8 @@ change of a logit along the step, of which in memory one knows before:
                         (Armijo's rule: Nocedal & Wright, Numerical Optimization (2006), equation 3.4): back to the origin, to
                         a shorter step
     else                the verdict on the origin, whose whole step is known now: where it has CONVERGED by the size of that
-                        step x is the answer, whose evidence this very pass has summed, else there is a new direction at x
+                        step x is the answer, whose evidence this very pass has summed, else there is a new direction at x,
+                        and x the answer too where norms of rows prove that the next step would be as small
 
 Directions are those of `jaxlr.solvers.newton`, with kinks of `jaxlr.solvers.proximal`, of the Hessian that the pass has summed
 (exact), or of that of the sampled rows at their own minimum (a chord: Kelley 1995, Iterative Methods for Linear and Nonlinear
@@ -29,7 +30,7 @@ from jaxlr.streaming.directions import EPS, How, direction
 from jaxlr.streaming.points import Here, Model, point
 from jaxlr.streaming.sums import Sums
 
-_FALL = 0.1
+_FALL, _GROWTH = 0.1, 4
 
 
 class State(NamedTuple):
@@ -132,6 +133,15 @@ def advance(state: State, sums: Sums, chord: Array | None, model: Model, tol: Ar
 
     moved = direction(state.x, here, chord, model, tol, how)
     factored = jnp.isfinite(moved.decrement)
+    # By the norms of the rows the next step is so small that no digit that counts would change.
+    most = np.sqrt(2) * model.norm * jnp.sqrt(jnp.sum(moved.d**2))
+    ahead = Direction(
+        moved.d, moved.d, moved.decrement, moved.error, moved.unresolved, jnp.bool_(False), moved.inexact, old=not how.exact
+    )
+    near = judge(rules, _Before(verdict.decrement, verdict.steep_steps), here, ahead, most, jnp.asarray(jnp.inf), last, EPS)
+    arrived = ~passed & finite & seen & (most <= tol / 10) & near.polished & (near.status == Status.CONVERGED)
+    status = jnp.where((status == RUNNING) & arrived, Status.CONVERGED, status)
+    better |= arrived
     status = jnp.where((status == RUNNING) & ~passed & ~factored, Status.STALLED, status)
     ended = status != RUNNING
     goes = ~passed & ~ended
@@ -140,7 +150,8 @@ def advance(state: State, sums: Sums, chord: Array | None, model: Model, tol: Ar
     square = state.decrement**2
     root = state.length * square / (square + jnp.maximum(slope / state.length, 0))
     cut = jnp.maximum(jnp.where(root < state.length, root, 0), jnp.minimum(proved_length(reach) / reach, state.length / 2))
-    length = jnp.where(goes, 1, jnp.where(passed, cut, state.length))
+    whole = jnp.minimum(_GROWTH * state.length, 1)
+    length = jnp.where(goes, whole, jnp.where(passed, cut, state.length))
     origin = jnp.where(goes, state.x, state.origin)
     d = jnp.where(goes, moved.d, state.d)
     x = jnp.where(ended, jnp.where(better, state.x, state.origin), penalty.moved(origin, length * d))

@@ -72,6 +72,7 @@ class Sums(NamedTuple):
         classes: weight of each class (L, classes).
         total: sum of the weights.
         means, squares: weighted sums of A and of its squares (W, k).
+        norm: the largest norm of a row of A ().
     """
 
     loss: Any
@@ -84,6 +85,7 @@ class Sums(NamedTuple):
     total: Any = None
     means: Any = None
     squares: Any = None
+    norm: Any = None
 
 
 @program("plan")
@@ -108,7 +110,12 @@ def add_block(
     both = [_two_sum(a, b) for a, b in zip(leaves, jax.tree.leaves(new), strict=True)]
     total, rounding = (jax.tree.unflatten(structure, [pair[i] for pair in both]) for i in range(2))
     errors = jax.tree.map(jnp.add, errors, rounding)
-    return total._replace(moves=jnp.maximum(sums.moves, new.moves)), errors._replace(moves=jnp.zeros_like(errors.moves))
+    largest = {
+        name: jnp.maximum(getattr(sums, name), getattr(new, name))
+        for name in ("moves", "norm")
+        if getattr(new, name) is not None
+    }
+    return total._replace(**largest), errors._replace(**{name: jnp.zeros_like(value) for name, value in largest.items()})
 
 
 def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
@@ -157,7 +164,13 @@ def _of_block(fields: dict[str, Array], row: Array, count: Array, lanes: Lanes, 
     sums = Sums(loss, slope, dot(pairs, A), chi, _grams(pairs, A, plan) if plan.exact else None, moves)
     if not plan.measures:
         return sums
-    return sums._replace(classes=classes, total=jnp.sum(s, axis=1), means=dot(s, A), squares=dot(s, A * A))
+    return sums._replace(
+        classes=classes,
+        total=jnp.sum(s, axis=1),
+        means=dot(s, A),
+        squares=dot(s, A * A),
+        norm=jnp.sqrt(jnp.max(jnp.sum(A * A, axis=1))),
+    )
 
 
 def _grams(pairs: Float[Array, "*P r"], A: Float[Array, "r k"], plan: Plan) -> Float[Array, "*P packed"]:

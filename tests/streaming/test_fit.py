@@ -66,7 +66,7 @@ def test_a_streamed_fit_is_that_of_all_rows(name, sampled):
     assert np.max(found.kkt) <= 1e-10
     assert np.array_equal(np.isinf(found.gap), np.isinf(wanted.gap))
     assert np.max(np.where(np.isinf(found.gap), 0, found.gap)) <= 1e-15
-    assert np.max(found.num_passes) <= (4 if sampled > M else 12)
+    assert np.max(found.num_passes) <= (3 if sampled > M else 14)  # from 0 where too few rows are sampled
 
 
 def test_no_bit_depends_on_how_the_rows_were_cut(sampled):
@@ -204,6 +204,6 @@ def test_bootstrap_counts_are_poisson():
 
 def test_the_fit_prints_its_passes_and_comes_back_from_a_file(tmp_path):
     found = fit_stream(cut(100), l2=0.1)
-    assert "in 3 passes over the rows" in str(found)
+    assert "in 2 passes over the rows" in str(found)
     jaxlr.io.save(tmp_path / "fit.npz", found)
-    assert jaxlr.io.load(tmp_path / "fit.npz").num_passes == 3
+    assert jaxlr.io.load(tmp_path / "fit.npz").num_passes == 2
