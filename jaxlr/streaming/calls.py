@@ -59,7 +59,9 @@ class Call(NamedTuple):
 
     def plan(self, exact: bool, measures: bool) -> Plan:
         """Of a pass."""
-        return Plan(self.steps, bool(self.asked.fit_intercept), self.resamples, exact, measures, self.shape.products)
+        return Plan(
+            self.steps, bool(self.asked.fit_intercept), self.resamples, self.batch.kinked, exact, measures, self.shape.products
+        )
 
 
 class Progress(NamedTuple):

@@ -1,5 +1,6 @@
 """Blocks of arrays, tables and files: callables as `jaxlr.fit_stream` takes them, each a few lines."""
 
+import importlib
 import mmap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -121,8 +122,7 @@ def from_parquet(
         >>> [block["y"].tolist() for block in from_parquet(path, "ill")()]
         [[0, 1]]
     """
-    import pyarrow.dataset as arrow
-
+    arrow = importlib.import_module("pyarrow.dataset")
     dataset = source if isinstance(source, arrow.Dataset) else arrow.dataset(source)
     there = dataset.schema.names
     roles = {

@@ -110,10 +110,13 @@ def advance(state: State, sums: Sums, chord: Array | None, model: Model, tol: Ar
         suffices &= tol <= 2.5e-3 * model.rarity
     rules = Rules(penalty, penalized, suffices, model.rarity, tol, jnp.int32(how.max_steps), POLISH)
 
-    step, reach = state.x - state.origin, sums.moves / state.length
+    step = state.x - state.origin
+    # Of a chord the norms of the rows are enough: the objective and its slope tell what is asked of a step.
+    moves = sums.moves if how.exact else np.sqrt(2) * model.norm * jnp.sqrt(jnp.sum(step**2))
+    reach = moves / state.length
     slope = jnp.sum(here.g * step + penalty.changes(state.x, step))
     fallen = state.value - here.value >= _FALL * state.length * state.decrement**2
-    passed = ~first & (sums.moves > proved_length(reach)) & ~(slope <= 0) & ~fallen
+    passed = ~first & (moves > proved_length(reach)) & ~(slope <= 0) & ~fallen
     last = state.num_steps >= how.max_steps
     found = Direction(
         state.d, state.d, state.decrement, state.error, state.unresolved, jnp.bool_(False), state.inexact, old=state.old

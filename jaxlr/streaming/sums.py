@@ -11,6 +11,7 @@ with their rounding errors (TwoSum: Knuth, The Art of Computer Programming 2, se
 does not grow with the number of blocks.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,11 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.compilation.program import program
 from jaxlr.linalg.dense import triangle
 from jaxlr.linalg.dot import dot, times
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.streaming.resamples import Resamples, resample_weights
+from jaxlr.streaming.rows import of_rows
 
 
 class Plan(NamedTuple):
@@ -32,7 +33,8 @@ class Plan(NamedTuple):
         likelihood: in the coordinates of the steps.
         fit_intercept: whether there is an intercept.
         resamples: how rows are weighted anew.
-        exact: whether Hessians are summed.
+        kinked: whether there are an l1 or bounds, so that `chi` is asked for.
+        exact: whether Hessians are summed, and `moves` measured.
         measures: whether moments and class weights are.
         products: whether Hessians are one matrix product with the products of all pairs of columns.
     """
@@ -40,6 +42,7 @@ class Plan(NamedTuple):
     likelihood: Likelihood
     fit_intercept: bool
     resamples: Resamples
+    kinked: bool
     exact: bool
     measures: bool
     products: bool
@@ -88,7 +91,7 @@ class Sums(NamedTuple):
     norm: Any = None
 
 
-@program("plan")
+@partial(jax.jit, static_argnames="plan", donate_argnums=0)  # worth the compiler's time: it runs for every block
 def add_block(
     carried: tuple[Sums, Sums] | None, fields: dict[str, Any], row: Any, count: Any, lanes: Lanes, frame: Frame, plan: Plan
 ) -> tuple[Sums, Sums]:
@@ -145,22 +148,24 @@ def _of_block(fields: dict[str, Array], row: Array, count: Array, lanes: Lanes, 
     def of_lane(x: Array, step: Array, y: Array, s: Array, offset: Array | None) -> tuple[Any, ...]:
         z = times(A, likelihood.expand(x))
         z = z if offset is None else z + offset.T
-        r, losses = likelihood.residual(z, y), likelihood.losses(z, y)
-        wr = s * r if r.ndim == 1 else s[None, :] * r
-        pairs = likelihood.curvature(z, s).pairs()
-        if likelihood.classes:
-            q = jnp.expm1(losses)
-        else:
-            c = pairs / jnp.where(s > 0, s, 1)
-            q = jnp.where(r == 0, 0, r * (r / c))
-        weighted = lambda of_rows: jnp.sum(jnp.where(s > 0, s * of_rows, 0))  # noqa: E731
-        moves = jnp.max(jnp.where(s > 0, likelihood.reach(times(A, likelihood.expand(step))), 0))
+        found = of_rows(z, y, s, likelihood)
+        # Made whole first: inside a sum they would be computed a number at a time.
+        weighted = lambda numbers: dot(jax.lax.optimization_barrier(jnp.where(s > 0, s * numbers, 0)), jnp.ones(size))  # noqa: E731
+        moves, chi = jnp.zeros(()), jnp.zeros(())
+        if plan.exact:
+            moves = jnp.max(jnp.where(s > 0, likelihood.reach(times(A, likelihood.expand(step))), 0))
+        if plan.kinked:
+            chi = weighted(found.chi)
         classes = likelihood.class_weights(y, s) if plan.measures else None
-        return weighted(losses), likelihood.reduce(dot(wr, A)), pairs, weighted(q), moves, classes
+        return weighted(found.losses), likelihood.reduce(dot(found.residuals, A)), found.pairs, chi, moves, classes
 
-    own = (y[lanes.y], s[lanes.s], None if offset is None else offset.astype(jnp.float64)[lanes.offset])
-    axes = (0, 0, 0, 0, None if offset is None else 0)
-    loss, slope, pairs, chi, moves, classes = jax.vmap(of_lane, in_axes=axes)(lanes.x, lanes.step, *own)
+    axes: list[int | None] = [0, 0]
+    own = []
+    for values, at in ((y, lanes.y), (s, lanes.s), (None if offset is None else offset.astype(jnp.float64), lanes.offset)):
+        shared = values is None or values.shape[0] == 1
+        axes.append(None if shared else 0)
+        own.append(None if values is None else values[0] if shared else values[at])
+    loss, slope, pairs, chi, moves, classes = jax.vmap(of_lane, in_axes=tuple(axes))(lanes.x, lanes.step, *own)
     sums = Sums(loss, slope, dot(pairs, A), chi, _grams(pairs, A, plan) if plan.exact else None, moves)
     if not plan.measures:
         return sums
