@@ -1,6 +1,7 @@
 """Streamed fits are those of `fit` on all rows: estimates, evidence and statuses, however the rows are cut."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -9,6 +10,8 @@ from jaxlr import Params, Problem, Status, duality_gap, fit, fit_stream, kkt_res
 from jaxlr.datasets import breast_cancer
 from jaxlr.streaming import passes, run
 from jaxlr.streaming.resamples import Resamples, resample_weights
+from jaxlr.streaming.rows import _log1p
+from jaxlr.streaming.sums import _two_sum
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -120,6 +123,31 @@ def test_many_models_take_the_hessian_of_the_sample_along(monkeypatch):
     # kkt <= tol = 1e-10 over a curvature of 1e-2 at least
     np.testing.assert_allclose(found.params.coef, wanted.params.coef, atol=1e-8)
     assert np.max(found.gap) <= 1e-17
+
+
+def test_a_chord_that_does_not_serve_gives_way_to_newton_s_method(monkeypatch):
+    """The Hessians of 150 rows of 30 columns, with next to no penalty, are no others'."""
+    monkeypatch.setattr(passes, "_CHEAP", 0)
+    monkeypatch.setattr(run, "_SAMPLE", 300)
+    found, wanted = fit_stream(cut(100), l2=np.array([0.1, 1e-3])), fit(X, Y, l2=np.array([0.1, 1e-3]))
+    assert found.converged.all()
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-8, atol=1e-7)  # tol over a curvature of 1e-3
+    assert np.max(found.num_passes) <= 20
+
+
+def test_logarithms_of_a_pass_keep_their_digits():
+    e = np.r_[0, np.geomspace(1e-300, 1, 1000)]
+    np.testing.assert_allclose(_log1p(jnp.asarray(e)), np.log1p(e), rtol=4 * np.finfo(float).eps)
+
+
+def test_sums_over_many_blocks_lose_no_digits():
+    """TwoSum: what plain sums lose of 1 + 1e-16 + ..., of which each is less than half an eps."""
+    parts = np.r_[1.0, np.full(1000, 1e-16)]
+    total, rounding = np.zeros(1), np.zeros(1)
+    for part in parts:
+        total, rest = jax.jit(_two_sum)(total, np.array([part]))
+        rounding = rounding + rest
+    assert float((total + rounding)[0]) == 1 + 1e-13
 
 
 def test_separated_rows_have_no_estimate():
