@@ -8,6 +8,7 @@ from jaxlr import inference as inference
 from jaxlr import io as io
 from jaxlr import metrics as metrics
 from jaxlr import preprocessing as preprocessing
+from jaxlr import streaming as streaming
 from jaxlr.fitting.bootstrap import fit_bootstrap as fit_bootstrap
 from jaxlr.fitting.columns import fit_columns as fit_columns
 from jaxlr.fitting.conditional import fit_conditional as fit_conditional
@@ -46,6 +47,7 @@ from jaxlr.selection.scores import CrossValidation as CrossValidation
 from jaxlr.selection.strengths import elastic_net as elastic_net
 from jaxlr.selection.strengths import glmnet_path as glmnet_path
 from jaxlr.selection.strengths import l2_from_C as l2_from_C
+from jaxlr.streaming.fit import fit_stream as fit_stream
 from jaxlr.weights import bootstrap as bootstrap
 from jaxlr.weights import class_weight as class_weight
 from jaxlr.weights import cluster_bootstrap as cluster_bootstrap

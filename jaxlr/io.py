@@ -36,6 +36,7 @@ _PARTS: dict[tuple[type, str], Any] = {  # what is no array
     (Fit, "params"): Params | SoftmaxParams,
     (Fit, "solver"): str,
     (Fit, "names"): tuple | None,
+    (Fit, "num_passes"): np.ndarray | None,
     (CrossValidation, "fits"): Fit,
     (CrossValidation, "folds"): int | str,
     (CrossValidation, "scores"): dict,

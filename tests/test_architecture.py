@@ -27,6 +27,7 @@ ROOMS = [
     {"batching"},
     {"engine"},
     {"fitting"},
+    {"streaming"},
     {"inference"},
     {"selection", "estimator"},
     {"io"},
@@ -37,7 +38,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.
 LONG = {  # files of more than 250 lines: none is added, and none grows beyond 300
     "estimator/classifier.py", "inputs/checks.py", "linalg/operators.py", "model/softmax.py", "solvers/working.py",
 }  # fmt: skip
-OPTIONAL = {"formulaic", "matplotlib", "sklearn", "pandas", "joblib", "beartype", "hypothesis", "pytest"}
+OPTIONAL = {"formulaic", "matplotlib", "sklearn", "pandas", "joblib", "beartype", "hypothesis", "pytest", "pyarrow"}
 PUBLIC = [name for name in vars(jaxlr) if not name.startswith("_") and getattr(jaxlr, name).__doc__ is not None]
 
 
@@ -66,7 +67,7 @@ def test_optional_dependencies_are_not_imported_at_the_top(path):
 
 
 def test_importing_the_package_imports_no_optional_dependency():
-    slow = {"matplotlib", "optax", "pandas", "scipy.optimize", "scipy.sparse", "jax.experimental.sparse", "sklearn"}
+    slow = {"matplotlib", "optax", "pandas", "pyarrow", "scipy.optimize", "scipy.sparse", "jax.experimental.sparse", "sklearn"}
     code = f"import sys, jaxlr; assert not {slow} & set(sys.modules)"
     code += "; jaxlr.plots.sigmoid_curve(); jaxlr.estimator.LogisticRegressor()"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "MPLBACKEND": "Agg"})
@@ -122,6 +123,8 @@ CONTRACT = {
     "fit": "X y num_classes sample_weight offset l1 l2 l1_group groups lower upper penalty_factor fit_intercept "
     "standardize init solver tol max_steps batch_size mesh progress",
     "fit_conditional": "X y strata sample_weight offset l2 penalty_factor init tol max_steps batch_size progress",
+    "fit_stream": "blocks num_classes folds num_samples key l1 l2 lower upper penalty_factor fit_intercept standardize tol "
+    "max_steps checkpoint progress",
     "l1_max": "problem num_classes", "l2_from_C": "C weight_sum", "elastic_net": "alpha l1_ratio",
     "kfold": "key m num_folds", "stratified_kfold": "key y num_folds", "bootstrap": "key m num_samples",
     "cluster_bootstrap": "key clusters num_samples",

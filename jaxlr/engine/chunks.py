@@ -62,7 +62,7 @@ def fit_in_chunks(
     def fit_on_host(at: tuple[int, ...]) -> Fit:
         return jax.tree.map(np.asarray, fit_block(at))
 
-    with _deferred_interrupt() as interrupted:
+    with deferred_interrupt() as interrupted:
         if chunk == batch and not progress:
             # Till then XLA may read NumPy arrays where they lie, and the caller is free to change them afterwards.
             fits = jax.block_until_ready(fit_block((0,) * len(batch)))
@@ -166,7 +166,7 @@ def _raise_interrupt(fits: Fit) -> NoReturn:
 
 
 @contextlib.contextmanager
-def _deferred_interrupt() -> Iterator[list[bool]]:
+def deferred_interrupt() -> Iterator[list[bool]]:
     """A first interrupt is noted in the list, a second one interrupts at once."""
     noted: list[bool] = []
     ours = threading.current_thread() is threading.main_thread() and (

@@ -54,7 +54,11 @@ def evidence(fit: Any) -> list[str]:
         bound = f"worst duality gap {gap:.1e}" if np.isfinite(gap) else "no duality gap where something is not penalized"
         lines.append(f"converged: worst kkt {np.max(np.asarray(fit.kkt)[done]):.1e}, {bound}")
     steps = np.asarray(fit.num_steps)
-    return [*lines, f"steps: {steps.min()} to {steps.max()}"] if done.size else []
+    if not done.size:
+        return []
+    passes = getattr(fit, "num_passes", None)
+    over = "" if passes is None else f", in {np.max(np.asarray(passes))} passes over the rows"
+    return [*lines, f"steps: {steps.min()} to {steps.max()}{over}"]
 
 
 def fit_as_html(fit: Any) -> str:

@@ -29,6 +29,7 @@ class Fit:
         solver: its name, static.
         names: of the columns, one each, where X was a table; None otherwise; static (fits of tables with other names have
             another tree structure: ``dataclasses.replace(fit, names=None)`` makes them alike).
+        num_passes: int32 (...), passes over the rows after which the model ended, of `jaxlr.fit_stream`; None otherwise.
     """
 
     # Any: as a pytree it also holds in_axes, shapes and None.
@@ -40,6 +41,7 @@ class Fit:
     num_steps: Any
     solver: str = field(metadata={"static": True})
     names: tuple[str, ...] | None = field(default=None, metadata={"static": True})
+    num_passes: Any = None
 
     @property
     def converged(self) -> jax.Array:

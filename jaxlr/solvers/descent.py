@@ -146,14 +146,14 @@ def descend(
         x = rules.penalty.moved(state.origin, state.step)
         here = at(x)
         slope = jnp.sum(here.g * state.step + rules.penalty.changes(x, state.step))
-        passed = (state.move > _proved(state.reach)) & ~(slope <= 0)
+        passed = (state.move > proved_length(state.reach)) & ~(slope <= 0)
         leaves = jnp.bool_(False) if rules.budget is None else (state.spent >= rules.budget) & ~passed
         found = search(x, here, state.jitter, (state.status == RUNNING) & ~leaves, state.kept)
         factored = jnp.isfinite(found.decrement)
         reach = jnp.where(factored, reach_of(found.dz), jnp.inf)
         longest = jnp.where(state.move < state.reach, 8 * state.move, jnp.inf)  # after a cut
         last = state.num_steps + 1 >= rules.max_steps
-        verdict = _judge(rules, state, here, found, reach, longest, last, eps)
+        verdict = judge(rules, state, here, found, reach, longest, last, eps)
         status = jnp.where(leaves, AGED, verdict.status)
         status = jnp.where(passed, RUNNING, jnp.where(here.finite, status, Status.NONFINITE))
 
@@ -162,7 +162,7 @@ def descend(
         d = jnp.where(passed, state.step, jnp.where(factored, found.d, 0))
         size = jnp.where(passed, state.move, reach)
         reach = jnp.where(passed, state.reach, reach)
-        proved = jnp.minimum(size, _proved(reach))
+        proved = jnp.minimum(size, proved_length(reach))
         cut = jnp.where(size > 16 * proved, jnp.sqrt(size * proved), proved)
         move = jnp.where(last, proved, jnp.where(passed, cut, jnp.minimum(size, longest)))
         taken = passed | (factored & here.finite & ~leaves & ((status == RUNNING) | verdict.polished))
@@ -188,10 +188,20 @@ def descend(
     return rules.penalty.moved(end.origin, end.step), end.status, end.num_steps, end.spent
 
 
-def _judge(
-    rules: Rules, state: _State, here: Point, found: Direction, reach: Array, longest: Array, last: Array, eps: float
+def judge(
+    rules: Rules, state: Any, here: Any, found: Direction, reach: Array, longest: Array, last: Array, eps: float
 ) -> _Verdict:
-    """What the step from here says, where the minimum was not passed on the way."""
+    """What the step from here says, where the minimum was not passed on the way.
+
+    Args:
+        state: with the decrement and the steep steps of the point before.
+        here: a point, of which the KKT residual counts.
+        found: the step's direction.
+        reach: R of it.
+        longest: R that the step may have.
+        last: whether no step comes after.
+        eps: of the dtype.
+    """
     tol, kkt, penalized, hidden = rules.tol, here.kkt, rules.penalized, found.hides
     factored = jnp.isfinite(found.decrement)
     old = jnp.bool_(found.old)
@@ -217,6 +227,6 @@ def _judge(
     return _Verdict(status, polished, jnp.where(informative, found.decrement, jnp.inf), steep_steps)
 
 
-def _proved(reach: Float[Array, ""]) -> Float[Array, ""]:
+def proved_length(reach: Float[Array, ""]) -> Float[Array, ""]:
     """The largest R of a step that decreases J without a look: max(log(1 + R), 1)."""
     return jnp.maximum(jnp.log1p(reach), 1)

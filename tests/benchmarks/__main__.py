@@ -25,6 +25,7 @@ from tests.benchmarks import (
     softmax,
     sparse,
     statistics,
+    stream,
     sweep,
     wide,
 )
@@ -66,6 +67,7 @@ if __name__ == "__main__":
         "growth",
         "lasso-growth",
         "devices",
+        "stream",
     ]
     titles = [f"{letter}: {work.title}" for letter, work in engine.WORKLOADS.items()]
     about = "; ".join(
@@ -85,6 +87,7 @@ if __name__ == "__main__":
             "growth: time and memory as models, columns and rows grow, against scikit-learn",
             "lasso-growth: the same of a lasso path, against celer and glmnet",
             "devices: one against two",
+            "stream: data on disk in a process of little memory",
         ]
     )
     parser.add_argument("workload", nargs="*", choices=[*names, []], help=about + "; all without a name")
@@ -113,6 +116,7 @@ if __name__ == "__main__":
         "growth": growth.main,
         "lasso-growth": lasso_growth.main,
         "devices": devices.main,
+        "stream": stream.run,
     }
     run |= {letter: partial(lasso.main, letter, arguments.reference_data or ".") for letter in lasso.TABLES}
     run |= {letter: partial(engine.main, letter, arguments.reference_data or ".") for letter in engine.WORKLOADS}

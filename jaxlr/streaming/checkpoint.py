@@ -1,0 +1,69 @@
+"""What finished passes have found, in one file: written beside, then renamed over the older one, so that it is whole at any
+moment.
+
+The file is a .npz archive of numbers without pickle. `call` is a digest of the arguments of the call; the checksums of the
+blocks are in it too, so that another call, or other data, is refused.
+"""
+
+import contextlib
+import hashlib
+import os
+import uuid
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def digest(parts: Mapping[str, Any]) -> str:
+    """SHA-256 of arguments: arrays by their numbers, others by how they print."""
+    sha = hashlib.sha256()
+    for name in sorted(parts):
+        value = parts[name]
+        array = isinstance(value, np.ndarray)
+        sha.update(f"{name}={value.dtype.str, value.shape}".encode() if array else f"{name}={value!r}".encode())
+        sha.update(np.ascontiguousarray(value).tobytes() if array else b";")
+    return sha.hexdigest()
+
+
+def save(path: str | os.PathLike[str], call: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write the arrays, wholly or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    place = Path(path).resolve()
+    unfinished = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
+    try:
+        with open(unfinished, "xb") as file:
+            np.savez(file, allow_pickle=False, call=np.array(call), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, place)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(unfinished)
+
+
+def load(path: str | os.PathLike[str], call: str) -> dict[str, np.ndarray] | None:
+    """The arrays that `save` wrote; None where there is no file.
+
+    Raises:
+        ValueError: the file is none of `save`, or of another call.
+    """
+    if not Path(path).exists():
+        return None
+    try:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"expected a checkpoint of fit_stream, got {os.fspath(path)}, which is none ({error}); delete it"
+        ) from None
+    if str(arrays.pop("call", "")) != call:
+        raise ValueError(
+            f"expected the checkpoint of this call, got {os.fspath(path)} of other arguments; give each call its own path"
+        )
+    return arrays

@@ -1,0 +1,149 @@
+"""The models of a call: its arguments checked, and its batch laid out as lanes, each with the numbers of its rows of fields."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxlr.inputs.bounds import check_bounds, to_columns
+from jaxlr.inputs.checks import Data, check_count, check_key, real_array
+from jaxlr.model.likelihood import Likelihood, likelihood_of
+from jaxlr.streaming.blocks import Kind
+from jaxlr.streaming.resamples import Resamples
+
+_CORES = {"l1": 0, "l2": 0, "penalty_factor": 1, "lower": 1, "upper": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What `jaxlr.fit_stream` is called with, apart from the blocks."""
+
+    num_classes: int | None
+    l1: Data
+    l2: Data
+    lower: Data | None
+    upper: Data | None
+    penalty_factor: Data | None
+    fit_intercept: bool
+    standardize: bool
+    folds: int | None
+    num_samples: int | None
+    key: Any
+    tol: ArrayLike | None
+    max_steps: int | None
+
+    def checked(self) -> tuple[Likelihood, Resamples]:
+        """The likelihood and the resamples, once what needs no data is found to be in order. Raises TypeError, ValueError."""
+        if self.num_classes is not None:
+            check_count("num_classes", self.num_classes, 2)
+        for name in ("fit_intercept", "standardize"):
+            if not isinstance(flag := getattr(self, name), (bool, np.bool_)):
+                raise TypeError(f"expected {name} to be True or False, got {flag!r}")
+        if self.max_steps is not None:
+            check_count("max_steps", self.max_steps, 1)
+        if self.tol is not None and not (np.ndim(self.tol) == 0 and float(np.asarray(self.tol)) > 0):
+            raise ValueError(f"expected tol to be one number > 0, got {self.tol!r}")
+        if self.folds is not None and self.num_samples is not None:
+            raise ValueError("expected folds or num_samples, got both; call once for each")
+        if self.folds is not None:
+            if not isinstance(self.folds, (int, np.integer)):
+                raise TypeError(
+                    f"expected folds to be an integer, got {type(self.folds).__name__}; folds of your own are sample_weight "
+                    "(k, rows) in the blocks"
+                )
+            check_count("folds", self.folds, 2)
+        if self.num_samples is not None:
+            check_count("num_samples", self.num_samples, 1)
+        if self.folds is not None or self.num_samples is not None:
+            check_key(self.key)
+        elif self.key is not None:
+            raise ValueError("expected folds or num_samples beside key, got neither; without them nothing is random")
+        return likelihood_of(self.num_classes), Resamples(int(self.folds or 0), int(self.num_samples or 0))
+
+
+class Batch(NamedTuple):
+    """The batch as L lanes.
+
+    Attributes:
+        shape: of the batch.
+        y, s, offset: which row of the field is each lane's (L,); of weights, of resamples times weights.
+        fields: "l1", "l2" (L,), "penalty_factor", "lower", "upper" (L, n), those that there are, of the dtype of the results.
+        given: the same as they broadcast to the batch, for `jaxlr.fit`.
+        leads: axes in front of "y", "sample_weight" and "offset", for the same.
+        kinked: whether there are an l1 or bounds.
+    """
+
+    shape: tuple[int, ...]
+    y: np.ndarray
+    s: np.ndarray
+    offset: np.ndarray
+    fields: dict[str, np.ndarray]
+    given: dict[str, np.ndarray]
+    leads: dict[str, tuple[int, ...]]
+    kinked: bool
+
+    @property
+    def size(self) -> int:
+        """L."""
+        return math.prod(self.shape)
+
+
+def lay_out(asked: Asked, kind: Kind, resamples: Resamples, dtype: Any) -> Batch:
+    """The lanes of the batch. Raises TypeError, ValueError for what does not fit together.
+
+    Args:
+        kind: of the blocks.
+        dtype: of the results.
+    """
+    given = {}
+    for name, cores in _CORES.items():
+        value = getattr(asked, name)
+        if value is None:
+            continue
+        raw = np.asarray(real_array(name, value))
+        if name in ("lower", "upper"):
+            raw = np.asarray(to_columns(raw, kind.n, dtype))
+        elif not np.all(np.isfinite(raw)) or np.any(raw < 0):
+            raise ValueError(f"expected finite {name} >= 0, got {raw[~(np.isfinite(raw) & (raw >= 0))][0]}")
+        if cores and raw.shape[-1:] != (kind.n,):
+            raise ValueError(f"expected {name} (..., {kind.n}), one number a column, got shape {raw.shape}")
+        given[name] = raw.astype(dtype)
+    check_bounds(given)
+    for name in ("lower", "upper"):
+        if name in given and not np.any(np.isfinite(given[name])):
+            del given[name]
+    leads = {name: kind.leads.get(name, ()) for name in ("y", "sample_weight", "offset")}
+    own = {name: value.shape[: value.ndim - _CORES[name]] for name, value in given.items()}
+    try:
+        inner = np.broadcast_shapes(*leads.values(), *own.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {lead}" for name, lead in (leads | own).items() if lead)
+        raise ValueError(f"expected batch axes that broadcast against each other, got {listed}") from None
+    shape = (*resamples.axes, *inner)
+    if 0 in shape:
+        raise ValueError(f"expected models, got a batch of shape {shape}")
+
+    def numbers(lead: tuple[int, ...]) -> np.ndarray:
+        return np.broadcast_to(np.arange(math.prod(lead)).reshape(lead), shape).reshape(-1).astype(np.int32)
+
+    s = numbers(leads["sample_weight"])
+    if resamples.axes:
+        of_sample = np.broadcast_to(np.arange(shape[0]).reshape(-1, *(1,) * len(inner)), shape).reshape(-1)
+        s = (of_sample * math.prod(leads["sample_weight"]) + s).astype(np.int32)
+    fields = {}
+    for name, value in given.items():
+        core = value.shape[value.ndim - _CORES[name] :]
+        fields[name] = np.broadcast_to(value, (*shape, *core)).reshape(-1, *core).astype(np.float64)
+    kinked = "lower" in given or "upper" in given or bool(np.any(given["l1"] > 0))
+    return Batch(shape, numbers(leads["y"]), s, numbers(leads["offset"]), fields, given, leads, kinked)
+
+
+def result_dtype(kind: Kind) -> Any:
+    """That of X where it has one of 32 or 64 bits that JAX has now, else the default float."""
+    dtype = kind.dtypes["X"]
+    if not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize < 4:
+        return np.dtype(jnp.result_type(float))
+    return np.dtype(jnp.zeros((), np.dtype(dtype)).dtype if dtype.itemsize == 4 else jnp.result_type(float))

@@ -1,0 +1,149 @@
+"""A call on its way: pass after pass, each written to the checkpoint, and what is known at any moment as a Fit."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlr.inputs.memory import bytes_free
+from jaxlr.results.fit import Fit
+from jaxlr.results.status import Status
+from jaxlr.solvers.descent import RUNNING
+from jaxlr.streaming import checkpoint as files
+from jaxlr.streaming.ahead import ahead
+from jaxlr.streaming.blocks import Reader, Rows
+from jaxlr.streaming.calls import Call, Progress
+from jaxlr.streaming.first import first_pass
+from jaxlr.streaming.frames import rounded
+from jaxlr.streaming.loop import next_pass
+from jaxlr.streaming.models import Asked, lay_out, result_dtype
+from jaxlr.streaming.passes import shape_of
+from jaxlr.streaming.resumed import identity, of_arrays, to_arrays
+from jaxlr.streaming.start import begin
+from jaxlr.streaming.sums import Frame
+
+_SAMPLE, _SAMPLE_NUMBERS = 2**14, 2**23  # rows that the start is fitted to, at most, and their numbers
+_READ = 2**13  # rows of a block of the first pass
+
+
+class InterruptedPassError(Exception):
+    """An interrupt came while blocks were read."""
+
+
+class Run:
+    """A call on its way: pass after pass, each in the checkpoint."""
+
+    def __init__(self, asked: Asked, reader: Reader, checkpoint: str | os.PathLike[str] | None) -> None:
+        self.asked, self.reader, self.checkpoint = asked, reader, checkpoint
+        self.likelihood, self.resamples = asked.checked()
+        self.x64 = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+        self.call: Call | None = None
+        self.progress: Progress | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether no model runs any more."""
+        return self.progress is not None and not len(self.progress.running)
+
+    def go_on(self, bar: Any, interrupted: list[bool]) -> None:
+        """One more pass, or what an earlier process found."""
+
+        def told(count: int) -> None:
+            bar.update(count)
+            if interrupted:
+                raise InterruptedPassError
+
+        mark = files.digest(identity(self.asked, self.x64)) if self.checkpoint is not None else ""
+        if self.call is None or self.progress is None:
+            saved = None if self.checkpoint is None else files.load(self.checkpoint, mark)
+            if saved is not None:
+                self.progress, center, unit = of_arrays(saved, self.reader)
+                self.call = self._call(center, unit)
+                return
+            bar.set_description("pass 1")
+            first = first_pass(self._first_rows(told), _sample_size, bool(self.asked.fit_intercept))
+            self.call = self._call(first.center, first.unit)
+            self.progress = begin(self.call, first, self.reader.m)
+        else:
+            running = len(self.progress.running)
+            bar.set_description(f"pass {self.progress.passes + 1}, {running} of {self.call.batch.size} models")
+            self.progress = next_pass(self.call, self.reader, self.progress, told)
+        if self.checkpoint is not None:
+            frame = self.call.frame
+            files.save(self.checkpoint, mark, to_arrays(self.progress, self.reader, frame.center, frame.unit))
+
+    def _first_rows(self, told: Callable[[int], None]) -> Iterator[Rows]:
+        reading = ahead(self.reader.rows(_READ))
+        try:
+            for block in reading:
+                yield block
+                told(block.size)
+        finally:
+            reading.close()
+
+    def _call(self, center: np.ndarray, unit: np.ndarray) -> Call:
+        asked, kind = self.asked, self.reader.kind
+        assert kind is not None
+        with jax.enable_x64(self.x64):
+            dtype = result_dtype(kind)
+        batch = lay_out(asked, kind, self.resamples, dtype)
+        tol = (1e-10 if dtype == np.float64 else 1e-5) if asked.tol is None else float(np.asarray(asked.tol))
+        steps = self.likelihood if batch.kinked else self.likelihood.in_contrasts()
+        shape = shape_of(batch, steps, kind.n, kind.n + int(asked.fit_intercept), self.resamples)
+        if shape.hessian_bytes > bytes_free():
+            raise MemoryError(
+                f"the Hessians of {batch.size} models of {shape.k} columns need {shape.hessian_bytes / 2**30:.1f} GiB, more "
+                "than is free; fit fewer models a call, or screen the columns on a sample first"
+            )
+        key = asked.key
+        if key is not None and not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+            key = jax.random.wrap_key_data(key)
+        frame = Frame(center, unit, key)
+        return Call(asked, self.likelihood, steps, self.resamples, batch, shape, frame, dtype, tol)
+
+    def fit(self) -> Fit:
+        """What is known now."""
+        assert self.call is not None and self.progress is not None  # noqa: PT018
+        call, state, shape = self.call, self.progress.state, self.call.batch.shape
+        running = state.status == RUNNING
+        x = np.where(running.reshape(-1, *(1,) * (state.x.ndim - 1)), state.origin, state.x)
+        with jax.enable_x64(True):
+            model = self.progress.model
+            _, params = rounded(x, call.bounds, model, call.frame, call.steps, call.batch.kinked, str(call.dtype))
+            coef, intercept = (np.asarray(part) for part in params)
+        # Rounding of the intercept on the working columns, as in `jaxlr.solvers.solve`.
+        shift = np.sum(np.abs(coef * call.frame.center), axis=-1)
+        largest = np.max((np.abs(intercept) + shift).reshape(len(coef), -1), axis=1)
+        blur = 2 * np.finfo(np.float64).eps * largest
+        gap = state.gap + call.shape.classes * blur * state.kkt + blur**2 / 2
+        passes = np.where(self.progress.ended > 0, self.progress.ended, self.progress.passes)
+        number = lambda values, dtype: jnp.asarray(values.astype(dtype).reshape((*shape, *values.shape[1:])))  # noqa: E731
+        kind = self.reader.kind
+        return Fit(
+            params=self.likelihood.params_type(number(coef, call.dtype), number(intercept, call.dtype)),
+            value=number(state.value, call.dtype),
+            kkt=number(state.kkt, call.dtype),
+            gap=number(gap, call.dtype),
+            status=number(np.where(running, np.int32(Status.NOT_RUN), state.status), np.int32),
+            num_steps=number(state.num_steps, np.int32),
+            num_passes=number(passes, np.int32),
+            solver="stream",
+            names=None if kind is None else kind.names,
+        )
+
+    def interrupt(self) -> KeyboardInterrupt:
+        """With what is known, once the first pass has ended."""
+        if self.progress is None:
+            return KeyboardInterrupt("no pass over the rows had ended")
+        done = np.sum(self.progress.state.status != RUNNING)
+        of = len(self.progress.state.status)
+        error = KeyboardInterrupt(f"{done} of {of} models had ended: all are in its attribute fit")
+        error.fit = self.fit()  # pyright: ignore[reportAttributeAccessIssue]
+        return error
+
+
+def _sample_size(n: int) -> int:
+    return max(min(_SAMPLE, _SAMPLE_NUMBERS // max(n, 1)), 64)

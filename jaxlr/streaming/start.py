@@ -1,0 +1,98 @@
+"""Where the models start: at their minimum over the sampled rows, and for many models with the Hessians of these."""
+
+import contextlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlr.compilation.program import program
+from jaxlr.fitting.fit import fit
+from jaxlr.model.likelihood import Likelihood
+from jaxlr.results.status import Status
+from jaxlr.streaming.blocks import rows_of
+from jaxlr.streaming.calls import Call, Progress
+from jaxlr.streaming.first import First
+from jaxlr.streaming.frames import models_of, rounded, starts
+from jaxlr.streaming.passes import own_names
+from jaxlr.streaming.points import Model, point
+from jaxlr.streaming.resamples import resample_weights
+from jaxlr.streaming.steps import State, start
+from jaxlr.streaming.sums import Lanes, Sums, add_block, whole
+
+_PER_COLUMN = 5  # rows of the sample, at least; of fewer the minimum is further from that of all rows than 0 is
+
+
+def begin(call: Call, first: First, m: int) -> Progress:
+    """Where the models start: at the minimum over the sampled rows, or at 0 where these are so few that it is far from that of
+    all m rows."""
+    batch, kind = call.batch, call.likelihood.params_type
+    classes, n, L = call.likelihood.classes, call.frame.center.shape[0], batch.size
+    coef, intercept = np.zeros((L, *classes, n)), np.zeros((L, *classes))
+    weights = None
+    if "sample_weight" in first.sample or call.resamples.axes:
+        own = first.sample.get("sample_weight", np.ones((1, len(first.numbers)))).astype(np.float64)
+        weights = own.reshape(*batch.leads["sample_weight"], -1)
+        if call.resamples.axes:
+            anew = np.asarray(resample_weights(call.frame.key, first.numbers, call.resamples))
+            weights = anew.reshape(anew.shape[0], *(1,) * (len(batch.shape) - 1), -1) * weights
+    given: dict[str, Any] = {name: value.astype(np.float64) for name, value in batch.given.items()}
+    for name in ("y", "offset"):
+        if name in first.sample:
+            given[name] = first.sample[name].astype(np.float64).reshape(*batch.leads[name], *first.sample[name].shape[1:])
+    enough = len(first.numbers) >= min(m, _PER_COLUMN * call.k)
+    found = None
+    if enough:
+        with contextlib.suppress(ValueError):  # the sample lacks a class, or weight: what all rows have is seen later
+            found = fit(
+                first.sample["X"].astype(np.float64),
+                num_classes=call.asked.num_classes,
+                sample_weight=weights,
+                fit_intercept=bool(call.asked.fit_intercept),
+                standardize=bool(call.asked.standardize),
+                **given,
+            )
+    if found is not None:
+        good = np.asarray(found.status).reshape(L) == Status.CONVERGED
+        whole_coef, whole_intercept = (np.asarray(part).reshape(L, *part.shape[len(batch.shape) :]) for part in found.params)
+        coef[good], intercept[good] = whole_coef[good], whole_intercept[good]
+    x = starts(kind(coef, intercept), call.bounds, call.frame, call.steps, call.k)
+    x, _ = rounded(x, call.bounds, None, call.frame, call.steps, batch.kinked, str(call.dtype))
+    state = start(np.asarray(x))
+    exact = call.shape.cheap or not enough or not _coercive(call)
+    progress = Progress(state, None, None, exact, 1, np.zeros(L, np.int32))
+    return progress if exact else progress._replace(chord=_chord(call, first, progress.state))
+
+
+def _coercive(call: Call) -> bool:
+    """Whether every column of every model has a penalty, or two finite bounds."""
+    fields = call.batch.fields
+    factor = fields.get("penalty_factor", np.ones((1, 1)))
+    kept = factor * (fields["l1"] + fields["l2"])[:, None] > 0
+    if call.bounds is not None:
+        kept = kept | (np.isfinite(call.bounds[0]) & np.isfinite(call.bounds[1]))
+    return bool(np.all(kept))
+
+
+def _chord(call: Call, first: First, state: State) -> np.ndarray:
+    """Hessians of the loss over the sampled rows (L, p, p)."""
+    plan, batch = call.plan(True, True), call.batch
+    lanes = Lanes(state.x, np.zeros_like(state.x), batch.y, batch.s, batch.offset)
+    size, m, carried = call.shape.rows(len(first.numbers)), len(first.numbers), None
+    for begin in range(0, m, size):
+        some = np.arange(begin, begin + size)
+        rows = {name: rows_of(name, value, np.minimum(some, m - 1)) for name, value in first.sample.items()}
+        numbers = first.numbers[np.minimum(some, m - 1)]
+        carried = add_block(carried, own_names(rows), numbers, np.int64(min(size, m - begin)), lanes, call.frame, plan)
+    assert carried is not None
+    sums = whole(carried)
+    model = models_of(sums, batch.s, batch.fields, call.frame, call.steps, bool(call.asked.fit_intercept), False)
+    safe = model._replace(total=jnp.where(model.total > 0, model.total, 1))
+    few = sums._replace(classes=None, total=None, means=None, squares=None, norm=None)
+    return np.asarray(_hessians(state.x, few, safe, call.steps, call.frame.center.shape[0]))
+
+
+@program("likelihood", "n")
+def _hessians(x: Any, sums: Sums, model: Model, likelihood: Likelihood, n: int) -> jax.Array:
+    return jax.vmap(lambda x, sums, model: point(x, sums, model, likelihood, n).H)(x, sums, model)

@@ -1,0 +1,197 @@
+"""What one pass adds up, for all models at once: sums over rows, from which objective, gradient, Hessian and evidence follow.
+
+For each model, with raw weights s, logits z and the curvature W of a row (`jaxlr.model.likelihood`), on working columns A
+(`jaxlr.solvers.working`: centred, in standard deviations, the ones of the intercept last):
+
+    loss   sum_i s_i l(z_i, y_i)              slope  sum_i s_i r_i A_i             bend   sum_i s_i W_i A_i
+    chi    sum_i s_i |r_i|^2 / W_i            gram   sum_i s_i W_i A_i A_i'        moves  max_i R(step of the logits)
+
+All in float64, whatever the dtype of the data. Within a block sums are matrix products; from block to block they are carried
+with their rounding errors (TwoSum: Knuth, The Art of Computer Programming 2, section 4.2.2, theorem B), so that their error
+does not grow with the number of blocks.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlr.linalg.dense import triangle
+from jaxlr.linalg.dot import dot, times
+from jaxlr.model.likelihood import Likelihood
+from jaxlr.streaming.resamples import Resamples, resample_weights
+from jaxlr.streaming.rows import of_rows
+
+
+class Plan(NamedTuple):
+    """What is static in a pass.
+
+    Attributes:
+        likelihood: in the coordinates of the steps.
+        fit_intercept: whether there is an intercept.
+        resamples: how rows are weighted anew.
+        kinked: whether there are an l1 or bounds, so that `chi` is asked for.
+        exact: whether Hessians are summed, and `moves` measured.
+        measures: whether moments and class weights are.
+        products: whether Hessians are one matrix product with the products of all pairs of columns.
+    """
+
+    likelihood: Likelihood
+    fit_intercept: bool
+    resamples: Resamples
+    kinked: bool
+    exact: bool
+    measures: bool
+    products: bool
+
+
+class Frame(NamedTuple):
+    """Origin and units of the working columns (n,), and the key of the resamples."""
+
+    center: Any
+    unit: Any
+    key: Any
+
+
+class Lanes(NamedTuple):
+    """The models of a pass: where they are and the step that led there (L, *B, k); which labels, weights and offsets are theirs
+    (L,)."""
+
+    x: Any
+    step: Any
+    y: Any
+    s: Any
+    offset: Any
+
+
+class Sums(NamedTuple):
+    """See above; of L models, `total` to `squares` of the rows of weights (W,) alone.
+
+    Attributes:
+        loss, slope, bend, chi, gram, moves: as above; `gram` is packed, or None; curvatures by pairs of coordinates.
+        classes: weight of each class (L, classes).
+        total: sum of the weights.
+        means, squares: weighted sums of A and of its squares (W, k).
+        norm: the largest norm of a row of A ().
+    """
+
+    loss: Any
+    slope: Any
+    bend: Any
+    chi: Any
+    gram: Any
+    moves: Any
+    classes: Any = None
+    total: Any = None
+    means: Any = None
+    squares: Any = None
+    norm: Any = None
+
+
+@partial(jax.jit, static_argnames="plan", donate_argnums=0)  # worth the compiler's time: it runs for every block
+def add_block(
+    carried: tuple[Sums, Sums] | None, fields: dict[str, Any], row: Any, count: Any, lanes: Lanes, frame: Frame, plan: Plan
+) -> tuple[Sums, Sums]:
+    """The sums with those of a block, and their rounding errors.
+
+    Args:
+        carried: None before the first block.
+        fields: "X" (R, n), "y" (T, R), "s" (W, R) or none, "offset" (O, R) or (O, R, K) or none.
+        row: numbers of the rows (R,), uint64.
+        count: rows that count.
+        lanes, frame: the models, and the columns.
+        plan: static.
+    """
+    new = _of_block(fields, row, count, lanes, frame, plan)
+    if carried is None:
+        return new, jax.tree.map(jnp.zeros_like, new)
+    sums, errors = carried
+    leaves, structure = jax.tree.flatten(sums)
+    both = [_two_sum(a, b) for a, b in zip(leaves, jax.tree.leaves(new), strict=True)]
+    total, rounding = (jax.tree.unflatten(structure, [pair[i] for pair in both]) for i in range(2))
+    errors = jax.tree.map(jnp.add, errors, rounding)
+    largest = {
+        name: jnp.maximum(getattr(sums, name), getattr(new, name))
+        for name in ("moves", "norm")
+        if getattr(new, name) is not None
+    }
+    return total._replace(**largest), errors._replace(**{name: jnp.zeros_like(value) for name, value in largest.items()})
+
+
+def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    total = a + b
+    other = total - a
+    return total, (a - (total - other)) + (b - other)
+
+
+def _of_block(fields: dict[str, Array], row: Array, count: Array, lanes: Lanes, frame: Frame, plan: Plan) -> Sums:
+    likelihood, X = plan.likelihood, fields["X"]
+    size = X.shape[0]
+    there = jnp.arange(size) < count
+    s = jnp.ones((1, size)) if "s" not in fields else fields["s"].astype(jnp.float64)
+    if plan.resamples.axes:
+        assert frame.key is not None
+        anew = resample_weights(frame.key, row, plan.resamples)
+        s = (anew[:, None, :] * s[None, :, :]).reshape(-1, size)
+    s = jnp.where(there[None, :], s, 0)
+    present = jnp.any(s > 0, axis=0)
+    A = (X.astype(jnp.float64) - frame.center[None, :]) / frame.unit[None, :]
+    if plan.fit_intercept:
+        A = jnp.concatenate([A, jnp.ones((size, 1))], axis=1)
+    A = jnp.where(present[:, None], A, 0)
+    y = fields["y"].astype(jnp.float64)
+    offset = fields.get("offset")
+
+    def of_lane(x: Array, step: Array, y: Array, s: Array, offset: Array | None) -> tuple[Any, ...]:
+        z = times(A, likelihood.expand(x))
+        z = z if offset is None else z + offset.T
+        found = of_rows(z, y, s, likelihood)
+        # Made whole first: inside a sum they would be computed a number at a time.
+        weighted = lambda numbers: dot(jax.lax.optimization_barrier(jnp.where(s > 0, s * numbers, 0)), jnp.ones(size))  # noqa: E731
+        moves, chi = jnp.zeros(()), jnp.zeros(())
+        if plan.exact:
+            moves = jnp.max(jnp.where(s > 0, likelihood.reach(times(A, likelihood.expand(step))), 0))
+        if plan.kinked:
+            chi = weighted(found.chi)
+        classes = likelihood.class_weights(y, s) if plan.measures else None
+        return weighted(found.losses), likelihood.reduce(dot(found.residuals, A)), found.pairs, chi, moves, classes
+
+    axes: list[int | None] = [0, 0]
+    own = []
+    for values, at in ((y, lanes.y), (s, lanes.s), (None if offset is None else offset.astype(jnp.float64), lanes.offset)):
+        shared = values is None or values.shape[0] == 1
+        axes.append(None if shared else 0)
+        own.append(None if values is None else values[0] if shared else values[at])
+    loss, slope, pairs, chi, moves, classes = jax.vmap(of_lane, in_axes=tuple(axes))(lanes.x, lanes.step, *own)
+    sums = Sums(loss, slope, dot(pairs, A), chi, _grams(pairs, A, plan) if plan.exact else None, moves)
+    if not plan.measures:
+        return sums
+    return sums._replace(
+        classes=classes,
+        total=jnp.sum(s, axis=1),
+        means=dot(s, A),
+        squares=dot(s, A * A),
+        norm=jnp.sqrt(jnp.max(jnp.sum(A * A, axis=1))),
+    )
+
+
+def _grams(pairs: Float[Array, "*P r"], A: Float[Array, "r k"], plan: Plan) -> Float[Array, "*P packed"]:
+    """A' diag(d) A for every row d of pairs, its triangle i <= j."""
+    i, j = np.triu_indices(A.shape[1])
+    if plan.products:
+        return dot(pairs, A[:, i] * A[:, j])
+    flat = jax.lax.map(lambda d: dot(A.T * d[None, :], A)[i, j], pairs.reshape(-1, len(A)))
+    return flat.reshape(*pairs.shape[:-1], -1)
+
+
+def unpacked(packed: Float[Array, "*P packed"], k: int) -> Float[Array, "*P k k"]:
+    """Gram matrices of their triangles."""
+    return packed[..., triangle(k)]
+
+
+def whole(carried: tuple[Sums, Sums]) -> Sums:
+    """The sums of a pass, their rounding errors added."""
+    return jax.tree.map(jnp.add, *carried)

@@ -1,0 +1,86 @@
+"""Data on disk in a process of little memory: 100 l2 x 5 folds by `jaxlr.fit_stream`, float32, from a file of NumPy.
+
+The full size is 20 million rows x 50 (4 GB); ``python -m tests.benchmarks stream`` takes a hundredth of the rows, and ``python
+tests/benchmarks/stream.py ROWS FOLDER [STRENGTHS]`` any number. The fit runs in a process of its own, whose peak is the largest
+resident set that the kernel saw, JAX itself included.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+N, BLOCK = 50, 100_000
+LIMIT = 1.5  # GiB
+
+
+def write(folder: Path, m: int) -> None:
+    """X.npy (m, n) and y.npy (m,), a block at a time: correlated columns, a third of which count."""
+    rng = np.random.default_rng(0)
+    mix = np.linalg.cholesky(0.5 ** np.abs(np.subtract.outer(np.arange(N), np.arange(N)))).T.astype(np.float32)
+    coef = np.where(np.arange(N) % 3 == 0, rng.normal(size=N) / 3, 0).astype(np.float32)
+    X = np.lib.format.open_memmap(folder / "X.npy", "w+", np.float32, (m, N))
+    y = np.lib.format.open_memmap(folder / "y.npy", "w+", np.int8, (m,))
+    for start in range(0, m, BLOCK):
+        rows = rng.standard_normal((min(BLOCK, m - start), N), np.float32) @ mix
+        X[start : start + BLOCK] = rows
+        y[start : start + BLOCK] = rows @ coef - 0.5 + rng.logistic(size=len(rows)) > 0
+    X.flush()
+    y.flush()
+
+
+def measure(folder: Path, strengths: int) -> None:
+    """Fit, and print the numbers as JSON."""
+    import jax
+
+    import jaxlr
+
+    X, y = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("X", "y"))
+    l2 = np.geomspace(1, 1e-4, strengths).astype(np.float32)
+    blocks = jaxlr.streaming.from_arrays(X, y, rows=2**15)
+    start = time.perf_counter()
+    fit = jaxlr.fit_stream(blocks, l2=l2, folds=5, key=jax.random.key(0), progress=True)
+    print(
+        json.dumps(
+            {
+                "rows": len(y),
+                "seconds": time.perf_counter() - start,
+                "passes": int(np.max(fit.num_passes)),
+                "models": int(fit.status.size),
+                "converged": int(np.sum(fit.converged)),
+                "worst kkt": float(np.max(fit.kkt)),
+                "worst gap": float(np.max(fit.gap)),
+                "peak GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            }
+        )
+    )
+
+
+def run(m: int = 200_000, folder: str | None = None, strengths: int = 100) -> None:
+    """Write the data, fit in a process of its own, and print a line."""
+    with tempfile.TemporaryDirectory() as own:
+        place = Path(own if folder is None else folder)
+        if not (place / "y.npy").exists():
+            write(place, m)
+        command = [sys.executable, __file__, "--measure", str(place), str(strengths)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ)
+    found = json.loads(done.stdout.splitlines()[-1])
+    print(
+        "| "
+        + " | ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in found.items())
+    )
+    assert found["converged"] == found["models"], found
+    assert found["peak GiB"] < LIMIT, found
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--measure":
+        measure(Path(sys.argv[2]), int(sys.argv[3]))
+    else:
+        run(int(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:]))

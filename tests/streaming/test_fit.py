@@ -1,0 +1,237 @@
+"""Streamed fits are those of `fit` on all rows: estimates, evidence and statuses, however the rows are cut."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlr
+from jaxlr import Params, Problem, Status, duality_gap, fit, fit_stream, kkt_residual, loss
+from jaxlr.datasets import breast_cancer
+from jaxlr.streaming import passes, run
+from jaxlr.streaming.resamples import Resamples, resample_weights
+from jaxlr.streaming.rows import _log1p
+from jaxlr.streaming.sums import _two_sum
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+DATA = breast_cancer()
+X, Y = (DATA.X - DATA.X.mean(axis=0)) / DATA.X.std(axis=0) * 3 + 2, DATA.y
+M = len(Y)
+THREE = np.digitize(X[:, 0] + X[:, 3], np.quantile(X[:, 0] + X[:, 3], [0.3, 0.7]))
+RNG = np.random.default_rng(0)
+WEIGHT = RNG.integers(0, 4, M).astype(float)
+OFFSET = RNG.normal(size=M)
+
+
+def cut(rows, X=X, y=Y, **fields):
+    """Blocks of so many rows."""
+    whole = {"X": X, "y": y, **fields}
+
+    def blocks():
+        for start in range(0, len(X), rows):
+            yield {
+                name: value[start : start + rows] if name == "X" else value[..., start : start + rows]
+                for name, value in whole.items()
+            }
+
+    return blocks
+
+
+@pytest.fixture(params=[2**14, 128], ids=["all rows sampled", "a few rows sampled"])
+def sampled(request, monkeypatch):
+    """Where the start is the answer already, and where steps have to be taken."""
+    monkeypatch.setattr(run, "_SAMPLE", request.param)
+    return request.param
+
+
+CASES = {
+    "ridge path": {"l2": np.array([1.0, 0.1, 0.01])},
+    "lasso": {"l1": 0.02},
+    "elastic net": {"l1": np.array([0.05, 0.01]), "l2": 0.02, "penalty_factor": np.linspace(0.5, 2, 30)},
+    "bounds": {"l2": 0.01, "lower": 0.0, "upper": 0.2},
+    "standardized": {"l2": 0.05, "standardize": True},
+    "no intercept": {"l2": 0.05, "fit_intercept": False},
+    "some unpenalized": {"l2": 0.05, "penalty_factor": np.r_[0, 0, np.ones(28)]},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_streamed_fit_is_that_of_all_rows(name, sampled):
+    arguments = CASES[name]
+    found, wanted = fit_stream(cut(100), **arguments), fit(X, Y, **arguments)
+    assert found.converged.all() and wanted.converged.all()  # noqa: PT018
+    # Both have squared an error under tol at least once: what is left is rounding, over curvatures of 1e-3 and more.
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(found.params.intercept, wanted.params.intercept, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(found.value, wanted.value, rtol=1e-13)
+    assert (np.asarray(found.params.coef) == 0).tolist() == (np.asarray(wanted.params.coef) == 0).tolist()
+    assert np.max(found.kkt) <= 1e-10
+    assert np.array_equal(np.isinf(found.gap), np.isinf(wanted.gap))
+    assert np.max(np.where(np.isinf(found.gap), 0, found.gap)) <= 1e-15
+    assert np.max(found.num_passes) <= (3 if sampled > M else 14)  # from 0 where too few rows are sampled
+
+
+def test_no_bit_depends_on_how_the_rows_were_cut(sampled):
+    found = [fit_stream(cut(rows), l2=0.1) for rows in (1, 7, 1000)]
+    assert np.array_equal(found[0].params.coef, found[1].params.coef)
+    assert np.array_equal(found[0].params.coef, found[2].params.coef)
+    assert float(found[0].kkt) == float(found[1].kkt) == float(found[2].kkt)
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.02])
+def test_three_classes(l1, sampled):
+    arguments = {"num_classes": 3, "l1": l1, "l2": 0.05}
+    found, wanted = fit_stream(cut(64, y=THREE), **arguments), fit(X, THREE, **arguments)
+    assert bool(found.converged) and bool(wanted.converged)  # noqa: PT018
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(found.params.intercept, wanted.params.intercept, rtol=1e-9, atol=1e-10)
+    assert float(found.gap) <= 1e-15
+
+
+def test_weights_offsets_and_many_targets_come_from_the_blocks(sampled):
+    targets = np.stack([Y, 1 - Y, RNG.integers(0, 2, M)])
+    weights = np.stack([WEIGHT, 1.0 * (RNG.random(M) > 0.3)])[:, None]
+    blocks = cut(50, y=targets, sample_weight=weights, offset=OFFSET)
+    found = fit_stream(blocks, l2=0.1)
+    wanted = fit(X, targets, sample_weight=weights, offset=OFFSET, l2=0.1)
+    assert found.status.shape == (2, 3) and found.converged.all()  # noqa: PT018
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(found.value, wanted.value, rtol=1e-13)
+
+
+def test_the_evidence_is_that_of_the_parameters_handed_back(sampled):
+    """Also where they are far from the minimum, after a single step: the bound holds, and is the loss's own."""
+    found = fit_stream(cut(100), l1=0.02, l2=0.01, max_steps=1)
+    problem, best = Problem(X, Y, l1=0.02, l2=0.01), fit(X, Y, l1=0.02, l2=0.01)
+    params = Params(found.params.coef, found.params.intercept)
+    np.testing.assert_allclose(found.value, loss(params, problem), rtol=1e-13)
+    np.testing.assert_allclose(found.kkt, kkt_residual(params, problem), rtol=1e-6, atol=1e-14)
+    assert float(found.value - best.value) <= float(found.gap) + 1e-15  # rounding of J
+    assert float(found.gap) <= 10 * float(duality_gap(params, problem)) + 1e-15
+    if sampled < M:
+        assert Status(int(found.status)) == Status.MAX_STEPS
+
+
+def test_many_models_take_the_hessian_of_the_sample_along(monkeypatch):
+    """A chord needs more passes than Newton's method, and comes to the same."""
+    monkeypatch.setattr(passes, "_CHEAP", 0)
+    monkeypatch.setattr(run, "_SAMPLE", 400)
+    l2 = np.geomspace(1, 0.05, 5)
+    found, wanted = fit_stream(cut(100), l2=l2), fit(X, Y, l2=l2)
+    assert found.converged.all()
+    # kkt <= tol = 1e-10 over a curvature of 1e-2 at least
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, atol=1e-8)
+    assert np.max(found.gap) <= 1e-17
+
+
+def test_a_chord_that_does_not_serve_gives_way_to_newton_s_method(monkeypatch):
+    """The Hessians of 150 rows of 30 columns, with next to no penalty, are no others'."""
+    monkeypatch.setattr(passes, "_CHEAP", 0)
+    monkeypatch.setattr(run, "_SAMPLE", 300)
+    found, wanted = fit_stream(cut(100), l2=np.array([0.1, 1e-3])), fit(X, Y, l2=np.array([0.1, 1e-3]))
+    assert found.converged.all()
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-8, atol=1e-7)  # tol over a curvature of 1e-3
+    assert np.max(found.num_passes) <= 20
+
+
+def test_logarithms_of_a_pass_keep_their_digits():
+    e = np.r_[0, np.geomspace(1e-300, 1, 1000)]
+    np.testing.assert_allclose(_log1p(jnp.asarray(e)), np.log1p(e), rtol=4 * np.finfo(float).eps)
+
+
+def test_sums_over_many_blocks_lose_no_digits():
+    """TwoSum: what plain sums lose of 1 + 1e-16 + ..., of which each is less than half an eps."""
+    parts = np.r_[1.0, np.full(1000, 1e-16)]
+    total, rounding = np.zeros(1), np.zeros(1)
+    for part in parts:
+        total, rest = jax.jit(_two_sum)(total, np.array([part]))
+        rounding = rounding + rest
+    assert float((total + rounding)[0]) == 1 + 1e-13
+
+
+def test_separated_rows_have_no_estimate():
+    x = np.arange(40.0)[:, None]
+    y = (x[:, 0] > 20).astype(int)
+    assert Status(int(fit_stream(cut(7, X=x, y=y)).status)) == Status.SEPARATED
+    quasi = np.r_[y, 0, 1]
+    assert Status(int(fit_stream(cut(7, X=np.r_[x, [[20.5]], [[20.5]]], y=quasi)).status)) == Status.SEPARATED
+
+
+def test_an_estimate_without_penalty_is_that_of_fit():
+    """The remission data, Lee 1974; estimates without a penalty."""
+    x = X[:, [1, 4, 8]]
+    found, wanted = fit_stream(cut(64, X=x)), fit(x, Y)
+    assert bool(found.converged) and bool(wanted.converged)  # noqa: PT018
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-9)
+    assert np.isinf(float(found.gap))
+
+
+def test_float32_blocks_are_summed_in_float64_and_the_results_are_their_own_evidence(sampled):
+    narrow = X.astype(np.float32)
+    found = fit_stream(cut(100, X=narrow), l2=0.1)
+    assert found.params.coef.dtype == found.kkt.dtype == np.float32
+    assert bool(found.converged)
+    wanted = fit(narrow.astype(np.float64), Y, l2=np.float32(0.1).astype(float))
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, atol=2e-7)  # one rounding to float32 of about 1
+    with jax.enable_x64(False):
+        again = fit_stream(cut(100, X=narrow), l2=0.1)
+    assert np.array_equal(found.params.coef, again.params.coef)
+
+
+def test_a_constant_column_and_rows_without_weight_do_not_count(sampled):
+    wide = np.c_[X[:, :4], np.full(M, 7.0)]
+    weight = np.where(np.arange(M) % 5 == 0, 0.0, 1.0)
+    filled = np.where(weight[:, None] > 0, wide, 1e30)
+    found = fit_stream(cut(100, X=filled, sample_weight=weight), l2=0.1)
+    wanted = fit(wide[weight > 0], Y[weight > 0], l2=0.1)
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-9, atol=1e-12)
+    assert float(found.params.coef[-1]) == 0
+
+
+def test_a_member_without_a_class_is_invalid_and_a_call_of_such_is_refused():
+    targets = np.stack([Y, np.zeros_like(Y)])
+    found = fit_stream(cut(100, y=targets), l2=0.1)
+    assert np.asarray(found.status).tolist() == [Status.CONVERGED, Status.INVALID]
+    with pytest.raises(ValueError, match=r"got none of \[1\]"):
+        fit_stream(cut(100, y=np.zeros(M)), l2=0.1)
+
+
+def test_dependent_columns_without_a_penalty_are_refused_by_number():
+    twice = np.c_[X[:, [1, 4]], X[:, 1] - 2 * X[:, 4] + 3]
+    with pytest.raises(ValueError, match="got column 2 in the span"):
+        fit_stream(cut(100, X=twice))
+
+
+def test_folds_are_dealt_by_row_number():
+    key = jax.random.key(3)
+    weights = np.asarray(resample_weights(key, np.arange(M, dtype=np.uint64), Resamples(folds=5)))
+    assert np.array_equal(weights.sum(axis=0), np.full(M, 4.0))
+    held_out = (1 - weights).sum(axis=1)
+    assert held_out.max() - held_out.min() <= 1
+    later = np.asarray(resample_weights(key, np.arange(100, 300, dtype=np.uint64), Resamples(folds=5)))
+    assert np.array_equal(weights[:, 100:300], later)
+    found = fit_stream(cut(100), folds=5, key=key, l2=np.array([1.0, 0.1]))
+    wanted = fit(X, Y, sample_weight=weights[:, None], l2=np.array([1.0, 0.1]))
+    assert found.status.shape == (5, 2)
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-9, atol=1e-10)
+
+
+def test_bootstrap_counts_are_poisson():
+    key, m, k = jax.random.key(4), 4000, 50
+    counts = np.asarray(resample_weights(key, np.arange(m, dtype=np.uint64), Resamples(samples=k)))
+    # Of 200,000 draws: five standard errors of mean and variance, and of the share of 0, exp(-1).
+    assert abs(counts.mean() - 1) < 5 / np.sqrt(counts.size)
+    assert abs(counts.var() - 1) < 5 * np.sqrt(3 / counts.size)
+    assert abs((counts == 0).mean() - np.exp(-1)) < 5 * 0.5 / np.sqrt(counts.size)
+    assert abs(np.corrcoef(counts)[0, 1:]).max() < 5 / np.sqrt(m)
+    found = fit_stream(cut(100), num_samples=3, key=key, l2=0.1)
+    wanted = fit(X, Y, sample_weight=counts[:3, :M], l2=0.1)
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-9, atol=1e-10)
+
+
+def test_the_fit_prints_its_passes_and_comes_back_from_a_file(tmp_path):
+    found = fit_stream(cut(100), l2=0.1)
+    assert "in 2 passes over the rows" in str(found)
+    jaxlr.io.save(tmp_path / "fit.npz", found)
+    assert jaxlr.io.load(tmp_path / "fit.npz").num_passes == 2
