@@ -112,6 +112,7 @@ PRINTS = {  # by each block of a page
     "README.md": ["1000 converged"],
     "examples/batches_and_memory.md": ["(20,)\n(10, 20)\n1000 models by newton, shape (1000,): 1000 converged"],
     "examples/margins.md": ["'smoke': "],
+    "examples/streams.md": ["50 models by stream, shape (5, 10): 50 converged"],
     "examples/convergence.md": ["['CONVERGED', 'SEPARATED']"],
     "examples/derivatives.md": ["held-out loss 0.5743, its slope in log l2 0.0149"],
     "examples/inference.md": ["quasi SEPARATED", "steps of conditional"],

@@ -90,7 +90,8 @@ def test_clusters_of_one_row_are_the_bootstrap_and_names_and_the_number_of_resam
     [
         (["a"] * 5, "at least two clusters, got 1"),
         ([], "at least two clusters, got 0"),
-        ([[1, 2], [3, 4]], r"one label a row, got shape \(2, 2\)"),
+        (np.array([[1, 2], [3, 4]]), r"one label a row, got shape \(2, 2\)"),
+        ([[1, 2], [3, 4]], "labels that have a hash"),
         ([1.0, np.nan], "got missing ones"),
         (["a", None], "got missing ones"),
         (pd.Series(["a", None, "b"], dtype="string"), "got missing ones"),
