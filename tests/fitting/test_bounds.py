@@ -176,6 +176,7 @@ def test_separated_only_where_a_direction_within_the_bounds_separates():
         pytest.param(True, {"y": THREE, "num_classes": 3}, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_derivatives_are_those_of_the_minimum_on_the_free_set(standardize, kind):
     finite = np.isfinite(LOWER), np.isfinite(UPPER)
 
@@ -204,6 +205,7 @@ def test_second_derivatives():
     np.testing.assert_allclose(jax.hessian(value)(here), differences, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_paths_folds_and_resamples():
     A, y, *_ = breast_cancer()
     A = (A - A.mean(axis=0)) / A.std(axis=0)
@@ -253,6 +255,7 @@ def test_what_has_no_distribution_is_refused():
         l1_max(Problem(X, Y, lower=np.full(N, 0.1)))
 
 
+@pytest.mark.slow
 def test_more_columns_in_use_than_seven_eighths_of_a_sparse_design():
     """All of them have room, so that none has to wait for the others."""
     rng = np.random.default_rng(0)

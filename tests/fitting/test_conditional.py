@@ -255,6 +255,7 @@ def test_the_gap_bounds_what_is_left_to_gain():
     assert float(jaxlr.kkt_residual(fit.params, problem)) <= TOL
 
 
+@pytest.mark.slow
 def test_float32_jit_and_vmap():
     X, y, strata = sets()
     plain = fit_conditional(X, y, strata)
@@ -340,6 +341,7 @@ def test_the_null_model_has_a_likelihood_and_no_estimates():
         fit_conditional(X[:, :0], y, strata, init=Params(np.zeros(7), np.zeros(())))
 
 
+@pytest.mark.slow
 def test_bic_counts_all_cases_as_r_does():
     """Cases without a control in their stratum are events too (nevent of coxph, nobs of clogit)."""
     X, y, strata = sets()

@@ -235,6 +235,7 @@ def test_classes_have_coefficients_that_sum_to_0_of_every_column():
 
 
 @pytest.mark.parametrize("options", [{}, {"l1": 0.01}, slow({"l2": 0.1})], ids=str)
+@pytest.mark.slow
 def test_more_columns_than_rows_are_solved_on_those_that_count(options):
     rng = np.random.default_rng(2)
     A, groups = rng.normal(size=(60, 800)), np.repeat(np.arange(200), 4)

@@ -45,6 +45,7 @@ def test_derivatives_are_those_of_the_minimum_on_the_support(standardize, kind):
         assert np.all(np.asarray(slopes)[zeros] == 0)
 
 
+@pytest.mark.slow
 def test_the_value_falls_by_the_norms_that_the_strength_weighs():
     strengths, options = jnp.array([0.1, 0.03, 0.01]), {"groups": GROUPS, "offset": OFFSET, "tol": 1e-12}
     slope = jax.grad(lambda l1_group: jnp.sum(fit(X, Y, l1_group=l1_group, **options).value))(strengths)
@@ -76,6 +77,7 @@ def test_where_everything_is_0_only_the_intercept_moves():
     np.testing.assert_array_equal(slopes.intercept, 0)
 
 
+@pytest.mark.slow
 def test_a_member_without_a_minimum_has_no_derivatives_and_its_neighbours_have_theirs():
     def value(l1_group):
         found = fit(X, Y, l1_group=l1_group, groups=GROUPS)
@@ -89,6 +91,7 @@ def test_a_member_without_a_minimum_has_no_derivatives_and_its_neighbours_have_t
     assert np.isnan(slopes[1, 1])
 
 
+@pytest.mark.slow
 def test_a_bootstrap_is_its_resamples():
 
     key, options = jax.random.key(3), {"l1_group": 0.05, "l1": 0.01, "groups": GROUPS}

@@ -33,6 +33,7 @@ LARGEST = {
 
 
 @pytest.mark.parametrize("name", quick(LARGEST, "l1", "not negative", "all"))
+@pytest.mark.slow
 def test_the_largest_strength_is_the_least_that_holds_all_at_0(name):
     given = {"X": X, "y": Y, "groups": GROUPS} | LARGEST[name]
     problem = Problem(**{key: value for key, value in given.items() if key != "num_classes"})
@@ -98,6 +99,7 @@ def test_sparse_equals_dense():
 
 
 @pytest.mark.parametrize("kind", ["binary", pytest.param("multinomial", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_scores_are_those_of_fits_of_each_fold(kind):
     path = glmnet_path(X, **KINDS[kind], groups=GROUPS, num_strengths=4, ratio=0.05)
     options = {**KINDS[kind], "groups": GROUPS, "standardize": True}
@@ -145,6 +147,7 @@ def test_shares_between_blend_both(relaxed):
     np.testing.assert_array_equal(steps[:, 0], steps[:, 1])
 
 
+@pytest.mark.slow
 def test_the_relaxed_lasso_counts_columns_that_any_class_uses():
     options = {"num_classes": 3, "folds": FOLDS, "l1": np.array([0.08])}
     cv = cross_validate(X, THREE, gamma=0.0, **options)
@@ -157,6 +160,7 @@ def test_the_relaxed_lasso_counts_columns_that_any_class_uses():
     assert not np.any(cv.fits.params.coef[0, 0][:, ~used])
 
 
+@pytest.mark.slow
 def test_a_refit_whose_classes_are_separated_says_so_and_is_not_chosen():
     A = np.column_stack([X, 3.0 * Y - 1])
     groups = np.append(GROUPS, 100)

@@ -232,6 +232,7 @@ def test_objective_gradient_and_certificates_take_a_sparse_design():
         np.testing.assert_allclose(function(at, X), function(at, DENSE), rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_paths_cross_validation_and_bootstrap():
     for function in (lambda design: jaxlr.l1_max(Problem(design, Y)), lambda design: jaxlr.glmnet_path(design, Y)["l1"]):
         np.testing.assert_allclose(function(X), function(DENSE), rtol=1e-12)
@@ -245,6 +246,7 @@ def test_paths_cross_validation_and_bootstrap():
 @pytest.mark.parametrize(
     "options", [{}, pytest.param({"l1": 0.01}, marks=pytest.mark.slow), {"standardize": True}], ids=["l2", "l1", "standardized"]
 )
+@pytest.mark.slow
 def test_derivatives_through_the_fit(options):
     c = RNG.standard_normal(N)
 

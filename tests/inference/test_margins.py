@@ -200,6 +200,7 @@ def test_a_batch_is_each_of_its_models(several):
 
 
 @pytest.mark.parametrize("several", [False, True])
+@pytest.mark.slow
 def test_a_weight_is_so_many_rows(several):
     y, more = (LABELS, {"num_classes": K}) if several else (Y, {})
     copies = np.repeat(np.arange(M), S[0].astype(int))
@@ -239,6 +240,7 @@ def test_float32_has_its_own_digits():
             np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), atol=2e-4 * size)
 
 
+@pytest.mark.slow
 def test_they_run_inside_jit_and_vmap_and_have_derivatives():
     def functions(y, X):
         fit, problem = jaxlr.fit(X, y, l2=0.1), Problem(X, y, l2=0.1)

@@ -88,6 +88,7 @@ def test_effects_on_classes_are_those_of_mnlogit():
 
 
 @pytest.mark.parametrize("num_classes", [None, 3])
+@pytest.mark.slow
 def test_marginaleffects_takes_a_fit_and_says_the_same(num_classes):
     import marginaleffects
     import pandas as pd

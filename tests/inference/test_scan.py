@@ -118,6 +118,7 @@ def test_rows_are_left_out_that_separate_only_behind_others():
     assert_same(found, scan(COLUMNS[:, kept], Y[kept], covariates=C[kept]))
 
 
+@pytest.mark.slow
 def test_the_limit_is_that_of_large_coefficients():
     with pytest.warns(UserWarning, match="separates the classes in"):
         found = scan(covariates=np.column_stack([C, CASES]))

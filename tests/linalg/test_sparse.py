@@ -49,6 +49,7 @@ def test_many_models_are_one_product_of_the_kernel():
         assert f"tensor<{N}x8xf64>" in text  # filled up to whole packets
 
 
+@pytest.mark.slow
 def test_derivatives_forward_reverse_and_of_both_in_the_vector_and_in_the_numbers():
     def plain(data, v):
         A = jnp.zeros((M, N)).at[SPARSE.rows.row_of_entries(), SPARSE.rows.indices].set(data)

@@ -118,6 +118,7 @@ def test_groups_are_known_by_any_integers_and_have_the_roots_of_their_sizes():
 
 
 @pytest.mark.parametrize("classes", [(), (3,)])
+@pytest.mark.slow
 def test_the_curvature_is_the_hessian_of_the_norms(classes):
     for seed in range(5):
         penalty, rng = drawn(seed, l1=0.0, l2=0.0)
@@ -262,6 +263,7 @@ def random_params(problem, rng, classes, scale):
     ("classes", "boxed"), [(2, False), (2, True), (3, False), pytest.param(3, True, marks=pytest.mark.slow)]
 )
 @given(seed=seeds, l1=st.sampled_from([0.0, 0.02]), l2=st.sampled_from([0.0, 0.05]))
+@pytest.mark.slow
 def test_the_gap_bounds_what_is_left_wherever_it_is_asked(classes, boxed, seed, l1, l2):
     problem, rng = problem_of(seed, classes=classes, boxed=boxed, l1=l1, l2=l2)
     found = fitted(problem, classes, tol=1e-13)

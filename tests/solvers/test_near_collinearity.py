@@ -75,6 +75,7 @@ def test_every_solver_resolves_or_says_so_also_beside_penalties(solver, l2):
         ),
     ],
 )
+@pytest.mark.slow
 def test_columns_without_a_penalty_are_resolved_beside_those_that_have_one(penalty):
     """By a penalty_factor of 0 in all models, or in one of two."""
     distance = np.array([1e-5, 1e-7, 1e-9, 1e-12, 1e-13])

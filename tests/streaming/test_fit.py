@@ -113,6 +113,7 @@ def test_the_evidence_is_that_of_the_parameters_handed_back(sampled):
         assert Status(int(found.status)) == Status.MAX_STEPS
 
 
+@pytest.mark.slow
 def test_many_models_take_the_hessian_of_the_sample_along(monkeypatch):
     """A chord needs more passes than Newton's method, and comes to the same."""
     monkeypatch.setattr(passes, "_CHEAP", 0)
@@ -125,6 +126,7 @@ def test_many_models_take_the_hessian_of_the_sample_along(monkeypatch):
     assert np.max(found.gap) <= 1e-17
 
 
+@pytest.mark.slow
 def test_a_chord_that_does_not_serve_gives_way_to_newton_s_method(monkeypatch):
     """The Hessians of 150 rows of 30 columns, with next to no penalty, are no others'."""
     monkeypatch.setattr(passes, "_CHEAP", 0)
