@@ -61,5 +61,7 @@ def _free(problem: Problem, count: int) -> Array | None:
     if count in (0, n):
         return jnp.arange(n) if count else None
     assert problem.penalty_factor is not None
-    penalized = jnp.any(problem.penalty_factor.reshape(-1, n) > 0, axis=0)  # a NaN does not count
+    factors = problem.penalty_factor.reshape(-1, n)
+    held, penalized = jnp.any(jnp.isposinf(factors), axis=0), jnp.any(factors > 0, axis=0)  # a NaN does not count
+    penalized = jnp.where(count + jnp.sum(held) == n, held, penalized)  # without strengths only what is held at 0
     return jnp.nonzero(~penalized, size=count, fill_value=n)[0]

@@ -74,8 +74,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     problem, tol, n = models.problem, _checked_tol(given.tol, dtype), models.problem.X.shape[-1]
     strengths = problem.l1, problem.l2, problem.l1_group, problem.penalty_factor
     known, free = all(map(is_concrete, strengths)), unpenalized(problem)
-    penalized = ~free.any(axis=-1) if known else None
-    check_classes(problem.y, problem.sample_weight, problem.fit_intercept, penalized, given.num_classes)
+    check_classes(problem.y, problem.sample_weight, problem.fit_intercept, given.num_classes)
     coercive = known and not free.any()
     checked = all(map(is_concrete, jax.tree.leaves((models, tol))))  # a tol may be a tracer where the data are known
     not_in_basis = not checked or given.mesh is not None or is_bounded(problem)

@@ -33,7 +33,7 @@ def unpenalized(problem: Problem) -> Bool[Any, "... n"]:
     strength = sum(map(np.asarray, strengths)) if all(map(is_concrete, strengths)) else np.ones(())
     factor: Any = problem.penalty_factor
     factor = np.ones(problem.X.shape[-1]) if factor is None or not is_concrete(factor) else np.asarray(factor)
-    free = (np.asarray(strength) == 0)[..., None] | (factor == 0)
+    free = ((np.asarray(strength) == 0)[..., None] & ~np.isposinf(factor)) | (factor == 0)
     if is_bounded(problem) and is_concrete(problem.lower) and is_concrete(problem.upper):
         lower, upper = (np.inf if bound is None else bound for bound in (problem.lower, problem.upper))
         free = free & ~(np.isfinite(lower) & np.isfinite(upper))

@@ -131,7 +131,7 @@ def train(
     arrays, batch = checked_arrays(data | start)
     if batch:
         raise ValueError(f"expected one problem, X (m, n) and y (m,), got batch axes {batch}; map train with jax.vmap")
-    check_classes(y, sample_weight, False, True)
+    check_classes(y, sample_weight, fit_intercept=False)
     zero = jnp.zeros((), arrays["X"].dtype)
     params = Params(arrays.pop("coef", jnp.zeros_like(arrays["X"][0])), arrays.pop("intercept", zero))
     params = params if fit_intercept else params._replace(intercept=zero)

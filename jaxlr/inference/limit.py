@@ -51,8 +51,9 @@ def left_out_in_the_limit(X: np.ndarray, y: Data, sample_weight: Data | None, na
     which = f"covariate {named[0]}, which separates" if len(named) == 1 else f"covariates {', '.join(named)}, which separate"
     if complete:
         raise ValueError(
-            f"expected covariates that leave some rows undecided, got {which} the classes completely, so that no column has a "
-            f"test; drop {them}, or penalize {them}, with jaxlr.fit_columns(..., l2=l2, penalty_factor=factor)"
+            f"expected covariates that leave some rows undecided, got {which} the classes completely in {np.sum(there)} rows "
+            f"of {X.shape[1]} covariates and an intercept, so that no column has a test; drop {them}, or penalize {them}, with "
+            "jaxlr.fit_columns(..., l2=l2, penalty_factor=factor)"
         )
     warnings.warn(
         f"{which} the classes in {np.sum(rows)} of {np.sum(there)} rows: the columns are tested on the others, in "

@@ -57,8 +57,6 @@ def for_marginaleffects(fit: Fit, problem: Problem, table: Any, design: Any = No
         polars = importlib.import_module("polars")
     except ImportError as error:
         raise ImportError('for_marginaleffects needs marginaleffects: pip install "jaxlr[marginaleffects]"') from error
-    from scipy.special import expit, softmax
-
     if np.ndim(fit.status):
         raise ValueError(f"expected one model, got a batch {np.shape(fit.status)}; take one by jax.tree.map")
     if problem.offset is not None:
@@ -67,12 +65,7 @@ def for_marginaleffects(fit: Fit, problem: Problem, table: Any, design: Any = No
     num_parameters = np.shape(fit.params.coef)[-1] + 1
     free = slice(num_parameters if likelihood.classes else 0, None)  # class 0 is the base
     names = _checked_table(fit, problem, table, design)
-    shown = in_order(table, names) if design is None else table
-    data = shown if isinstance(shown, polars.DataFrame) else polars.from_pandas(shown)
-    data = data.cast({polars.Float32: polars.Float64})  # it moves columns by 1e-4 of their range
-    types = {column.name: _type_of(column) for column in data}
-    if "character" in types.values() and int(polars.__version__.split(".")[0]) > 1:
-        raise ValueError("expected a table of numbers, got categories, which marginaleffects 0.6 reads with polars before 2.0")
+    data, types = _as_shown(in_order(table, names) if design is None else table, polars)
 
     def covariance_of(kind: str) -> np.ndarray:
         return np.asarray(covariance(fit, problem, kind=kind, penalized=penalized), float)[free, free]
@@ -101,13 +94,7 @@ def for_marginaleffects(fit: Fit, problem: Problem, table: Any, design: Any = No
             X = newdata if isinstance(newdata, np.ndarray) else self.get_exog(newdata)
             # In float64, whatever the fit is in: it moves parameters by about 1e-8.
             whole = np.pad(np.asarray(params, float), (free.start, 0)).reshape(*likelihood.classes, num_parameters)
-            z = X @ whole[..., :-1].T + whole[..., -1]
-            found = {"rowid": np.arange(len(X), dtype=np.int32)}
-            if not likelihood.classes:
-                return polars.DataFrame(found | {"estimate": expit(z)})
-            proba = softmax(z, axis=1)
-            by_class = [polars.DataFrame(found | {"group": [str(k)] * len(X), "estimate": p}) for k, p in enumerate(proba.T)]
-            return polars.concat(by_class)
+            return _predicted(X @ whole[..., :-1].T + whole[..., -1], polars)
 
     of_class = [""] if not likelihood.classes else [f" [{k}]" for k in range(1, *likelihood.classes)]
     coef = np.asarray(estimates(fit.params, 0), float).reshape(-1)[free]
@@ -120,6 +107,27 @@ def for_marginaleffects(fit: Fit, problem: Problem, table: Any, design: Any = No
         variable_names=["P(y = 1)", *data.columns],
     )
     return Model(fit, vault)
+
+
+def _as_shown(table: Any, polars: Any) -> tuple[Any, dict[str, str]]:
+    """The table of polars, and what each column holds in marginaleffects' words."""
+    data = table if isinstance(table, polars.DataFrame) else polars.from_pandas(table)
+    data = data.cast({polars.Float32: polars.Float64})  # marginaleffects moves columns by 1e-4 of their range
+    types = {column.name: _type_of(column) for column in data}
+    if "character" in types.values() and int(polars.__version__.split(".")[0]) > 1:
+        raise ValueError("expected a table of numbers, got categories, which marginaleffects 0.6 reads with polars before 2.0")
+    return data, types
+
+
+def _predicted(z: np.ndarray, polars: Any) -> Any:
+    """Probabilities of logits (m,), or (m, K) class after class, as a table of polars."""
+    from scipy.special import expit, softmax
+
+    rows = {"rowid": np.arange(len(z), dtype=np.int32)}
+    if z.ndim == 1:
+        return polars.DataFrame(rows | {"estimate": expit(z)})
+    classes = enumerate(softmax(z, axis=1).T)
+    return polars.concat([polars.DataFrame(rows | {"group": [str(k)] * len(z), "estimate": p}) for k, p in classes])
 
 
 def _checked_table(fit: Fit, problem: Problem, table: Any, design: Any) -> tuple[str, ...]:

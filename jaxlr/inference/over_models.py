@@ -145,6 +145,11 @@ def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
             "expected a fit without l1_group (0, known outside jit), for the distribution of its estimates is not known; "
             "resample instead, with jaxlr.fit_bootstrap"
         )
+    factor = problem.penalty_factor
+    if factor is not None and is_concrete(factor) and np.any(np.isinf(np.asarray(factor))):
+        raise ValueError(
+            "expected finite penalty_factor, got inf, which holds a coefficient at 0; leave the column out of X, and fit again"
+        )
     fields = {name: getattr(problem, name) for name in _DATA} | fit.params._asdict()
     if problem.l1 is None or is_zero(problem.l1):
         del fields["l1"]

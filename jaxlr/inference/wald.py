@@ -11,8 +11,9 @@ from jax.typing import ArrayLike
 
 from jaxlr.compilation.program import program
 from jaxlr.inference.covariance import standard_errors
+from jaxlr.inference.delta import effects
 from jaxlr.inference.fitted import as_params, estimates, joined
-from jaxlr.inference.tails import log_normal_tails, normal_quantile
+from jaxlr.inference.tails import normal_quantile
 from jaxlr.inputs.checks import Data
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem
@@ -107,11 +108,8 @@ def wald(
 @program("base")
 def _wald(errors: Params | SoftmaxParams, params: Params | SoftmaxParams, reach: ArrayLike, base: int | None) -> Wald:
     estimate, error = estimates(params, base), joined(errors)
-    error = jnp.where(error > 0, error, jnp.nan)
-    z = estimate / error
-    log_p = log_normal_tails(z)
-    fields = (estimate, error, z, jnp.exp(log_p), log_p, estimate - reach * error, estimate + reach * error)
-    return Wald(*(as_params(field, params) for field in fields))
+    found = effects(estimate, jnp.where(error > 0, error, jnp.nan), reach)
+    return Wald(*(as_params(field, params) for field in found))
 
 
 def odds_ratios(intervals: Intervals | Wald) -> Intervals:

@@ -16,7 +16,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxlr.inputs.bounds import check_bounds, to_columns
-from jaxlr.inputs.labels import check_labels, hint_of_counts
+from jaxlr.inputs.labels import advice, check_labels, hint_of_counts
 from jaxlr.inputs.sparse import is_sparse, sparse_design, to_dense
 from jaxlr.inputs.tables import Data, DesignData, check_aligned, column_names, is_concrete, not_finite, table_numbers
 from jaxlr.linalg.sparse import Sparse
@@ -80,7 +80,7 @@ def checked(
     given = {name: _at_hand(name, _as_array(name, value, sparse)) for name, value in fields.items() if value is not None}
     dtype = _dtype_of_design(given["X"])
     given |= {name: to_columns(given[name], given["X"].shape[-1], dtype) for name in ("lower", "upper") if name in given}
-    batch = _check_shapes({name: value.shape for name, value in given.items()}, axes, num_classes)
+    batch = _check_shapes(given, axes, num_classes)
     for name, value in given.items():
         if isinstance(value, Sparse):
             _check_entries(value, fields[name])
@@ -117,8 +117,8 @@ def real_array(name: str, value: Data) -> Any:
         raise TypeError(f"expected one {name}, got a {type(value).__name__} of sparse ones; several designs have to be dense")
     raw = value if isinstance(value, jax.Array) else np.asarray(table_numbers(name, value))
     if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
-        hint = "; encode the classes as 0 and 1, or 0..K-1 with num_classes=K" if name == "y" else "; convert it to float first"
-        raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}{hint}")
+        hint = advice(raw) if name == "y" else "convert it to float first"
+        raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}; {hint}")
     return raw
 
 
@@ -162,10 +162,9 @@ def _dtype_of_design(X: Any) -> jnp.dtype:
     return jax.dtypes.canonicalize_dtype(dtype)
 
 
-def _check_shapes(
-    shapes: Mapping[str, tuple[int, ...]], core_axes: Mapping[str, str], num_classes: int | None
-) -> tuple[int, ...]:
+def _check_shapes(given: Mapping[str, Any], core_axes: Mapping[str, str], num_classes: int | None) -> tuple[int, ...]:
     """Refuse axes that are missing, or not as long as those of X and the classes; the batch shape."""
+    shapes = {name: value.shape for name, value in given.items()}
     forms = {name: f"({', '.join(['...', *core_axes[name].replace('c', 'K')])})" for name in shapes}
     for name, shape in shapes.items():
         if len(shape) < len(core_axes[name]):
@@ -182,7 +181,7 @@ def _check_shapes(
         if length is not None and shape[place] != length:
             raise ValueError(
                 f"expected {name} {forms[name]} with {'last ' * (place == -1)}axis {length} to match X {shapes['X']}, "
-                f"got shape {shape}{_hint(name, shape, length, shapes['X'], num_classes)}"
+                f"got shape {shape}{_hint(name, given[name], length, shapes['X'], num_classes)}"
             )
     batches = {name: shape[: len(shape) - len(core_axes[name])] for name, shape in shapes.items()}
     try:
@@ -195,8 +194,13 @@ def _check_shapes(
     return batch
 
 
-def _hint(name: str, shape: tuple[int, ...], length: int, design: tuple[int, ...], num_classes: int | None) -> str:
+def _is_one_hot(y: np.ndarray) -> bool:
+    return bool(np.all((y == 0) | (y == 1)) and np.all(y.sum(axis=-1) == 1))
+
+
+def _hint(name: str, value: Any, length: int, design: tuple[int, ...], num_classes: int | None) -> str:
     """What may be meant by a field whose last axis is not of this length."""
+    shape = value.shape
     if name in ("lower", "upper") and shape == (2,):
         return "; a pair of bounds is lower=a, upper=b"
     if len(shape) > 1 and shape[-2] == length:
@@ -204,6 +208,9 @@ def _hint(name: str, shape: tuple[int, ...], length: int, design: tuple[int, ...
             return "; pass y.argmax(axis=-1) of one-hot rows"
         turned = f"{name}.T" if shape[-1] > 1 else f"np.ravel({name})"
         counts = hint_of_counts(shape, length) if name == "y" and num_classes is None else ""
+        if name == "y" and shape[-1] > 1 and is_concrete(value) and _is_one_hot(np.asarray(value)):
+            meant = "y[:, 1]" if shape[-1] == 2 else f"y.argmax(axis=-1) with num_classes={shape[-1]}"
+            return f"; pass {meant} of one-hot rows{counts}"
         return f"; batch axes lead: the axes look transposed, pass {turned}{counts}"
     return "; the axes of X look transposed, pass X.T" if design[1:] == shape[-1:] and length == design[-2] else ""
 
@@ -240,7 +247,7 @@ def _check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given:
     value: Any = raw if spread else np.asarray(raw)
     if not spread and value.dtype.itemsize < 4 and jnp.issubdtype(value.dtype, jnp.floating):
         value = value.astype(np.float32)  # 16-bit types lack NumPy's functions
-    if not _all_finite(value):
+    if not _all_finite(value) and not (name == "penalty_factor" and not np.any(np.isnan(value) | np.isneginf(value))):
         core = tuple(range(-core_rank, 0))
         with jax.ensure_compile_time_eval():
             finite = (jnp if spread else np).isfinite(value)
@@ -254,8 +261,8 @@ def _check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given:
                 first = tuple(map(int, np.argwhere(~finite)[0]))
                 got = f"{value[first]}{f' first at index {first}' if first else ''}"
             fix = "drop or impute missing values before the fit"
-            if name in ("l1", "l2", "penalty_factor"):
-                fix = "leave a column out to hold its coefficient at 0"
+            if name in ("l1", "l2"):
+                fix = "penalty_factor = inf holds a coefficient at 0"
             raise ValueError(f"expected finite {name}, got {got}; {fix}")
     if name in _NOT_NEGATIVE:
         if np.any(value < 0):

@@ -1,5 +1,6 @@
 """Labels: numbers from 0 to 1 of the binary model, classes 0..K-1 of the multinomial one, and each with weight somewhere."""
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -8,11 +9,37 @@ import numpy as np
 from jaxlr.inputs.tables import Data, is_concrete
 
 AS_SHARES = "y = successes / trials with sample_weight = trials"
+_FEW = 100  # values that are classes rather than counts
 
 
 def hint_of_counts(shape: tuple[int, ...], m: int) -> str:
     """What to do with two columns, successes and failures, in the place of labels; nothing where these have another shape."""
     return f"; for successes and failures pass {AS_SHARES}, their sum" if shape == (m, 2) and m != 2 else ""
+
+
+def advice(y: Any) -> str:
+    """What to pass in the place of labels that are other numbers, text or objects."""
+    flat = np.asarray(y).reshape(-1)
+    if flat.dtype == object:
+        missing = np.flatnonzero([value is None or (isinstance(value, float) and math.isnan(value)) for value in flat])
+        if missing.size:
+            return f"drop the rows without a label, the first of {missing.size} is row {missing[0]}"
+        flat = np.array([str(value) for value in flat]) if any(isinstance(value, str) for value in flat) else flat
+    try:
+        classes = np.unique(flat)
+    except TypeError:
+        return "encode the classes as 0 and 1, or 0..K-1 with num_classes=K"
+    if len(classes) == 2:
+        return f"pass y == {classes[1].item()!r}"
+    text = not (np.issubdtype(classes.dtype, np.number) or classes.dtype == bool)
+    if len(classes) == 1:
+        return f"pass y == {classes[0].item()!r} if that is y = 1"
+    fixes = []
+    if text or (len(classes) <= _FEW and np.all(classes == np.floor(classes))):
+        fixes.append(f"for {len(classes)} classes pass np.unique(y, return_inverse=True)[1] with num_classes={len(classes)}")
+    if not text and np.all(classes >= 0):
+        fixes.append(f"for counts {AS_SHARES}")
+    return ", ".join(fixes) or "for two classes pass y > threshold"
 
 
 def check_labels(y: Any, num_classes: int | None) -> None:
@@ -22,30 +49,23 @@ def check_labels(y: Any, num_classes: int | None) -> None:
     least, most = (extreme.reduce(y, axis=None) for extreme in (np.fmin, np.fmax))
     if num_classes is None:
         if least < 0 or most > 1:
-            fix = f"for labels -1/1 pass y > 0, for classes 0..K-1 pass num_classes=K, for counts {AS_SHARES}"
-            raise ValueError(f"expected labels 0/1 (or soft labels in [0, 1]), got values from {least} to {most}; {fix}")
+            raise ValueError(f"expected labels 0/1 (or soft labels in [0, 1]), got values from {least} to {most}; {advice(y)}")
         return
     fractions = y[(y != np.floor(y)) & np.isfinite(y)] if jnp.issubdtype(y.dtype, jnp.floating) else np.empty(0)
     if fractions.size:
         raise ValueError(f"expected integer labels 0..{num_classes - 1}, got {fractions[0]}")
     if least < 0 or most >= num_classes:
-        raise ValueError(f"expected labels 0..{num_classes - 1} of num_classes = {num_classes}, got {least} to {most}")
+        fix = "pass np.unique(y, return_inverse=True)[1], which numbers the classes from 0"
+        raise ValueError(f"expected labels 0..{num_classes - 1} of num_classes = {num_classes}, got {least} to {most}; {fix}")
 
 
-def check_classes(
-    y: Data,
-    sample_weight: Data | None,
-    fit_intercept: bool,
-    penalized: Data | None,
-    num_classes: int | None = None,
-) -> None:
+def check_classes(y: Data, sample_weight: Data | None, fit_intercept: bool, num_classes: int | None = None) -> None:
     """Refuse data without weight or without some class, where every member of the call has that.
 
     Args:
         y: a soft label counts for both classes.
-        fit_intercept: with an intercept, a class without weight leaves no finite estimate whatever the penalty; without one it
-            is refused where some column of it has none.
-        penalized: whether every column has a penalty, by member; None when not known yet.
+        fit_intercept: with an intercept, a class without weight leaves no finite estimate whatever the penalty; without one
+            there may be an estimate, as of differences of pairs that all have y = 1, and the fit decides.
     """
     if not (is_concrete(y) and is_concrete(sample_weight)):
         return
@@ -60,16 +80,13 @@ def check_classes(
         return
     if not np.any(s != 0):
         raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")
-    if penalized is None and not fit_intercept:
+    if not fit_intercept:
         return
     lacking = np.stack([~np.einsum("...m,...m->...", s > 0, rows) for rows in of_class(y)])  # of booleans: any row
-    unsafe = lacking if fit_intercept else lacking & ~np.asarray(penalized)
-    if np.all(np.any(unsafe, axis=0)):
-        absent = [k for k, without in enumerate(unsafe) if np.all(without)]
+    if np.all(np.any(lacking, axis=0)):
+        absent = [k for k, without in enumerate(lacking) if np.all(without)]
         every, got = f"all {num_classes} classes", f"none of {absent or 'some'}"
         if num_classes is None:
             every, got = "both classes", f"only y = {int(absent == [0])}"
-        why = "no finite estimate of the intercept exists"
-        if not fit_intercept:
-            why = "what has no penalty may have no finite estimate; give every column one, or two finite bounds"
+        why = "no finite estimate of the intercept exists; fit_intercept=False leaves it out"
         raise ValueError(f"expected {every} among the rows of positive weight, got {got}; {why}")

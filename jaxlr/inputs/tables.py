@@ -118,14 +118,19 @@ def check_numeric(name: str, table: Any) -> None:
         name: of the argument.
         table: a data frame.
     """
-    dtypes = list(table.dtypes)
-    kinds = [getattr(dtype, "kind", None) for dtype in dtypes]
-    if bad := [(c, d) for c, d, kind in zip(table.columns, dtypes, kinds, strict=True) if kind in set("OSUMmcV")]:
+    if bad := [(column, dtype) for column, dtype in zip(table.columns, table.dtypes, strict=True) if _is_no_number(dtype)]:
         listed = ", ".join(f"{str(column)!r} ({dtype})" for column, dtype in bad[:_LISTED])
         raise TypeError(
             f"expected numeric columns in {name}, got {listed}{', ...' if len(bad) > _LISTED else ''}; convert "
             "numbers with pandas.to_numeric, code categories with jaxlr.preprocessing.design_matrix"
         )
+
+
+def _is_no_number(dtype: Any) -> bool:
+    """Of pandas by the kind, of polars in its own words."""
+    if hasattr(dtype, "is_numeric"):
+        return not dtype.is_numeric() and str(dtype) not in ("Boolean", "Null")
+    return getattr(dtype, "kind", None) in set("OSUMmcV")
 
 
 def check_aligned(fields: Mapping[str, Any], core_axes: Mapping[str, str]) -> None:

@@ -72,9 +72,10 @@ class Binary(NamedTuple):
         return dot(jnp.stack([1 - y, y]), w)
 
     def rarity(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:
-        """4 p (1 - p), p the weight of the rarest class: the scale of gradient and curvature at the minimum."""
+        """4 p (1 - p), p the weight of the rarest class, 1 where there is but one: the scale of gradient and curvature at the
+        minimum."""
         p, q = self.class_weights(y, w)
-        return 4 * p * q
+        return jnp.where((p == 0) | (q == 0), 1, 4 * p * q)
 
     def out_of_range(self, y: Float[Array, " m"]) -> Array:
         """Whether a label is none."""

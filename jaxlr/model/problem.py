@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxlr.inputs.checks import core_axes
 from jaxlr.inputs.tables import check_aligned
@@ -33,7 +33,7 @@ class Problem:
         offset: (m,), added to the logits, for `SoftmaxParams` (m, K); None is 0.
         l1: strength of the absolute penalty, () or one per column (n,), >= 0, on the scale of the mean loss.
         l2: strength of the squared penalty, () or one per column (n,), >= 0, on the scale of the mean loss.
-        penalty_factor: (n,) >= 0, multiplies both strengths; None is 1.
+        penalty_factor: (n,) >= 0, multiplies both strengths, inf holds a coefficient at 0 whatever they are; None is 1.
         fit_intercept: static; without it the intercept of the parameters is ignored.
         lower: bounds of the coefficients (n,), of every class alike, -inf for none; None is none.
         upper: likewise, inf for none.
@@ -123,10 +123,14 @@ def weight_sum(problem: Problem) -> Float[Array, "..."]:
 def penalty_of(problem: Problem) -> AnyPenalty:
     """The penalty of every column, penalty factors multiplied in, with that of the groups; l1=None is 0."""
     X = design(problem)
-    factor = jnp.asarray(1 if problem.penalty_factor is None else problem.penalty_factor, X.dtype)
+    factor, held = jnp.ones((), X.dtype), None
+    if problem.penalty_factor is not None:
+        factor, held = finite_factor(jnp.asarray(problem.penalty_factor, X.dtype))
     given = (0.0 if problem.l1 is None else problem.l1, problem.l2)
     strengths = (factor * jnp.asarray(strength, X.dtype) for strength in given)
     penalty = Penalty(*(jnp.broadcast_to(strength, X.shape[1:]) for strength in strengths))
+    if held is not None:
+        penalty = penalty._replace(l1=jnp.where(held, jnp.inf, penalty.l1))
     bounds = bounds_of(problem, X.shape[1], X.dtype)
     by_column = penalty if bounds is None else Bounded(*penalty, *bounds)
     if problem.l1_group is None:
@@ -135,6 +139,12 @@ def penalty_of(problem: Problem) -> AnyPenalty:
         raise ValueError("expected groups (n,) of a problem with l1_group, got None")
     groups = as_groups(problem.groups, X.dtype)
     return Grouped(by_column, strengths_of_groups(problem, groups), groups.weights, groups.number)
+
+
+def finite_factor(factor: Float[Array, "... n"]) -> tuple[Float[Array, "... n"], Bool[Array, "... n"]]:
+    """The penalty factors without those that are infinite, which hold a coefficient at 0; and which these are."""
+    held = jnp.isposinf(factor)
+    return jnp.where(held, 0, factor), held
 
 
 def strengths_of_groups(problem: Problem, groups: Groups) -> Float[Array, " n"]:
@@ -147,7 +157,7 @@ def strengths_of_groups(problem: Problem, groups: Groups) -> Float[Array, " n"]:
     strength = jnp.asarray(problem.l1_group, groups.weights.dtype) * groups.multiplier
     if problem.penalty_factor is None:
         return strength
-    factor = jnp.asarray(problem.penalty_factor, strength.dtype)
+    factor, _ = finite_factor(jnp.asarray(problem.penalty_factor, strength.dtype))
     mean = sums(factor, groups.number) / sums(jnp.ones_like(factor), groups.number)
     same = largest(factor, groups.number) == -largest(-factor, groups.number)
     return strength * jnp.where(same, mean, jnp.nan)  # outside jit the checks refuse the others

@@ -25,7 +25,8 @@ _ADVICE = {
     Status.MAX_STEPS: "the step limit came before tol was reached; raise max_steps.",
     Status.STALLED: "no further progress in this dtype; accept the residual in kkt, raise tol, use float64, or drop columns "
     "that others nearly make up.",
-    Status.SEPARATED: "a direction separates the classes, so no finite estimate exists; add a penalty (l2 > 0).",
+    Status.SEPARATED: "a direction separates the classes, so no finite estimate exists; add a penalty (l2 > 0), "
+    "or take jaxlr.fit_firth; jaxlr.separating_direction finds the direction.",
     Status.NONFINITE: "NaN or infinity in the data or on the way; look for missing values or overflowing columns.",
     Status.INVALID: "no row has weight, all weight is in one class, no matched set has a case and a control, or a value is "
     "out of range; nothing can be estimated.",

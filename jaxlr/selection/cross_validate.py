@@ -34,6 +34,7 @@ from jaxlr.model.predict import logits
 from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
+from jaxlr.selection.absent import fit_present, of_comparable_folds
 from jaxlr.selection.folds import training_weights
 from jaxlr.selection.leave_one_out import check_size, scores_of_rows
 from jaxlr.selection.measures import Measure, Scores, measures
@@ -84,9 +85,10 @@ def cross_validate(
         groups: integers (n,), as in `jaxlr.fit`.
         gamma: the relaxed lasso, shares in [0, 1] that belong to the grid: 1 is the penalized estimate, 0 that of the columns
             it uses without a penalty, and between them both are blended; gamma (g, 1) and l1 (a,) to (g, a). None is 1.
-        folds: number of stratified folds (needs a key); training weights (k, m): rows of weight 0 are held out; or "loo" for
-            approximate leave-one-out: each row is held out with all its weight, but the grid is fitted once, on all rows, and
-            the logits of a row without itself are those of `jaxlr.inference.leave_one_out`. Rankings are those of all
+        folds: number of stratified folds (needs a key); training weights (k, m): rows of weight 0 are held out, and a class
+            that none of the others has gets probability 0 (`jaxlr.selection.absent`); or "loo" for approximate leave-one-out:
+            each row is held out with all its weight, but the grid is fitted once, on all rows, and the logits of a row without
+            itself are those of `jaxlr.inference.leave_one_out`. Rankings are those of all
             held-out logits. With `standardize` columns keep the deviations of all rows. Good where each row is one of many;
             where without one the classes are all but separated or l1 lets other columns in (few rows for the columns, weak
             penalties), scores can be far off.
@@ -156,27 +158,26 @@ def cross_validate(
     grid = grid_of(strengths if shares is None else strengths | {"gamma": shares})
     s = np.ones(m) if sample_weight is None else np.asarray(sample_weight)
     fit_models = functools.partial(
-        fit, X, y, num_classes=num_classes, offset=offset, groups=groups, penalty_factor=penalty_factor,
-        fit_intercept=fit_intercept, standardize=standardize, init=init, solver=solver, tol=tol,
-        max_steps=max_steps, batch_size=batch_size, mesh=mesh, progress=progress,
+        fit, X, groups=groups, lower=lower, upper=upper, penalty_factor=penalty_factor, fit_intercept=fit_intercept,
+        standardize=standardize, init=init, solver=solver, tol=tol, max_steps=max_steps, batch_size=batch_size, mesh=mesh,
+        progress=progress,
     )  # fmt: skip
 
     data = Problem(arrays["X"], arrays["y"], offset=arrays.get("offset"), l1=None, l2=None, fit_intercept=fit_intercept)
 
     def fitted(s: Any, strengths: dict[str, Any], shares: Any) -> Fit:
-        bounds: dict[str, Any] = {"lower": lower, "upper": upper}
-        fits = fit_models(sample_weight=s, **strengths, **bounds)
-        if shares is None:
-            return fits
-        return relaxed(
-            functools.partial(fit_models, sample_weight=s), fits, shares, bounds, penalty_factor, replace(data, sample_weight=s)
-        )
+        own = functools.partial(fit_models, y, num_classes=num_classes, offset=offset, sample_weight=s)
+        fits, bounds = own(**strengths), {"lower": lower, "upper": upper}
+        return fits if shares is None else relaxed(own, fits, shares, bounds, penalty_factor, replace(data, sample_weight=s))
 
     weights = np.expand_dims(training * s, tuple(range(1, 1 + len(grid))))
     whole = replace(data, sample_weight=weights, l1=l1, l2=l2, penalty_factor=arrays.get("penalty_factor"))
     if loo:
         check_size(whole, likelihood_of(num_classes))
-    fits = fitted(weights, strengths, shares)
+    if num_classes is not None and fit_intercept and init is None and shares is None and not loo:
+        fits = fit_present(fit_models, np.asarray(arrays["y"]), arrays.get("offset"), num_classes, weights, **strengths)
+    else:
+        fits = fitted(weights, strengths, shares)
     if loo:
         scores, errors = scores_of_rows(fits, whole, names, standardize)
         mean, error = ({name: of_rows[0] for name, of_rows in both.items()} for both in (scores, errors))
@@ -185,7 +186,8 @@ def cross_validate(
         filled = filled_rows(Models(problem=scored), fits.status.size, likelihood_of(num_classes)).problem
         scores, mean, error = _score(fits.params, fits.status, filled, names)
     strength = np.broadcast_to(sum(map(np.asarray, strengths.values())), grid)
-    best, one_se = choose(np.asarray(known[select].sign * mean[select]), np.asarray(error[select]), strength)
+    selecting, its_error = (mean[select], error[select]) if loo else of_comparable_folds(scores[select], select)
+    best, one_se = choose(np.asarray(known[select].sign * selecting), np.asarray(its_error), strength)
     _warn_about_dropped(mean[select], select if loo else f"{select} in some fold", best)
     chosen = None
     if best is not None and refit:

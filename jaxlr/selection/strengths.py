@@ -92,7 +92,8 @@ def glmnet_path(
     factor = np.ones(n, dtype) if penalty_factor is None else np.asarray(fields["penalty_factor"])
     if not np.any(factor > 0):
         raise ValueError("expected a penalized column, got penalty_factor that is 0 everywhere; fit without l1 and l2")
-    factor = factor * (n / np.sum(factor))
+    held = np.isposinf(factor)
+    factor = np.where(held, np.inf, factor * (n / np.sum(np.where(held, 1, factor))))  # as glmnet counts columns left out
     s, offset = fields.get("sample_weight"), fields.get("offset")
     unit = np.asarray(_deviations(design, s)) if standardize else np.ones(n, dtype)
     varies = unit > 0

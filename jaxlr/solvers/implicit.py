@@ -33,7 +33,7 @@ from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.norms import as_groups
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
-from jaxlr.model.problem import Problem, bounds_of, row_weights, strengths_of_groups
+from jaxlr.model.problem import Problem, bounds_of, finite_factor, row_weights, strengths_of_groups
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers.linear import SOLVES, Hessian
@@ -174,7 +174,7 @@ def _weights_and_penalty(t: Problem, working: Working, deviation: Array | None) 
         A = t.X.first_columns(n)
         variance = A.squares_times(w) - A.transposed_times(w) ** 2
         scale = jnp.where(deviation > 0, jnp.sqrt(jnp.where(deviation > 0, variance, 1)), 0)
-    factor = jnp.ones(n, w.dtype) if t.penalty_factor is None else t.penalty_factor
+    factor = jnp.ones(n, w.dtype) if t.penalty_factor is None else finite_factor(t.penalty_factor)[0]
     l1 = 0 * t.l2 if t.l1 is None else t.l1
     penalty, bounds = Penalty(l1 * factor * scale, t.l2 * factor * scale**2), bounds_of(t, n, w.dtype)
     by_column = penalty if bounds is None else Bounded(*penalty, *(bound * working.unit for bound in bounds))
@@ -191,6 +191,9 @@ def _hessian(road: _Road, t: Problem, x: Float[Array, "*B k"], working: Working,
     if deviation is not None:
         varies = jnp.pad(deviation > 0, (0, x.shape[-1] - len(deviation)), constant_values=True)
         free &= aligned(varies, x)
+    if t.penalty_factor is not None:
+        held = finite_factor(t.penalty_factor)[1]
+        free &= aligned(jnp.pad(~held, (0, x.shape[-1] - len(held)), constant_values=True), x)
     curvature = road.likelihood.curvature(_logits(road, t, x), w)
     norms = penalty.curvature(x) if isinstance(penalty, Grouped) else None
     return Hessian(t.X, road.likelihood, curvature, penalty.l2, penalty.absent, free, norms)

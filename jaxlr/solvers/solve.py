@@ -225,15 +225,14 @@ def _judged(
 
 
 def _is_invalid(problem: Problem, tol: Float[Array, ""], settings: Settings) -> Bool[Array, ""]:
-    """No weight, a class without weight where nothing keeps the estimate finite, or values that only tracers get past the
-    checks."""
+    """No weight, a class without weight beside an intercept, or values that only tracers get past the checks."""
     y, s, penalty, likelihood = problem.y, problem.sample_weight, penalty_of(problem), settings.likelihood
     if problem.strata is not None:
         lacking = matched_of(problem).num_cases == 0
     else:
-        lacking = jnp.min(likelihood.class_weights(y, row_weights(problem))) == 0  # not where a label is NaN
-        if not problem.fit_intercept:
-            lacking &= ~jnp.all(penalty.bounding)
+        lacking = jnp.bool_(False)
+        if problem.fit_intercept:  # which has no finite estimate then
+            lacking = jnp.min(likelihood.class_weights(y, row_weights(problem))) == 0  # not where a label is NaN
     invalid = lacking if s is None else lacking | jnp.all(s == 0)  # a maximum may lose a NaN
     if settings.checked:
         return invalid

@@ -151,6 +151,8 @@ def working_problem(problem: Problem, working: Working, deviation: Float[Array, 
     per_unit = 1 / working.unit if deviation is None else deviation / working.unit
     # A scale may be infinite. Far under what overflows a strength holds everything at 0; that of inf itself is not a caller's.
     l1 = jnp.where(l1 == 0, 0, jnp.minimum(l1 * per_unit, jnp.sqrt(jnp.finfo(l1.dtype).max)))
+    if problem.penalty_factor is not None:
+        l1 = jnp.where(jnp.isposinf(jnp.asarray(problem.penalty_factor)), jnp.inf, l1)
     if problem.l1 is not None:
         l1 = jnp.where(jnp.isinf(jnp.asarray(problem.l1)), jnp.nan, l1)
     lower = upper = None

@@ -2,12 +2,12 @@
 
 The full size is 20 million rows x 50 (4 GB); ``python -m tests.benchmarks stream`` takes a hundredth of the rows, and ``python
 tests/benchmarks/stream.py ROWS FOLDER [STRENGTHS]`` any number. The fit runs in a process of its own, whose peak is the largest
-resident set that the kernel saw, JAX itself included.
+resident set that the kernel saw, JAX itself included. Reading is what a pass costs without any sums: decoding, checksums
+and re-cutting, in a thread beside the sums. ``--one ROWS`` takes one model beside scikit-learn's solvers on the data in memory.
 """
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -40,26 +40,41 @@ def measure(folder: Path, strengths: int) -> None:
     import jax
 
     import jaxlr
+    from jaxlr.streaming.blocks import Reader
 
     X, y = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("X", "y"))
     l2 = np.geomspace(1, 1e-4, strengths).astype(np.float32)
     blocks = jaxlr.streaming.from_arrays(X, y, rows=2**15)
     start = time.perf_counter()
     fit = jaxlr.fit_stream(blocks, l2=l2, folds=5, key=jax.random.key(0), progress=True)
+    whole, passes = time.perf_counter() - start, int(np.max(fit.num_passes))
+    reader, reading = Reader(blocks, None), 0.0
+    for _ in range(2):  # the first one checks values, the later ones checksums
+        start = time.perf_counter()
+        for _ in reader.rows(2**15):
+            pass
+        reading = time.perf_counter() - start
     print(
         json.dumps(
             {
                 "rows": len(y),
-                "seconds": time.perf_counter() - start,
-                "passes": int(np.max(fit.num_passes)),
+                "seconds": whole,
+                "passes": passes,
+                "reading, share": passes * reading / whole,
                 "models": int(fit.status.size),
                 "converged": int(np.sum(fit.converged)),
                 "worst kkt": float(np.max(fit.kkt)),
                 "worst gap": float(np.max(fit.gap)),
-                "peak GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+                "peak GiB": _peak(),
             }
         )
     )
+
+
+def _peak() -> float:
+    """The largest resident set of this program, GiB: getrusage also knows that of the process that started it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 2**20
 
 
 def run(m: int = 200_000, folder: str | None = None, strengths: int = 100) -> None:
@@ -79,8 +94,45 @@ def run(m: int = 200_000, folder: str | None = None, strengths: int = 100) -> No
     assert found["peak GiB"] < LIMIT, found
 
 
+def one(m: int) -> None:
+    """One model from the stream, and by scikit-learn from memory: cold with the compiler's work, then warm."""
+    import jax
+    from sklearn.linear_model import LogisticRegression
+
+    import jaxlr
+
+    jax.config.update("jax_enable_x64", True)
+    with tempfile.TemporaryDirectory() as place:
+        write(Path(place), m)
+        X, y = (np.load(Path(place) / f"{name}.npy", mmap_mode="r") for name in ("X", "y"))
+        blocks = jaxlr.streaming.from_arrays(X, y, rows=2**15)
+        memory = np.array(X), np.array(y)
+    strength, m = 1e-3, len(y)
+    problem = jaxlr.Problem(memory[0].astype(float), memory[1].astype(float), l2=strength)
+
+    def timed(fit):
+        start = time.perf_counter()
+        found = fit()
+        return time.perf_counter() - start, found
+
+    streamed = lambda: jaxlr.fit_stream(blocks, l2=np.float32(strength))  # noqa: E731
+    cold, found = timed(streamed)
+    warm, found = timed(streamed)
+    as_double = jax.tree.map(lambda part: np.asarray(part, float), found.params)
+    residual, passes = float(jaxlr.kkt_residual(as_double, problem)), int(found.num_passes)
+    print(f"| {m} x {N}, fit_stream: cold {cold:.2f} s, warm {warm:.2f}, {passes} passes, residual {residual:.1e}")
+    for solver in ("lbfgs", "newton-cholesky", "newton-cg"):
+        model = LogisticRegression(C=1 / (strength * m), solver=solver, tol=1e-4)
+        seconds, _ = timed(lambda model=model: model.fit(*memory))
+        params = jaxlr.Params(np.asarray(model.coef_, float)[0], np.asarray(model.intercept_, float)[0])
+        residual = float(jaxlr.kkt_residual(params, problem))
+        print(f"| scikit-learn {solver}: {seconds:.2f} s, residual {residual:.1e}; {seconds / warm:.2f} x fit_stream's warm")
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "--measure":
+    if sys.argv[1] == "--one":
+        one(int(sys.argv[2]))
+    elif sys.argv[1] == "--measure":
         measure(Path(sys.argv[2]), int(sys.argv[3]))
     else:
         run(int(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:]))

@@ -110,6 +110,9 @@ def test_a_poisoned_member_is_nonfinite_and_the_others_are_untouched(field, pois
     clean = fit(X, **fields)
     target = fields["init"].coef if field == "coef" else fields[field]
     target[(1, int(np.flatnonzero(S == 0)[0])) if target.shape[1:] == (M,) else (1, *(0,) * (target.ndim - 1))] = poison
+    if field == "penalty_factor" and poison == np.inf:  # which leaves the column out
+        assert float(fit(X, **fields).params.coef[1, 0]) == 0
+        return
     if field == "y" and poison == np.inf:
         with pytest.raises(ValueError, match="labels"):
             fit(X, **fields)
@@ -129,10 +132,74 @@ def test_members_without_weight_or_with_one_class_are_invalid():
     assert_same_models(jax.tree.map(lambda leaf: leaf[0], got), fit(X, Y, sample_weight=S, l2=0.1))
 
 
-def test_one_class_without_an_intercept_is_fitted_where_every_column_is_penalized():
-    got = fit(X, np.ones(M), l2=np.array([0.1, 0.0]), fit_intercept=False)
-    assert np.asarray(got.status).tolist() == [Status.CONVERGED, Status.INVALID]
-    assert np.array_equal(np.asarray(got.params.intercept), np.zeros(2))
+@pytest.mark.parametrize("strengths", [{}, {"l2": 0.1}, {"l1": 0.02}, {"l1": 0.02, "penalty_factor": [1.0, 0.0, 1.0]}], ids=str)
+def test_one_class_without_an_intercept_has_the_estimate_of_rows_turned_round(strengths):
+    """l(z, 1) = l(-z, 0): a row may be turned round with its label, as differences of pairs are."""
+    rows, sign = X + np.array([0.3, 0, 0]), np.where(np.arange(M) % 2, 1, -1)
+    got = fit(rows, np.ones(M), fit_intercept=False, **strengths)
+    wanted = fit(rows * sign[:, None], (sign > 0).astype(float), fit_intercept=False, **strengths)
+    assert int(got.status) == int(wanted.status) == Status.CONVERGED
+    np.testing.assert_allclose(got.params.coef, wanted.params.coef, rtol=0, atol=1e4 * TOL)
+    assert float(got.params.intercept) == 0
+    assert float(got.gap) <= 1e-15 or not np.isfinite(wanted.gap)
+
+
+def test_one_class_without_an_intercept_in_closed_form_and_separated():
+    """a rows of 1 and b rows of -1, all with y = 1, have the estimate log(a / b); without rows of -1 there is none."""
+    sides = np.repeat([1.0, -1.0], [7, 3])[:, None]
+    for got in (
+        fit(sides, np.ones(10), fit_intercept=False),
+        jax.jit(lambda y: fit(sides, y, fit_intercept=False))(np.ones(10)),
+    ):
+        np.testing.assert_allclose(float(got.params.coef[0]), np.log(7 / 3), rtol=8 * EPS)
+    assert int(fit(np.abs(sides), np.ones(10), fit_intercept=False).status) == Status.SEPARATED
+    batch = fit(sides, np.stack([np.ones(10), np.arange(10) % 2]), fit_intercept=False)
+    assert batch.converged.all()
+    firth = jaxlr.fit_firth(np.abs(sides), np.ones(10), fit_intercept=False)
+    # Firth's estimate of m rows of 1: log((m + 1/2) / (1/2)), as with half a success and half a failure more.
+    np.testing.assert_allclose(float(firth.params.coef[0]), np.log(21), rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"l2": 0.1},
+        {"l1": 0.05},
+        {"l2": 0.1, "standardize": True},
+        {"l2": 0.1, "solver": "newton_cg"},
+        {"l1": 0.02, "l2": 0.1},
+    ],
+    ids=str,
+)
+def test_an_infinite_penalty_factor_leaves_a_column_out(options):
+    got, wanted = fit(X, Y, penalty_factor=[1, np.inf, 1], **options), fit(X[:, [0, 2]], Y, **options)
+    assert_same_models(
+        fit(X[:, [0, 2]], Y, **options),
+        jaxlr.results.fit.Fit(**{**vars(got), "params": Params(got.params.coef[jnp.array([0, 2])], got.params.intercept)}),
+    )
+    assert float(got.params.coef[1]) == 0
+    np.testing.assert_allclose([got.value, got.gap], [wanted.value, wanted.gap], rtol=1e-9, atol=1e-18)
+    if "standardize" not in options:
+        fields = {name: value for name, value in options.items() if name != "solver"}
+        problem = Problem(X, Y, penalty_factor=np.array([1, np.inf, 1]), **fields)
+        np.testing.assert_allclose(jaxlr.loss(got.params, problem), got.value, rtol=8 * EPS)
+        assert float(jaxlr.kkt_residual(got.params, problem)) <= TOL
+
+
+def test_infinite_penalty_factors_by_member_in_derivatives_and_paths():
+    factors = np.array([[1, np.inf, 1], [1, 1, 1], [np.inf, np.inf, np.inf]])
+    got = fit(X, Y, l2=0.1, penalty_factor=factors)
+    assert got.converged.all()
+    assert (np.asarray(got.params.coef) == 0).tolist() == np.isinf(factors).tolist()
+    slope = jax.grad(lambda l2: fit(X, Y, l2=l2, penalty_factor=factors[0]).params.coef.sum())(0.1)
+    wanted = jax.grad(lambda l2: fit(X[:, [0, 2]], Y, l2=l2).params.coef.sum())(0.1)
+    np.testing.assert_allclose(slope, wanted, rtol=1e-8)
+    path = jaxlr.glmnet_path(X, Y, penalty_factor=[1, np.inf, 2], num_strengths=3)
+    # glmnet counts a column left out as one of factor 1, and scales the factors to a mean of 1.
+    np.testing.assert_allclose(path["penalty_factor"], [0.75, np.inf, 1.5], rtol=4 * EPS)
+    with pytest.raises(ValueError, match="leave the column out of X"):
+        jaxlr.inference.wald(fit(X, Y, penalty_factor=factors[0]), Problem(X, Y, penalty_factor=factors[0]))
 
 
 def test_a_separated_member_is_named_and_its_neighbours_converge():
@@ -358,7 +425,7 @@ BAD = {
     "NaN in X": ({"X": np.where(np.arange(M)[:, None] == 7, np.nan, X)}, "got column 0 has 1 missing value, first at row 7"),
     "inf in offset": ({"offset": np.full(M, np.inf)}, "expected finite offset"),
     "NaN in every member": ({"y": np.full((2, M), np.nan)}, "expected finite y"),
-    "labels -1 and 1": ({"y": 2 * Y - 1}, r"expected labels 0/1 .*got values from -1.0 to 1.0; for labels -1/1 pass y > 0"),
+    "labels -1 and 1": ({"y": 2 * Y - 1}, r"expected labels 0/1 .*got values from -1.0 to 1.0; pass y == 1.0"),
     "labels 1 and 2": ({"y": Y + 1}, "expected labels"),
     "one class": ({"y": np.ones(M)}, "expected both classes .*got only y = 1"),
     "one class in every member": ({"y": np.zeros((2, M))}, "expected both classes .*got only y = 0"),
@@ -394,7 +461,7 @@ def test_bad_input_is_refused_with_what_was_expected_and_what_came(case):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"y": np.where(Y > 0, "yes", "no")}, "expected y to be a real array, got dtype <U3; encode the classes as 0 and 1"),
+        ({"y": np.where(Y > 0, "yes", "no")}, "expected y to be a real array, got dtype <U3; pass y == 'yes'"),
         ({"X": X.astype(complex)}, "expected X to be a real array"),
     ],
 )

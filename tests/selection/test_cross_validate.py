@@ -114,7 +114,7 @@ def test_where_nothing_can_be_chosen_a_warning_says_so_and_the_fits_are_kept():
     [
         ({"metrics": "accuracy"}, r'write \("accuracy",\)'),
         ({"folds": 5, "key": 0}, "key"),
-        ({"y": np.where(Y == 1, "yes", "no")}, "encode the classes"),
+        ({"y": np.where(Y == 1, "yes", "no")}, "pass y == 'yes'"),
     ],
 )
 def test_bad_types_are_refused(changes, message):
