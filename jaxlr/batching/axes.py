@@ -25,6 +25,7 @@ from jaxlr.batching.strategy import is_path
 from jaxlr.inputs.checks import core_axes
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.likelihood import Likelihood
+from jaxlr.model.multinomial import Multinomial
 from jaxlr.model.problem import Problem
 from jaxlr.solvers.measured import Columns
 
@@ -53,7 +54,7 @@ class Core:
 @functools.cache
 def cores_of(likelihood: Likelihood, fit_intercept: bool) -> Models:
     """Models with a Core in the place of each leaf."""
-    named = core_axes(*likelihood.classes)
+    named = core_axes(*likelihood.classes, soft=isinstance(likelihood, Multinomial) and likelihood.soft)
     cores = {name: Core(axes, strength=name in Strengths._fields) for name, axes in named.items()}
     cores["penalty_factor"] = Core("n", filler=1)  # so that columns of zeros have a penalty wherever the others have
     cores["groups"] = Core("n", dtype=np.int32, filler=-1)  # of their own

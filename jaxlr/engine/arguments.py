@@ -22,10 +22,11 @@ from jaxlr.engine.small import with_columns
 from jaxlr.engine.sparsity import as_it_pays
 from jaxlr.inputs.checks import Data, DesignData, check_count, checked, is_zero
 from jaxlr.inputs.groups import checked_groups
-from jaxlr.inputs.labels import check_classes
+from jaxlr.inputs.labels import check_classes, is_soft
 from jaxlr.inputs.tables import column_names, is_concrete
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.likelihood import Likelihood, likelihood_of
+from jaxlr.model.multinomial import Multinomial
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem
 from jaxlr.solvers.solve import Settings
@@ -74,7 +75,10 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     problem, tol, n = models.problem, _checked_tol(given.tol, dtype), models.problem.X.shape[-1]
     strengths = problem.l1, problem.l2, problem.l1_group, problem.penalty_factor
     known, free = all(map(is_concrete, strengths)), unpenalized(problem)
-    check_classes(problem.y, problem.sample_weight, problem.fit_intercept, given.num_classes)
+    soft = given.num_classes is not None and is_soft(problem.X, problem.y, given.num_classes)
+    if soft and isinstance(likelihood, Multinomial):
+        likelihood = likelihood._replace(soft=True)
+    check_classes(problem.y, problem.sample_weight, problem.fit_intercept, given.num_classes, soft)
     coercive = known and not free.any()
     checked = all(map(is_concrete, jax.tree.leaves((models, tol))))  # a tol may be a tracer where the data are known
     not_in_basis = not checked or given.mesh is not None or is_bounded(problem)

@@ -69,7 +69,8 @@ def fit(
             default float. One (m, n) for all may be sparse, of SciPy (any format) or JAX (BCSR, BCOO), or a data frame with
             sparse columns: it stays so where every column is penalized or the penalties are tracers, and that pays.
         y: labels (..., m), 0/1 of any dtype, or soft labels in [0, 1], such as successes / trials with sample_weight = trials;
-            with num_classes integers 0..num_classes - 1.
+            with num_classes integers 0..num_classes - 1, or soft labels (..., m, K), probabilities of the classes, as of
+            distillation and label smoothing (where m is K, (m, K) are m labels of K models).
         num_classes: static, K >= 2 of the multinomial model; None is the binary one.
         sample_weight: (..., m) >= 0; None is 1. A weight k means the row k times, 0 that it is not there.
         offset: (..., m), with num_classes (..., m, K), added to the logits; None is 0.

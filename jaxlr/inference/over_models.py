@@ -24,9 +24,11 @@ from jaxlr.engine.dependence import in_basis_of_one
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.inference.rows import Rows
 from jaxlr.inputs.checks import checked_arrays, is_zero
+from jaxlr.inputs.labels import is_soft
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.model.certificates import kkt_residual
-from jaxlr.model.likelihood import likelihood_of_params
+from jaxlr.model.likelihood import Likelihood, likelihood_of_params
+from jaxlr.model.multinomial import Multinomial
 from jaxlr.model.problem import Problem, within_strata
 from jaxlr.model.strata import Strata, centered
 from jaxlr.results.fit import Fit
@@ -114,7 +116,7 @@ def checked_pair(fit: Fit, problem: Problem, by_row: bool = False) -> tuple[Mode
         )
     models, batch = _checked(fit, problem)
     if not by_row and problem.strata is None:
-        models = filled_rows(models, math.prod(batch), likelihood_of_params(fit.params))
+        models = filled_rows(models, math.prod(batch), _likelihood_of(models))
     if batch != np.shape(fit.status):
         raise ValueError(f"expected a problem of the batch {np.shape(fit.status)} of the fit, got one of {batch}")
     if fit.solver == "firth" or not all(map(is_concrete, jax.tree.leaves((fit.status, models)))):
@@ -163,6 +165,13 @@ def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
     return Models(problem=Problem(**given, fit_intercept=bool(problem.fit_intercept)), start=params), batch
 
 
+def _likelihood_of(models: Models) -> Likelihood:
+    """That of their parameters and labels."""
+    likelihood, problem = likelihood_of_params(models.start), models.problem
+    soft = bool(likelihood.classes) and is_soft(problem.X, problem.y, *likelihood.classes)
+    return likelihood._replace(soft=True) if isinstance(likelihood, Multinomial) and soft else likelihood
+
+
 def _known_strata(problem: Problem) -> Strata | None:
     """The strata of a problem, of no more cases than there are."""
     if problem.strata is None or not (is_concrete(problem.y) and is_concrete(problem.sample_weight)):
@@ -196,8 +205,7 @@ def _mapped(
     rows: tuple[Rows | None, ...] = (),
 ) -> Any:
     """A group of models at a time; a field without an axis is never copied along it."""
-    likelihood = likelihood_of_params(models.start)
-    cores = cores_of(likelihood, models.problem.fit_intercept)
+    cores = cores_of(_likelihood_of(models), models.problem.fit_intercept)
     of_rows = tuple(None if own is None else Rows(cores.problem.X, cores.problem.offset) for own in rows)
 
     def one(member: tuple[Array, ...]) -> Any:
@@ -207,7 +215,7 @@ def _mapped(
         converged = status[member] == Status.CONVERGED
         return jax.tree.map(lambda leaf: jnp.where(converged, leaf, jnp.nan), found)
 
-    (m, n), num_classes = models.problem.X.shape[-2:], math.prod(likelihood.classes)
+    (m, n), num_classes = models.problem.X.shape[-2:], math.prod(likelihood_of_params(models.start).classes)
     numbers = lanes * num_classes * (m * (n + num_classes) + num_classes * n**2)
     numbers += 0 if strata is None else strata.numbers(n)
     return over_members(one, batch, max(1, min(models_side_by_side(numbers), _MOST_NUMBERS // numbers)))

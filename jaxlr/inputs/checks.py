@@ -16,7 +16,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxlr.inputs.bounds import check_bounds, to_columns
-from jaxlr.inputs.labels import advice, check_labels, hint_of_counts
+from jaxlr.inputs.labels import advice, check_labels, check_probabilities, hint_of_counts, is_soft
 from jaxlr.inputs.sparse import is_sparse, sparse_design, to_dense
 from jaxlr.inputs.tables import Data, DesignData, check_aligned, column_names, is_concrete, not_finite, table_numbers
 from jaxlr.linalg.sparse import Sparse
@@ -24,10 +24,11 @@ from jaxlr.linalg.sparse import Sparse
 _NOT_NEGATIVE = ("sample_weight", "l1", "l2", "l1_group", "penalty_factor")
 
 
-def core_axes(num_classes: int | None = None) -> dict[str, str]:
-    """The axes of one model's fields, such as "mn" for X, behind those of the batch: m rows, n columns, c classes."""
+def core_axes(num_classes: int | None = None, soft: bool = False) -> dict[str, str]:
+    """The axes of one model's fields, such as "mn" for X, behind those of the batch: m rows, n columns, c classes; y has these
+    too where its labels are `soft`."""
     c = "" if num_classes is None else "c"
-    data = {"X": "mn", "y": "m", "sample_weight": "m", "offset": "m" + c, "penalty_factor": "n", "l1": "", "l2": ""}
+    data = {"X": "mn", "y": "m" + c * soft, "sample_weight": "m", "offset": "m" + c, "penalty_factor": "n", "l1": "", "l2": ""}
     data |= {"lower": "n", "upper": "n", "l1_group": "", "groups": "n"}
     return data | {"coef": c + "n", "intercept": c}
 
@@ -73,7 +74,9 @@ def checked(
     """
     if num_classes is not None:
         check_count("num_classes", num_classes, 2)
-    required, axes = {"X", "y", "l1", "l2", "coef", "intercept"}, core_axes(num_classes)
+    required = {"X", "y", "l1", "l2", "coef", "intercept"}
+    soft = num_classes is not None and is_soft(fields.get("X"), fields.get("y"), num_classes)
+    axes = core_axes(num_classes, soft)
     if absent := [name for name in fields if name in required and fields[name] is None]:
         raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
     check_aligned(fields, axes)
@@ -86,7 +89,9 @@ def checked(
             _check_entries(value, fields[name])
         elif name not in ("lower", "upper") and is_concrete(value) and not (name == "X" and _all_finite(value)):
             _check_values(name, value, dtype, len(axes[name]), fields[name])
-            if name == "y":
+            if name == "y" and soft:
+                check_probabilities(value)
+            elif name == "y":
                 check_labels(value, num_classes)
     check_bounds(given)
     return given, dtype, batch
@@ -204,8 +209,6 @@ def _hint(name: str, value: Any, length: int, design: tuple[int, ...], num_class
     if name in ("lower", "upper") and shape == (2,):
         return "; a pair of bounds is lower=a, upper=b"
     if len(shape) > 1 and shape[-2] == length:
-        if name == "y" and shape[-1] == num_classes:
-            return "; pass y.argmax(axis=-1) of one-hot rows"
         turned = f"{name}.T" if shape[-1] > 1 else f"np.ravel({name})"
         counts = hint_of_counts(shape, length) if name == "y" and num_classes is None else ""
         if name == "y" and shape[-1] > 1 and is_concrete(value) and _is_one_hot(np.asarray(value)):

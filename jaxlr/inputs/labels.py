@@ -59,24 +59,54 @@ def check_labels(y: Any, num_classes: int | None) -> None:
         raise ValueError(f"expected labels 0..{num_classes - 1} of num_classes = {num_classes}, got {least} to {most}; {fix}")
 
 
-def check_classes(y: Data, sample_weight: Data | None, fit_intercept: bool, num_classes: int | None = None) -> None:
+def is_soft(X: Any, y: Any, num_classes: int) -> bool:
+    """Whether labels of K classes are probabilities (..., m, K) of the m rows of X, as their last axes tell; where m is K they
+    are a batch of labels."""
+    shape, rows = np.shape(y), (X.shape if hasattr(X, "shape") else np.shape(X))[-2:-1]
+    return len(shape) > 1 and shape[-2:-1] == rows and shape[-1] == num_classes != rows[0]
+
+
+def check_probabilities(Y: Any) -> None:
+    """Refuse rows that are no probabilities of the classes; NaN is not judged here."""
+    Y = np.asarray(Y)
+    wide = Y.astype(np.float32) if Y.dtype.itemsize < 4 and jnp.issubdtype(Y.dtype, jnp.floating) else Y
+    if np.fmin.reduce(wide, axis=None) < 0:
+        raise ValueError(f"expected soft labels >= 0, probabilities of the classes, got {np.nanmin(wide)}")
+    eps = jnp.finfo(Y.dtype).eps if jnp.issubdtype(Y.dtype, jnp.floating) else 0
+    total = wide.sum(axis=-1)
+    if (bad := np.argwhere(np.abs(total - 1) > 16 * Y.shape[-1] * float(eps))).size:
+        row = int(bad[0][-1])
+        raise ValueError(
+            f"expected soft labels (..., m, K) whose rows sum to 1, got {total[tuple(bad[0])]:.6g} in row {row}; "
+            "divide by the sums"
+        )
+
+
+def check_classes(
+    y: Data, sample_weight: Data | None, fit_intercept: bool, num_classes: int | None = None, soft: bool = False
+) -> None:
     """Refuse data without weight or without some class, where every member of the call has that.
 
     Args:
         y: a soft label counts for both classes.
         fit_intercept: with an intercept, a class without weight leaves no finite estimate whatever the penalty; without one
             there may be an estimate, as of differences of pairs that all have y = 1, and the fit decides.
+        soft: whether the labels of K classes are probabilities (..., m, K).
     """
     if not (is_concrete(y) and is_concrete(sample_weight)):
         return
     y = np.asarray(y)
+    if soft:
+        y = np.moveaxis(y, -1, 0)
     s = np.ones(np.shape(y)[-1:]) if sample_weight is None else np.asarray(sample_weight)
 
     def of_class(y: np.ndarray) -> list[np.ndarray]:
+        if soft:
+            return [share > 0 for share in y]
         return [y < 1, y > 0] if num_classes is None else [y == k for k in range(num_classes)]
 
-    first_y, first_s = (a[(0,) * (a.ndim - 1)] for a in (y, s))
-    if all(np.any((first_s > 0) & rows) for rows in of_class(first_y)):
+    one = y[(slice(None), *(0,) * (y.ndim - 2))] if soft else y[(0,) * (y.ndim - 1)]
+    if all(np.any((s[(0,) * (s.ndim - 1)] > 0) & rows) for rows in of_class(one)):
         return
     if not np.any(s != 0):
         raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")

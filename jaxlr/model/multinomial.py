@@ -15,15 +15,18 @@ from jaxlr.model.params import SoftmaxParams
 
 
 class Multinomial(NamedTuple):
-    """A logit for each class and row, labels 0..K-1; a label that is NaN makes its row NaN, another is of no class.
+    """A logit for each class and row, labels 0..K-1 (m,); a label that is NaN makes its row NaN, another is of no class. Soft
+    labels are probabilities of the classes (m, K).
 
     Attributes:
         num_classes: K.
         contrasts: whether x is in contrasts.
+        soft: whether labels are probabilities; what is given labels looks at their axes.
     """
 
     num_classes: int
     contrasts: bool = False
+    soft: bool = False
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -44,9 +47,12 @@ class Multinomial(NamedTuple):
         """In coordinates for a smooth objective."""
         return self._replace(contrasts=True)
 
-    def losses(self, z: Float[Array, "K m"], y: Float[Array, " m"]) -> Float[Array, " m"]:
+    def losses(self, z: Float[Array, "K m"], y: Float[Array, "m *K"]) -> Float[Array, " m"]:
         """Losses >= 0 of the rows."""
         logs = softmax.log_softmax(z, axis=0)
+        if y.ndim == 2:
+            Y = softmax.shares(y, self.num_classes)
+            return jnp.sum(jnp.where(Y > 0, -Y * logs, 0 * Y), axis=0)
         return -jnp.sum(jnp.where(softmax.is_label(y, self.num_classes), logs, 0), axis=0) + 0 * y
 
     def log_odds(self, z: Float[Array, "K m"]) -> Float[Array, "K m"]:
@@ -54,11 +60,14 @@ class Multinomial(NamedTuple):
         others = jnp.asarray(~np.eye(self.num_classes, dtype=bool))
         return z - logsumexp(jnp.broadcast_to(z[None], (self.num_classes, *z.shape)), axis=1, where=others[:, :, None])
 
-    def least_losses(self, y: Float[Array, " m"]) -> Float[Array, " m"]:
-        """The losses of the best logits."""
+    def least_losses(self, y: Float[Array, "m *K"]) -> Float[Array, " m"]:
+        """The losses of the best logits: 0 of a label, of probabilities their entropy."""
+        if y.ndim == 2:
+            Y = softmax.shares(y, self.num_classes)
+            return -jnp.sum(jnp.where(Y > 0, Y * jnp.log(jnp.where(Y > 0, Y, 1)), 0 * Y), axis=0)
         return jnp.zeros_like(y)
 
-    def residual(self, z: Float[Array, "K m"], y: Float[Array, " m"]) -> Float[Array, "K m"]:
+    def residual(self, z: Float[Array, "K m"], y: Float[Array, "m *K"]) -> Float[Array, "K m"]:
         """The derivative of the losses in the logits; the label's own is minus the sum of the others."""
         return softmax.residuals(z, y)
 
@@ -75,21 +84,25 @@ class Multinomial(NamedTuple):
         """R of a change of the logits."""
         return jnp.max(dz, axis=0) - jnp.min(dz, axis=0)
 
-    def margins(self, y: Float[Array, " m"]) -> Float[Array, "K m"]:
+    def margins(self, y: Float[Array, "m *K"]) -> Float[Array, "K m"]:
         """The change of logits that improves every row."""
-        return softmax.is_label(y, self.num_classes).astype(y.dtype) - 1 / self.num_classes
+        return softmax.shares(y, self.num_classes) - 1 / self.num_classes
 
-    def class_weights(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, " K"]:
+    def class_weights(self, y: Float[Array, "m *K"], w: Float[Array, " m"]) -> Float[Array, " K"]:
         """The weight of each class; NaN where a label is."""
+        if y.ndim == 2:
+            return dot(softmax.shares(y, self.num_classes), w)
         return jnp.sum(jnp.where(softmax.is_label(y, self.num_classes), w[None, :], 0 * y[None, :]), axis=1)
 
-    def rarity(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, ""]:
+    def rarity(self, y: Float[Array, "m *K"], w: Float[Array, " m"]) -> Float[Array, ""]:
         """4 p (1 - p), p the weight of the rarest class that has any: the scale of gradient and curvature at the minimum."""
         p = self.class_weights(y, w)
         return jnp.min(4 * p * (1 - p), initial=1, where=p > 0)
 
-    def out_of_range(self, y: Float[Array, " m"]) -> Array:
-        """Whether a label is none."""
+    def out_of_range(self, y: Float[Array, "m *K"]) -> Array:
+        """Whether a label is none, or what is given are no probabilities."""
+        if y.ndim == 2:
+            return jnp.any(y < 0) | jnp.any(jnp.abs(jnp.sum(y, axis=1) - 1) > 16 * self.num_classes * jnp.finfo(y.dtype).eps)
         return jnp.any((y < 0) | (y > self.num_classes - 1) | (y != jnp.floor(y)) & ~jnp.isnan(y))
 
     @property
@@ -133,7 +146,7 @@ class Multinomial(NamedTuple):
         return penalty.moved(params, jnp.broadcast_to(-penalty.shared(params)[None, :], params.shape))
 
     def evidence(
-        self, z: Float[Array, "K m"], y: Float[Array, " m"], w: Float[Array, " m"], balanced: bool
+        self, z: Float[Array, "K m"], y: Float[Array, "m *K"], w: Float[Array, " m"], balanced: bool
     ) -> tuple[Float[Array, " m"], Float[Array, "K m"], Float[Array, "K m"], Callable[[Array], Float[Array, " m"]]]:
         """Losses, residuals, residuals of a dual point, and the divergence of the rows there once these are shrunk by a
         factor <= 1; balanced ones of every class sum to 0 under the weights."""

@@ -28,7 +28,7 @@ class Problem:
     Attributes:
         X: design (m, n); its floating dtype is that of everything else.
         y: labels (m,), 0/1 of any dtype, or soft labels in [0, 1], such as successes / trials with sample_weight = trials; for
-            `SoftmaxParams` the labels 0..K-1.
+            `SoftmaxParams` the labels 0..K-1, or probabilities of the classes (m, K).
         sample_weight: (m,) >= 0; None is 1. A weight k means the row k times, a weight 0 that the row is not there.
         offset: (m,), added to the logits, for `SoftmaxParams` (m, K); None is 0.
         l1: strength of the absolute penalty, () or one per column (n,), >= 0, on the scale of the mean loss.

@@ -6,13 +6,14 @@ With t an index of the largest logit,
     log_softmax(z)_k = (z_k - z_t) - log1p(sum_{l != t} exp(z_l - z_t))
     residual_k       = p_k - [label = k],     the label's own minus the sum of the others
 
-add only terms of one sign behind z_t, so nothing cancels (shifted sums with the largest term apart: Blanchard, Higham & Higham
-2021, IMA Journal of Numerical Analysis 41, Accurately computing the log-sum-exp and softmax functions).
+(for probabilities Y_ik in place of a label, p_k - Y_ik) add only terms of one sign behind z_t, so nothing cancels (shifted sums
+with the largest term apart: Blanchard, Higham & Higham 2021, IMA Journal of Numerical Analysis 41, Accurately computing the
+log-sum-exp and softmax functions).
 
 Dual points. For distributions p_i over the classes with sum_i w_i (p_i - e_label_i) = 0 (that is for the intercepts), Fenchel's
-inequality bounds what is left to gain (`jaxlr.model.certificates`). They are found without iteration: q' = softmax(z + b), b
-one Newton step of the intercepts; what is left, c_k = sum_i w_i q'_ik - (weight of class k), is moved from the classes that
-have too much to those that have too little,
+inequality bounds what is left to gain (`jaxlr.model.certificates`); of soft labels Y_i stands in place of e_label_i. They are
+found without iteration: q' = softmax(z + b), b one Newton step of the intercepts; what is left, c_k = sum_i w_i q'_ik - (weight
+of class k), is moved from the classes that have too much to those that have too little,
 
     p_i = (1 - sigma) e_label_i + sigma [ q'_i (1 - theta) + (q'_i . theta) rho ]
     theta_k = max(c_k, 0) / sum_i w_i q'_ik          rho_l = max(-c_l, 0) / sum_k max(-c_k, 0)
@@ -118,19 +119,35 @@ def is_label(y: Float[Array, " m"], num_classes: int) -> Bool[Array, "K m"]:
     return y[None, :] == jnp.arange(num_classes, dtype=y.dtype)[:, None]
 
 
+def shares(y: Float[Array, "m *K"], num_classes: int) -> Float[Array, "K m"]:
+    """How much of a row is of each class: 0 or 1 by its label, or its probabilities over their sum; NaN where a label is."""
+    if y.ndim == 1:
+        return jnp.where(is_label(y, num_classes), 1, 0 * y[None, :])
+    total = jnp.sum(y, axis=1)
+    return y.T / jnp.where(total > 0, total, 1)[None, :]  # rows that fill up a block are all 0
+
+
 def proba(z: Float[Array, "K m"]) -> Float[Array, "K m"]:
     """softmax(z_i) for every row."""
     e = jnp.exp(z - jnp.max(z, axis=0)[None, :])
     return e / jnp.sum(e, axis=0)[None, :]
 
 
-def residuals(z: Float[Array, "K m"], y: Float[Array, " m"]) -> Float[Array, "K m"]:
+def residuals(z: Float[Array, "K m"], y: Float[Array, "m *K"]) -> Float[Array, "K m"]:
     """The derivative of the loss in the logits, p - [label = k]; the label's own is minus the sum of the others, and NaN makes
     its row NaN."""
+    if y.ndim == 2:
+        return _soft_residuals(proba(z), shares(y, z.shape[0]))
     label = is_label(y, z.shape[0])
     e = jnp.exp(z - jnp.max(z, axis=0)[None, :])
     others = jnp.sum(jnp.where(label, 0, e), axis=0)
     return jnp.where(label, -others[None, :], e) / (jnp.sum(e, axis=0) + 0 * y)[None, :]
+
+
+def _soft_residuals(p: Float[Array, "K m"], Y: Float[Array, "K m"]) -> Float[Array, "K m"]:
+    """p - Y; where a class has the whole row, minus the sum of the others."""
+    others = jnp.sum(jnp.where(Y == 1, 0, p), axis=0)
+    return jnp.where(Y == 1, -others[None, :], p - Y)
 
 
 def most_probable(p: Float[Array, "K m"]) -> Bool[Array, "K m"]:
@@ -154,26 +171,36 @@ def contrasts(num_classes: int) -> np.ndarray:
 
 
 def evidence(
-    z: Float[Array, "K m"], y: Float[Array, " m"], w: Float[Array, " m"], balanced: bool
+    z: Float[Array, "K m"], y: Float[Array, "m *K"], w: Float[Array, " m"], balanced: bool
 ) -> tuple[Float[Array, " m"], Float[Array, "K m"], Float[Array, "K m"], Callable[[Array], Float[Array, " m"]]]:
     """Losses (m,), residuals and those of a dual point, p - e_label (K, m) for sigma = 1, and from sigma to upper bounds on
     KL(p_i || softmax(z_i)) (m,) for sigma times these: all of one exponential a logit.
 
     Where `balanced`, the residuals of the dual point sum to 0 under the weights w, which sum to 1, for every class.
     """
-    label = is_label(y, z.shape[0])
     below, _, rest = shifted(z)
-    rest = rest + 0 * y  # NaN where the label is
-    logs = below - jnp.log1p(rest)[None, :]
-    losses = 0 * y - jnp.sum(jnp.where(label, logs, 0), axis=0)  # both terms of the sum are >= 0
-    q = jnp.exp(below) / (1 + rest)[None, :]
-    others = jnp.sum(jnp.where(label, 0, q), axis=0)
-    r = jnp.where(label, -others[None, :], q)
+    if y.ndim == 1:
+        label = is_label(y, z.shape[0])
+        rest = rest + 0 * y  # NaN where the label is
+        logs = below - jnp.log1p(rest)[None, :]
+        losses = 0 * y - jnp.sum(jnp.where(label, logs, 0), axis=0)  # both terms of the sum are >= 0
+        q = jnp.exp(below) / (1 + rest)[None, :]
+        others = jnp.sum(jnp.where(label, 0, q), axis=0)
+        r, excess = jnp.where(label, -others[None, :], q), losses
+        over = jnp.where(label, jnp.expm1(losses)[None, :], -1)
+    else:
+        Y, logs = shares(y, z.shape[0]), below - jnp.log1p(rest)[None, :]
+        losses = jnp.sum(jnp.where(Y > 0, -Y * logs, 0 * Y), axis=0)
+        q = jnp.exp(logs)
+        r = _soft_residuals(q, Y)
+        over = jnp.where(r == 0, 0, -r / q)
+        entropy = -jnp.sum(jnp.where(Y > 0, Y * jnp.log(jnp.where(Y > 0, Y, 1)), 0), axis=0)
+        excess = jnp.maximum(losses - entropy, 0) + 4 * jnp.finfo(z.dtype).eps * (losses + entropy)  # no less than KL(Y | q)
     d, theta, rho = _balance(q, r, w) if balanced else (0 * q, 0 * q[:, 0], 0 * q[:, 0])
     tau = jnp.sum(q * (1 + d) * theta[:, None], axis=0)
     d = d - (1 + d) * theta[:, None]
     dual = r + q * d + tau[None, :] * rho[:, None]
-    return losses, r, dual, lambda sigma: _divergence(q, logs, label, losses, d, tau, rho, sigma)
+    return losses, r, dual, lambda sigma: _divergence(q, logs, over, excess, d, tau, rho, sigma)
 
 
 def _balance(q: Array, r: Array, w: Array) -> tuple[Array, Array, Array]:
@@ -199,14 +226,13 @@ def _balance(q: Array, r: Array, w: Array) -> tuple[Array, Array, Array]:
 
 
 def _divergence(
-    q: Array, logs: Array, label: Array, losses: Array, d: Array, tau: Array, rho: Array, sigma: Array
+    q: Array, logs: Array, over: Array, excess: Array, d: Array, tau: Array, rho: Array, sigma: Array
 ) -> Float[Array, " m"]:
-    """Upper bounds on KL(p_i || q_i), q = softmax(z)."""
-    # e_label is q (1 + (1 - q) / q) at the label, and q (1 - 1) elsewhere.
-    relative = sigma * d + (1 - sigma) * jnp.where(label, jnp.expm1(losses)[None, :], -1)
+    """Upper bounds on KL(p_i || q_i), q = softmax(z), where the labels are q (1 + over), and KL of them from q is excess."""
+    relative = sigma * d + (1 - sigma) * over  # of a label itself (1 - q) / q, and -1 elsewhere
     chi_square = jnp.sum(jnp.where(relative == 0, 0, (q * relative) * relative), axis=0)
     entropies = jnp.where(q == 0, 0, -q * logs)  # of classes without probability nothing is left
-    cross_entropy = (1 - sigma) * losses + sigma * jnp.sum(entropies * (1 + d), axis=0)
+    cross_entropy = (1 - sigma) * excess + sigma * jnp.sum(entropies * (1 + d), axis=0)
     received = -jnp.sum(jnp.where(rho[:, None] == 0, 0, logs * rho[:, None]), axis=0)
     moved = jnp.where(tau == 0, 0, sigma * tau * received)
     return moved + jnp.where(chi_square <= cross_entropy, chi_square, cross_entropy)

@@ -149,8 +149,8 @@ def cross_validate(
         raise ValueError(
             f"expected one problem, X (m, n) and so on, got batch axes {batch}; the grid is that of strengths and gamma"
         )
-    if num_classes is None and not np.all(np.isin(np.asarray(y), (0, 1))):
-        raise ValueError("expected labels 0/1 for the scores, got soft labels or more classes; round them, or give num_classes")
+    if np.ndim(arrays["y"]) == 2 or (num_classes is None and not np.all(np.isin(np.asarray(y), (0, 1)))):
+        raise ValueError("expected labels 0/1, or of num_classes, for the scores, got soft labels or more classes; round them")
     m = arrays["X"].shape[0]
     training = np.ones((1, m)) if loo else training_weights(folds, key, y, m)
     strengths: dict[str, Any] = {"l1": l1, "l2": l2, "l1_group": l1_group}
