@@ -48,6 +48,8 @@ from jaxlr.selection.strengths import elastic_net as elastic_net
 from jaxlr.selection.strengths import glmnet_path as glmnet_path
 from jaxlr.selection.strengths import l2_from_C as l2_from_C
 from jaxlr.streaming.fit import fit_stream as fit_stream
+from jaxlr.streaming.predict import predict_stream as predict_stream
+from jaxlr.streaming.score import score_stream as score_stream
 from jaxlr.weights import bootstrap as bootstrap
 from jaxlr.weights import class_weight as class_weight
 from jaxlr.weights import cluster_bootstrap as cluster_bootstrap

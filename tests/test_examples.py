@@ -83,6 +83,10 @@ SAYS = {
         "Hosmer-Lemeshow p = 0.46",
         r"AIC: 225\.43 .*\n(.*\n)*  smoking +20\.0 \(5\.8 to 34\.2\)\n  hypertension +38\.5 \(13\.8 to 63\.2\)\n",
     ),
+    "19_two_processes": (
+        "100 models by stream, shape (5, 20): 100 converged",
+        r"process 1 of 2: 2000 rows, .*\n(.*\n)?the two .* to the last bit: True; with one: to \de-1[4-9]\n",
+    ),
     "14_influence": (
         "the degrees of freedom of the model: 10.0000",
         r" 93     0\.133     -2\.03           0\.0891  ptl +-0\.81 -0\.83\n(.*\n){4}log loss: 0\.5326 .*, 0\.5928 ",
@@ -112,7 +116,11 @@ PRINTS = {  # by each block of a page
     "README.md": ["1000 converged"],
     "examples/batches_and_memory.md": ["(20,)\n(10, 20)\n1000 models by newton, shape (1000,): 1000 converged"],
     "examples/margins.md": ["'smoke': "],
-    "examples/streams.md": ["50 models by stream, shape (5, 10): 50 converged"],
+    "examples/streams.md": [
+        "50 models by stream, shape (5, 10): 50 converged",
+        "(5, 10, 5000)\n(5, 10, 5000)\n",
+        "1 model by stream",
+    ],
     "examples/convergence.md": ["['CONVERGED', 'SEPARATED']"],
     "examples/derivatives.md": ["held-out loss 0.5743, its slope in log l2 0.0149"],
     "examples/inference.md": ["quasi SEPARATED", "steps of conditional"],

@@ -51,17 +51,22 @@ def logits(params: Params | SoftmaxParams | HasParams, X: DesignData, offset: Da
     return _logits(*_by_name(params, X), offset)
 
 
-def _by_name(params: Any, X: Any) -> tuple[Any, Any]:
-    """Params, of a Fit its own, and X with the columns that it names."""
+def own_params(params: Any) -> Any:
+    """Params, of a Fit its own."""
     if isinstance(params, (Params, SoftmaxParams)) or not hasattr(params, "params"):
         if hasattr(params, "refit"):
             raise TypeError(f"expected jaxlr.Params, jaxlr.SoftmaxParams or a Fit, got {type(params).__name__}; pass its refit")
-        return params, X
-    names = getattr(params, "names", None)
-    return params.params, X if names is None else in_order(X, names)
+        return params
+    return params.params
 
 
-def _check_intercepts(params: Any) -> None:
+def _by_name(params: Any, X: Any) -> tuple[Any, Any]:
+    """Params, of a Fit its own, and X with the columns that it names."""
+    own, names = own_params(params), getattr(params, "names", None)
+    return own, X if names is None else in_order(X, names)
+
+
+def check_intercepts(params: Any) -> None:
     """Refuse a Fit whose strata have intercepts of their own, which it does not know."""
     if getattr(params, "solver", None) == "conditional":
         raise ValueError(
@@ -118,7 +123,7 @@ def predict_proba(params: Params | SoftmaxParams | HasParams, X: DesignData, off
         >>> predict_proba(SoftmaxParams(np.zeros((4, 2)), np.zeros(4)), np.ones((1, 2))).tolist()
         [[0.25, 0.25, 0.25, 0.25]]
     """
-    _check_intercepts(params)
+    check_intercepts(params)
     return _predict_proba(*_by_name(params, X), offset)
 
 
@@ -153,7 +158,7 @@ def predict(
         >>> predict(SoftmaxParams(np.array([[0.0], [1.0]]), np.zeros(2)), np.array([[-2.0], [2.0]])).tolist()
         [0, 1]
     """
-    _check_intercepts(params)
+    check_intercepts(params)
     own, X = _by_name(params, X)
     if likelihood_of_params(own).classes and not (isinstance(threshold, float) and threshold == 0.5):
         raise ValueError(f"expected no threshold for several classes, got {threshold!r}: the most probable one is taken")

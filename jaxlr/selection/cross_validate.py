@@ -4,7 +4,7 @@
     mean = average over folds        standard_error = sd over folds (1 / (k - 1)) / sqrt(k)
 
 With folds="loo" every row is a fold of its own, and one batch of models, the grid, stands for all of them
-(`jaxlr.selection.leave_one_out`); errors are then those of a mean over the rows (`jaxlr.selection.measures`).
+(`jaxlr.selection.leave_one_out`); errors are then those of a mean over the rows (`jaxlr.metrics.measures`).
 
 The one-standard-error rule takes the strongest penalty whose mean is within one standard error of the best (Hastie,
 Tibshirani & Friedman, The Elements of Statistical Learning, 2009, section 7.10.1).
@@ -28,6 +28,7 @@ from jaxlr.compilation.program import program
 from jaxlr.engine.buckets import filled_rows
 from jaxlr.fitting.fit import fit
 from jaxlr.inputs.checks import Data, DesignData, checked_arrays, is_zero
+from jaxlr.metrics.measures import Measure, Scores, measures
 from jaxlr.model.likelihood import likelihood_of, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
@@ -37,7 +38,6 @@ from jaxlr.results.status import Status
 from jaxlr.selection.absent import fit_present, of_comparable_folds
 from jaxlr.selection.folds import training_weights
 from jaxlr.selection.leave_one_out import check_size, scores_of_rows
-from jaxlr.selection.measures import Measure, Scores, measures
 from jaxlr.selection.relaxed import check_gamma, relaxed
 from jaxlr.selection.scores import CrossValidation, choose, grid_of
 

@@ -19,11 +19,11 @@ from jaxlr.inference.over_models import over_models
 from jaxlr.inputs.checks import is_zero
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.moments import column_moments
+from jaxlr.metrics.measures import Scores, measures
 from jaxlr.model.likelihood import Likelihood, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, row_weights, summing_to_1
 from jaxlr.results.fit import Fit
-from jaxlr.selection.measures import Scores, measures
 
 _MOST_PARAMETERS = 4096  # of a Hessian: 128 MB and some seconds a model
 

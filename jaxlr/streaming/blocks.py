@@ -6,6 +6,7 @@ how the rows were cut. Every pass has to bring the same rows: of each block numb
 the first pass, and compared.
 """
 
+import json
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +21,15 @@ from jaxlr.inputs.tables import column_names
 
 Blocks = Callable[[], Iterable[Any]]
 _FIELDS = ("X", "y", "sample_weight", "offset")
+
+
+def check_callable(blocks: object) -> None:
+    """Refuse what no pass can be made of."""
+    if not callable(blocks):
+        raise TypeError(
+            f"expected blocks to be a callable that returns a fresh iterator at each pass, got {type(blocks).__name__}; "
+            "jaxlr.streaming.from_arrays and its neighbours make one"
+        )
 
 
 class Rows(NamedTuple):
@@ -45,6 +55,11 @@ class Kind(NamedTuple):
     dtypes: dict[str, np.dtype]
     leads: dict[str, tuple[int, ...]]
 
+    def described(self) -> str:
+        """In JSON."""
+        dtypes = {name: str(dtype) for name, dtype in sorted(self.dtypes.items())}
+        return json.dumps({"n": self.n, "names": self.names, "dtypes": dtypes, "leads": dict(sorted(self.leads.items()))})
+
 
 class Reader:
     """Reads passes over the same rows.
@@ -53,23 +68,20 @@ class Reader:
         kind: of the blocks, once the first has come.
         prints: of each block, the number of its rows and its checksum in one integer; of a first pass that ended.
         m: rows of a pass that ended.
+        start: number of the first row, where other processes stream those before it.
     """
 
     def __init__(self, blocks: Blocks, num_classes: int | None) -> None:
-        if not callable(blocks):
-            raise TypeError(
-                f"expected blocks to be a callable that returns a fresh iterator at each pass, got {type(blocks).__name__}; "
-                "jaxlr.streaming.from_arrays and its neighbours make one"
-            )
+        check_callable(blocks)
         self.blocks, self.num_classes = blocks, num_classes
         self.kind: Kind | None = None
         self.prints: array | None = None
-        self.m = 0
+        self.m = self.start = 0
 
     def rows(self, size: int) -> Iterator[Rows]:
         """One pass, in blocks of `size` rows. Raises ValueError or TypeError for what no pass, or not this one, may bring."""
         whole: dict[str, np.ndarray] = {}
-        first = filled = 0
+        first, filled = self.start, 0
         for fields in self._checked():
             start, count = 0, fields["X"].shape[0]
             while start < count:
@@ -87,16 +99,15 @@ class Reader:
         if filled:
             yield Rows(whole, first, filled)
 
+    def counts(self) -> Iterator[int]:
+        """Rows of each block, of a look at shapes and types alone."""
+        return (len(fields["X"]) for _, fields in self._of_one_kind())
+
     def _checked(self) -> Iterator[dict[str, np.ndarray]]:
         """The fields of each block, those of a first pass with their values checked, of a later one with their checksum."""
         seen, row = array("Q"), 0
-        for index, block in enumerate(self.blocks()):
-            where = f"block {index} (rows from {row} of the stream)"
-            fields, names = self._fields(block, where)
-            count = fields["X"].shape[0]
-            if not count:
-                continue
-            fields = self._of_kind(fields, names, where)
+        for where, fields in self._of_one_kind():
+            count = len(fields["X"])
             mark = count << 32 | _checksum(fields)
             if self.prints is None:
                 self._check_values(fields, where)
@@ -105,15 +116,25 @@ class Reader:
             seen.append(mark)
             row += count
             yield fields
-        if not row:
-            raise ValueError(
-                "expected blocks with rows at every pass, got none; blocks() has to return a fresh iterator each time"
-            )
         if self.prints is not None and len(seen) != len(self.prints):
             raise ValueError(
                 f"expected the {self.m} rows of the first pass, got the first {row}; blocks() has to bring all again"
             )
         self.prints, self.m = seen, row
+
+    def _of_one_kind(self) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+        """Where each block is, in words, and its fields; those without rows are passed over."""
+        row = 0
+        for index, block in enumerate(self.blocks()):
+            where = f"block {index} (rows from {self.start + row} of the stream)"
+            fields, names = self._fields(block, where)
+            if count := len(fields["X"]):
+                row += count
+                yield where, self._of_kind(fields, names, where)
+        if not row:
+            raise ValueError(
+                "expected blocks with rows at every pass, got none; blocks() has to return a fresh iterator each time"
+            )
 
     def _changed(self, index: int, count: int, where: str) -> str:
         assert self.prints is not None

@@ -7,6 +7,7 @@ blocks are in it too, so that another call, or other data, is refused.
 
 import contextlib
 import hashlib
+import io
 import os
 import uuid
 import zipfile
@@ -47,16 +48,24 @@ def save(path: str | os.PathLike[str], call: str, arrays: Mapping[str, np.ndarra
             os.remove(unfinished)
 
 
-def load(path: str | os.PathLike[str], call: str) -> dict[str, np.ndarray] | None:
-    """The arrays that `save` wrote; None where there is no file.
+def read(path: str | os.PathLike[str]) -> bytes | None:
+    """The file that `save` wrote; None where there is none."""
+    return Path(path).read_bytes() if Path(path).exists() else None
+
+
+def load(content: bytes, path: str | os.PathLike[str], call: str) -> dict[str, np.ndarray]:
+    """The arrays that `save` wrote.
+
+    Args:
+        content: of the file.
+        path: where it is.
+        call: digest of the call.
 
     Raises:
         ValueError: the file is none of `save`, or of another call.
     """
-    if not Path(path).exists():
-        return None
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(

@@ -3,74 +3,132 @@
 Means and sums of squares of blocks are put together by the formulas of Chan, Golub & LeVeque 1983, The American Statistician
 37, equations 2.1, about the first row that has weight, so that a constant column has a deviation of exactly 0. A row is in the
 sample where a hash of its number (SplitMix64: Steele, Lea & Flood 2014, Proceedings of OOPSLA) is a multiple of 2^h: h grows
-whenever the sample would be too large, so that nothing needs to be known of the number of rows.
+whenever the sample would be too large, so that nothing needs to be known of the number of rows: it is the least for which the
+rows of all processes are not too many, and their sample that of one process.
 """
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from jaxlr.streaming.blocks import Rows, rows_of
+from jaxlr.streaming.processes import everyone, ragged
+
+_LEVELS = 64  # bits of a hash
+
+
+class Moments(NamedTuple):
+    """Of rows that have weight: how many, and of their columns (n,) the origin, the mean about it, and squares about the mean,
+    summed."""
+
+    num_rows: int
+    base: np.ndarray
+    mean: np.ndarray
+    squares: np.ndarray
 
 
 class First(NamedTuple):
-    """What the first pass found.
+    """What the first pass found, in one process or in all.
 
     Attributes:
-        center, unit: of the columns (n,), as in `jaxlr.solvers.working.Working`.
+        moments: of the columns.
+        level: h, of the hashes.
         numbers: of the sampled rows.
         sample: their fields.
     """
 
-    center: np.ndarray
-    unit: np.ndarray
+    moments: Moments
+    level: int
     numbers: np.ndarray
     sample: dict[str, np.ndarray]
 
 
 def first_pass(rows: Iterable[Rows], most: Callable[[int], int], fit_intercept: bool) -> First:
-    """Look at all rows once.
+    """Look at all rows of this process once.
 
     Args:
         rows: of the pass.
         most: rows of the sample, of the number of columns.
-        fit_intercept: without it columns stay where they are, and units are root mean squares.
+        fit_intercept: without it columns stay where they are.
     """
-    base = mean = squares = np.zeros(0)
-    count, hashed, sample, numbers = 0, 0, {}, np.zeros(0, np.uint64)
+    moments, level, sample, numbers = None, 0, {}, np.zeros(0, np.uint64)
     for block in rows:
         fields = {name: rows_of(name, value, slice(block.size)) for name, value in block.fields.items()}
         X, s = fields["X"], fields.get("sample_weight")
+        if moments is None:
+            moments = Moments(0, *(np.zeros(X.shape[1]) for _ in range(3)))
         present = slice(None) if s is None else (s > 0).any(axis=0)
         own = X[present].astype(np.float64)
         if len(own):
-            if not count:
-                base = own[0].copy() if fit_intercept else np.zeros(own.shape[1])
-                mean, squares = np.zeros_like(base), np.zeros_like(base)
-            own -= base
-            its, total = own.mean(axis=0), count + len(own)
-            its_squares = np.einsum("ij,ij->j", own - its, own - its)
-            squares += its_squares + (its - mean) ** 2 * (count * len(own) / total)
-            mean += (its - mean) * (len(own) / total)
-            count = total
+            if not moments.num_rows and fit_intercept:
+                moments = moments._replace(base=own[0].copy())
+            own -= moments.base
+            mean = own.mean(axis=0)
+            moments = _both(moments, Moments(len(own), moments.base, mean, np.einsum("ij,ij->j", own - mean, own - mean)))
         row = np.arange(block.first, block.first + block.size, dtype=np.uint64)
-        kept = _hash(row) % np.uint64(2**hashed) == 0
+        kept = _is_in(row, level)
         taken = {name: rows_of(name, value, kept) for name, value in fields.items()}
         axes = {name: int(name != "X") for name in taken}
         joined = lambda name, new: np.concatenate([sample[name], new], axis=axes[name]) if sample else new  # noqa: E731, B023
         sample = {name: joined(name, new) for name, new in taken.items()}
         numbers = np.concatenate([numbers, row[kept]])
         while len(numbers) > most(X.shape[1]):
-            hashed += 1
-            kept = _hash(numbers) % np.uint64(2**hashed) == 0
-            sample, numbers = {name: rows_of(name, value, kept) for name, value in sample.items()}, numbers[kept]
-    if not count:
+            level += 1
+            sample, numbers = _of_level(sample, numbers, level)
+    assert moments is not None
+    return First(moments, level, numbers, sample)
+
+
+def of_all_processes(own: First, most: Callable[[int], int]) -> First:
+    """What the first passes of all processes found, put together in their order."""
+    if jax.process_count() == 1:
+        return own
+    counts, *parts = (everyone(np.asarray(part)) for part in own.moments)
+    moments = None
+    for its in map(Moments, counts.tolist(), *parts):
+        if its.num_rows:
+            moments = its if moments is None else _both(moments, its)
+    sizes = [np.sum(_is_in(own.numbers, level)) if level >= own.level else 2**32 for level in range(_LEVELS)]
+    level = int(np.argmax(np.sum(everyone(np.array(sizes, np.int64)), axis=0) <= most(len(own.moments.base))))
+    sample, numbers = _of_level(own.sample, own.numbers, level)
+    axes = {name: int(name != "X") for name in sample}
+    sample = {
+        name: np.concatenate(
+            [np.moveaxis(part, 0, axes[name]) for part in ragged(np.moveaxis(value, axes[name], 0))], axes[name]
+        )
+        for name, value in sample.items()
+    }
+    return First(own.moments if moments is None else moments, level, np.concatenate(ragged(numbers)), sample)
+
+
+def center_and_unit(moments: Moments, fit_intercept: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Origin and units of the columns (n,), as in `jaxlr.solvers.working.Working`; without an intercept columns stay where they
+    are, and units are root mean squares. Raises ValueError where no row has weight."""
+    if not moments.num_rows:
         raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")
-    deviation = np.sqrt(squares / count)
+    center, unit = moments.base + moments.mean, np.sqrt(moments.squares / moments.num_rows)
     if not fit_intercept:
-        base, deviation, mean = np.zeros_like(base), np.hypot(deviation, mean), np.zeros_like(mean)
-    return First(base + mean, np.where(deviation < np.finfo(np.float64).tiny, 1, deviation), numbers, sample)
+        center, unit = np.zeros_like(center), np.hypot(unit, moments.mean)
+    return center, np.where(unit < np.finfo(np.float64).tiny, 1, unit)
+
+
+def _both(one: Moments, other: Moments) -> Moments:
+    total = one.num_rows + other.num_rows
+    mean = (other.base - one.base) + other.mean
+    squares = one.squares + (other.squares + (mean - one.mean) ** 2 * (one.num_rows * other.num_rows / total))
+    return Moments(total, one.base, one.mean + (mean - one.mean) * (other.num_rows / total), squares)
+
+
+def _of_level(sample: dict[str, np.ndarray], numbers: np.ndarray, level: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    kept = _is_in(numbers, level)
+    return {name: rows_of(name, value, kept) for name, value in sample.items()}, numbers[kept]
+
+
+def _is_in(numbers: np.ndarray, level: int) -> np.ndarray:
+    """Whether rows are in the sample of a level."""
+    return _hash(numbers) % np.uint64(2**level) == 0
 
 
 def _hash(row: np.ndarray) -> np.ndarray:

@@ -18,7 +18,8 @@ from jaxlr.inputs.checks import Data
 from jaxlr.results.fit import Fit
 from jaxlr.streaming.blocks import Blocks, Reader
 from jaxlr.streaming.models import Asked
-from jaxlr.streaming.run import InterruptedPassError, Run
+from jaxlr.streaming.processes import InterruptedPassError
+from jaxlr.streaming.run import Run
 
 
 def fit_stream(
@@ -46,6 +47,10 @@ def fit_stream(
     is left out. All models of the batch share each pass. All sums are in float64, whatever the dtype of the blocks and of the
     results, and whether JAX computes in float64 outside or not.
 
+    In a job that `jax.distributed` joined every process makes the same call with blocks of its own
+    (`jaxlr.streaming.own_parts`), and gets the same answer to the last bit: that of one process with the rows of all, those of
+    one process after those of another, but for the rounding of sums.
+
     Args:
         blocks: a callable that returns a fresh iterator for each pass, of (X, y) or of mappings with "X" (r, n), "y" (..., r)
             and where wanted "sample_weight" (..., r) and "offset" (..., r), with num_classes (..., r, K), as in `jaxlr.fit`:
@@ -64,8 +69,9 @@ def fit_stream(
         tol: on the KKT residual, > 0; None is 1e-10 for results in float64 and 1e-5 in float32.
         max_steps: passes with steps, >= 1; None is 50.
         checkpoint: path of a file to which every finished pass writes what it found. Where it is there already a call with the
-            same arguments goes on from it, to the same answer; it is gone when the call returns.
-        progress: True shows a bar on stderr, with rows, passes and models that run.
+            same arguments goes on from it, to the same answer; it is gone when the call returns. Of many processes the first
+            alone writes and reads it.
+        progress: True shows a bar on stderr, with rows, passes and models that run; of many processes the first does.
 
     Returns:
         Fit, its fields with the batch shape in front, `num_passes` after how many passes over the rows each model ended. gap
@@ -78,7 +84,9 @@ def fit_stream(
             columns without a penalty depend on each other (`jaxlr.fit` gives them 0, sums cannot tell that for certain);
             a checkpoint is of another call.
         MemoryError: the Hessians of all models need more than the device has free.
-        KeyboardInterrupt: after the first pass its attribute `fit` is the Fit so far, NOT_RUN where models had not ended.
+        RuntimeError: another process raised something, whose words it has.
+        KeyboardInterrupt: after the first pass its attribute `fit` is the Fit so far, NOT_RUN where models had not ended; in
+            all processes, when one of them was interrupted.
 
     Example:
         >>> import numpy as np
@@ -111,7 +119,7 @@ def fit_stream(
     with (
         jax.enable_x64(True),
         deferred_interrupt() as interrupted,
-        tqdm(unit=" rows", unit_scale=True, disable=not progress) as bar,
+        tqdm(unit=" rows", unit_scale=True, disable=not progress or jax.process_index() > 0) as bar,
     ):
         try:
             while not run.ended:
@@ -120,6 +128,6 @@ def fit_stream(
             pass
     if not run.ended:
         raise run.interrupt()
-    if checkpoint is not None and os.path.exists(checkpoint):
+    if checkpoint is not None and jax.process_index() == 0 and os.path.exists(checkpoint):
         os.remove(checkpoint)
     return run.fit()

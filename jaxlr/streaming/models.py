@@ -9,10 +9,10 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxlr.inputs.bounds import check_bounds, to_columns
-from jaxlr.inputs.checks import Data, check_count, check_key, real_array
+from jaxlr.inputs.checks import Data, check_count, real_array
 from jaxlr.model.likelihood import Likelihood, likelihood_of
 from jaxlr.streaming.blocks import Kind
-from jaxlr.streaming.resamples import Resamples
+from jaxlr.streaming.resamples import Resamples, checked_resamples
 
 _CORES = {"l1": 0, "l2": 0, "penalty_factor": 1, "lower": 1, "upper": 1}
 
@@ -46,22 +46,7 @@ class Asked:
             check_count("max_steps", self.max_steps, 1)
         if self.tol is not None and not (np.ndim(self.tol) == 0 and float(np.asarray(self.tol)) > 0):
             raise ValueError(f"expected tol to be one number > 0, got {self.tol!r}")
-        if self.folds is not None and self.num_samples is not None:
-            raise ValueError("expected folds or num_samples, got both; call once for each")
-        if self.folds is not None:
-            if not isinstance(self.folds, (int, np.integer)):
-                raise TypeError(
-                    f"expected folds to be an integer, got {type(self.folds).__name__}; folds of your own are sample_weight "
-                    "(k, rows) in the blocks"
-                )
-            check_count("folds", self.folds, 2)
-        if self.num_samples is not None:
-            check_count("num_samples", self.num_samples, 1)
-        if self.folds is not None or self.num_samples is not None:
-            check_key(self.key)
-        elif self.key is not None:
-            raise ValueError("expected folds or num_samples beside key, got neither; without them nothing is random")
-        return likelihood_of(self.num_classes), Resamples(int(self.folds or 0), int(self.num_samples or 0))
+        return likelihood_of(self.num_classes), checked_resamples(self.folds, self.num_samples, self.key)
 
 
 class Batch(NamedTuple):
@@ -126,19 +111,34 @@ def lay_out(asked: Asked, kind: Kind, resamples: Resamples, dtype: Any) -> Batch
     if 0 in shape:
         raise ValueError(f"expected models, got a batch of shape {shape}")
 
-    def numbers(lead: tuple[int, ...]) -> np.ndarray:
-        return np.broadcast_to(np.arange(math.prod(lead)).reshape(lead), shape).reshape(-1).astype(np.int32)
-
-    s = numbers(leads["sample_weight"])
-    if resamples.axes:
-        of_sample = np.broadcast_to(np.arange(shape[0]).reshape(-1, *(1,) * len(inner)), shape).reshape(-1)
-        s = (of_sample * math.prod(leads["sample_weight"]) + s).astype(np.int32)
+    y, s, offset = lanes_of(leads, shape, resamples)
     fields = {}
     for name, value in given.items():
         core = value.shape[value.ndim - _CORES[name] :]
         fields[name] = np.broadcast_to(value, (*shape, *core)).reshape(-1, *core).astype(np.float64)
     kinked = "lower" in given or "upper" in given or bool(np.any(given["l1"] > 0))
-    return Batch(shape, numbers(leads["y"]), s, numbers(leads["offset"]), fields, given, leads, kinked)
+    return Batch(shape, y, s, offset, fields, given, leads, kinked)
+
+
+def lanes_of(
+    leads: dict[str, tuple[int, ...]], shape: tuple[int, ...], resamples: Resamples
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which row of "y", of resamples times "sample_weight" and of "offset" is each lane's (L,).
+
+    Args:
+        leads: axes in front of these fields, () of those that are not there.
+        shape: of the batch, resamples in front.
+        resamples: of the rows.
+    """
+
+    def numbers(lead: tuple[int, ...]) -> np.ndarray:
+        return np.broadcast_to(np.arange(math.prod(lead)).reshape(lead), shape).reshape(-1).astype(np.int32)
+
+    y, s, offset = (numbers(leads.get(name, ())) for name in ("y", "sample_weight", "offset"))
+    if resamples.axes:
+        of_sample = np.broadcast_to(np.arange(shape[0]).reshape(-1, *(1,) * (len(shape) - 1)), shape).reshape(-1)
+        s = (of_sample * math.prod(leads.get("sample_weight", ())) + s).astype(np.int32)
+    return y, s, offset
 
 
 def result_dtype(kind: Kind) -> Any:

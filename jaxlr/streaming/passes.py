@@ -1,4 +1,4 @@
-"""Passes over the blocks: all running models together, the next block read while this one is summed."""
+"""Passes over the blocks: all running models together, the next block read while this one is summed, in all processes."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -10,10 +10,12 @@ import numpy as np
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.streaming.ahead import ahead
 from jaxlr.streaming.blocks import Rows
+from jaxlr.streaming.carried import of_all_processes
 from jaxlr.streaming.models import Batch
+from jaxlr.streaming.processes import everyone, together
 from jaxlr.streaming.resamples import Resamples
 from jaxlr.streaming.steps import State
-from jaxlr.streaming.sums import Frame, Lanes, Plan, Sums, add_block, whole
+from jaxlr.streaming.sums import Frame, Lanes, Plan, Sums, add_block
 
 _BYTES = 2**27  # that the numbers of a block may take
 _MOST_ROWS, _FEWEST_ROWS = 2**16, 64
@@ -78,7 +80,8 @@ def shape_of(batch: Batch, likelihood: Likelihood, n: int, k: int, resamples: Re
 def one_pass(
     rows: Iterator[Rows], state: State, batch: Batch, frame: Frame, plan: Plan, running: np.ndarray, told: Told
 ) -> tuple[Sums, np.ndarray]:
-    """The sums of the models that run (some L' of them), and their numbers, the last repeated up to one of few sizes.
+    """The sums of the models that run (some L' of them) over the rows of all processes, and the numbers of these models, the
+    last repeated up to one of few sizes.
 
     Args:
         rows: of the pass.
@@ -88,19 +91,24 @@ def one_pass(
     at = _filled_up(running, batch.size)
     step = state.x - state.origin
     lanes = Lanes(state.x[at], step[at], batch.y[at], batch.s[at], batch.offset[at])
-    carried = None
-    reading = ahead(rows)
-    try:
-        for block in reading:
-            row = np.arange(block.first, block.first + block.fields["X"].shape[0], dtype=np.uint64)
-            carried = jax.block_until_ready(
-                add_block(carried, own_names(block.fields), row, np.int64(block.size), lanes, frame, plan)
-            )
-            told(block.size)
-    finally:
-        reading.close()
-    assert carried is not None
-    return whole(carried), at
+
+    def of_own_rows() -> tuple[Sums, Sums]:
+        carried, reading = None, ahead(rows)
+        try:
+            for block in reading:
+                row = np.arange(block.first, block.first + block.fields["X"].shape[0], dtype=np.uint64)
+                carried = jax.block_until_ready(
+                    add_block(carried, own_names(block.fields), row, np.int64(block.size), lanes, frame, plan)
+                )
+                told(block.size)
+        finally:
+            reading.close()
+        assert carried is not None
+        return carried
+
+    carried = together(of_own_rows)
+    largest = {name: np.max(everyone(getattr(carried[0], name)), axis=0) for name in carried[0].largest()}
+    return of_all_processes(carried)._replace(**largest), at
 
 
 def own_names(fields: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ Research).
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt64
 
 from jaxlr.compilation.program import program
+from jaxlr.inputs.checks import check_count, check_key
 
 _LOW = np.uint64(2**32 - 1)
 # P(count <= j) of Poisson(1), in units of 2^-32.
@@ -40,6 +41,31 @@ class Resamples(NamedTuple):
     def axes(self) -> tuple[int, ...]:
         """The axis that they put in front of the batch."""
         return tuple(size for size in (self.folds or self.samples,) if size)
+
+
+def checked_resamples(folds: int | None, num_samples: int | None, key: Any) -> Resamples:
+    """How rows are weighted anew, as the caller asks for it. Raises TypeError, ValueError."""
+    if folds is not None and num_samples is not None:
+        raise ValueError("expected folds or num_samples, got both; call once for each")
+    if folds is not None:
+        if not isinstance(folds, (int, np.integer)):
+            raise TypeError(
+                f"expected folds to be an integer, got {type(folds).__name__}; folds of your own are sample_weight (k, rows) "
+                "in the blocks"
+            )
+        check_count("folds", folds, 2)
+    if num_samples is not None:
+        check_count("num_samples", num_samples, 1)
+    if folds is not None or num_samples is not None:
+        check_key(key)
+    elif key is not None:
+        raise ValueError("expected folds or num_samples beside key, got neither; without them nothing is random")
+    return Resamples(int(folds or 0), int(num_samples or 0))
+
+
+def typed(key: Any) -> Any:
+    """A key of `jax.random`, of its numbers where it is an older one; None of None."""
+    return key if key is None or jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
 
 
 @program("resamples")

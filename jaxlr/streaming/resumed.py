@@ -31,14 +31,12 @@ def identity(asked: Asked, x64: bool) -> dict[str, Any]:
     return parts | {"x64": x64}
 
 
-def to_arrays(progress: Progress, reader: Reader, center: np.ndarray, unit: np.ndarray) -> dict[str, np.ndarray]:
-    """Everything that a later process needs to go on."""
-    assert reader.kind is not None and reader.prints is not None  # noqa: PT018
-    kind = reader.kind
-    dtypes = {name: dtype.str for name, dtype in kind.dtypes.items()}
-    described = json.dumps({"n": kind.n, "names": kind.names, "dtypes": dtypes, "leads": kind.leads})
-    arrays: dict[str, Any] = {"kind": np.array(described), "center": center, "unit": unit, "m": np.int64(reader.m)}
-    arrays["prints"] = np.frombuffer(reader.prints, np.uint64)
+def to_arrays(
+    progress: Progress, kind: Kind, prints: list[np.ndarray], center: np.ndarray, unit: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Everything that a later call needs to go on; `prints` are those of the readers of all processes."""
+    arrays: dict[str, Any] = {"kind": np.array(kind.described()), "center": center, "unit": unit}
+    arrays |= {"prints": np.concatenate(prints), "blocks": np.array([len(its) for its in prints])}
     arrays |= {f"state.{name}": value for name, value in progress.state._asdict().items()}
     if progress.model is not None:
         model = progress.model._asdict()
@@ -49,13 +47,25 @@ def to_arrays(progress: Progress, reader: Reader, center: np.ndarray, unit: np.n
     return arrays | {"exact": np.bool_(progress.exact), "passes": np.int64(progress.passes), "ended": progress.ended}
 
 
-def of_arrays(arrays: Mapping[str, np.ndarray], reader: Reader) -> tuple[Progress, np.ndarray, np.ndarray]:
-    """The progress, origin and units of the columns; the reader goes on as after the passes before."""
-    described = json.loads(str(arrays["kind"]))
-    names = None if described["names"] is None else tuple(described["names"])
-    dtypes = {name: np.dtype(dtype) for name, dtype in described["dtypes"].items()}
-    reader.kind = Kind(described["n"], names, dtypes, {name: tuple(lead) for name, lead in described["leads"].items()})
-    reader.prints, reader.m = array("Q", arrays["prints"].tobytes()), int(arrays["m"])
+def of_arrays(arrays: Mapping[str, np.ndarray], reader: Reader) -> tuple[Progress, list[np.ndarray], np.ndarray, np.ndarray]:
+    """The progress, the prints, origin and units of the columns; the reader goes on as after the passes before.
+
+    Raises:
+        ValueError: there were other processes.
+    """
+    said = json.loads(str(arrays["kind"]))
+    names = None if said["names"] is None else tuple(said["names"])
+    dtypes = {name: np.dtype(dtype) for name, dtype in said["dtypes"].items()}
+    reader.kind = Kind(said["n"], names, dtypes, {name: tuple(lead) for name, lead in said["leads"].items()})
+    prints = np.split(arrays["prints"], np.cumsum(arrays["blocks"])[:-1])
+    if len(prints) != jax.process_count():
+        raise ValueError(
+            f"expected {len(prints)} processes, each with the rows that it had when the checkpoint was written, got "
+            f"{jax.process_count()}"
+        )
+    rows = [int(np.sum(its >> np.uint64(32))) for its in prints]
+    process = jax.process_index()
+    reader.prints, reader.m, reader.start = array("Q", prints[process].tobytes()), rows[process], sum(rows[:process])
     parts: dict[str, dict[str, Any]] = {
         prefix: {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
         for prefix in ("state.", "penalty.", "model.")
@@ -66,4 +76,4 @@ def of_arrays(arrays: Mapping[str, np.ndarray], reader: Reader) -> tuple[Progres
         model = Model(penalty=penalty, **parts["model."])
     state, chord = State(**parts["state."]), arrays.get("chord")
     progress = Progress(state, model, chord, bool(arrays["exact"]), int(arrays["passes"]), arrays["ended"])
-    return progress, arrays["center"], arrays["unit"]
+    return progress, prints, arrays["center"], arrays["unit"]

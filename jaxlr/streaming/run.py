@@ -1,4 +1,9 @@
-"""A call on its way: pass after pass, each written to the checkpoint, and what is known at any moment as a Fit."""
+"""A call on its way: pass after pass, each written to the checkpoint, and what is known at any moment as a Fit.
+
+Of many processes all make the same passes, each over rows of its own. Numbers of rows are those of one stream, the rows of the
+first process and then those of the next: a look that counts them comes first. The first process alone writes the checkpoint,
+and decides where the models go.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,21 +21,19 @@ from jaxlr.streaming import checkpoint as files
 from jaxlr.streaming.ahead import ahead
 from jaxlr.streaming.blocks import Reader, Rows
 from jaxlr.streaming.calls import Call, Progress
-from jaxlr.streaming.first import first_pass
+from jaxlr.streaming.first import center_and_unit, first_pass, of_all_processes
 from jaxlr.streaming.frames import rounded
 from jaxlr.streaming.loop import next_pass
 from jaxlr.streaming.models import Asked, lay_out, result_dtype
 from jaxlr.streaming.passes import shape_of
+from jaxlr.streaming.processes import InterruptedPassError, bytes_of_first, check_alike, number_rows, of_first, ragged, together
+from jaxlr.streaming.resamples import typed
 from jaxlr.streaming.resumed import identity, of_arrays, to_arrays
 from jaxlr.streaming.start import begin
 from jaxlr.streaming.sums import Frame
 
 _SAMPLE, _SAMPLE_NUMBERS = 2**14, 2**23  # rows that the start is fitted to, at most, and their numbers
 _READ = 2**13  # rows of a block of the first pass
-
-
-class InterruptedPassError(Exception):
-    """An interrupt came while blocks were read."""
 
 
 class Run:
@@ -42,6 +45,7 @@ class Run:
         self.x64 = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
         self.call: Call | None = None
         self.progress: Progress | None = None
+        self.prints: list[np.ndarray] = []
 
     @property
     def ended(self) -> bool:
@@ -56,24 +60,60 @@ class Run:
             if interrupted:
                 raise InterruptedPassError
 
-        mark = files.digest(identity(self.asked, self.x64)) if self.checkpoint is not None else ""
+        mark = files.digest(identity(self.asked, self.x64) | {"checkpoint": self.checkpoint is not None})
         if self.call is None or self.progress is None:
-            saved = None if self.checkpoint is None else files.load(self.checkpoint, mark)
-            if saved is not None:
-                self.progress, center, unit = of_arrays(saved, self.reader)
-                self.call = self._call(center, unit)
+            if self._resumed(mark):
                 return
-            bar.set_description("pass 1")
-            first = first_pass(self._first_rows(told), _sample_size, bool(self.asked.fit_intercept))
-            self.call = self._call(first.center, first.unit)
-            self.progress = begin(self.call, first, self.reader.m)
+            progress = self._begun(bar, told)
         else:
-            running = len(self.progress.running)
-            bar.set_description(f"pass {self.progress.passes + 1}, {running} of {self.call.batch.size} models")
-            self.progress = next_pass(self.call, self.reader, self.progress, told)
-        if self.checkpoint is not None:
-            frame = self.call.frame
-            files.save(self.checkpoint, mark, to_arrays(self.progress, self.reader, frame.center, frame.unit))
+            call, now = self.call, self.progress
+            bar.set_description(f"pass {now.passes + 1}, {len(now.running)} of {call.batch.size} models")
+            progress = together(lambda: next_pass(call, self.reader, now, told))
+        # Hessians of the sample stay where they are: with them too the first process decides.
+        agreed = of_first(progress._replace(chord=None))
+        self.progress = agreed._replace(chord=progress.chord, exact=bool(agreed.exact), passes=int(agreed.passes))
+        together(lambda: self._save(mark))
+
+    def _resumed(self, mark: str) -> bool:
+        """Whether there is a checkpoint; what it knows is known now."""
+        first = jax.process_index() == 0
+        said = ", ".join(f"{name}={value}" for name, value in vars(self.asked).items() if value is not None)
+        check_alike("the same arguments", f"{said} ({mark[:12]})")
+        path = self.checkpoint
+        if path is None:
+            return False
+        content = bytes_of_first(together(lambda: files.read(path) if first else None))
+        if content is None:
+            return False
+        self.progress, self.prints, center, unit = of_arrays(files.load(content, path, mark), self.reader)
+        self.call = together(lambda: self._call(center, unit))
+        return True
+
+    def _begun(self, bar: Any, told: Callable[[int], None]) -> Progress:
+        """The first pass, and where the models start."""
+        reader, fit_intercept = self.reader, bool(self.asked.fit_intercept)
+        bar.set_description("pass 1")
+        number_rows(reader, told)
+        own = together(lambda: first_pass(self._first_rows(told), _sample_size, fit_intercept))
+        first = of_all_processes(own, _sample_size)
+        assert reader.prints is not None
+        self.prints = ragged(np.frombuffer(reader.prints, np.uint64))
+        m = sum(int(np.sum(its >> np.uint64(32))) for its in self.prints)
+        center, unit = of_first(center_and_unit(first.moments, fit_intercept))
+
+        def begun() -> Progress:
+            self.call = self._call(center, unit)
+            return begin(self.call, first, m)
+
+        return together(begun)
+
+    def _save(self, mark: str) -> None:
+        if self.checkpoint is None or jax.process_index() > 0:
+            return
+        assert self.call is not None and self.progress is not None and self.reader.kind is not None  # noqa: PT018
+        frame = self.call.frame
+        arrays = to_arrays(self.progress, self.reader.kind, self.prints, frame.center, frame.unit)
+        files.save(self.checkpoint, mark, arrays)
 
     def _first_rows(self, told: Callable[[int], None]) -> Iterator[Rows]:
         reading = ahead(self.reader.rows(_READ))
@@ -98,10 +138,7 @@ class Run:
                 f"the Hessians of {batch.size} models of {shape.k} columns need {shape.hessian_bytes / 2**30:.1f} GiB, more "
                 "than is free; fit fewer models a call, or screen the columns on a sample first"
             )
-        key = asked.key
-        if key is not None and not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-            key = jax.random.wrap_key_data(key)
-        frame = Frame(center, unit, key)
+        frame = Frame(center, unit, typed(asked.key))
         return Call(asked, self.likelihood, steps, self.resamples, batch, shape, frame, dtype, tol)
 
     def fit(self) -> Fit:

@@ -3,28 +3,54 @@
 import importlib
 import mmap
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+import jax
 import numpy as np
 
 _ROWS = 2**16
+T = TypeVar("T", bound=Sequence[Any])
+
+
+def own_parts(parts: T) -> T:
+    """The parts of a list, such as files, that this process of a job streams: as many as the others do, give or take one, that
+    follow each other, so that the stream of all processes is the list.
+
+    Args:
+        parts: a sequence, the same in all processes, of at least as many parts as there are processes; of the rows of an array
+            ``range(len(X))``.
+
+    Returns:
+        A slice of it; all, where `jax.distributed` has joined no job.
+
+    Raises:
+        ValueError: there are more processes than parts.
+
+    Example:
+        >>> own_parts(["a.parquet", "b.parquet"])  # of two processes one would have each
+        ['a.parquet', 'b.parquet']
+    """
+    count, process = jax.process_count(), jax.process_index()
+    if len(parts) < count:
+        raise ValueError(f"expected at least {count} parts, one for each process, got {len(parts)}; cut them smaller")
+    return parts[len(parts) * process // count : len(parts) * (process + 1) // count]  # pyright: ignore[reportReturnType]
 
 
 def from_arrays(
-    X: Any, y: Any, *, sample_weight: Any = None, offset: Any = None, rows: int = _ROWS
+    X: Any, y: Any = None, *, sample_weight: Any = None, offset: Any = None, rows: int = _ROWS
 ) -> Callable[[], Iterator[dict[str, Any]]]:
     """Blocks of arrays that slice: on disk (``np.load(path, mmap_mode="r")``, HDF5, Zarr), in memory, sparse ones of SciPy by
     rows.
 
     Args:
         X: (m, n).
-        y: (..., m).
+        y: (..., m), or None, for predictions.
         sample_weight: (..., m), or None.
         offset: (..., m) or (..., m, K), or None.
         rows: of a block.
 
     Returns:
-        A callable for `jaxlr.fit_stream`.
+        A callable for `jaxlr.fit_stream` and its neighbours.
 
     Raises:
         ValueError: a field has another number of rows than X.
@@ -58,17 +84,17 @@ def from_arrays(
 
 
 def from_tables(
-    tables: Callable[[], Iterable[Any]], y: str, *, sample_weight: str | None = None, offset: str | None = None
+    tables: Callable[[], Iterable[Any]], y: str | None = None, *, sample_weight: str | None = None, offset: str | None = None
 ) -> Callable[[], Iterator[dict[str, Any]]]:
     """Blocks of data frames of pandas or polars, such as ``lambda: pandas.read_csv(path, chunksize=100_000)``.
 
     Args:
         tables: a callable that returns a fresh iterator of tables.
-        y: name of the column of labels.
+        y: name of the column of labels, or None, for predictions.
         sample_weight, offset: names of columns, or None.
 
     Returns:
-        A callable for `jaxlr.fit_stream`; all other columns are those of X.
+        A callable for `jaxlr.fit_stream` and its neighbours; all other columns are those of X.
 
     Example:
         >>> import pandas as pd
@@ -92,7 +118,7 @@ def from_tables(
 
 def from_parquet(
     source: Any,
-    y: str,
+    y: str | None = None,
     *,
     columns: Sequence[str] | None = None,
     sample_weight: str | None = None,
@@ -103,13 +129,13 @@ def from_parquet(
 
     Args:
         source: path, list of paths or folder, or a ``pyarrow.dataset.Dataset``.
-        y: name of the column of labels.
+        y: name of the column of labels, or None, for predictions.
         columns: names of the columns of X, in this order; None is all others.
         sample_weight, offset: names of columns, or None.
         rows: of a block, at most; no block spans two groups of rows.
 
     Returns:
-        A callable for `jaxlr.fit_stream`.
+        A callable for `jaxlr.fit_stream` and its neighbours.
 
     Raises:
         ImportError: pyarrow is not installed.
@@ -147,6 +173,9 @@ class _Table:
     def __init__(self, columns: list[str], arrays: list[np.ndarray]) -> None:
         self.columns, self.arrays = columns, arrays
         self.dtypes = [array.dtype for array in arrays]
+
+    def __getitem__(self, columns: list[str]) -> "_Table":
+        return _Table(columns, [self.arrays[self.columns.index(column)] for column in columns])
 
     def to_numpy(self) -> np.ndarray:
         return np.stack(self.arrays, axis=1)

@@ -13,13 +13,14 @@ from jaxlr.model.likelihood import Likelihood
 from jaxlr.results.status import Status
 from jaxlr.streaming.blocks import rows_of
 from jaxlr.streaming.calls import Call, Progress
+from jaxlr.streaming.carried import whole
 from jaxlr.streaming.first import First
 from jaxlr.streaming.frames import models_of, rounded, starts
 from jaxlr.streaming.passes import own_names
 from jaxlr.streaming.points import Model, point
 from jaxlr.streaming.resamples import resample_weights
 from jaxlr.streaming.steps import State, start
-from jaxlr.streaming.sums import Lanes, Sums, add_block, whole
+from jaxlr.streaming.sums import Lanes, Sums, add_block
 
 _PER_COLUMN = 5  # rows of the sample, at least; of fewer the minimum is further from that of all rows than 0 is
 

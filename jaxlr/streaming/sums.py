@@ -7,8 +7,7 @@ For each model, with raw weights s, logits z and the curvature W of a row (`jaxl
     chi    sum_i s_i |r_i|^2 / W_i            gram   sum_i s_i W_i A_i A_i'        moves  max_i R(step of the logits)
 
 All in float64, whatever the dtype of the data. Within a block sums are matrix products; from block to block they are carried
-with their rounding errors (TwoSum: Knuth, The Art of Computer Programming 2, section 4.2.2, theorem B), so that their error
-does not grow with the number of blocks.
+with their rounding errors (`jaxlr.streaming.carried`).
 """
 
 from functools import partial
@@ -22,6 +21,7 @@ from jaxtyping import Array, Float
 from jaxlr.linalg.dense import triangle
 from jaxlr.linalg.dot import dot, times
 from jaxlr.model.likelihood import Likelihood
+from jaxlr.streaming.carried import plus
 from jaxlr.streaming.resamples import Resamples, resample_weights
 from jaxlr.streaming.rows import of_rows
 
@@ -90,6 +90,10 @@ class Sums(NamedTuple):
     squares: Any = None
     norm: Any = None
 
+    def largest(self) -> list[str]:
+        """Names of those that are maxima, not sums."""
+        return [name for name in ("moves", "norm") if getattr(self, name) is not None]
+
 
 @partial(jax.jit, static_argnames="plan", donate_argnums=0)  # worth the compiler's time: it runs for every block
 def add_block(
@@ -106,25 +110,11 @@ def add_block(
         plan: static.
     """
     new = _of_block(fields, row, count, lanes, frame, plan)
+    total, errors = plus(carried, new)
     if carried is None:
-        return new, jax.tree.map(jnp.zeros_like, new)
-    sums, errors = carried
-    leaves, structure = jax.tree.flatten(sums)
-    both = [_two_sum(a, b) for a, b in zip(leaves, jax.tree.leaves(new), strict=True)]
-    total, rounding = (jax.tree.unflatten(structure, [pair[i] for pair in both]) for i in range(2))
-    errors = jax.tree.map(jnp.add, errors, rounding)
-    largest = {
-        name: jnp.maximum(getattr(sums, name), getattr(new, name))
-        for name in ("moves", "norm")
-        if getattr(new, name) is not None
-    }
+        return total, errors
+    largest = {name: jnp.maximum(getattr(carried[0], name), getattr(new, name)) for name in new.largest()}
     return total._replace(**largest), errors._replace(**{name: jnp.zeros_like(value) for name, value in largest.items()})
-
-
-def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
-    total = a + b
-    other = total - a
-    return total, (a - (total - other)) + (b - other)
 
 
 def _of_block(fields: dict[str, Array], row: Array, count: Array, lanes: Lanes, frame: Frame, plan: Plan) -> Sums:
@@ -190,8 +180,3 @@ def _grams(pairs: Float[Array, "*P r"], A: Float[Array, "r k"], plan: Plan) -> F
 def unpacked(packed: Float[Array, "*P packed"], k: int) -> Float[Array, "*P k k"]:
     """Gram matrices of their triangles."""
     return packed[..., triangle(k)]
-
-
-def whole(carried: tuple[Sums, Sums]) -> Sums:
-    """The sums of a pass, their rounding errors added."""
-    return jax.tree.map(jnp.add, *carried)

@@ -9,9 +9,9 @@ import jaxlr
 from jaxlr import Params, Problem, Status, duality_gap, fit, fit_stream, kkt_residual, loss
 from jaxlr.datasets import breast_cancer
 from jaxlr.streaming import passes, run
+from jaxlr.streaming.carried import two_sum
 from jaxlr.streaming.resamples import Resamples, resample_weights
 from jaxlr.streaming.rows import _log1p
-from jaxlr.streaming.sums import _two_sum
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -147,7 +147,7 @@ def test_sums_over_many_blocks_lose_no_digits():
     parts = np.r_[1.0, np.full(1000, 1e-16)]
     total, rounding = np.zeros(1), np.zeros(1)
     for part in parts:
-        total, rest = jax.jit(_two_sum)(total, np.array([part]))
+        total, rest = jax.jit(two_sum)(total, np.array([part]))
         rounding = rounding + rest
     assert float((total + rounding)[0]) == 1 + 1e-13
 

@@ -1,4 +1,4 @@
-"""What held-out logits are scored by, under the names that `jaxlr.cross_validate` knows.
+"""What logits are scored by, under the names that `jaxlr.cross_validate` and `jaxlr.score_stream` know.
 
     score = sum_i w_i rows_i,    w = s / sum(s)        error^2 = m / (m - 1) sum_i w_i^2 (rows_i - score)^2
 
