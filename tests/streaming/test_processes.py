@@ -25,9 +25,13 @@ def in_two_processes(folder, *names):
     processes = [
         subprocess.Popen([*command, str(i), *names], env=dict(os.environ), stderr=subprocess.PIPE, text=True) for i in (0, 1)
     ]
-    for process in processes:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors[-3000:]
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=900)
+            assert process.returncode == 0, errors[-3000:]
+    finally:
+        for process in processes:
+            process.kill()
     return [json.loads((folder / f"{i}.json").read_text()) for i in (0, 1)]
 
 
