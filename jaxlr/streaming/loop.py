@@ -48,6 +48,7 @@ def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[in
     how = How(call.steps, call.frame.center.shape[0], call.batch.kinked, progress.exact, call.max_steps)
     few = jax.tree.map(lambda leaf: leaf[at], (state, model))
     chord = None if progress.chord is None or progress.exact else progress.chord[at]
+    sums = sums._replace(classes=None, total=None, means=None, squares=None, norm=None)  # those of the next pass, without
     new = _advance(few[0], sums, chord, few[1], np.float64(call.tol), how)
     bounds = None if call.bounds is None else tuple(bound[at] for bound in call.bounds)
     x, _ = rounded(new.x, bounds, few[1], call.frame, call.steps, call.batch.kinked, str(call.dtype))
@@ -66,9 +67,8 @@ def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[in
 @program("how")
 def _advance(state: State, sums: Sums, chord: Any, model: Model, tol: Any, how: How) -> State:
     axes = (0, 0, None if chord is None else 0, 0)
-    few = sums._replace(classes=None, total=None, means=None, squares=None, norm=None)
     return jax.vmap(lambda state, sums, chord, model: advance(state, sums, chord, model, tol, how), in_axes=axes)(
-        state, few, chord, model
+        state, sums, chord, model
     )
 
 

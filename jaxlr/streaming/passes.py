@@ -20,7 +20,7 @@ from jaxlr.streaming.sums import Frame, Lanes, Plan, Sums, add_block
 _BYTES = 2**27  # that the numbers of a block may take
 _MOST_ROWS, _FEWEST_ROWS = 2**16, 64
 _MOST_PRODUCTS, _SHARED = 4096, 16  # of pairs of columns, and models that share them, at least
-_CACHED = 2**23  # bytes of products that stay near the processor
+_CACHED = 2**23  # bytes of products that stay near the processor; of columns alone a quarter, which are read five times
 _CHEAP = 2**18  # products a row, of all Hessians: below this reading takes longer
 _EXACT = 8  # so many models are not sorted out
 
@@ -60,7 +60,8 @@ class Shape(NamedTuple):
         """Rows of a block: as many as are worth their memory, a power of 2."""
         products = self.k * (self.k + 1) // 2 if self.products else self.k
         numbers = self.lanes * (8 + 6 * self.classes + 2 * self.pairs) + 4 * self.k + products + 3 * self.weights
-        most = min(_BYTES // (8 * numbers), _CACHED // (8 * products) if self.products else _MOST_ROWS, _MOST_ROWS)
+        near = _CACHED // (8 * products) if self.products else _CACHED // (4 * 8 * products)
+        most = min(_BYTES // (8 * numbers), near, _MOST_ROWS)
         size = max(most, _FEWEST_ROWS)
         return min(2 ** (size.bit_length() - 1), 2 ** max(m - 1, 1).bit_length())
 

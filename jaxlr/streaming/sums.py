@@ -95,24 +95,32 @@ class Sums(NamedTuple):
         return [name for name in ("moves", "norm") if getattr(self, name) is not None]
 
 
-@partial(jax.jit, static_argnames="plan", donate_argnums=0)  # worth the compiler's time: it runs for every block
 def add_block(
     carried: tuple[Sums, Sums] | None, fields: dict[str, Any], row: Any, count: Any, lanes: Lanes, frame: Frame, plan: Plan
 ) -> tuple[Sums, Sums]:
     """The sums with those of a block, and their rounding errors.
 
     Args:
-        carried: None before the first block.
+        carried: None before the first block: zeros, so that it needs no program of its own.
         fields: "X" (R, n), "y" (T, R), "s" (W, R) or none, "offset" (O, R) or (O, R, K) or none.
         row: numbers of the rows (R,), uint64.
         count: rows that count.
         lanes, frame: the models, and the columns.
         plan: static.
     """
+    if carried is None:
+        shapes = _traced.eval_shape(fields, row, count, lanes, frame, plan)
+        zeros = lambda: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)  # noqa: E731
+        carried = zeros(), zeros()
+    return _added(carried, fields, row, count, lanes, frame, plan)
+
+
+@partial(jax.jit, static_argnames="plan", donate_argnums=0)  # worth the compiler's time: it runs for every block
+def _added(
+    carried: tuple[Sums, Sums], fields: dict[str, Any], row: Any, count: Any, lanes: Lanes, frame: Frame, plan: Plan
+) -> tuple[Sums, Sums]:
     new = _of_block(fields, row, count, lanes, frame, plan)
     total, errors = plus(carried, new)
-    if carried is None:
-        return total, errors
     largest = {name: jnp.maximum(getattr(carried[0], name), getattr(new, name)) for name in new.largest()}
     return total._replace(**largest), errors._replace(**{name: jnp.zeros_like(value) for name, value in largest.items()})
 
@@ -166,6 +174,9 @@ def _of_block(fields: dict[str, Array], row: Array, count: Array, lanes: Lanes, 
         squares=dot(s, A * A),
         norm=jnp.sqrt(jnp.max(jnp.sum(A * A, axis=1))),
     )
+
+
+_traced = jax.jit(_of_block, static_argnames="plan")  # keeps what shapes it has seen
 
 
 def _grams(pairs: Float[Array, "*P r"], A: Float[Array, "r k"], plan: Plan) -> Float[Array, "*P packed"]:
