@@ -59,7 +59,7 @@ def check_certified(params: Any, problem: Problem, tol: float) -> Certified:
 
     Example:
         >>> from sklearn.linear_model import LogisticRegression
-        >>> X, y = np.array([[0.0], [1], [2], [3]]), np.array(["no", "yes", "no", "yes"])
+        >>> X, y = np.array([[0.0], [1], [2], [3]]), np.array([0, 1, 0, 1])
         >>> problem = Problem(X, y, l2=0.25)  # C = 1, N = 4
         >>> model = LogisticRegression(solver="newton-cholesky", tol=1e-12).fit(X, y)
         >>> check_certified(model, problem, 1e-10).gap < 1e-20
@@ -67,7 +67,7 @@ def check_certified(params: Any, problem: Problem, tol: float) -> Certified:
         >>> check_certified((np.array([0.5]), np.array(-0.7)), problem, 1e-10)
         Traceback (most recent call last):
             ...
-        AssertionError: check_certified: KKT residual 0.012..., allowed 1e-10; largest at ...
+        AssertionError: check_certified: KKT residual 0.0..., allowed 1e-10; largest at ...
         >>> separated = Problem(X, np.array([0, 0, 1, 1]))
         >>> check_certified((np.array([60.0]), np.array(-90.0)), separated, 1e-10)
         Traceback (most recent call last):

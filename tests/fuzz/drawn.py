@@ -1,8 +1,8 @@
 """What is drawn: batches of problems of one shape, so that one program fits them all, each problem hard in a way of its own.
 
 A `Form` is what is static in a batch: shape, classes, penalty, dtype. Within it vary the columns (ties, copies, near
-collinearity at 1e-9 to 1e-2, scales of 1e-6 to 1e6 far from the origin, outliers, all of these at once), labels that are random,
-likely, all but separated or soft, weights with zeros and rare rows, offsets, strengths over eight powers of 10, bounds.
+collinearity at 1e-9 to 1e-2, scales of 1e-6 to 1e6 far from the origin, outliers, all of these at once), labels that are
+random, likely, all but separated or soft, weights with zeros and rare rows, offsets, strengths over eight powers of 10, bounds.
 """
 
 from typing import Any, NamedTuple

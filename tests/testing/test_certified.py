@@ -111,7 +111,7 @@ def test_statsmodels_without_a_constant_is_refused_in_words():
 SEPARATED = {
     "complete": ([[0], [1], [2], [3]], [0, 0, 1, 1], {}, "complete separation"),
     "quasi": ([[0], [1], [1], [2]], [0, 0, 1, 1], {}, "quasi-complete separation.*column 0"),
-    "by the second column": ([[0, 0], [1, 0], [0, 0], [1, 0], [1, 1]], [0, 1, 1, 0, 1], {}, "quasi-complete separation.*by column 1"),
+    "by the second column": ([[0, 0], [1, 0], [0, 0], [1, 0], [1, 1]], [0, 1, 1, 0, 1], {}, "quasi-complete .*by column 1"),
     "of one class": ([[0], [1], [2]], [1, 1, 1], {}, "complete separation.*the intercept"),
     "beside a penalized column": (
         [[0, 3], [1, 1], [2, 5], [3, 2]], [0, 0, 1, 1], {"l2": 1.0, "penalty_factor": np.array([0.0, 1])}, "by column 0"
