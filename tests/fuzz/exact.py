@@ -30,6 +30,7 @@ class Model(NamedTuple):
         upper: (B, n).
         groups: (n,).
         fit_intercept: whether there is one.
+        eps: of the dtype of the columns.
     """
 
     X: np.ndarray
@@ -43,6 +44,7 @@ class Model(NamedTuple):
     upper: np.ndarray
     groups: np.ndarray
     fit_intercept: bool
+    eps: float
 
 
 def model_of(drawn: Drawn) -> Model:
@@ -72,12 +74,13 @@ def model_of(drawn: Drawn) -> Model:
         drawn.upper.astype(LONG),
         drawn.groups,
         drawn.form.fit_intercept,
+        float(np.finfo(drawn.form.dtype).eps),
     )
 
 
 def take(model: Model, which: np.ndarray) -> Model:
     """Some of the problems."""
-    return model._replace(**{k: v[which] for k, v in model._asdict().items() if k not in ("groups", "fit_intercept")})
+    return model._replace(**{k: v[which] for k, v in model._asdict().items() if k not in ("groups", "fit_intercept", "eps")})
 
 
 def probabilities(z: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from tests.fuzz.exact import LONG, Model, logits, probabilities, take, units
 _STEPS = 40
 _FOUND = 1e-9
 _JITTER = 1e-16  # over the rounding of 35 parameters
-_DEPENDENT = 1e-14  # of a column's own length
+_DEPENDENT = 32  # roundings of the columns: less than that is what was rounded, and no column of its own
 
 
 class Minimum(NamedTuple):
@@ -74,11 +74,11 @@ def reach_of(dz: np.ndarray) -> np.ndarray:
 
 def basis_of(model: Model) -> tuple[np.ndarray, np.ndarray]:
     """Centered columns (B, m, n), with ones behind where there is an intercept, and which of them are orthonormal (B, n): those
-    without penalty and bounds. One that depends on others is 0."""
+    without penalty and bounds. One that depends on others, as far as its dtype can tell, is 0 (`jaxlr.fit` says so too)."""
     w, (mean, sd) = model.w[..., None], units(model)
     X = np.where(w > 0, model.X - mean[:, None], 0)
     loose = (model.l1 + model.l2 + model.by_group == 0) & np.isinf(model.lower) & np.isinf(model.upper)
-    Q = np.zeros_like(X)
+    Q, rounded = np.zeros_like(X), _DEPENDENT * model.eps * (1 + (np.abs(mean) / sd).max(axis=1))
     for j in range(X.shape[2]):
         column = X[:, :, j] / sd[:, j, None]
         for _ in range(2):
@@ -86,7 +86,7 @@ def basis_of(model: Model) -> tuple[np.ndarray, np.ndarray]:
                 column = column - np.where(model.w > 0, (model.w * column).sum(axis=1)[:, None], 0)
             column = column - (Q @ (np.swapaxes(Q, 1, 2) @ (model.w * column)[..., None]))[..., 0]
         norm = np.sqrt((model.w * column**2).sum(axis=1))
-        kept = loose[:, j] & (norm > _DEPENDENT)
+        kept = loose[:, j] & (norm > rounded)
         Q[:, :, j] = np.where(kept[:, None], column / np.where(kept, norm, 1)[:, None], 0)
     A = np.where(loose[:, None], Q, X)
     if model.fit_intercept:
