@@ -24,13 +24,13 @@ Draw = Callable[..., Any]  # Hypothesis's own protocol cannot be checked at run 
 
 
 @functools.cache
-def numbers(low: float = -LARGEST, high: float = LARGEST) -> st.SearchStrategy[float]:
+def numbers(low: float | int = -LARGEST, high: float | int = LARGEST) -> st.SearchStrategy[float]:
     """Multiples of 1/64 between low and high."""
     return st.integers(round(64 * low), round(64 * high)).map(lambda k: k / 64)
 
 
 @functools.cache
-def arrays(shape: tuple, low: float = -LARGEST, high: float = LARGEST) -> st.SearchStrategy[np.ndarray]:
+def arrays(shape: tuple, low: float | int = -LARGEST, high: float | int = LARGEST) -> st.SearchStrategy[np.ndarray]:
     """Arrays of such numbers."""
     return hnp.arrays(np.int64, shape, elements=st.integers(round(64 * low), round(64 * high))).map(lambda k: k / 64)
 
