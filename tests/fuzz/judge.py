@@ -3,7 +3,8 @@
     false CONVERGED    in 80-bit arithmetic kkt > 2 tol + rounding; or the linear program finds the classes separated and
                        Newton's method no minimum; or the minimum is further away than was promised: with a gap,
                        J - J* <= gap + rounding; without one, a logit of a row is off by more than 1e-2
-    false SEPARATED    the linear program finds no direction, and Newton's method a minimum
+    false SEPARATED    the linear program finds no direction, and Newton's method a minimum that is lower by more than eps,
+                       or the very parameters that were handed back
     false other        INVALID or NONFINITE where every class has weight
     undecided          the linear program or Newton's method did not say, and nothing else did
 
@@ -93,9 +94,13 @@ def judge(drawn: Drawn, fit: Any) -> Judged:
     wrong[at[bounded[at]]] = "false SEPARATED: every column has a penalty"
     at = at[(program[at] < 1) & ~bounded[at]]
     if len(at):
-        start = np.zeros_like(coef[at]), np.zeros_like(intercept[at])
-        found = refine(exact.take(model, at), *start).found
-        wrong[at] = np.where(found & (program[at] == 0), "false SEPARATED", "undecided SEPARATED")
+        own = exact.take(model, at)
+        minimum = refine(own, np.zeros_like(coef[at]), np.zeros_like(intercept[at]))
+        z = exact.logits(own, coef[at], intercept[at])
+        left = exact.objective(own, coef[at], z) - exact.objective(own, minimum.coef, minimum.z)
+        false = minimum.found & (program[at] == 0) & ((left > eps) | (reach_of(minimum.z - z) <= LOGIT))
+        wrong[at] = np.where(false, "false SEPARATED", "undecided SEPARATED")
+        wrong[at[separated(model._replace(eps=exact.EPS), at) == 1]] = ""  # by what may be rounding, but stands there
     return Judged(status, wrong, off)
 
 
