@@ -67,7 +67,7 @@ def main(out: Path) -> None:
     print(f"with a residual of {kkt[wrong].max(initial=0):.0e} at most and coefficients up to {size[wrong].max(initial=0):.0f}")
     for which, label in ((exists == 1, f"an estimate exists: {1000 - none}"), (exists == 0, f"none exists, separated: {none}")):
         right.loglog(size[which], np.maximum(kkt[which], 1e-18), ".", label=label)
-    right.set(xlabel="largest coefficient", title="statsmodels' GLM on 1,000 resamples of 32 students: KKT residual")
+    right.set(xlabel="largest coefficient", title="statsmodels' GLM, 1,000 resamples: KKT residual")
     right.legend()
     out.mkdir(parents=True, exist_ok=True)
     plt.savefig(out / "20_audit.png", dpi=110)
