@@ -62,8 +62,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Imported when it is first used: `import jaxlr` waits for none of matplotlib, scikit-learn, optax and scipy.
-_ON_USE = {"plots": "jaxlr", "estimator": "jaxlr", "train": "jaxlr.fitting.training", "Training": "jaxlr.fitting.training"}
+# Imported when it is first used: `import jaxlr` waits for none of matplotlib, scikit-learn, Hypothesis, optax and scipy.
+_ON_USE = {"plots": "jaxlr", "estimator": "jaxlr", "testing": "jaxlr"}
+_ON_USE |= dict.fromkeys(("train", "Training"), "jaxlr.fitting.training")
 
 
 def __getattr__(name: str) -> Any:

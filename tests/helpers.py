@@ -95,29 +95,6 @@ def assert_tree_close(actual: Any, expected: Any, k: float, scale: float = 1.0) 
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance(a.dtype, k) * (scale + largest), err_msg=name)
 
 
-def directional_derivative(f: Callable[[Any], Any], x: Any, v: Any) -> float:
-    """Central difference (f(x + h v) - f(x - h v)) / 2 h with h = eps^(1/3), which leaves an error of order eps^(2/3)."""
-    h = float(jnp.finfo(jax.tree.leaves(x)[0].dtype).eps) ** (1 / 3)
-
-    def at(t: float) -> float:
-        return float(f(jax.tree.map(lambda a, b: a + t * b, x, v)))
-
-    return (at(h) - at(-h)) / (2 * h)
-
-
-def assert_is_gradient(f: Callable[[Any], Any], x: Any, g: Any, *, k: float = 100.0, num_directions: int = 3) -> None:
-    """g is the gradient of f at x: central differences along random directions agree to k eps^(2/3)."""
-    assert jax.tree.structure(x) == jax.tree.structure(g), "the gradient has another structure than its argument"
-    rng = np.random.default_rng(0)
-    for _ in range(num_directions):
-        v = jax.tree.map(lambda a: rng.standard_normal(np.shape(a)).astype(a.dtype), x)
-        products = jax.tree.map(lambda a, b: np.sum(np.asarray(a) * b), g, v)
-        expected, terms = directional_derivative(f, x, v), [float(p) for p in jax.tree.leaves(products)]
-        eps = float(jnp.finfo(jax.tree.leaves(x)[0].dtype).eps)
-        scale = 1 + abs(float(f(x))) + sum(abs(t) for t in terms)
-        np.testing.assert_allclose(sum(terms), expected, rtol=0, atol=k * eps ** (2 / 3) * scale)
-
-
 def count_traces(f: Callable) -> tuple[Callable, Callable[[], int]]:
     """f under jit, and a function that says how often it has been traced."""
     traces = []

@@ -31,6 +31,7 @@ ROOMS = [
     {"inference"},
     {"selection", "estimator"},
     {"io"},
+    {"testing"},
     {"plots"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(ROOMS) for name in names}
@@ -62,12 +63,15 @@ def test_imports_run_one_way(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_optional_dependencies_are_not_imported_at_the_top(path):
-    allowed = {"plots": {"matplotlib"}, "estimator": {"sklearn"}}.get(path.parent.name, set())  # imported on first use
+    allowed = {"plots": {"matplotlib"}, "estimator": {"sklearn"}, "testing": {"hypothesis"}}.get(
+        path.parent.name, set()
+    )  # imported on first use
     assert not {source.split(".")[0] for source, _ in imported(path)} & (OPTIONAL - allowed)
 
 
 def test_importing_the_package_imports_no_optional_dependency():
     slow = {"matplotlib", "optax", "pandas", "pyarrow", "scipy.optimize", "scipy.sparse", "jax.experimental.sparse", "sklearn"}
+    slow |= {"hypothesis"}
     code = f"import sys, jaxlr; assert not {slow} & set(sys.modules)"
     code += "; jaxlr.plots.sigmoid_curve(); jaxlr.estimator.LogisticRegressor()"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "MPLBACKEND": "Agg"})

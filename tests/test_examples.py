@@ -87,6 +87,10 @@ SAYS = {
         "100 models by stream, shape (5, 20): 100 converged",
         r"process 1 of 2: 2000 rows, .*\n(.*\n)?the two .* to the last bit: True; with one: to \de-1[4-9]\n",
     ),
+    "20_audit": (
+        "1,000 ridge models, defaults of",
+        r"saga .*\n +jaxlr +\d\.\de-1\d +\d\.\de-1\d .*\n(.*\n)?statsmodels: \d+ of 1,000 resamples have no estimate",
+    ),
     "14_influence": (
         "the degrees of freedom of the model: 10.0000",
         r" 93     0\.133     -2\.03           0\.0891  ptl +-0\.81 -0\.83\n(.*\n){4}log loss: 0\.5326 .*, 0\.5928 ",
@@ -121,7 +125,7 @@ PRINTS = {  # by each block of a page
         "(5, 10, 5000)\n(5, 10, 5000)\n",
         "1 model by stream",
     ],
-    "examples/convergence.md": ["['CONVERGED', 'SEPARATED']"],
+    "examples/convergence.md": ["['CONVERGED', 'SEPARATED']", "True\ncheck_certified: KKT residual "],
     "examples/derivatives.md": ["held-out loss 0.5743, its slope in log l2 0.0149"],
     "examples/inference.md": ["quasi SEPARATED", "steps of conditional"],
     "examples/lasso.md": ["'mean_texture', 'mean_concave_points', 'radius_error', 'fractal_dimension_error'"],

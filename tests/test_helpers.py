@@ -6,11 +6,9 @@ import pytest
 
 from jaxlr import Params
 from tests.helpers import (
-    assert_is_gradient,
     assert_tree_close,
     assert_within_ulp,
     count_traces,
-    directional_derivative,
     tolerance,
     ulp,
     ulp_error,
@@ -19,13 +17,6 @@ from tests.helpers import (
 pytestmark = pytest.mark.usefixtures("x64")
 
 X0 = Params(np.array([0.5, -1.5]), np.array(2.0))
-
-
-def _cubic(params):
-    return float(np.sum(np.asarray(params.coef) ** 3) + 2 * np.asarray(params.intercept) ** 2)
-
-
-CUBIC_GRADIENT = Params(3 * X0.coef**2, 4 * X0.intercept)
 
 
 def test_tolerance_is_in_units_of_the_dtype():
@@ -74,26 +65,6 @@ def test_ulp_checker_lets_subnormals_be_flushed_but_not_grow():
     assert_within_ulp(np.array([0.0], np.float32), np.array([tiny / 2]), 4, at=0)
     with pytest.raises(AssertionError):
         assert_within_ulp(np.array([4 * tiny], np.float32), np.array([tiny / 2]), 4, at=0)
-
-
-def test_finite_differences_find_the_slope():
-    v = Params(np.array([1.0, 0.0]), np.array(1.0))
-    np.testing.assert_allclose(directional_derivative(_cubic, X0, v), 0.75 + 8.0, rtol=100 * np.finfo(float).eps ** (2 / 3))
-
-
-def test_gradient_checker_passes_the_gradient():
-    assert_is_gradient(_cubic, X0, CUBIC_GRADIENT)
-
-
-@pytest.mark.parametrize("leaf", ["coef", "intercept"])
-def test_gradient_checker_fails_on_a_gradient_wrong_by_a_thousandth(leaf):
-    with pytest.raises(AssertionError):
-        assert_is_gradient(_cubic, X0, CUBIC_GRADIENT._replace(**{leaf: 1.001 * getattr(CUBIC_GRADIENT, leaf)}))
-
-
-def test_gradient_checker_fails_on_another_structure():
-    with pytest.raises(AssertionError, match="structure"):
-        assert_is_gradient(_cubic, X0, tuple(CUBIC_GRADIENT))
 
 
 def test_tree_checker_passes_equal_trees_and_a_rounding():

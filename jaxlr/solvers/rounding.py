@@ -7,6 +7,14 @@ known to
 
 That is little where rows are of both kinds everywhere, and without bound where the classes are all but separated: curvature
 ends there, and the residual of the last digits stops a descent that would go on for ever.
+
+An offset may say of a row from the start what no step has to say any more. Where such rows alone tell some direction of the
+columns apart, no curvature is left along it but the jitter of the factor, a Newton step is 0 instead of 1, and nothing is known
+of the estimate, which may be infinite. Of v = A' (w margins) over these rows, that is the share of v (H + J)^-1 v due to J,
+
+    v (H + J)^-1 J (H + J)^-1 v  >  eps^(5/16) v (H + J)^-1 v
+
+where columns at the distance at which a basis begins to stand for them have a tenth of that.
 """
 
 import jax.numpy as jnp
@@ -45,4 +53,24 @@ def doubted(solution: Solution, system: System, errors: Float[Array, " k"]) -> S
     step = s * solve_lower(L, step, transposed=True)[:, 0]
     moved = system.likelihood.reach(system.A.times(step.reshape(solution.params.shape)))
     doubtful = (solution.status == Status.CONVERGED) & ~(system.largest(moved) <= _MOST)
+    return solution._replace(status=jnp.where(doubtful, Status.STALLED, solution.status).astype(jnp.int32))
+
+
+def hidden(solution: Solution, system: System) -> Solution:
+    """The same, STALLED instead of CONVERGED where rows that an offset has saturated are all that tells a direction apart."""
+    x = solution.params
+    if system.offset is None or system.coercive or system.sets is not None or np.size(x) > _MOST_PARAMETERS:
+        return solution
+    z = system.logits(x)
+    eps, r = float(jnp.finfo(z.dtype).eps), system.likelihood.residual(z, system.y)
+    wanted = jnp.where(jnp.abs(r) < eps**0.25, system.likelihood.margins(system.y), 0)
+    moves = aligned(system.free, x) & ~system.penalty.like(x).rests(x)
+    v = system.A.transposed_times(aligned(system.w, wanted) * wanted).ravel()
+    jitter = jnp.asarray(eps**0.75, z.dtype)
+    H, s = in_own_units(mean_information(system, z), jnp.zeros(v.size, z.dtype), moves.ravel(), jitter)
+    L = cholesky(H)
+    half = solve_lower(L, (s * v)[:, None])
+    step = solve_lower(L, half, transposed=True)
+    unknown = ~(jitter * jnp.sum(step**2) <= eps ** (5 / 16) * jnp.sum(half**2))
+    doubtful = (solution.status == Status.CONVERGED) & unknown & ~system.penalized
     return solution._replace(status=jnp.where(doubtful, Status.STALLED, solution.status).astype(jnp.int32))

@@ -23,7 +23,7 @@ from jaxlr.results.status import Status
 from jaxlr.solvers import firth, implicit_sets, newton, newton_cg, proximal, working_set
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.implicit import differentiable
-from jaxlr.solvers.rounding import doubted
+from jaxlr.solvers.rounding import doubted, hidden
 from jaxlr.solvers.system import System, system_of
 from jaxlr.solvers.working import (
     Working,
@@ -137,6 +137,8 @@ def solution_of(
         solution = working_set.solve(system, start, tol, max_steps, settings.room, settings.keeps, known, matrix_free)
     else:
         solution = _SOLVERS[settings.solver](system, start, tol, max_steps)
+    if settings.solver != "firth":
+        solution = hidden(solution, system)
     if working.basis is None:
         return solution
     errors = errors_of_basis(working)

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlr import Params, Problem, duality_gap, kkt_residual
+from jaxlr.testing import params_of, problems, problems_with_params
+from jaxlr.testing.strategies import arrays
 from tests.helpers import assert_tree_close, count_traces, quick, tolerance
-from tests.strategies import arrays, params_for, problems, problems_with_params
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -221,7 +222,7 @@ def pieces_sd(problem: Problem) -> np.ndarray:
     return np.sqrt(w @ (X - mean) ** 2)
 
 
-@given(problems_with_params(full=True, l1=st.just(0.0), l2=st.just(0.0)))
+@given(problems_with_params(weighted=True, l1=st.just(0.0), l2=st.just(0.0)))
 def test_kkt_is_zero_where_soft_labels_are_the_probabilities(case):
     problem, params = case
     A, _, _, offset, _, _ = pieces(problem)
@@ -290,7 +291,7 @@ def test_zero_is_optimal_exactly_from_the_largest_centred_gradient_on(fit_interc
 # --- KKT residual: units ------------------------------------------------------------------------------------------------
 
 
-@given(problems_with_params(full=True, fit_intercept=True), st.data())
+@given(problems_with_params(weighted=True, fit_intercept=True), st.data())
 def test_kkt_is_unchanged_when_columns_are_shifted(case, data):
     problem, params = case
     shift = data.draw(arrays((problem.X.shape[1],)))
@@ -310,7 +311,7 @@ def test_kkt_of_a_far_shifted_column_loses_only_the_digits_of_the_shift(kind, sh
         assert_tree_close(_kkt(shifted, far), _kkt(at, problem), 8 * abs(shift))
 
 
-@given(problems_with_params(full=True), st.sampled_from([2.0**-30, -0.5, 4.0, 2.0**20]))
+@given(problems_with_params(weighted=True), st.sampled_from([2.0**-30, -0.5, 4.0, 2.0**20]))
 def test_kkt_is_unchanged_when_a_column_is_rescaled_with_its_penalty(case, factor):
     problem, params = case
     if pieces_sd(problem)[0] <= 1e-8:
@@ -379,8 +380,8 @@ def test_an_infinite_l1_holds_a_coefficient_at_zero_for_both_certificates(fit_in
 @each_penalty
 @given(data=st.data())
 def test_gap_is_finite_and_never_under_the_true_suboptimality(penalty, data):
-    problem = data.draw(problems(full=True, penalized=True, **penalty))
-    params = data.draw(params_for(problem))
+    problem = data.draw(problems(weighted=True, penalized=True, **penalty))
+    params = data.draw(params_of(problem))
     best = reference_optimum(problem)
     points = [params, jax.tree.map(np.zeros_like, params), best]
     points += [moved(best, by) for by in (1.0, -1e-2, 1e-4, 1e-7)]
@@ -395,8 +396,8 @@ def test_gap_is_finite_and_never_under_the_true_suboptimality(penalty, data):
 @each_penalty
 @given(data=st.data())
 def test_gap_of_float32_is_finite_and_a_bound_too(penalty, data):
-    problem = data.draw(problems(full=True, penalized=True, **penalty))
-    params = data.draw(params_for(problem))
+    problem = data.draw(problems(weighted=True, penalized=True, **penalty))
+    params = data.draw(params_of(problem))
     best = jax.tree.map(np.float32, reference_optimum(problem))
     narrow, params = jax.tree.map(np.float32, (problem, params))
     points = [params, best, moved(best, 1e-2), *(jax.tree.map(lambda a, t=t: a * t, params) for t in (1e3, 1e5))]
@@ -411,8 +412,8 @@ def test_gap_of_float32_is_finite_and_a_bound_too(penalty, data):
 @each_penalty
 @given(data=st.data())
 def test_gap_bounds_the_distance_to_any_other_point(penalty, data):
-    problem = data.draw(problems(full=False, **penalty))
-    a, b = data.draw(params_for(problem)), data.draw(params_for(problem))
+    problem = data.draw(problems(weighted=False, **penalty))
+    a, b = data.draw(params_of(problem)), data.draw(params_of(problem))
     assert_gap_bounds_suboptimality(_gap(a, problem), a, problem, b)
 
 
@@ -507,7 +508,7 @@ def test_gap_is_not_far_over_the_true_suboptimality_where_every_column_has_an_l2
 # --- Duality gap: where there is no bound -------------------------------------------------------------------------------
 
 
-@given(problems_with_params(full=True, penalized=True, l2=POSITIVE), st.data())
+@given(problems_with_params(weighted=True, penalized=True, l2=POSITIVE), st.data())
 def test_an_unpenalized_column_has_no_bound(case, data):
     problem, params = case
     problem.penalty_factor[data.draw(st.integers(0, problem.X.shape[1] - 1))] = 0

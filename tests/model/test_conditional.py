@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import jaxlr
 from jaxlr import Params, Problem
 from jaxlr.model.strata import centered, strata_of
+from jaxlr.testing.strategies import arrays
 from tests.helpers import tolerance
-from tests.strategies import arrays
 
 pytestmark = pytest.mark.usefixtures("x64")
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlr import Params, Problem, gradient, hessian, hvp, logistic_loss, loss
-from tests.helpers import assert_is_gradient, assert_tree_close, count_traces, tolerance
-from tests.strategies import arrays, params_for, problems, problems_with_params
+from jaxlr.testing import check_gradient, params_of, problems, problems_with_params
+from jaxlr.testing.strategies import arrays
+from tests.helpers import assert_tree_close, count_traces, tolerance
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -23,7 +24,7 @@ K = 8
 
 _loss, _gradient, _hessian, _hvp = (jax.jit(f) for f in (loss, gradient, hessian, hvp))
 _directional = jax.jit(lambda params, problem, v: jax.jvp(lambda p: gradient(p, problem), (params,), (v,))[1])
-_auto_gradient, _auto_hessian = jax.jit(jax.grad(loss)), jax.jit(jax.hessian(loss))
+_auto_hessian = jax.jit(jax.hessian(loss))
 
 
 @jax.jit
@@ -72,15 +73,13 @@ def test_loss_is_the_formula(case):
     assert_close(_loss(params, problem), jnp.asarray(data + penalty))
 
 
-@given(problems_with_params(full=True, l1=st.just(0.0)))
+@given(problems_with_params(weighted=True))
 def test_analytic_gradient_is_autodiff_is_finite_differences(case):
     problem, params = case
-    g = _gradient(params, problem)
-    assert_close(g, _auto_gradient(params, problem))
-    assert_is_gradient(lambda p: _loss(p, problem), params, jax.tree.map(np.asarray, g), k=1000)  # third derivatives to 4^3
+    check_gradient(_loss, _gradient, params, problem)
 
 
-@given(problems_with_params(full=True, l1=st.just(0.0)))
+@given(problems_with_params(weighted=True, l1=st.just(0.0)))
 def test_hessian_is_autodiff_and_symmetric(case):
     problem, params = case
     H = np.asarray(_hessian(params, problem))
@@ -88,28 +87,28 @@ def test_hessian_is_autodiff_and_symmetric(case):
     assert_close(H, H.T)
 
 
-@given(problems_with_params(full=True), st.data())
+@given(problems_with_params(weighted=True), st.data())
 def test_hvp_is_the_hessian_times_the_vector(case, data):
     problem, params = case
-    v = data.draw(params_for(problem))
+    v = data.draw(params_of(problem))
     product = np.asarray(_hessian(params, problem)) @ np.append(v.coef, v.intercept)
     assert_close(_hvp(params, problem, v), Params(jnp.asarray(product[:-1]), jnp.asarray(product[-1])))
 
 
-@given(problems_with_params(full=True), st.data())
+@given(problems_with_params(weighted=True), st.data())
 def test_hvp_is_the_derivative_of_the_gradient(case, data):
     problem, params = case
-    v = data.draw(params_for(problem))
+    v = data.draw(params_of(problem))
     assert_close(_hvp(params, problem, v), _directional(params, problem, v))
 
 
-@given(problems_with_params(full=True))
+@given(problems_with_params(weighted=True))
 def test_hessian_is_positive_semidefinite(case):
     problem, params = case
     assert np.linalg.eigvalsh(np.asarray(_hessian(params, problem)))[0] >= -tolerance(float, K) * SCALE
 
 
-@given(problems_with_params(full=False))
+@given(problems_with_params(weighted=False))
 def test_absent_fields_are_weights_of_one_no_offset_and_factors_of_one(case):
     problem, params = case
     m, n = problem.X.shape
@@ -118,20 +117,20 @@ def test_absent_fields_are_weights_of_one_no_offset_and_factors_of_one(case):
     assert_close(_hvp(params, written, params), _hvp(params, problem, params))
 
 
-@given(problems_with_params(full=True), st.data())
+@given(problems_with_params(weighted=True), st.data())
 def test_loss_is_convex_along_segments(case, data):
     problem, a = case
-    b = data.draw(params_for(problem))
+    b = data.draw(params_of(problem))
     J_a, J_b = _loss(a, problem), _loss(b, problem)
     for t in (0.125, 0.5, 0.75):
         between = jax.tree.map(lambda p, q, t=t: t * p + (1 - t) * q, a, b)
         assert _loss(between, problem) <= t * J_a + (1 - t) * J_b + tolerance(float, K) * SCALE
 
 
-@given(problems_with_params(full=True), st.data())
+@given(problems_with_params(weighted=True), st.data())
 def test_gradient_is_a_lower_tangent_of_the_smooth_part(case, data):
     problem, a = case
-    b = data.draw(params_for(problem))
+    b = data.draw(params_of(problem))
     problem = replace(problem, l1=np.float64(0))
     g = _gradient(a, problem)
     tangent = _loss(a, problem) + np.dot(g.coef, b.coef - a.coef) + g.intercept * (b.intercept - a.intercept)
@@ -141,7 +140,7 @@ def test_gradient_is_a_lower_tangent_of_the_smooth_part(case, data):
 # --- Penalties ----------------------------------------------------------------------------------------------------------
 
 
-@given(problems_with_params(full=True))
+@given(problems_with_params(weighted=True))
 def test_l1_enters_the_loss_and_neither_gradient_nor_hessian(case):
     problem, params = case
     without = replace(problem, l1=np.float64(0))
@@ -151,7 +150,7 @@ def test_l1_enters_the_loss_and_neither_gradient_nor_hessian(case):
     assert_tree_close(_hessian(params, problem), _hessian(params, without), 0)
 
 
-@given(problems_with_params(full=True))
+@given(problems_with_params(weighted=True))
 def test_a_penalty_factor_is_a_scaled_strength_per_column(case):
     problem, params = case
     f = problem.penalty_factor
@@ -159,14 +158,14 @@ def test_a_penalty_factor_is_a_scaled_strength_per_column(case):
     assert_close(everything(params, vectors_given), everything(params, problem))
 
 
-@given(problems_with_params(full=True))
+@given(problems_with_params(weighted=True))
 def test_a_penalty_factor_for_all_columns_scales_the_strengths(case):
     problem, params = case
     doubled = replace(problem, penalty_factor=2 * problem.penalty_factor)
     assert_close(everything(params, replace(problem, l1=2 * problem.l1, l2=2 * problem.l2)), everything(params, doubled))
 
 
-@given(problems_with_params(full=True), st.sampled_from([-4.0, 0.5, 4.0]))
+@given(problems_with_params(weighted=True), st.sampled_from([-4.0, 0.5, 4.0]))
 def test_the_intercept_is_not_penalized(case, intercept):
     problem, params = case
     params = params._replace(intercept=np.float64(intercept))
@@ -183,7 +182,7 @@ def test_an_infinite_strength_holds_a_coefficient_at_zero():
     assert loss(moved, problem) == np.inf
 
 
-@given(problems_with_params(full=True, fit_intercept=False))
+@given(problems_with_params(weighted=True, fit_intercept=False))
 def test_without_an_intercept_the_intercept_is_ignored(case):
     problem, params = case
     other = params._replace(intercept=params.intercept + 1)
@@ -199,7 +198,7 @@ def test_without_an_intercept_the_intercept_is_ignored(case):
 # --- Metamorphic laws ---------------------------------------------------------------------------------------------------
 
 
-@given(problems_with_params(full=True))
+@given(problems_with_params(weighted=True))
 def test_doubling_a_weight_equals_repeating_the_row(case):
     problem, params = case
     problem = with_weights(problem)
@@ -208,7 +207,7 @@ def test_doubling_a_weight_equals_repeating_the_row(case):
     assert_close(everything(params, with_weights(problem, s)), everything(params, repeated))
 
 
-@given(problems_with_params(full=True))
+@given(problems_with_params(weighted=True))
 def test_integer_weights_equal_repeated_rows(case):
     problem, params = case
     m = len(problem.y)
@@ -218,7 +217,7 @@ def test_integer_weights_equal_repeated_rows(case):
     assert_close(everything(params, with_weights(problem, counts.astype(float))), everything(params, take_rows(problem, index)))
 
 
-@given(problems_with_params(full=True), st.sampled_from([0.0, 1e30, -1e30, 1e300]))
+@given(problems_with_params(weighted=True), st.sampled_from([0.0, 1e30, -1e30, 1e300]))
 def test_a_weight_of_zero_equals_an_absent_row_whatever_finite_filler_stands_there(case, filler):
     problem, params = case
     problem = with_weights(problem)
@@ -244,7 +243,7 @@ def test_a_weight_of_zero_hides_the_largest_float32_too():
     assert_tree_close(everything(params, present), everything(params, absent), K)
 
 
-@given(problems_with_params(full=True), st.sampled_from([2.0**-40, 3.0, 1e300]))
+@given(problems_with_params(weighted=True), st.sampled_from([2.0**-40, 3.0, 1e300]))
 def test_scaling_all_weights_changes_nothing(case, factor):
     problem, params = case
     problem = with_weights(problem)
@@ -252,20 +251,20 @@ def test_scaling_all_weights_changes_nothing(case, factor):
     assert_close(everything(params, scaled), everything(params, problem))
 
 
-@given(problems_with_params(full=True))
+@given(problems_with_params(weighted=True))
 def test_repeating_all_rows_changes_nothing(case):
     problem, params = case
     twice = take_rows(problem, np.tile(np.arange(len(problem.y)), 2))
     assert_close(everything(params, twice), everything(params, problem))
 
 
-@given(problems_with_params(full=True))
+@given(problems_with_params(weighted=True))
 def test_permuting_rows_changes_nothing(case):
     problem, params = case
     assert_close(everything(params, take_rows(problem, np.arange(len(problem.y))[::-1])), everything(params, problem))
 
 
-@given(problems_with_params(full=True))
+@given(problems_with_params(weighted=True))
 def test_permuting_columns_permutes_the_derivatives(case):
     problem, params = case
     order = np.roll(np.arange(problem.X.shape[1]), 1)
@@ -276,7 +275,7 @@ def test_permuting_columns_permutes_the_derivatives(case):
     assert_close(everything(params._replace(coef=params.coef[order]), permuted), expected)
 
 
-@given(problems_with_params(full=True))
+@given(problems_with_params(weighted=True))
 def test_halved_repeated_columns_with_half_the_penalties_repeat_the_coefficients(case):
     problem, params = case
     f = problem.penalty_factor
@@ -293,7 +292,7 @@ def test_halved_repeated_columns_with_half_the_penalties_repeat_the_coefficients
     assert_close(_gradient(repeated, halved), Params(jnp.tile(g.coef / 2, 2), g.intercept))
 
 
-@given(problems_with_params(full=True))
+@given(problems_with_params(weighted=True))
 def test_an_offset_is_an_unpenalized_column_with_coefficient_one(case):
     problem, params = case
     column = replace(
@@ -308,7 +307,7 @@ def test_an_offset_is_an_unpenalized_column_with_coefficient_one(case):
     assert_close(Params(g.coef[:-1], g.intercept), expected)
 
 
-@given(problems_with_params(full=True, fit_intercept=True))
+@given(problems_with_params(weighted=True, fit_intercept=True))
 def test_an_intercept_is_an_unpenalized_column_of_ones(case):
     problem, params = case
     column = replace(
@@ -324,7 +323,7 @@ def test_an_intercept_is_an_unpenalized_column_of_ones(case):
     assert_close(_hessian(joined, column)[:-1, :-1], _hessian(params, problem))
 
 
-@given(problems_with_params(full=True))
+@given(problems_with_params(weighted=True))
 def test_opposite_labels_and_signs_are_the_same_problem(case):
     problem, params = case
     opposite = replace(problem, y=1 - problem.y, offset=None if problem.offset is None else -problem.offset)
@@ -333,7 +332,7 @@ def test_opposite_labels_and_signs_are_the_same_problem(case):
     assert_close(everything(negative, opposite), (J, jax.tree.map(jnp.negative, g), H))
 
 
-@given(problems_with_params(full=True, soft=True))
+@given(problems_with_params(weighted=True, soft=True))
 def test_a_soft_label_is_two_hard_rows_with_its_weights(case):
     problem, params = case
     problem = with_weights(problem)
@@ -346,7 +345,7 @@ def test_a_soft_label_is_two_hard_rows_with_its_weights(case):
     assert_close(everything(params, split), everything(params, problem))
 
 
-@given(problems_with_params(full=True, fit_intercept=True), st.data())
+@given(problems_with_params(weighted=True, fit_intercept=True), st.data())
 def test_shifting_a_column_is_a_change_of_intercept(case, data):
     problem, params = case
     shift = data.draw(arrays((problem.X.shape[1],)))
@@ -447,7 +446,7 @@ def test_huge_logits_leave_loss_and_derivatives_finite():
         np.testing.assert_allclose(wrong, scale + np.log(2) / 3, rtol=tolerance(float, K))  # (0 + 2 + 1) / 3 and a logit 0
 
 
-@given(problems(full=False))
+@given(problems(weighted=False))
 def test_at_zero_the_loss_is_log_two(problem):
     params = Params(np.zeros(problem.X.shape[1]), np.float64(0))
     assert_close(_loss(params, problem), logistic_loss(0.0, 0))

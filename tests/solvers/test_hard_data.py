@@ -157,3 +157,36 @@ def test_the_intercept_alone_of_labels_near_0_is_their_logit_or_not_converged(dt
     converged = np.asarray(fits.converged)
     assert converged.sum() >= (6 if dtype == np.float64 else 4)
     np.testing.assert_allclose(np.asarray(fits.params.intercept)[converged], np.log(labels)[converged], rtol=0, atol=1e-4)
+
+
+def _hidden_row(distance, seed):
+    """Two columns that one row alone tells apart, by which it is separated, and a third one."""
+    rng = np.random.default_rng(seed)
+    a, e = rng.normal(size=(2, 40))
+    y = (rng.random(40) < 1 / (1 + np.exp(-a - e))).astype(float)
+    y[0] = 1
+    return np.column_stack([a, a + distance * (np.arange(40) == 0), e]), y
+
+
+@pytest.mark.parametrize("solver", quick(["newton", "newton_cg", "proximal"], "newton"))
+@pytest.mark.parametrize("dtype", quick([np.float64, np.float32], np.float64))
+def test_a_row_that_its_offset_has_settled_does_not_hide_that_it_separates(solver, dtype):
+    """Found by the fuzzer: the Newton step along the difference was 0 instead of 1, by the jitter of the factor."""
+    cases = [(d, size, seed) for d in (1.0, 0.1, 0.01) for size in (0, 10, 20, 30, 40, 60, 100, 1000) for seed in range(3)]
+    X, y = (np.stack(parts).astype(dtype) for parts in zip(*(_hidden_row(d, seed) for d, _, seed in cases), strict=True))
+    offset = np.array([size for _, size, _ in cases], dtype)[:, None] * (np.arange(40) == 0).astype(dtype)
+    assert jaxlr.separation(X[0], y[0]) == "quasi"
+    assert not np.any(fit(X, y, offset=offset, solver=solver).converged)
+    # Without the copy that row is settled, and its offset says nothing wrong.
+    assert np.all(fit(X[..., [0, 2]], y, offset=offset, solver=solver).converged)
+
+
+@pytest.mark.slow
+def test_a_row_of_several_classes_does_not_either():
+    X, y = _hidden_row(0.1, 0)
+    labels = np.where(np.arange(40) % 3 == 2, 2, y).astype(int)
+    labels[0] = 1
+    offset = np.zeros((40, 3))
+    offset[0, 1] = 60
+    assert Status(int(fit(X, labels, num_classes=3, offset=offset).status)) == Status.STALLED
+    assert bool(fit(X[:, [0, 2]], labels, num_classes=3, offset=offset).converged)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import jaxlr
 from jaxlr import Params, Problem, Status
+from jaxlr.testing import problems
 from tests.helpers import quick
-from tests.strategies import problems
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -33,7 +33,7 @@ def both(fit):
 
 
 @pytest.mark.slow
-@given(problem=problems(l1=st.sampled_from([1e-4, 2.0**-7, 0.125, 1.0]), full=True, penalized=True))
+@given(problem=problems(l1=st.sampled_from([1e-4, 2.0**-7, 0.125, 1.0]), weighted=True, penalized=True))
 def test_every_penalized_problem_ends_converged_at_a_point_that_meets_its_conditions(problem):
     fields = {name: value for name, value in vars(problem).items() if name not in ("X", "y")}
     found = fit(problem.X, problem.y, **fields)
