@@ -1,13 +1,12 @@
 """Callbacks of scikit-learn (1.9 and later): progress bars and monitors of scores, told of each step.
 
-A program knows of no Python between its steps. With callbacks a model is therefore fitted a step at a time, each from where the
-last one ended: the same steps, for more time. As there, a task of its own tells of every step, and an empty one of the end; a
-callback that answers True ends the fit.
+A program knows of no Python between its steps. With callbacks a model is therefore fitted with a limit of one step, then of
+two, and so on: what a callback sees after k steps is the estimator with max_iter=k, for more time. As there, a task of its own
+tells of every step, and an empty one of the end; a callback that answers True ends the fit.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +53,7 @@ def task(estimator: Any, context: Any, name: str) -> Iterator[None]:
 
 
 def fit_by_steps(estimator: Any, rows: Rows, C: float, l1_ratio: float, *, init: Any, context: Any, sample_weight: Any) -> Fit:
-    """Fit a step at a time, and tell of each.
+    """Fit with more and more steps, and tell of each.
 
     Args:
         estimator: a `LogisticRegressor` with callbacks.
@@ -68,24 +67,20 @@ def fit_by_steps(estimator: Any, rows: Rows, C: float, l1_ratio: float, *, init:
     Returns:
         As `jaxlr.estimator.absent.fit_rows`.
     """
-    data = _data(rows, sample_weight)
+    data, most, budget, running = _data(rows, sample_weight), int(estimator.max_iter), 0, True
     fits = fit_rows(estimator, rows, C, l1_ratio, init=init, max_steps=0)
-    steps, most, running = np.zeros_like(fits.num_steps), int(estimator.max_iter), True
     while True:
         step = context.subcontext(task_name="newton-iter")
         step.call_on_fit_task_begin(estimator=estimator, reconstruction_attributes=_reached(fits), **data)
+        budget += 1
+        if running and most:
+            fits = fit_rows(estimator, rows, C, l1_ratio, init=init, max_steps=budget)
+            running = budget == 1 or fits.num_steps.max() == budget  # else nothing was left to do
         if not running:
             step.call_on_fit_task_end(estimator=estimator)
-            return replace(fits, num_steps=steps)
-        if most:
-            started = steps.any()
-            fits = fit_rows(estimator, rows, C, l1_ratio, init=tuple(fits.params), max_steps=1)
-            steps = steps + fits.num_steps
-            if started and not fits.num_steps.any():  # the last step was enough: this task is the empty one
-                step.call_on_fit_task_end(estimator=estimator)
-                return replace(fits, num_steps=steps)
+            return fits
         stop = step.call_on_fit_task_end(estimator=estimator, reconstruction_attributes=_reached(fits), **data)
-        running = not stop and steps.max() < most and np.any(fits.status == Status.MAX_STEPS)
+        running = not stop and budget < most and np.any(fits.status == Status.MAX_STEPS)
 
 
 def _data(rows: Rows, sample_weight: Any) -> dict[str, Any]:

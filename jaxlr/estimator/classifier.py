@@ -30,7 +30,9 @@ class LogisticRegressor(LinearClassifier):
         intercept_scaling: no effect, for that reason.
         class_weight: None, "balanced", or weights by class; a class of weight 0 has probability 0.
         random_state: no effect, nothing is random.
-        solver: no effect: a name of scikit-learn's, and the solver is chosen by the data, for every penalty.
+        solver: a name of scikit-learn's. The solver is chosen by the data, for every penalty and bound; without l1 and bounds
+            "newton-cholesky" and "newton-cg" are `jaxlr.fit`'s "newton" and "newton_cg". With "liblinear" there are two classes
+            (or "ovr") and float64, as there. The minimum is the same.
         max_iter: limit of Newton steps; 0 leaves the model where it starts.
         verbose: whether a bar on stderr shows the progress.
         warm_start: whether to start from the coefficients of the last fit.
@@ -129,7 +131,7 @@ class LogisticRegressor(LinearClassifier):
         C, share = strength_and_share(self)
         check_groups(self.groups, share)
         rows = check_rows(self, X, y, sample_weight, offset, penalty_factor)
-        init = self._start() if self.warm_start else None
+        init = self._start(rows.X.shape[1]) if self.warm_start else None
         with root_task(self, rows, sample_weight, max(int(self.max_iter), 1) + 1) as context:
             if context is None:
                 fits = fit_rows(self, rows, C, share, init=init)
@@ -140,19 +142,26 @@ class LogisticRegressor(LinearClassifier):
         warn_about_failures(self, fits)
         return self
 
-    def _start(self) -> Any:
+    def _start(self, n: int) -> Any:
         """Coefficients and intercepts of the last fit, where there was one; that of a class without weight starts at 0."""
         if not hasattr(self, "coef_"):
             return None
         coef = self.coef_ if isinstance(self.coef_, np.ndarray) else self.coef_.toarray()
+        if coef.shape != (expected := (len(self.classes_) if len(self.classes_) > 2 else 1, n)):
+            raise ValueError(
+                f"Initialization coef is of shape {coef.shape}, expected shape {expected}; warm_start is for data alike"
+            )
         return coef, np.where(np.abs(self.intercept_) < -never(coef.dtype), self.intercept_, 0)
 
 
 def warn_about_failures(estimator: Any, fits: Fit, stacklevel: int = 4) -> None:
     """A ConvergenceWarning for each way in which models failed: how many did, and what to do."""
+    most = estimator.max_iter
     reached = (
-        "The max_iter was reached which means the coef_ did not converge: "
-        f"Newton solver did not converge after {estimator.max_iter} iterations. "
+        f"newton-cg failed to converge after {most} iterations. Increase the number of iterations. "
+        if fits.solver == "newton_cg"
+        else "The max_iter was reached which means the coef_ did not converge: "
+        f"Newton solver did not converge after {most} iterations. "
     )
     for cause in Status:
         if cause != Status.CONVERGED and (count := int(np.sum(fits.status == cause))):

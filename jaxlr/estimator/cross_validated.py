@@ -39,10 +39,10 @@ class LogisticRegressorCV(LinearClassifier):
         l1_ratios: shares of the absolute penalty, each in [0, 1]; "warn", the default, is (0.0,), and None, deprecated, too.
         fit_intercept: whether there is an intercept, which is never penalized.
         cv: as in scikit-learn: None (5 stratified folds), their number, a splitter, or pairs of indices.
-        dual, intercept_scaling, random_state, solver, n_jobs: no effect, as of a `LogisticRegressor`.
+        dual, intercept_scaling, random_state, n_jobs: no effect, as of a `LogisticRegressor`.
         penalty: likewise deprecated: "l1", "l2", or "elasticnet" with l1_ratios.
         scoring: name of a score or a scorer (estimator, X, y) of scikit-learn; None is the accuracy.
-        tol, max_iter, class_weight, verbose, multi_class, lower, upper, groups: as of a `LogisticRegressor`.
+        solver, tol, max_iter, class_weight, verbose, multi_class, lower, upper, groups: as of a `LogisticRegressor`.
         refit: whether to fit all rows at the best mean score; False averages the best coefficients of each fold.
         use_legacy_attributes: whether C_, l1_ratio_, coefs_paths_, scores_ and n_iter_ have the shapes of scikit-learn before
             1.10: dictionaries by class, and arrays with the same number for each class.

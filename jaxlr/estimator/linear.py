@@ -51,9 +51,10 @@ class LinearClassifier(CallbackSupportMixin, LinearClassifierMixin, SparseCoefMi
     @property
     def penalty(self) -> Any:
         """As given; "l1" also where the share of the absolute penalty is 1, which `SelectFromModel` asks for its threshold."""
-        given = self.__dict__["penalty"]
-        share = self.__dict__.get("l1_ratio_", self.__dict__.get("l1_ratio"))
-        return "l1" if isinstance(given, str) and given == "deprecated" and np.all(share == 1) else given
+        own = self.__dict__
+        given, shares = own["penalty"], [own[name] for name in ("l1_ratio_", "l1_ratio", "l1_ratios") if name in own]
+        lasso = isinstance(given, str) and given == "deprecated" and np.all(np.asarray(shares[0]) == 1)
+        return "l1" if lasso else given
 
     @penalty.setter
     def penalty(self, given: Any) -> None:

@@ -4,8 +4,9 @@ Each parameter of its classes is taken, and the guide examples/scikit_learn.md h
 
     l1 = share / (C sum(s))        l2 = (1 - share) / (C sum(s))        share = l1_ratio, or 0 and 1 for penalty="l2" and "l1"
 
-Those that choose or steer one of its solvers change nothing, since the minimum is one: `solver`, `dual`, `intercept_scaling`
-(an intercept is never penalized), `random_state`, `n_jobs`.
+Those that choose or steer one of its solvers change no answer beyond `tol`, since the minimum is one: `solver`, `dual`,
+`intercept_scaling` (an intercept is never penalized), `random_state`, `n_jobs`. Of the names of solvers two are ours too, and
+liblinear's keeps what is about data: float64, and two classes.
 
 Its FutureWarnings are kept where code that is written now will do something else, or fail, with scikit-learn 1.10. Defaults
 are already those of 1.10, and need none.
@@ -33,6 +34,7 @@ CONSTRAINTS_CV: dict[str, Any] = (
     | _OURS
     | {"l1_ratios": ["array-like", None, Hidden(StrOptions({"warn"}))], "use_legacy_attributes": ["boolean"]}
 )
+_SOLVERS = {"newton-cholesky": "newton", "newton-cg": "newton_cg"}
 _REACHED = 64  # units of rounding of the dtype: what the residual of a mean over rows comes down to
 _PENALTY = (
     "'penalty' was deprecated in scikit-learn 1.8 and is gone from its 1.10. Use {ratio}=0 instead of penalty='l2', "
@@ -44,6 +46,12 @@ _PENALTY = (
 def tolerance(estimator: Any, dtype: Any) -> float | None:
     """What `jaxlr.fit` is asked for: the tol of an estimator, or what the dtype can reach where that is more; 0 is that."""
     return None if estimator.tol is None else max(float(estimator.tol), _REACHED * float(np.finfo(dtype).eps))
+
+
+def solver(estimator: Any, l1_ratio: Any) -> str:
+    """The solver that is asked for by name, where there is no absolute penalty and no bound; else "auto"."""
+    plain = estimator.groups is None and estimator.lower is None and estimator.upper is None and not np.any(l1_ratio)
+    return _SOLVERS.get(estimator.solver, "auto") if plain else "auto"
 
 
 def strength_and_share(estimator: Any) -> tuple[float, float]:
@@ -59,7 +67,7 @@ def strength_and_share(estimator: Any) -> tuple[float, float]:
         FutureWarning: `penalty`, l1_ratio=None or `n_jobs` is given, which scikit-learn 1.10 refuses.
         UserWarning: two parameters contradict each other; the penalty holds.
     """
-    penalty, ratio, C = estimator.get_params(deep=False)["penalty"], estimator.l1_ratio, estimator.C
+    penalty, ratio, C = estimator.get_params(deep=False)["penalty"], estimator.l1_ratio, float(estimator.C)
     if estimator.n_jobs is not None:
         _warn(
             f"'n_jobs' has no effect, and is gone from scikit-learn 1.10. You provided 'n_jobs={estimator.n_jobs}', please "
@@ -71,12 +79,12 @@ def strength_and_share(estimator: Any) -> tuple[float, float]:
             _warn(
                 "'l1_ratio=None' was deprecated in scikit-learn 1.8 and is refused by its 1.10. Use l1_ratio=0.", FutureWarning
             )
-        return C, ratio or 0.0
+        return C, float(ratio or 0)
     _warn(_PENALTY.format(ratio="l1_ratio"), FutureWarning)
     if penalty == "elasticnet":
         if ratio is None:
             raise ValueError("l1_ratio must be specified when penalty is elasticnet.")
-        return C, ratio
+        return C, float(ratio)
     if ratio is not None and 0 < ratio < 1:
         _warn(f"l1_ratio parameter is only used when penalty is 'elasticnet'. Got (penalty={penalty})", UserWarning)
     if penalty is None:

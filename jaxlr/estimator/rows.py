@@ -18,7 +18,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from jaxlr.estimator.parameters import tolerance
+from jaxlr.estimator.parameters import solver, tolerance
 from jaxlr.fitting.fit import fit
 from jaxlr.inputs.sparse import of_scipy
 from jaxlr.model.params import Params, SoftmaxParams
@@ -73,7 +73,7 @@ def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, offset: Any, 
     if np.ndim(y) == 2 and np.shape(y)[1] == 2:
         fix = "for successes and failures pass each row as a 1 and as a 0, with these as sample_weight"
         raise ValueError(f"expected y (m,), got shape {np.shape(y)}; {fix}")
-    dtypes = [np.float64, np.float32]
+    dtypes = [np.float64] if estimator.solver == "liblinear" else [np.float64, np.float32]
     X, y = validate_data(estimator, to_numpy(X), to_numpy(y), accept_sparse="csr", dtype=dtypes)
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
@@ -81,6 +81,11 @@ def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, offset: Any, 
         classes, codes = np.array([0, 1], classes.dtype), codes + int(classes[0])  # as of differences of matched pairs
     if len(classes) < 2:
         raise ValueError(f"expected at least 2 classes in y, got one class only: {classes[0]}")
+    if len(classes) > 2 and estimator.solver == "liblinear" and estimator.multi_class != "ovr":
+        raise ValueError(
+            "The 'liblinear' solver does not support multiclass classification. Leave solver as it is by default for the "
+            'multinomial model, or choose multi_class="ovr".'
+        )
     estimator.classes_ = classes
     s = _check_sample_weight(to_numpy(sample_weight), X, dtype=X.dtype, ensure_non_negative=True)
     present = np.bincount(codes, minlength=len(classes)) > 0
@@ -165,6 +170,7 @@ def fit_classes(
     bounds = {"lower": estimator.lower, "upper": estimator.upper}
     given |= {name: np.asarray(bound, float) for name, bound in bounds.items() if bound is not None}
     given |= {"num_classes": len(classes) if one_model else None, "progress": bool(estimator.verbose)}
+    given |= {"solver": solver(estimator, l1_ratio)}
     kind = SoftmaxParams if one_model else Params
     with jax.enable_x64(True):
         fits = fit(rows.X, labels, init=None if init is None else kind(*init), **given)

@@ -142,11 +142,12 @@ def test_scores_of_cross_validation_know_the_offset():
 def test_metadata_go_where_they_are_requested():
     weights, offset, groups = RNG.uniform(1, 2, 90), RNG.normal(size=90), np.arange(90) % 6
     plain = LogisticRegressorCV(cv=GroupKFold(3), Cs=[1.0]).fit(X, Y, weights, groups)
+    wanted = plain.score(X, Y, sample_weight=weights)
     with sklearn.config_context(enable_metadata_routing=True):
         scorer = get_scorer("accuracy").set_score_request(sample_weight=True)
         model = LogisticRegressorCV(cv=GroupKFold(3), Cs=[1.0], scoring=scorer).fit(X, Y, sample_weight=weights, groups=groups)
         np.testing.assert_allclose(model.scores_, plain.scores_, rtol=1e-12)
-        assert model.score(X, Y, sample_weight=weights) == pytest.approx(plain.score(X, Y, sample_weight=weights))
+        assert model.score(X, Y, sample_weight=weights) == pytest.approx(wanted)
         with pytest.raises(TypeError, match="got unexpected argument"):
             model.fit(X, Y, exposure=offset)
         part = LogisticRegressor().set_fit_request(sample_weight=True, offset=True, penalty_factor=False)

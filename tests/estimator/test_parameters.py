@@ -39,7 +39,19 @@ def test_what_chooses_or_steers_a_solver_changes_nothing():
     odd = {"dual": True, "intercept_scaling": 7.0, "random_state": 3}
     for solver in ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"):
         same(LogisticRegressor(l1_ratio=0.5), LogisticRegressor(l1_ratio=0.5, solver=solver, **odd))
+    for solver in ("newton-cg", "newton-cholesky"):
+        model = LogisticRegressor(solver=solver).fit(X, Y)
+        np.testing.assert_allclose(model.coef_, LogisticRegressor().fit(X, Y).coef_, rtol=0, atol=1e-8)  # tol over the penalty
     same(LogisticRegressorCV(Cs=2, cv=2), LogisticRegressorCV(Cs=2, cv=2, solver="sag", n_jobs=2, **odd))
+
+
+def test_liblinear_means_two_classes_and_float64():
+    three, narrow = RNG.integers(0, 3, len(X)), X.astype(np.float32)
+    with pytest.raises(ValueError, match="The 'liblinear' solver does not support multiclass classification"):
+        LogisticRegressor(solver="liblinear").fit(X, three)
+    assert LogisticRegressor(solver="liblinear", multi_class="ovr").fit(X, three).coef_.shape == (3, 4)
+    dtypes = [LogisticRegressor(solver=solver).fit(narrow, Y).coef_.dtype for solver in ("liblinear", "lbfgs")]
+    assert dtypes == [np.float64, np.float32]
 
 
 def test_the_penalties_of_scikit_learn_mean_what_they_say():
@@ -51,7 +63,7 @@ def test_the_penalties_of_scikit_learn_mean_what_they_say():
         np.testing.assert_array_equal(old.coef_, LogisticRegressor(**given).fit(X, Y).coef_)
     with pytest.warns(FutureWarning, match="'penalty' was deprecated"):
         lasso = LogisticRegressorCV(penalty="l1", Cs=[0.1, 1.0], cv=2).fit(X, Y)
-    same(lasso := LogisticRegressorCV(l1_ratios=(1,), Cs=[0.1, 1.0], cv=2), lasso)
+    np.testing.assert_array_equal(lasso.coef_, LogisticRegressorCV(l1_ratios=(1,), Cs=[0.1, 1.0], cv=2).fit(X, Y).coef_)
     with pytest.warns(FutureWarning), pytest.raises(ValueError, match="l1_ratio must be specified"):
         LogisticRegressor(penalty="elasticnet", l1_ratio=None).fit(X, Y)
 
@@ -115,8 +127,10 @@ def test_a_warm_start_starts_at_the_last_fit(labels, multi_class):
     again = model.sparsify().fit(X, y)
     assert again.n_iter_.max() < first
     np.testing.assert_allclose(again.coef_, coef, rtol=0, atol=1e-8)
-    with pytest.raises(ValueError, match="init"):
+    with pytest.raises(ValueError, match="Initialization coef is of shape"):
         model.fit(X[:, :2], y)
+    with pytest.raises(ValueError, match="Initialization coef is of shape"):
+        model.fit(X, np.arange(90) % (5 - labels))
 
 
 def test_the_default_threshold_of_a_selection_knows_the_lasso():
@@ -127,7 +141,7 @@ def test_the_default_threshold_of_a_selection_knows_the_lasso():
     assert SelectFromModel(LogisticRegressor()).fit(X, Y).threshold_ > 1e-5
 
 
-LEGACY = {"by default": {}, "given": {"l1_ratios": (0.0, 1.0)}, "several classes": {"l1_ratios": (0.0,)}}
+LEGACY = {"by default": {}, "given": {"l1_ratios": np.array([0.0, 1.0])}, "several classes": {"l1_ratios": np.zeros(1)}}
 
 
 @pytest.mark.parametrize("refit", [True, False])
@@ -140,14 +154,15 @@ def test_legacy_attributes_are_those_of_scikit_learn(name, refit):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         ours = LogisticRegressorCV(**options).fit(*data)
-        theirs = LogisticRegressionCV(**options, solver="saga", tol=1e-6, max_iter=20_000).fit(*data)
+        solver = "saga" if name == "given" else "newton-cholesky"
+        theirs = LogisticRegressionCV(**options, solver=solver, tol=1e-6, max_iter=20_000).fit(*data)
     for attribute in ("C_", "l1_ratio_", "n_iter_", "coef_", "intercept_", "l1_ratios_"):
         assert np.shape(getattr(ours, attribute)) == np.shape(getattr(theirs, attribute)), attribute
     for attribute in ("scores_", "coefs_paths_"):
         one, other = getattr(ours, attribute), getattr(theirs, attribute)
         assert list(one) == list(other)
         for label in one:
-            np.testing.assert_allclose(one[label], other[label], rtol=0, atol=1e-2)  # where saga's small steps end
+            np.testing.assert_allclose(one[label], other[label], rtol=0, atol=1e-3)  # where saga's small steps end
     np.testing.assert_allclose(ours.C_, theirs.C_)
 
 
