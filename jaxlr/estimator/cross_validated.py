@@ -151,7 +151,7 @@ class LogisticRegressorCV(LinearClassifier):
             ConvergenceWarning: some models did not converge; their penalties cannot be chosen.
             FutureWarning, UserWarning: as `jaxlr.estimator.parameters.shares`.
         """
-        sample_weight, offset = to_numpy(sample_weight), to_numpy(offset)
+        sample_weight, offset = to_numpy(sample_weight), None if offset is None else np.asarray(to_numpy(offset))
         of_splitter, of_scorer = routed(self, "fit", sample_weight, {"groups": groups}, params)
         self.l1_ratios_ = shares(self)
         rows = check_rows(self, X, y, sample_weight, offset, penalty_factor)
@@ -211,17 +211,16 @@ class LogisticRegressorCV(LinearClassifier):
 
     def _judged(self, coef: np.ndarray, intercept: np.ndarray, offset: Any, rows: Any) -> LogisticRegressor:
         """The model of a fold, for a scorer of these rows."""
-        model = LogisticRegressor(multi_class=self.multi_class) if offset is None else _Offset(multi_class=self.multi_class)
+        model = _Judged(multi_class=self.multi_class)
         model.classes_, model.coef_, model.intercept_ = self.classes_, coef, intercept
-        if offset is not None:
-            model.offset_ = np.asarray(offset)[rows]
+        model.offset_ = None if offset is None else offset[rows]
         return model
 
 
-class _Offset(LogisticRegressor):
-    """A model for a scorer, which knows of no offset: of the rows whose offset it has."""
+class _Judged(LogisticRegressor):
+    """A model for a scorer, which knows of no offset: it has that of the rows."""
 
-    offset_: np.ndarray
+    offset_: np.ndarray | None
 
     def decision_function(self, X: Any, offset: Any = None) -> Any:
         return super().decision_function(X, self.offset_)

@@ -24,7 +24,7 @@ from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 
 try:
-    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import CallbackSupportMixin  # pyright: ignore[reportAssignmentType]
 except ImportError:
 
     class CallbackSupportMixin:

@@ -13,7 +13,45 @@ from pathlib import Path
 
 SUITE = "sklearn.linear_model.tests.test_logistic"
 LIST_IS_OF = "1.9"  # of scikit-learn; the cases of another version differ
-FAILS: dict[str, list[str]] = {}  # by reason
+_CLASSES = ("LogisticRegressor", "LogisticRegressorCV")
+_CSR = ("csr_matrix", "csr_array")
+_WORDS = {
+    "liblinear": "Liblinear failed to converge, increase the number of iterations.",
+    "lbfgs": "lbfgs failed to converge",
+}
+_SCORES = ("accuracy", "precision", "f1", "neg_log_loss", "recall")
+FAILS: dict[str, list[str]] = {  # by reason
+    "a solver of one penalty or of a dual problem refuses others: any penalty is fitted here, whatever solver is named": [
+        f"test_check_solver_option[{name}]" for name in _CLASSES
+    ],
+    "liblinear's dual depends on its random numbers: nothing is random here": ["test_liblinear_dual_random_state[42]"],
+    "liblinear freezes on large values, and says so: no solver here does": ["test_liblinear_with_large_values"],
+    "liblinear, sag and saga refuse sparse matrices with indices of 64 bits: they are taken here": [
+        f"test_large_sparse_matrix[{kind}-{solver}]" for kind in _CSR for solver in ("liblinear", "sag", "saga")
+    ],
+    "the warning names lbfgs or liblinear, which did not run": [
+        f"test_max_iter[42-{solver}-{words}-max_iter{i}]" for solver, words in _WORDS.items() for i in range(4)
+    ],
+    "newton-cholesky falls back to lbfgs, with as many iterations: not here": ["test_newton_cholesky_fallback_to_lbfgs"],
+    "two fits of one step, the second from the first, are one of two: here the last step of a fit is one of proved length": [
+        f"test_warm_start_newton_solver[{C}-{intercept}-{solver}]"
+        for C in (1, "inf")
+        for intercept in (True, False)
+        for solver in ("newton-cholesky", "newton-cg")
+    ],
+    "callbacks are for lbfgs alone there, and others warn: here they are for all": [
+        "test_logistic_regression_callback_support_warning"
+    ],
+    "the parameters go on to a private function of its solvers, which knows none of ours": [
+        f"test_logistic_cv_multinomial_score[{score}-multiclass_agg_list{i}]" for i, score in enumerate(_SCORES)
+    ],
+    "a message has the name of the class": ["test_lr_cv_scores_differ_when_sample_weight_is_requested[42]"],
+    "defaults are those of 1.10 here, or do not change: no default warns": [
+        "test_logisticregressioncv_warns_with_use_legacy_attributes",
+        "test_l1_ratio_None_deprecated",
+        "test_lr_scoring_warns",
+    ],
+}
 _OUT = "JAXLR_SKLEARN_SUITE"
 
 
