@@ -106,6 +106,8 @@ def _as_array(value: Any) -> Any:
 
 
 def _is_numeric(leaf: Any) -> bool:
+    if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biufc":
+        return True
     dtype = getattr(leaf, "dtype", None)
     kinds = jnp.number, jnp.bool_, jax.dtypes.prng_key
     return isinstance(leaf, (bool, int, float)) or (dtype is not None and any(jnp.issubdtype(dtype, kind) for kind in kinds))
