@@ -1,20 +1,17 @@
-"""Cross-validation for scikit-learn: all folds, penalties and classes are one batch of models, scored by its scorers.
+"""Cross-validation for scikit-learn: all folds, penalties and classes are one batch of models, scored as it scores them.
 
 The score of a penalty is its mean over the folds, and the best one wins, the smallest C among equals; see
 `jaxlr.cross_validate` for standard errors and their rule.
 """
 
-import inspect
-from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import _fit_context
-from sklearn.metrics import get_scorer, make_scorer
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils import metadata_routing
-from sklearn.utils.validation import _check_method_params
 
 from jaxlr.estimator.absent import classes_there, fit_rows
 from jaxlr.estimator.callbacks import root_task, task
@@ -25,6 +22,7 @@ from jaxlr.estimator.linear import LinearClassifier
 from jaxlr.estimator.parameters import CONSTRAINTS_CV, check_groups, shares
 from jaxlr.estimator.routing import routed, router
 from jaxlr.estimator.rows import check_rows, to_numpy, training_weights
+from jaxlr.estimator.scoring import held_out_scores
 from jaxlr.results.status import Status
 
 
@@ -170,14 +168,9 @@ class LogisticRegressorCV(LinearClassifier):
             coefs, intercepts = (np.moveaxis(part, 1, 3) for part in fits.params)
             self.coefs_paths_ = np.concatenate([coefs, intercepts[..., None]], axis=-1) if self.fit_intercept else coefs
             self.n_iter_ = fits.num_steps.max(axis=1)
-            self.scores_ = np.full(self.n_iter_.shape, np.nan)
-            scorer = _accuracy if self.scoring in (None, "accuracy") and offset is None else _scorer(self)
+            converged, held_out = np.all(fits.status == Status.CONVERGED, axis=1), [test for _, test in folds]
             with task(self, context, "score the folds"):
-                for k, r, c in np.argwhere(np.all(fits.status == Status.CONVERGED, axis=1)):
-                    held_out = folds[k][1]
-                    weight = _check_method_params(rows.X, of_scorer, indices=held_out)
-                    judged = self._judged(coefs[k, r, c], intercepts[k, r, c], offset, held_out)
-                    self.scores_[k, r, c] = scorer(judged, rows.X[held_out], rows.y[held_out], **weight)
+                self.scores_ = held_out_scores(self, (coefs, intercepts), converged, rows, held_out, of_scorer)
             with task(self, context, "choose"):
                 choose(self, rows, fits, classes_there(self, training))
         if self.use_legacy_attributes:
@@ -209,11 +202,10 @@ class LogisticRegressorCV(LinearClassifier):
     def _get_scorer(self) -> Any:
         return get_scorer(self.scoring or "accuracy")
 
-    def _judged(self, coef: np.ndarray, intercept: np.ndarray, offset: Any, rows: Any) -> LogisticRegressor:
-        """The model of a fold, for a scorer of these rows."""
+    def _of_fold(self, coef: np.ndarray, intercept: np.ndarray, offset: np.ndarray | None) -> LogisticRegressor:
+        """The model of a fold, for a scorer of rows with this offset."""
         model = _Judged(multi_class=self.multi_class)
-        model.classes_, model.coef_, model.intercept_ = self.classes_, coef, intercept
-        model.offset_ = None if offset is None else offset[rows]
+        model.classes_, model.coef_, model.intercept_, model.offset_ = self.classes_, coef, intercept, offset
         return model
 
 
@@ -224,22 +216,3 @@ class _Judged(LogisticRegressor):
 
     def decision_function(self, X: Any, offset: Any = None) -> Any:
         return super().decision_function(X, self.offset_)
-
-
-def _accuracy(model: LinearClassifier, X: Any, y: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-    """scikit-learn's accuracy, without its checks of every argument: these take most of the time of a fit."""
-    z = X @ model.coef_.T + model.intercept_
-    best = (z[:, 0] > 0).astype(int) if z.shape[1] == 1 else z.argmax(axis=1)
-    return float(np.average(model.classes_[best] == y, weights=sample_weight))
-
-
-def _scorer(estimator: LogisticRegressorCV) -> Callable:
-    """A scorer that knows all classes, also where the rows held out lack one."""
-    scorer, classes = estimator._get_scorer(), estimator.classes_
-    score = getattr(scorer, "_score_func", None)
-    known = {} if score is None else inspect.signature(score).parameters
-    if score is None or "labels" not in known:
-        return scorer
-    options = {"labels": classes} | ({"pos_label": classes[-1]} if "pos_label" in known and len(classes) == 2 else {})
-    options |= scorer._kwargs
-    return make_scorer(score, greater_is_better=scorer._sign == 1, response_method=scorer._response_method, **options)

@@ -118,12 +118,7 @@ class LinearClassifier(CallbackSupportMixin, LinearClassifierMixin, SparseCoefMi
             (m, K), in the order of `classes_`; with "ovr" those of each class against the rest, scaled to sum to 1.
         """
         z = self.decision_function(X, offset)
-        xp, log_of_one, log_of_all = (
-            (jnp, log_sigmoid, jax.nn.log_softmax) if isinstance(z, jax.Array) else (np, log_expit, log_softmax)
-        )
-        if z.ndim == 1:
-            return log_of_one(xp.stack([-z, z], axis=1))
-        return log_of_all(z if self.multi_class == "multinomial" else log_of_one(z), axis=1)
+        return log_probabilities(z, self.multi_class if z.ndim > 1 else "")
 
     def predict_proba(self, X: Any, offset: Any = None) -> Any:
         """Probabilities.
@@ -151,6 +146,21 @@ class LinearClassifier(CallbackSupportMixin, LinearClassifierMixin, SparseCoefMi
         """The models that predict, and their evidence."""
         self.coef_, self.intercept_ = fits.params
         self.kkt_, self.converged_ = fits.kkt, fits.status == Status.CONVERGED
+
+
+def log_probabilities(z: Any, multi_class: str) -> Any:
+    """Logarithms of the probabilities (..., m, K), right also where a probability is 0 or 1 to rounding.
+
+    Args:
+        z: logits of NumPy or JAX, (..., m) of the second class, or with `multi_class` (..., m, K).
+        multi_class: "multinomial", "ovr", or "" of two classes.
+    """
+    xp, log_of_one, log_of_all = (
+        (jnp, log_sigmoid, jax.nn.log_softmax) if isinstance(z, jax.Array) else (np, log_expit, log_softmax)
+    )
+    if not multi_class:
+        return log_of_one(xp.stack([-z, z], axis=-1))
+    return log_of_all(z if multi_class == "multinomial" else log_of_one(z), axis=-1)
 
 
 def _moved(z: Any, offset: Any) -> Any:
