@@ -96,6 +96,8 @@ def program(*static_argnames: str) -> Callable[[Callable[P, R]], Callable[P, R]]
 
 def _is_data(value: Any) -> bool:
     """A list, a table or a sparse matrix, where arrays are expected."""
+    if isinstance(value, (np.ndarray, tuple, type(None))):
+        return False
     return isinstance(value, list) or hasattr(value, "to_numpy") or is_sparse(value)
 
 

@@ -5,6 +5,7 @@ where it is, under jit and differentiation too; there its number of columns alon
 NumPy's in any case.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import numpy as np
 from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator
 from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import _check_n_features, check_is_fitted, validate_data
 
@@ -60,6 +62,11 @@ class LinearClassifier(CallbackSupportMixin, LinearClassifierMixin, SparseCoefMi
     def penalty(self, given: Any) -> None:
         self.__dict__["penalty"] = given
 
+    @classmethod
+    @functools.cache  # each fit of a search asks five times, which takes scikit-learn as long as fitting
+    def _get_param_names(cls) -> list[str]:
+        return super()._get_param_names()
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters as they were given.
 
@@ -106,6 +113,22 @@ class LinearClassifier(CallbackSupportMixin, LinearClassifierMixin, SparseCoefMi
         if isinstance(z, jax.Array) and self.classes_.dtype.kind in "biuf":
             return jnp.asarray(self.classes_)[best]
         return self.classes_[np.asarray(best)]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy.
+
+        Args:
+            X: (m, n).
+            y: (m,).
+            sample_weight: (m,) >= 0; None is 1.
+
+        Returns:
+            The share of rows that are predicted right.
+        """
+        predicted, labels = self.predict(X), np.asarray(y)
+        if sample_weight is None and labels.shape == predicted.shape and labels.dtype == predicted.dtype:
+            return float(np.mean(predicted == labels))  # without the checks of labels of any kind, which take longer than a fit
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     def predict_log_proba(self, X: Any, offset: Any = None) -> Any:
         """Logarithms of the probabilities, right also where a probability is 0 or 1 to rounding.

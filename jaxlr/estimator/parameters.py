@@ -67,7 +67,7 @@ def strength_and_share(estimator: Any) -> tuple[float, float]:
         FutureWarning: `penalty`, l1_ratio=None or `n_jobs` is given, which scikit-learn 1.10 refuses.
         UserWarning: two parameters contradict each other; the penalty holds.
     """
-    penalty, ratio, C = estimator.get_params(deep=False)["penalty"], estimator.l1_ratio, float(estimator.C)
+    penalty, ratio, C = vars(estimator)["penalty"], estimator.l1_ratio, float(estimator.C)
     if estimator.n_jobs is not None:
         _warn(
             f"'n_jobs' has no effect, and is gone from scikit-learn 1.10. You provided 'n_jobs={estimator.n_jobs}', please "
@@ -103,7 +103,7 @@ def shares(estimator: Any) -> np.ndarray:
     Raises and warns as `strength_and_share`; with legacy attributes there is a FutureWarning also where l1_ratios is not given,
     since their shapes will change.
     """
-    penalty, ratios = estimator.get_params(deep=False)["penalty"], estimator.l1_ratios
+    penalty, ratios = vars(estimator)["penalty"], estimator.l1_ratios
     by_default = isinstance(ratios, str)
     if by_default and estimator.use_legacy_attributes:
         _warn(

@@ -75,8 +75,12 @@ def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, offset: Any, 
         raise ValueError(f"expected y (m,), got shape {np.shape(y)}; {fix}")
     dtypes = [np.float64] if estimator.solver == "liblinear" else [np.float64, np.float32]
     X, y = validate_data(estimator, to_numpy(X), to_numpy(y), accept_sparse="csr", dtype=dtypes)
-    check_classification_targets(y)
+    plain = y.dtype.kind in "biuU"  # labels whatever the values, unless most of them differ
+    if not plain:
+        check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
+    if plain and 2 * len(classes) > len(y):
+        check_classification_targets(y)
     if len(classes) == 1 and not estimator.fit_intercept and classes.dtype.kind in "biuf" and classes[0] in (0, 1):
         classes, codes = np.array([0, 1], classes.dtype), codes + int(classes[0])  # as of differences of matched pairs
     if len(classes) < 2:
@@ -108,6 +112,8 @@ def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, offset: Any, 
 def _class_weights(estimator: Any, y: np.ndarray, codes: np.ndarray, s: np.ndarray) -> np.ndarray:
     """The factors that class_weight means: (1, m), or (M, m) where "balanced" is meant of each class against the rest."""
     classes, kind = estimator.classes_, estimator.class_weight
+    if kind is None:
+        return np.ones((1, len(y)))
     if kind != "balanced" or is_one_model(estimator):
         balance = {"sample_weight": s} if kind == "balanced" else {}
         return compute_class_weight(kind, classes=classes, y=y, **balance)[codes][None, :]

@@ -15,7 +15,7 @@ from jaxlr.estimator import LogisticRegressorCV, scores
 from jaxlr.estimator.rows import Rows
 from jaxlr.estimator.scores import known_scores
 from jaxlr.estimator.scoring import held_out_scores
-from tests.helpers import count_compilations
+from tests.helpers import count_compilations, quick
 
 M, N, FOLDS, R, C = 24, 2, 2, 1, 3
 EPS = float(np.finfo(np.float64).eps)
@@ -66,7 +66,7 @@ def assert_equal(name, classes, problem, eps=EPS, exact=False, **options):
     np.testing.assert_allclose(both[0], both[1], rtol=0, atol=8 * M * eps * most, err_msg=name)
 
 
-@pytest.mark.parametrize("name", known_scores(None))
+@pytest.mark.parametrize("name", quick(known_scores(None), "accuracy", "average_precision", "f1", "neg_log_loss", "roc_auc"))
 @settings(max_examples=8)
 @given(drawn(2))
 def test_scores_of_two_classes_are_those_of_scikit_learn(name, problem):
@@ -80,7 +80,7 @@ def test_the_class_that_is_looked_for_is_that_of_scikit_learn(name):
 
 
 @pytest.mark.parametrize("multi_class", ["multinomial", pytest.param("ovr", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", known_scores(3))
+@pytest.mark.parametrize("name", quick(known_scores(3), "f1_weighted", "neg_log_loss", "roc_auc_ovo_weighted"))
 @settings(max_examples=6)
 @given(drawn(3))
 def test_scores_of_more_classes_are_those_of_scikit_learn(name, multi_class, problem):
