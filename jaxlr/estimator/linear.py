@@ -125,7 +125,7 @@ class LinearClassifier(CallbackSupportMixin, LinearClassifierMixin, SparseCoefMi
         Returns:
             The share of rows that are predicted right.
         """
-        predicted, labels = self.predict(X), np.asarray(y)
+        predicted, labels = np.asarray(self.predict(X)), np.asarray(y)
         if sample_weight is None and labels.shape == predicted.shape and labels.dtype == predicted.dtype:
             return float(np.mean(predicted == labels))  # without the checks of labels of any kind, which take longer than a fit
         return float(accuracy_score(y, predicted, sample_weight=sample_weight))
