@@ -79,7 +79,7 @@ def _filled(part: np.ndarray, size: int, axis: int) -> np.ndarray:
 
 
 @program("name", "num_classes")
-def _scored(y: Array, judged: Array, s: Array, name: str, num_classes: int | None) -> Array:
+def _scored(y: Any, judged: Any, s: Any, name: str, num_classes: int | None) -> Array:
     return known_scores(num_classes)[name].metric(y, judged, s, num_classes)
 
 

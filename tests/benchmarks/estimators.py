@@ -41,10 +41,11 @@ def cross_validated(scoring: str, solver: str | None, jobs: int | None) -> Calla
         from jaxlr.estimator import LogisticRegressorCV as Ours
 
         return lambda Cs: Ours(Cs=Cs, cv=FOLDS, scoring=scoring)
-    from sklearn.linear_model import LogisticRegressionCV as Theirs
+    from sklearn.linear_model import LogisticRegressionCV
 
+    theirs: Any = LogisticRegressionCV
     options = {"l1_ratios": (0.0,), "use_legacy_attributes": False, "max_iter": 10_000, "n_jobs": jobs}
-    return lambda Cs: Theirs(Cs=Cs, cv=FOLDS, scoring=scoring, solver=solver, **options)
+    return lambda Cs: theirs(Cs=Cs, cv=FOLDS, scoring=scoring, solver=solver, **options)
 
 
 def searched(solver: str | None, jobs: int | None) -> Callable[[np.ndarray], Any]:
