@@ -53,7 +53,7 @@ class Call(NamedTuple):
     own: tuple[Any, ...]
     own_cores: tuple[Core, ...]
     dtype: jnp.dtype
-    tol: Array
+    tol: Array | np.ndarray
     batch: tuple[int, ...]
     settings: Settings
     traits: Traits
