@@ -96,6 +96,8 @@ def program(*static_argnames: str) -> Callable[[Callable[P, R]], Callable[P, R]]
 
 def _is_data(value: Any) -> bool:
     """A list, a table or a sparse matrix, where arrays are expected."""
+    if isinstance(value, (np.ndarray, tuple, type(None))):
+        return False
     return isinstance(value, list) or hasattr(value, "to_numpy") or is_sparse(value)
 
 
@@ -106,6 +108,8 @@ def _as_array(value: Any) -> Any:
 
 
 def _is_numeric(leaf: Any) -> bool:
+    if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biufc":
+        return True
     dtype = getattr(leaf, "dtype", None)
     kinds = jnp.number, jnp.bool_, jax.dtypes.prng_key
     return isinstance(leaf, (bool, int, float)) or (dtype is not None and any(jnp.issubdtype(dtype, kind) for kind in kinds))

@@ -230,9 +230,9 @@ def _checked_models(given: Arguments) -> tuple[Models, jnp.dtype, tuple[int, ...
     return Models(problem=problem, start=init), dtype, batch
 
 
-def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array:
+def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array | np.ndarray:
     if tol is None:
         tol = 1e-10 if dtype == jnp.float64 else 1e-5
     if is_concrete(tol) and not (np.ndim(tol) == 0 and np.asarray(tol).dtype.kind in "iuf" and np.asarray(tol) > 0):
         raise ValueError(f"expected tol to be one number > 0, got {tol!r}")
-    return jax.device_put(np.asarray(tol, dtype)) if is_concrete(tol) else jnp.asarray(tol, dtype)
+    return np.asarray(tol, dtype) if is_concrete(tol) else jnp.asarray(tol, dtype)

@@ -65,7 +65,7 @@ def fit_in_chunks(
     with deferred_interrupt() as interrupted:
         if chunk == batch and not progress:
             # Till then XLA may read NumPy arrays where they lie, and the caller is free to change them afterwards.
-            fits = jax.block_until_ready(fit_block((0,) * len(batch)))
+            fits = jax.block_until_ready(program(fields))
             return fits if not interrupted else _raise_interrupt(fits)
         fits, failed = unfitted(), 0
         starts = itertools.product(*(range(0, size, step) for size, step in zip(batch, chunk, strict=True)))

@@ -53,7 +53,7 @@ class Call(NamedTuple):
     own: tuple[Any, ...]
     own_cores: tuple[Core, ...]
     dtype: jnp.dtype
-    tol: Array
+    tol: Array | np.ndarray
     batch: tuple[int, ...]
     settings: Settings
     traits: Traits
@@ -84,7 +84,8 @@ class Call(NamedTuple):
     def side_by_side(self) -> tuple[int, ...]:
         """The batch without its path."""
         models, *_ = self.cores
-        return self.batch[: len(self.batch) - (bool(self.batch) and has_path(self.models, models, self.settings.solver))]
+        long = bool(self.batch) and self.batch[-1] > 1
+        return self.batch[: len(self.batch) - (long and has_path(self.models, models, self.settings.solver))]
 
     @property
     def needs(self) -> Needs:

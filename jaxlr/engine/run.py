@@ -2,7 +2,8 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -55,15 +56,29 @@ def before(call: Call) -> Iterator[None]:
 
 def _run(call: Call) -> Fit:
     """As `run`, with the columns that fill up a bucket and without names."""
-    arguments, cores = call.arguments, call.cores
     if not call.concrete or call.mesh is None:
         check_on_one_device(call.models.problem.X)
     if not call.concrete:
-        return call.program(*brought(arguments, cores, call.dtype), call.batch, call.settings)
+        return call.program(*brought(call.arguments, call.cores, call.dtype), call.batch, call.settings)
     chunk = chunk_of(call)
     if any(part < size for part, size in zip(chunk, call.batch, strict=True)):
         call = _to_measure(call)
-        arguments = call.arguments
+    cut, fit_chunk = _whole(call, chunk) if chunk == call.batch and call.mesh is None else _in_parts(call, chunk)
+    unfitted = functools.partial(_not_run, call)
+    fits = fit_in_chunks(fit_chunk, cut, call.cores, unfitted, call.batch, chunk, call.progress, chunks_at_once(call))
+    crowded = _crowded(call, fits)
+    fits = _with_more_room(call, fits, crowded) if len(crowded) else fits
+    return _with_own_basis(call, fits)
+
+
+def _whole(call: Call, chunk: tuple[int, ...]) -> tuple[Any, Callable[[Any], Fit]]:
+    """All arguments, and the program that fits them at once."""
+    return call.arguments, lambda whole: call.program(*brought(whole, call.cores, call.dtype), chunk, call.settings)
+
+
+def _in_parts(call: Call, chunk: tuple[int, ...]) -> tuple[Any, Callable[[Any], Fit]]:
+    """The arguments that are cut into chunks, and the program that fits one; what is the same for all is brought once."""
+    arguments, cores = call.arguments, call.cores
     cut = map_leaves(lambda core, leaf: leaf if max(core.lead(leaf), default=1) > 1 else None, cores, arguments)
     same = map_leaves(lambda _, leaf, own: leaf if own is None else None, cores, arguments, cut)
     same = brought(same, cores, call.dtype)
@@ -71,24 +86,16 @@ def _run(call: Call) -> Fit:
         same = place(same, call.mesh, cores, chunk)
         program = on_mesh(call.program, call.mesh, cores, chunk, call.settings)
     else:
-        same = same if chunk == call.batch else jax.device_put(same)
+        same = jax.device_put(same)
         program = lambda arguments: call.program(*arguments, chunk, call.settings)  # noqa: E731
-
-    def fit_chunk(own: tuple[Any, ...]) -> Fit:
-        return program(_merged(brought(own, cores, call.dtype), same))
-
-    unfitted = functools.partial(_not_run, call)
-    fits = fit_in_chunks(fit_chunk, cut, cores, unfitted, call.batch, chunk, call.progress, chunks_at_once(call))
-    crowded = _crowded(call, fits)
-    fits = _with_more_room(call, fits, crowded) if len(crowded) else fits
-    return _with_own_basis(call, fits)
+    return cut, lambda own: program(_merged(brought(own, cores, call.dtype), same))
 
 
 def _with_own_basis(call: Call, fits: Fit) -> Fit:
     """The same fits, but those of models that leave more columns without a penalty than the others, and these near each other's
     span, in an orthonormal basis of their own."""
     settings, traits = call.settings, call.traits
-    none = settings.wide or settings.large or traits.entries or call.mesh is not None or call.own or not call.batch
+    none = settings.wide or settings.large or traits.entries or call.mesh is not None or call.own or math.prod(call.batch) == 1
     if none or settings.basis == traits.n:
         return fits
     models = replace(call.models, start=None)

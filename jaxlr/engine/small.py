@@ -39,6 +39,6 @@ def with_columns(models: Models, dtype: jnp.dtype, to: Size, standardize: bool) 
     with np.errstate(all="ignore"):  # a model without weight, or numbers that overflow, say so in their status
         w = summing_to_1(s)
         present = rows_with_weight(X, s)
-        columns = measured(X, w, present, problem.fit_intercept)
+        columns = measured(X, w, None if present.all() else present, problem.fit_intercept)
         deviation = column_moments(X, w)[1] if standardize else None
     return replace(models, present=present, columns=columns, deviation=deviation)

@@ -233,8 +233,11 @@ def _all_finite(value: Any) -> bool:
     if not jnp.issubdtype(value.dtype, jnp.floating):
         return True
     wide = value.dtype if value.dtype.itemsize > 2 else np.dtype(np.float32)
-    with jax.ensure_compile_time_eval(), np.errstate(invalid="ignore", over="ignore"):
-        return bool(np.isfinite((np.asarray(value) if _lies_on_host(value) else value).sum(dtype=wide)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        if isinstance(value, np.ndarray):
+            return bool(np.isfinite(value.sum(dtype=wide)))
+        with jax.ensure_compile_time_eval():
+            return bool(np.isfinite((np.asarray(value) if _lies_on_host(value) else value).sum(dtype=wide)))
 
 
 def _lies_on_host(value: Any) -> bool:

@@ -32,11 +32,13 @@ def column_moments(
     """
     xp = X.__array_namespace__()
     present = (w > 0)[..., None]
-    largest = xp.max(xp.abs(xp.where(present, X, 0)), axis=-2, initial=0)
+    every = isinstance(present, np.ndarray) and bool(present.all())  # what is known then needs no look at each number
+    counted = (lambda values, _: values) if every else lambda values, other: xp.where(present, values, other)
+    largest = xp.max(xp.abs(counted(X, 0)), axis=-2, initial=0)
     unit = xp.where(largest < 1, _UP, _DOWN).astype(X.dtype)
     X = X * unit[..., None, :]
-    lowest = xp.min(xp.where(present, X, xp.inf), axis=-2, initial=xp.inf)
-    above = xp.where(present, X - lowest[..., None, :], 0)  # exactly 0 in a constant column
+    lowest = xp.min(counted(X, xp.inf), axis=-2, initial=xp.inf)
+    above = counted(X - lowest[..., None, :], 0)  # exactly 0 in a constant column
     span = xp.max(above, axis=-2, initial=0)
     span = xp.where(span > 0, span, 1)
     share = above / span[..., None, :]  # squares neither overflow nor vanish

@@ -1,6 +1,10 @@
-"""Metrics that are sums over rows, by weight: w = s / sum(s), s = sample_weight.
+"""Metrics of probabilities that are means over rows, by weight: w = s / sum(s), s = sample_weight.
 
-accuracy = sum_i w_i [y_i = predicted_i]    log_loss = sum_i w_i l(z_i, y_i)    brier = sum_i w_i (proba_i - y_i)^2
+    log_loss = sum_i w_i l(z_i, y_i)                          brier = sum_i w_i (proba_i - y_i)^2
+
+and of K classes, with y_i one of 0..K-1,
+
+    log_loss = -sum_i w_i log_softmax(z_i)_y_i                brier = sum_i w_i sum_k (proba_ik - [y_i = k])^2
 
 Functions broadcast over batch axes in front. Rows of weight 0 do not count, whatever finite numbers they hold.
 """
@@ -15,23 +19,7 @@ from jaxlr.inputs.checks import check_count
 from jaxlr.inputs.tables import Data
 from jaxlr.metrics.rows import Rows, checked_rows, weighted_mean
 from jaxlr.model.logistic import logistic_loss
-
-
-class Confusion(NamedTuple):
-    """Weight of the rows by class and prediction, each (...).
-
-    Attributes:
-        true_negative: y = 0 predicted 0.
-        false_positive: y = 0 predicted 1.
-        false_negative: y = 1 predicted 0.
-        true_positive: y = 1 predicted 1.
-    """
-
-    # Any: as a pytree it also holds in_axes, shapes and None.
-    true_negative: Any
-    false_positive: Any
-    false_negative: Any
-    true_positive: Any
+from jaxlr.model.softmax import log_softmax
 
 
 class Calibration(NamedTuple):
@@ -48,37 +36,16 @@ class Calibration(NamedTuple):
     weight: Any
 
 
-def accuracy(y: Data, predicted: Data, *, sample_weight: Data | None = None) -> Float[Array, "..."]:
-    """The share of rows, by weight, that are predicted right.
-
-    Args:
-        y: labels (..., m), 0/1.
-        predicted: classes (..., m), 0/1; the -1 of `jaxlr.predict` for a model without parameters is never right.
-        sample_weight: (..., m) >= 0; None is 1.
-
-    Returns:
-        Shares (...) in [0, 1]; NaN where no row has weight.
-
-    Raises:
-        TypeError: an argument is not a real array.
-        ValueError: shapes do not fit, there is no row, or a value that is not traced is out of its range.
-
-    Example:
-        >>> import numpy as np
-        >>> float(accuracy(np.array([0, 1]), np.array([1, 1])))
-        0.5
-    """
-    rows = checked_rows(y, "predicted", predicted, sample_weight)
-    return weighted_mean((rows.y == rows.predicted).astype(rows.y.dtype), rows.share)
-
-
-def log_loss(y: Data, logits: Data, *, sample_weight: Data | None = None) -> Float[Array, "..."]:
+def log_loss(
+    y: Data, logits: Data, *, sample_weight: Data | None = None, num_classes: int | None = None
+) -> Float[Array, "..."]:
     """The mean logistic loss, from LOGITS (not probabilities), so that it is right however sure the model is.
 
     Args:
-        y: labels (..., m) in [0, 1].
-        logits: (..., m), as `jaxlr.logits` gives them.
+        y: labels (..., m) in [0, 1], or 0..K-1.
+        logits: (..., m), of K classes (..., m, K), as `jaxlr.logits` gives them.
         sample_weight: (..., m) >= 0; None is 1.
+        num_classes: static, K >= 2; None is the binary model.
 
     Returns:
         Means (...), in nats; NaN where no row has weight or a logit is NaN.
@@ -92,20 +59,22 @@ def log_loss(y: Data, logits: Data, *, sample_weight: Data | None = None) -> Flo
         >>> round(float(log_loss(jnp.array([0, 1]), jnp.zeros(2))), 6)
         0.693147
     """
-    rows = checked_rows(y, "logits", logits, sample_weight)
-    return weighted_mean(logistic_loss(rows.predicted, rows.y), rows.share)
+    rows = checked_rows(y, "logits", logits, sample_weight, num_classes)
+    loss = logistic_loss(rows.predicted, rows.y) if num_classes is None else class_loss(rows.y, rows.predicted)
+    return weighted_mean(loss, rows.share)
 
 
-def brier(y: Data, proba: Data, *, sample_weight: Data | None = None) -> Float[Array, "..."]:
-    """The mean squared error of the probability of class 1 (Brier 1950, Monthly Weather Review 78; half his two-class sum).
+def brier(y: Data, proba: Data, *, sample_weight: Data | None = None, num_classes: int | None = None) -> Float[Array, "..."]:
+    """The mean squared error of the probability of class 1, half of Brier's sum over both; of K classes his sum over all.
 
     Args:
-        y: labels (..., m) in [0, 1].
-        proba: probabilities (..., m), as `jaxlr.predict_proba` gives them.
+        y: labels (..., m) in [0, 1], or 0..K-1.
+        proba: probabilities (..., m), of K classes (..., m, K), as `jaxlr.predict_proba` gives them.
         sample_weight: (..., m) >= 0; None is 1.
+        num_classes: static, K >= 2; None is the binary model.
 
     Returns:
-        Means (...) in [0, 1]; NaN where no row has weight or a probability is NaN.
+        Means (...) in [0, 1], with num_classes in [0, 2]; NaN where no row has weight or a probability is NaN.
 
     Raises:
         TypeError: an argument is not a real array.
@@ -115,34 +84,27 @@ def brier(y: Data, proba: Data, *, sample_weight: Data | None = None) -> Float[A
         >>> import jax.numpy as jnp
         >>> float(brier(jnp.array([0, 1]), jnp.array([0.5, 1.0])))
         0.125
+
+    References:
+        Brier 1950, Monthly Weather Review 78, eq. 2.
     """
-    rows = checked_rows(y, "proba", proba, sample_weight)
-    return weighted_mean((rows.predicted - rows.y) ** 2, rows.share)
+    rows = checked_rows(y, "proba", proba, sample_weight, num_classes)
+    error = (rows.predicted - rows.y) ** 2 if num_classes is None else class_brier(rows.y, rows.predicted)
+    return weighted_mean(error, rows.share)
 
 
-def confusion(y: Data, predicted: Data, *, sample_weight: Data | None = None) -> Confusion:
-    """How much weight each class has under each prediction.
+def class_loss(labels: Float[Array, "... m"], logits: Float[Array, "... m K"]) -> Float[Array, "... m"]:
+    """The loss of each row: minus the log-probability of its label, one of 0..K-1."""
+    return -_of_label(log_softmax(logits), labels)
 
-    Args:
-        y: labels (..., m), 0/1.
-        predicted: classes (..., m), 0/1; a row that is neither (-1 of a model without parameters) is counted nowhere.
-        sample_weight: (..., m) >= 0; None is 1: then these are counts.
 
-    Returns:
-        Confusion, four arrays (...).
+def class_brier(labels: Float[Array, "... m"], proba: Float[Array, "... m K"]) -> Float[Array, "... m"]:
+    """The squared distance of each row's probabilities from those of its label, one of 0..K-1."""
+    return jnp.sum(proba**2, axis=-1) - 2 * _of_label(proba, labels) + 1
 
-    Raises:
-        TypeError: an argument is not a real array.
-        ValueError: shapes do not fit, there is no row, or a value that is not traced is out of its range.
 
-    Example:
-        >>> import numpy as np
-        >>> [float(count) for count in confusion(np.array([0, 1, 1]), np.array([0, 0, 1]))]
-        [1.0, 0.0, 1.0, 1.0]
-    """
-    rows = checked_rows(y, "predicted", predicted, sample_weight)
-    cells = ((rows.y == a) & (rows.predicted == b) for a in (0, 1) for b in (0, 1))
-    return Confusion(*(jnp.sum(jnp.where(cell, rows.weight, 0), axis=-1) for cell in cells))
+def _of_label(rows: Float[Array, "... m K"], labels: Float[Array, "... m"]) -> Float[Array, "... m"]:
+    return jnp.take_along_axis(rows, labels.astype(jnp.int32)[..., None], axis=-1)[..., 0]
 
 
 def calibration(y: Data, proba: Data, *, sample_weight: Data | None = None, num_bins: int = 10) -> Calibration:

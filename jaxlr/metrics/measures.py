@@ -4,7 +4,7 @@
 
 for a measure that is a mean over rows, of which m have weight; with equal weights the error is sd / sqrt(m). A row is drawn
 with all its weight, so that the unit of the weights does not matter (Gatz & Smith 1995, Atmospheric Environment 29, 1185, after
-Cochran). A ranking of all rows has no such error.
+Cochran). What is no mean over rows, such as a ranking of them, has no such error.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxlr.linalg.moments import exponent_of_largest, times_power_of_two
+from jaxlr.metrics.counts import balanced_accuracy, f1
+from jaxlr.metrics.means import class_brier, class_loss
 from jaxlr.metrics.ranking import average_precision, roc_auc
 from jaxlr.metrics.rows import weighted_mean
 from jaxlr.model.likelihood import Likelihood
@@ -24,27 +26,27 @@ Scores = dict[str, Array]  # by name
 
 
 class Measure(NamedTuple):
-    """A mean over rows, or a ranking of them.
+    """A mean over rows, or a number of all of them.
 
     Attributes:
         sign: 1 where more is better, -1 where less is.
-        rows: of labels and logits, (m,); None for a ranking.
-        ranking: of labels, logits and weights, (); None for a mean.
+        rows: of labels and logits, (m,); None for what is no mean.
+        whole: of labels, logits and weights, (); None for a mean.
     """
 
     sign: int
     rows: Callable | None = None
-    ranking: Callable | None = None
+    whole: Callable | None = None
 
     def score(self, y: Array, z: Array, s: Float[Array, " m"]) -> Float[Array, ""]:
         """Of labels (m,) and logits, (m,) or (m, K), under weights; NaN where no row has weight."""
         if self.rows is None:
-            assert self.ranking is not None
-            return self.ranking(y, z, sample_weight=s)
+            assert self.whole is not None
+            return self.whole(y, z, s)
         return weighted_mean(self.rows(y, z), _shares(s))
 
     def error(self, y: Array, z: Array, s: Float[Array, " m"]) -> Float[Array, ""]:
-        """The standard error of that score; NaN of a ranking, and of a single row."""
+        """The standard error of that score; NaN of what is no mean over rows, and of a single row."""
         if self.rows is None:
             return jnp.full((), jnp.nan, z.dtype)
         rows, share = self.rows(y, z), _shares(s)
@@ -63,26 +65,30 @@ def _shares(s: Float[Array, " m"]) -> Float[Array, " m"]:
     return times_power_of_two(s, -exponent_of_largest(s, axis=-1))
 
 
-def _of_label(rows: Array, labels: Array) -> Array:
-    """The entry (m,) of each row (m, K) that is of its label."""
-    return jnp.take_along_axis(rows, labels.astype(jnp.int32)[:, None], axis=-1)[:, 0]
-
-
-def _class_brier(labels: Array, z: Array) -> Array:
-    proba = jnp.exp(log_softmax(z))
-    return jnp.sum(proba**2, axis=-1) - 2 * _of_label(proba, labels) + 1
+def _predicted(z: Array) -> Array:
+    """The most probable class of each row, the first of several."""
+    return jnp.argmax(z, axis=-1).astype(jnp.int32)
 
 
 _BINARY = {
     "log_loss": Measure(-1, lambda y, z: logistic_loss(z, y)),
     "accuracy": Measure(1, lambda y, z: ((z >= 0) == (y == 1)).astype(z.dtype)),
     "brier": Measure(-1, lambda y, z: (sigmoid(z) - y) ** 2),
-    "roc_auc": Measure(1, ranking=roc_auc),
-    "average_precision": Measure(1, ranking=average_precision),
+    "balanced_accuracy": Measure(1, whole=lambda y, z, s: balanced_accuracy(y, z >= 0, sample_weight=s)),
+    "f1": Measure(1, whole=lambda y, z, s: f1(y, z >= 0, sample_weight=s)),
+    "roc_auc": Measure(1, whole=lambda y, z, s: roc_auc(y, z, sample_weight=s)),
+    "average_precision": Measure(1, whole=lambda y, z, s: average_precision(y, z, sample_weight=s)),
 }
-# The Brier score sums over the classes (Brier 1950, Monthly Weather Review 78).
+# The Brier score sums over the classes (Brier 1950, Monthly Weather Review 78); what has a value for each class is its mean.
 _OF_CLASSES = {
-    "log_loss": Measure(-1, lambda labels, z: -_of_label(log_softmax(z), labels)),
-    "accuracy": Measure(1, lambda labels, z: (jnp.argmax(z, axis=-1).astype(labels.dtype) == labels).astype(z.dtype)),
-    "brier": Measure(-1, _class_brier),
+    "log_loss": Measure(-1, class_loss),
+    "accuracy": Measure(1, lambda labels, z: (_predicted(z).astype(labels.dtype) == labels).astype(z.dtype)),
+    "brier": Measure(-1, lambda labels, z: class_brier(labels, jnp.exp(log_softmax(z)))),
+    "balanced_accuracy": Measure(
+        1, whole=lambda labels, z, s: balanced_accuracy(labels, _predicted(z), sample_weight=s, num_classes=z.shape[-1])
+    ),
+    "f1": Measure(1, whole=lambda labels, z, s: jnp.mean(f1(labels, _predicted(z), sample_weight=s, num_classes=z.shape[-1]))),
+    "roc_auc": Measure(
+        1, whole=lambda labels, z, s: jnp.mean(roc_auc(labels, log_softmax(z), sample_weight=s, num_classes=z.shape[-1]))
+    ),
 }

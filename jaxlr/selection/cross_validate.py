@@ -93,8 +93,9 @@ def cross_validate(
             where without one the classes are all but separated or l1 lets other columns in (few rows for the columns, weak
             penalties), scores can be far off.
         key: a key of `jax.random`, for an integer `folds`.
-        metrics: names to score: "log_loss", "brier", "accuracy" (threshold 1/2), "roc_auc", "average_precision".
-            Of more classes "log_loss", "accuracy" (the most probable class) and "brier" (summed over the classes).
+        metrics: names to score: "log_loss", "brier", "accuracy", "balanced_accuracy", "f1" (threshold 1/2), "roc_auc",
+            "average_precision". Of more classes all but the last: the most probable class is predicted, "brier" sums over the
+            classes, "f1" and "roc_auc" are means over the classes, the latter of each against the rest.
         select: the metric that chooses; it is scored even if `metrics` does not name it.
         rule: "best", or "one_se" for the strongest penalty, l1 + l2 + l1_group, within one standard error of the best; of
             several shares gamma the first.
@@ -108,12 +109,12 @@ def cross_validate(
     Returns:
         CrossValidation. A model that did not converge scores NaN, and its penalty cannot be chosen; with "loo" neither can one
         whose Hessian is singular. With gamma < 1 fits are blends: kkt and gap the larger of both, value NaN. Standard errors
-        are over the folds, with "loo" over the rows, and NaN for rankings.
+        are over the folds, with "loo" over the rows, and NaN for what is no mean over these.
 
     Raises:
         TypeError, ValueError: as `jaxlr.fit`; an integer `folds` without key; unknown metric or rule; a fold that holds
-            out nothing; with "loo" the rule "one_se" for a ranking, or models of more than 4,096 coefficients (other than
-            those that l1 holds at 0, or of more columns than rows with l2 alone).
+            out nothing; with "loo" the rule "one_se" for what is no mean over rows, or models of more than 4,096 coefficients
+            (other than those that l1 holds at 0, or of more columns than rows with l2 alone).
 
     Warns:
         UserWarning: a penalty has no score in some fold, and so cannot be chosen.
@@ -139,7 +140,7 @@ def cross_validate(
     if rule not in ("best", "one_se"):
         raise ValueError(f'expected rule "best" or "one_se", got {rule!r}')
     if loo and rule == "one_se" and known[select].rows is None:
-        raise ValueError(f'expected rule "best" to select by {select} with folds="loo": one ranking of all rows has no error')
+        raise ValueError(f'expected rule "best" to select by {select} with folds="loo": what is no mean of rows has no error')
     if loo and not (lower is None and upper is None and gamma is None and is_zero(l1_group)):
         raise ValueError('expected no bounds, l1_group or gamma with folds="loo", derived without; pass folds=10 and a key')
     fields = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset}

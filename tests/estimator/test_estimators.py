@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneOut, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneOut, StratifiedKFold
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -190,21 +190,6 @@ def test_what_does_not_converge_warns_and_cannot_be_chosen():
     assert np.isnan(cv.scores_[:, 0, 1]).all()
 
 
-BAD = {
-    "C": ({"C": -1.0}, "expected C > 0"),
-    "l1_ratio": ({"l1_ratio": 1.5}, r"expected l1_ratio in \[0, 1\]"),
-    "multi_class": ({"multi_class": "auto"}, 'expected multi_class "multinomial" or "ovr"'),
-    "max_iter": ({"max_iter": 0}, "expected max_iter"),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_parameters_are_refused_in_words(name):
-    options, words = BAD[name]
-    with pytest.raises((TypeError, ValueError), match=words):
-        LogisticRegressor(**options).fit(X, Y)
-
-
 def test_bad_data_are_refused_in_words():
     with pytest.raises(ValueError, match="got one class only: 1"):
         LogisticRegressor().fit(X, np.ones(len(X), int))
@@ -224,15 +209,14 @@ def test_masks_and_negative_indices_are_rows():
     np.testing.assert_array_equal(mask.scores_, rows.scores_)
 
 
-def test_folds_that_lack_a_class_are_scored_or_refused_by_name():
+def test_folds_that_lack_rows_of_a_class_are_scored():
     rows = np.r_[:15, len(Y) - 15 : len(Y)]
     few = LogisticRegressorCV(cv=LeaveOneOut(), Cs=[1.0], scoring="neg_log_loss").fit(X[rows], LABELS[rows])
     assert np.isfinite(few.scores_).all()
-    order = np.argsort(LABELS)
-    with pytest.raises(ValueError, match="got none of class low in fold 0"):
-        LogisticRegressorCV(cv=KFold(2)).fit(X[order], LABELS[order])
     with pytest.raises(ValueError, match="at least one fold"):
         LogisticRegressorCV(cv=[]).fit(X, LABELS)
+    with pytest.raises(ValueError, match="got none in fold 0"):
+        LogisticRegressorCV(cv=[(np.arange(0), np.arange(5))]).fit(X, LABELS)
 
 
 def test_groups_stay_together():

@@ -99,7 +99,7 @@ def test_metrics_keep_the_dtype_of_the_predictions():
 Y4, P4, C4 = np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 1, 0, 1])
 METRICS = {  # what each predicts
     "accuracy": C4, "confusion": C4, "log_loss": P4, "brier": P4, "calibration": P4, "roc_curve": P4, "roc_auc": P4,
-    "precision_recall": P4, "average_precision": P4,
+    "precision_recall": P4, "average_precision": P4, "balanced_accuracy": C4, "f1": C4,
 }  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def test_scores_that_float32_would_tie_are_announced_once():
 
 
 EVERY = tuple(METRICS)
-CLASSES, PROBABILITIES = EVERY[:2], ("brier", "calibration")
+CLASSES, PROBABILITIES = ("accuracy", "confusion", "balanced_accuracy", "f1"), ("brier", "calibration")
 REFUSED = {
     "labels -1/1": (EVERY, (2 * Y4 - 1, None, None), "labels .* pass y > 0; got -1"),
     "NaN labels": (EVERY, (np.where(Y4 == 1, np.nan, 0.0), None, None), "expected y to be labels"),
@@ -184,8 +184,8 @@ REFUSED = {
     "a negative weight": (EVERY, (Y4, None, np.array([1.0, -1.0, 1.0, 1.0])), "sample_weight to be >= 0"),
     "a NaN weight": (EVERY, (Y4, None, np.array([1.0, np.nan, 1.0, 1.0])), "sample_weight to be >= 0"),
     "an infinite weight": (EVERY, (Y4, None, np.array([1.0, np.inf, 1.0, 1.0])), "sample_weight to be >= 0"),
-    "another length": (EVERY, (Y4[:3], None, None), "same last axis"),
-    "another length of the weights": (EVERY, (Y4, None, np.ones(1)), "same last axis"),
+    "another length": (EVERY, (Y4[:3], None, None), "same number of rows"),
+    "another length of the weights": (EVERY, (Y4, None, np.ones(1)), "same number of rows"),
     "a scalar": (EVERY, (1, None, None), r"expected arrays \(..., m\)"),
     "batch axes that differ": (EVERY, (np.stack([Y4] * 2), None, np.ones((3, 4))), "batch axes that broadcast"),
     "no row": (EVERY, (Y4[:0], P4[:0], None), "at least one row"),
@@ -204,7 +204,7 @@ def test_what_is_no_real_array_is_refused_under_jit_as_well():
     for name, predicted in METRICS.items():
         with pytest.raises(TypeError, match="real array"):
             getattr(metrics, name)(np.array(["a", "b", "a", "b"]), predicted)
-        with pytest.raises(ValueError, match="same last axis"):
+        with pytest.raises(ValueError, match="same number of rows"):
             jax.jit(getattr(metrics, name))(Y4[:3], predicted)
     with pytest.raises(ValueError, match="num_bins to be an integer >= 1"):
         metrics.calibration(Y4, P4, num_bins=0)

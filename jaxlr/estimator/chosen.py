@@ -1,0 +1,46 @@
+"""The choice of a `LogisticRegressorCV`: the penalty whose mean score over the folds is best, and the model that predicts."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxlr.estimator.absent import fit_rows
+from jaxlr.estimator.classifier import warn_about_failures
+from jaxlr.estimator.rows import Rows
+from jaxlr.results.fit import Fit
+
+
+def choose(estimator: Any, rows: Rows, fits: Fit, there: np.ndarray) -> None:
+    """Set C_, l1_ratio_, and the coefficients with their evidence.
+
+    Args:
+        estimator: with `scores_` (k, r, c), NaN where a model did not converge; the best comes first in the order in which
+            scikit-learn breaks ties, by C, then by share.
+        rows: all of them.
+        fits: of the folds, (k, M, r, c).
+        there: which classes each fold trains on, (k, K).
+
+    Raises:
+        ValueError: for every penalty some model did not converge.
+    """
+    mean = estimator.scores_.mean(axis=0).T
+    if np.isnan(mean).all():
+        raise ValueError("expected a penalty whose models converge in every fold, found none; the warnings say why")
+    if estimator.refit:
+        c, r = np.unravel_index(np.nanargmax(mean), mean.shape)
+        estimator.C_, estimator.l1_ratio_ = float(estimator.Cs_[c]), float(estimator.l1_ratios_[r])
+        fits = fit_rows(estimator, rows, estimator.C_, estimator.l1_ratio_)
+        warn_about_failures(estimator, fits, stacklevel=5)
+        estimator._keep(fits)
+        return
+    best = [np.unravel_index(np.nanargmax(fold), fold.shape) for fold in estimator.scores_.transpose(0, 2, 1)]
+    k, r, c = np.array([(k, r, c) for k, (c, r) in enumerate(best)]).T
+    estimator.C_, estimator.l1_ratio_ = float(estimator.Cs_[c].mean()), float(estimator.l1_ratios_[r].mean())
+    coef, intercept, kkt = (np.moveaxis(part, 1, 3)[k, r, c] for part in (*fits.params, fits.kkt))
+    used: Any = there if len(estimator.classes_) > 2 else there.all(axis=1, keepdims=True)  # a class counts in the folds that have it
+    used = used if estimator.fit_intercept and used.any(axis=0).all() else np.ones_like(used)
+    used = used / used.sum(axis=0)
+    estimator.coef_ = np.einsum("kc,kcn->cn", used, coef).astype(coef.dtype)
+    estimator.intercept_ = np.einsum("kc,kc->c", used, intercept).astype(coef.dtype)
+    estimator.kkt_ = kkt.max(axis=0)
+    estimator.converged_ = np.ones(estimator.kkt_.shape, bool)  # what did not converge has no score

@@ -1,0 +1,114 @@
+"""Scores of the models of cross-validation on the rows that their folds hold out.
+
+Scores that `jaxlr.estimator.scores` knows by name are computed for all models of a fold at once,
+
+    z = X_held_out coef' + intercept + offset
+
+and what scikit-learn's scorer would be given of each follows from z, so that both are the same to rounding. Other names,
+functions and scorers score model by model; and so does a fold that lacks a class, where scikit-learn has its own way with what
+is undefined.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import make_scorer
+from sklearn.utils.validation import _check_method_params
+from tqdm.auto import tqdm
+
+from jaxlr.estimator.linear import log_probabilities
+from jaxlr.estimator.rows import Rows
+from jaxlr.estimator.scores import Score, known_scores, scores_of
+
+
+def held_out_scores(
+    estimator: Any,
+    params: tuple[np.ndarray, np.ndarray],
+    converged: np.ndarray,
+    rows: Rows,
+    held_out: Sequence[Any],
+    of_scorer: dict[str, Any],
+) -> np.ndarray:
+    """Score the models of every fold on the rows that it holds out; a bar shows them where the estimator is verbose.
+
+    Args:
+        estimator: a `LogisticRegressorCV` with `classes_`.
+        params: coef (k, r, c, 1 or K, n) and intercept (k, r, c, 1 or K).
+        converged: (k, r, c).
+        rows: all of them.
+        held_out: indices, or a mask, for each of k folds.
+        of_scorer: what scorers are given beside, such as sample_weight (m,).
+
+    Returns:
+        (k, r, c); NaN where a model did not converge.
+
+    Raises:
+        Whatever the scorer does.
+    """
+    name, several = "accuracy" if estimator.scoring is None else estimator.scoring, len(estimator.classes_) > 2
+    num_classes = len(estimator.classes_) if several else None
+    known = known_scores(num_classes).get(name) if isinstance(name, str) and set(of_scorer) <= {"sample_weight"} else None
+    known = None if known is not None and known.of_ones and estimator.classes_[-1] != 1 else known
+    scorer, scores = _scorer(estimator), np.full(converged.shape, np.nan)
+    most_rows = max(len(rows.codes[of_fold]) for of_fold in held_out)
+    with tqdm(total=int(converged.sum()), unit=" models", disable=not estimator.verbose) as bar:
+        for k, of_fold in enumerate(held_out):
+            X, codes, offset = rows.X[of_fold], rows.codes[of_fold], None if rows.offset is None else rows.offset[of_fold]
+            given = _check_method_params(rows.X, of_scorer, indices=of_fold)
+            at = (k, *np.nonzero(converged[k]))
+            coef, intercept = (part[at] for part in params)
+            if known is not None and len(coef) and _is_defined(known, codes, given, len(estimator.classes_)):
+                judged = _judged(known.of, _logits(X, coef, intercept, offset), estimator.multi_class if several else "")
+                weights = np.asarray(given.get("sample_weight", np.ones(len(codes))))
+                scores[at] = scores_of(name, codes, judged, weights, num_classes, most_rows)
+                bar.update(len(coef))
+                continue
+            for r, c, *of_model in zip(*at[1:], coef, intercept, strict=True):
+                scores[k, r, c] = scorer(estimator._of_fold(*of_model, offset), X, rows.y[of_fold], **given)
+                bar.update()
+    return scores
+
+
+def _is_defined(score: Score, codes: np.ndarray, given: dict[str, Any], num_classes: int) -> bool:
+    """Whether the score of a fold is a matter of the metric alone."""
+    by_class = np.bincount(codes, given.get("sample_weight"), num_classes)
+    there = by_class.all() if score.every_class else by_class.any()
+    return bool(there) and (score.weighted or not given)
+
+
+def _logits(X: Any, coef: np.ndarray, intercept: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
+    """Logits (models, h), or (models, h, K), of coef (models, 1 or K, n), as `decision_function` computes them for one."""
+    z = X @ coef.reshape(-1, coef.shape[-1]).T + intercept.ravel()
+    z = np.moveaxis(z.reshape(-1, *intercept.shape), 0, 1)
+    z = z if offset is None else z + offset.reshape(1, len(offset), -1)
+    return z[..., 0] if z.shape[-1] == 1 else z
+
+
+def _judged(of: str, z: np.ndarray, multi_class: str) -> np.ndarray:
+    """What a scorer is given of models with these logits; for classes their numbers."""
+    if of == "logits":
+        return z
+    if of == "predicted":
+        return z.argmax(axis=-1) if multi_class else z > 0
+    if of == "proba":
+        proba = np.exp(log_probabilities(z, multi_class))
+        return proba if multi_class else proba[..., 1]
+    eps = np.finfo(z.dtype).eps  # scikit-learn's loss keeps probabilities within [eps, 1 - eps]
+    if multi_class:
+        return np.clip(log_probabilities(z, multi_class), np.log(eps), np.log1p(-eps))
+    most = np.log1p(-eps) - np.log(eps)
+    return np.clip(z, -most, most)
+
+
+def _scorer(estimator: Any) -> Callable:
+    """A scorer that knows all classes, also where the rows held out lack one."""
+    scorer, classes = estimator._get_scorer(), estimator.classes_
+    score = getattr(scorer, "_score_func", None)
+    known = {} if score is None else inspect.signature(score).parameters
+    if score is None or "labels" not in known:
+        return scorer
+    options = {"labels": classes} | ({"pos_label": classes[-1]} if "pos_label" in known and len(classes) == 2 else {})
+    options |= scorer._kwargs
+    return make_scorer(score, greater_is_better=scorer._sign == 1, response_method=scorer._response_method, **options)

@@ -1,0 +1,215 @@
+"""What code written for scikit-learn does to an estimator: arrays of JAX, absent classes, offsets, metadata, callbacks."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.callback import ScoringMonitor  # 1.9
+from sklearn.datasets import load_iris
+from sklearn.metrics import get_scorer, log_loss
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import jaxlr
+from jaxlr.estimator import LogisticRegressor, LogisticRegressorCV
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(90, 4))
+Y = (X[:, 0] + RNG.normal(size=90) > 0).astype(int)
+IRIS, SPECIES = load_iris(return_X_y=True)
+NAMES = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
+
+
+@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_arrays_of_jax_give_arrays_of_jax(classes, multi_class):
+    rows = classes > SPECIES
+    data, labels = IRIS[rows], SPECIES[rows]
+    model = LogisticRegressor(C=0.1, multi_class=multi_class).fit(jnp.asarray(data), jnp.asarray(labels))
+    np.testing.assert_array_equal(model.coef_, clone(model).fit(data, labels).coef_)
+    for name in ("decision_function", "predict", "predict_proba", "predict_log_proba"):
+        ours, wanted = getattr(model, name)(jnp.asarray(data)), getattr(model, name)(data)
+        assert isinstance(ours, jax.Array)
+        np.testing.assert_allclose(ours, wanted, rtol=1e-12, atol=1e-12)
+    assert model.score(jnp.asarray(data), jnp.asarray(labels)) == model.score(data, labels)
+    narrow = jnp.asarray(data, jnp.float32)
+    assert model.predict_proba(narrow).dtype == jnp.float32
+    np.testing.assert_allclose(jax.jit(model.predict_proba)(narrow), model.predict_proba(data), rtol=0, atol=1e-5)
+    slope = jax.grad(lambda row: model.decision_function(row[None]).sum())(jnp.asarray(data[0]))
+    np.testing.assert_allclose(slope, model.coef_.sum(axis=0), rtol=1e-12, atol=1e-12)
+    with pytest.raises(ValueError, match="X has 2 features, but LogisticRegressor is expecting 4"):
+        model.predict(jnp.asarray(data[:, :2]))
+    by_name = clone(model).fit(data, NAMES[rows])
+    assert by_name.predict(jnp.asarray(data)).tolist() == by_name.predict(data).tolist()
+
+
+@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
+def test_a_fold_without_a_class_is_the_model_of_the_others(multi_class):
+    options = {"multi_class": multi_class, "Cs": [0.1, 1.0], "scoring": "neg_log_loss"}
+    model = LogisticRegressorCV(cv=KFold(3), **options).fit(IRIS, NAMES)
+    for k, (train, test) in enumerate(KFold(3).split(IRIS)):
+        there = np.unique(SPECIES[train])
+        coef, intercept = model.coefs_paths_[k, 0, 1, :, :-1], model.coefs_paths_[k, 0, 1, :, -1]
+        if multi_class == "multinomial":
+            wanted = jaxlr.fit(IRIS[train], np.searchsorted(there, SPECIES[train]), num_classes=2, l2=1 / len(train)).params
+        else:
+            wanted = jaxlr.fit(IRIS[train], (SPECIES[train] == there[:, None]).astype(float), l2=1 / len(train)).params
+        np.testing.assert_allclose(coef[there], wanted.coef, rtol=0, atol=1e-7)
+        np.testing.assert_allclose(intercept[there], wanted.intercept, rtol=0, atol=1e-6)
+        fold = LogisticRegressor(multi_class=multi_class).fit(IRIS, NAMES)
+        fold.coef_, fold.intercept_ = coef, intercept
+        proba = fold.predict_proba(IRIS[test])
+        assert not proba[:, k].any()  # the rows held out are all of the class that is absent
+        np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-12)
+        assert model.scores_[k, 0, 1] == pytest.approx(-log_loss(NAMES[test], proba, labels=model.classes_))
+        assert np.isfinite(fold.decision_function(IRIS)).all()
+    averaged = LogisticRegressorCV(cv=KFold(3), refit=False, **options).fit(IRIS, NAMES)
+    assert np.abs(averaged.intercept_).max() < 100
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_fold_of_one_class_alone(fit_intercept):
+    one = np.repeat([0, 1], 20)
+    model = LogisticRegressorCV(cv=KFold(2), Cs=[0.5, 1.0], fit_intercept=fit_intercept).fit(X[:40], one)
+    if fit_intercept:
+        assert model.scores_.tolist() == [[[0.0, 0.0]], [[0.0, 0.0]]]
+        assert not model.coefs_paths_[..., :-1].any()
+        assert model.C_ == 0.5
+    else:  # the penalty keeps the estimate finite
+        wanted = jaxlr.fit(X[20:40], np.ones(20), l2=1 / 20, fit_intercept=False).params.coef
+        np.testing.assert_allclose(model.coefs_paths_[0, 0, 1, 0], wanted, rtol=0, atol=1e-8)
+
+
+def test_a_class_of_weight_0_has_probability_0():
+    for multi_class in ("multinomial", "ovr"):
+        weights = {"setosa": 1, "versicolor": 2, "virginica": 0}
+        model = LogisticRegressor(multi_class=multi_class, class_weight=weights).fit(IRIS, NAMES)
+        assert sorted(set(model.predict(IRIS))) == ["setosa", "versicolor"]
+        assert not model.predict_proba(IRIS)[:, 2].any()
+        assert not model.predict_proba(jnp.asarray(IRIS, jnp.float32))[:, 2].any()
+    with pytest.raises(ValueError, match="expected class_weight > 0 of at least 2 classes"):
+        LogisticRegressor(class_weight={0: 0, 1: 1}).fit(X, Y)
+
+
+def test_pairs_that_all_have_one_label_are_fitted_without_an_intercept():
+    differences = np.abs(X[:, :2]) - 0.3
+    turned = np.where(np.arange(90) % 2, 1, -1)
+    model = LogisticRegressor(fit_intercept=False).fit(differences, np.ones(90, int))
+    wanted = LogisticRegressor(fit_intercept=False).fit(differences * turned[:, None], turned > 0)
+    assert model.classes_.tolist() == [0, 1]
+    np.testing.assert_allclose(model.coef_, wanted.coef_, rtol=0, atol=1e-8)
+    with pytest.raises(ValueError, match="got one class only: x"):
+        LogisticRegressor(fit_intercept=False).fit(differences, np.full(90, "x"))
+
+
+@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_offset_and_penalty_factor_are_those_of_fit(classes, multi_class):
+    rows = classes > SPECIES
+    data, labels = IRIS[rows], SPECIES[rows]
+    m = len(labels)
+    offset, factor = RNG.normal(size=(m, classes)), np.array([0.5, 1, 2, 4])
+    one_model = multi_class == "multinomial" and classes == 3
+    offset = offset[:, 0] if classes == 2 else offset
+    model = LogisticRegressor(multi_class=multi_class).fit(data, labels, offset=offset, penalty_factor=factor)
+    targets = labels if one_model else (labels == np.arange(classes)[:, None]).astype(float)[int(classes == 2) :]
+    kind = {"num_classes": 3} if one_model else {}
+    wanted = jaxlr.fit(data, targets, offset=offset if one_model else offset.T, l2=1 / m, penalty_factor=factor, **kind).params
+    np.testing.assert_allclose(model.coef_, np.reshape(wanted.coef, model.coef_.shape), rtol=0, atol=1e-7)
+    moved = model.decision_function(data, offset=offset)
+    np.testing.assert_allclose(moved, model.decision_function(data) + offset, rtol=1e-12)
+    np.testing.assert_allclose(model.predict_proba(jnp.asarray(data), offset), model.predict_proba(data, offset), rtol=1e-10)
+    with pytest.raises(ValueError, match="expected offset"):
+        model.fit(data, labels, offset=offset[:3])
+
+
+def test_scores_of_cross_validation_know_the_offset():
+    offset = 2 * RNG.normal(size=90)
+    folds = list(KFold(3).split(X))
+    options = {"cv": folds, "Cs": [0.1, 1.0]}
+    for scoring in ("neg_log_loss", None):
+        model = LogisticRegressorCV(scoring=scoring, **options).fit(X, Y, offset=offset)
+        train, test = folds[1]
+        one = LogisticRegressor(C=0.1).fit(X[train], Y[train], offset=offset[train])
+        proba = one.predict_proba(X[test], offset[test])[:, 1]
+        wanted = -log_loss(Y[test], proba) if scoring else np.mean((proba > 0.5) == Y[test])
+        assert model.scores_[1, 0, 0] == pytest.approx(wanted, rel=1e-6)
+
+
+def test_metadata_go_where_they_are_requested():
+    weights, offset, groups = RNG.uniform(1, 2, 90), RNG.normal(size=90), np.arange(90) % 6
+    plain = LogisticRegressorCV(cv=GroupKFold(3), Cs=[1.0]).fit(X, Y, weights, groups)
+    wanted = plain.score(X, Y, sample_weight=weights)
+    with sklearn.config_context(enable_metadata_routing=True):
+        scorer = get_scorer("accuracy").set_score_request(sample_weight=True)
+        model = LogisticRegressorCV(cv=GroupKFold(3), Cs=[1.0], scoring=scorer).fit(X, Y, sample_weight=weights, groups=groups)
+        np.testing.assert_allclose(model.scores_, plain.scores_, rtol=1e-12)
+        assert model.score(X, Y, sample_weight=weights) == pytest.approx(wanted)
+        with pytest.raises(TypeError, match="got unexpected argument"):
+            model.fit(X, Y, exposure=offset)
+        part = LogisticRegressor().set_fit_request(sample_weight=True, offset=True, penalty_factor=False)
+        part.set_score_request(sample_weight=True)
+        search = GridSearchCV(make_pipeline(StandardScaler().set_fit_request(sample_weight=False), part), {}, cv=2)
+        search.fit(X, Y, sample_weight=weights, offset=offset)
+        scaled = StandardScaler().fit_transform(X)
+        wanted = LogisticRegressor().fit(scaled, Y, weights, offset=offset)
+        np.testing.assert_allclose(search.best_estimator_[-1].coef_, wanted.coef_, rtol=0, atol=1e-10)
+    with pytest.raises(ValueError, match="only supported if enable_metadata_routing=True"):
+        LogisticRegressorCV().fit(X, Y, exposure=offset)
+
+
+class Watcher:
+    """A callback that keeps what it is told, and ends a fit after some steps."""
+
+    def __init__(self, most=100):
+        self.most, self.told = most, []
+
+    def setup(self, estimator, context):
+        self.told.append("setup")
+
+    def teardown(self, estimator, context):
+        self.told.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.told.append(f"begin {context.task_name}")
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        self.told.append((context.task_name, None if fitted_estimator is None else fitted_estimator.coef_.copy()))
+        return sum(isinstance(line, tuple) for line in self.told) >= self.most
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_callbacks_are_told_of_every_step(classes):
+    rows = classes > SPECIES
+    watcher = Watcher()
+    model = LogisticRegressor(C=0.1).set_callbacks(watcher).fit(IRIS[rows], SPECIES[rows])
+    plain = LogisticRegressor(C=0.1).fit(IRIS[rows], SPECIES[rows])
+    np.testing.assert_allclose(model.coef_, plain.coef_, rtol=0, atol=1e-8)
+    assert model.converged_.all()
+    steps = [line[1] for line in watcher.told if isinstance(line, tuple) and line[0] == "newton-iter"]
+    assert len(steps) == model.n_iter_[0] + 1
+    assert steps[-1] is None
+    np.testing.assert_array_equal(steps[-2], model.coef_)
+    assert (watcher.told[0], watcher.told[-1]) == ("setup", "teardown")
+
+
+def test_a_callback_can_end_a_fit_and_others_watch_scores_and_stages():
+    with pytest.warns(UserWarning, match="MAX_STEPS"):
+        model = LogisticRegressor().set_callbacks(Watcher(most=2)).fit(X, Y)
+    assert model.n_iter_.tolist() == [2]
+    monitor = ScoringMonitor(scoring="accuracy")
+    model = LogisticRegressor().set_callbacks(monitor).fit(X, Y, RNG.uniform(1, 2, 90))
+    log = monitor.get_logs().data
+    assert [row["task_name"] for row in log] == ["fit", *["newton-iter"] * model.n_iter_[0]]
+    assert log[0]["accuracy"] == log[-1]["accuracy"]
+    watcher = Watcher()
+    LogisticRegressorCV(Cs=2, cv=2).set_callbacks(watcher).fit(X, Y)
+    assert [line[0] for line in watcher.told if isinstance(line, tuple)] == [
+        "fit the folds",
+        "score the folds",
+        "choose",
+        "fit",
+    ]
