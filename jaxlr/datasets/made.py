@@ -6,7 +6,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxlr.inputs.checks import check_count, check_key
+from jaxlr.inputs.checks import check_count, check_key, real_array
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.model.logistic import sigmoid
 from jaxlr.model.predict import Params, logits
@@ -126,9 +126,13 @@ def logistic(key: Array, params: Params, m: int) -> tuple[Float[Array, "m n"], I
     """
     check_key(key)
     check_count("m", m, 1)
+    if not isinstance(params, Params):
+        raise TypeError(f"expected params to be jaxlr.Params, got {type(params).__name__}; give coef and intercept")
     coef, intercept = np.shape(params.coef), np.shape(params.intercept)
     if len(coef) != 1 or intercept != ():
-        raise ValueError(f"expected params of one model, coef (n,) and intercept (), got shapes {coef} and {intercept}")
+        raise ValueError(
+            f"expected params of one model, coef (n,) and intercept (), got shapes {coef} and {intercept}; take one of a batch"
+        )
     for name, value in params._asdict().items():
         _check_number(name, value, -np.inf)
     design, label = jax.random.split(key)
@@ -174,5 +178,6 @@ def separable(key: Array, m: int = 100, n: int = 2, *, margin: ArrayLike = 0.5) 
 
 
 def _check_number(name: str, value: ArrayLike, least: float) -> None:
-    if is_concrete(value) and not np.all(np.isfinite(np.asarray(value)) & (np.asarray(value) >= least)):
+    given = real_array(name, value)
+    if is_concrete(given) and not np.all(np.isfinite(np.asarray(given)) & (np.asarray(given) >= least)):
         raise ValueError(f"expected {name} to be finite{f' and >= {least:.2g}' if np.isfinite(least) else ''}, got {value}")

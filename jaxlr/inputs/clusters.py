@@ -39,7 +39,10 @@ def numbered(name: str, groups: Any, m: int | None = None) -> tuple[np.ndarray, 
     labels = _labels(groups)
     if labels.ndim != 1 or labels.shape[0] != (labels.shape[0] if m is None else m):
         got = f"shape {labels.shape}" if labels.ndim else repr(groups)
-        raise ValueError(f"expected {name} ({'m' if m is None else m},), one label a row, got {got}")
+        raise ValueError(
+            f"expected {name} ({'m' if m is None else m},), one label a row, got {got}; repeat that of a group for each of its "
+            "rows"
+        )
     known: dict[Any, int] = {}
     missing = labels.dtype.kind in "mM" and bool(np.any(np.isnat(labels)))  # a list has some number in their place
     try:

@@ -53,7 +53,7 @@ def check_labels(y: Any, num_classes: int | None) -> None:
         return
     fractions = y[(y != np.floor(y)) & np.isfinite(y)] if jnp.issubdtype(y.dtype, jnp.floating) else np.empty(0)
     if fractions.size:
-        raise ValueError(f"expected integer labels 0..{num_classes - 1}, got {fractions[0]}")
+        raise ValueError(f"expected integer labels 0..{num_classes - 1}, got {fractions[0]}; number the classes from 0")
     if least < 0 or most >= num_classes:
         fix = "pass np.unique(y, return_inverse=True)[1], which numbers the classes from 0"
         raise ValueError(f"expected labels 0..{num_classes - 1} of num_classes = {num_classes}, got {least} to {most}; {fix}")

@@ -136,7 +136,7 @@ def penalty_of(problem: Problem) -> AnyPenalty:
     if problem.l1_group is None:
         return by_column
     if problem.groups is None:
-        raise ValueError("expected groups (n,) of a problem with l1_group, got None")
+        raise ValueError("expected groups (n,) of a problem with l1_group, got None; np.arange(n) puts each alone")
     groups = as_groups(problem.groups, X.dtype)
     return Grouped(by_column, strengths_of_groups(problem, groups), groups.weights, groups.number)
 
