@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 from jaxlr.compilation.program import program
 from jaxlr.inputs.checks import check_count, check_key, real_array
 from jaxlr.inputs.clusters import cluster_numbers
+from jaxlr.inputs.memory import check_room
 from jaxlr.inputs.tables import Data, as_floating, is_concrete
 
 
@@ -32,6 +33,7 @@ def kfold(key: Array, m: int, num_folds: int) -> Float[Array, "k m"]:
     Raises:
         TypeError: key is none.
         ValueError: num_folds is not in 2..m.
+        MemoryError: the weights would not fit.
 
     Example:
         >>> import jax
@@ -41,6 +43,7 @@ def kfold(key: Array, m: int, num_folds: int) -> Float[Array, "k m"]:
     check_key(key)
     check_count("m", m, 1)
     _check_num_folds(num_folds, m)
+    check_room("folds of m rows", num_folds, m)
     return _kfold(key, m, num_folds)
 
 
@@ -98,6 +101,7 @@ def bootstrap(key: Array, m: int, num_samples: int) -> Float[Array, "k m"]:
     Raises:
         TypeError: key is none.
         ValueError: m or num_samples is less than 1.
+        MemoryError: the weights would not fit.
 
     Example:
         >>> import jax
@@ -107,6 +111,7 @@ def bootstrap(key: Array, m: int, num_samples: int) -> Float[Array, "k m"]:
     check_key(key)
     check_count("m", m, 1)
     check_count("num_samples", num_samples, 1)
+    check_room("resamples of m rows", num_samples, m)
     return _bootstrap(key, m, num_samples)
 
 
@@ -132,6 +137,7 @@ def cluster_bootstrap(key: Array, clusters: Data, num_samples: int) -> Float[Arr
     Raises:
         TypeError: key is none; clusters are not known.
         ValueError: not one label a row, missing labels, fewer than two clusters, or num_samples less than 1.
+        MemoryError: the weights would not fit.
 
     Example:
         >>> import jax
@@ -146,6 +152,7 @@ def cluster_bootstrap(key: Array, clusters: Data, num_samples: int) -> Float[Arr
     check_key(key)
     check_count("num_samples", num_samples, 1)
     numbers, num_clusters = cluster_numbers(clusters)
+    check_room("resamples of clusters", num_samples, len(numbers))
     return _cluster_bootstrap(key, numbers, num_clusters, num_samples)
 
 

@@ -336,7 +336,10 @@ def drawn(chance):
     _, right, further = DOORS[door]
     names = [*right, *further.split()]
     names = chance.sample(names, min(chance.choice((1, 1, 1, 2, 2, 3)), len(names)))
-    return door, {name: (chance.choice(list(JUNK)), chance.random()) for name in names}
+    bad = {name: (chance.choice(list(JUNK)), chance.random()) for name in names}
+    if "blocks" in bad and callable(JUNK[bad["blocks"][0]]()):
+        del bad["blocks"]  # what the caller's own code raises is its own
+    return door, bad
 
 
 def value_of(name, label, share):

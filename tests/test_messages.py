@@ -116,6 +116,7 @@ TABLE = {
     # what comes in
     "None": (lambda: fit(y=None), "expected y to be real arrays, got None"),
     "a mask": (lambda: fit(X=np.ma.masked_array(X, X > 0)), "X to be a dense array without mask, got MaskedArray; make it"),
+    "tracers": (lambda: jitted(lambda x: fit(l2=[x, x])), "l2 to be one array, got a list of tracers; jnp.stack them"),
     "sparse ones": (lambda: fit(X=[CSR, CSR]), "got a list of sparse ones; several designs have to be dense"),
     "text": (lambda: fit(y=Y.astype(str)), "y to be a real array, got dtype <U21; encode the classes"),
     "ragged": (lambda: fit(X=[[1.0, 2.0], [3.0]], y=[0, 1]), "X to be a real array, got a list"),
@@ -312,6 +313,14 @@ TABLE = {
         r"got shapes \(2, 2\) and \(2,\); take one",
     ),
     "a number": (lambda: datasets.two_moons(KEY, 9, noise=-1.0), "noise to be finite and >= 0, got -1.0"),
+    "one number": (
+        lambda: datasets.clouds(KEY, 9, separation=[1.0, 2.0]),
+        r"separation to be one number, got shape \(2,\); map",
+    ),
+    "rows without room": (
+        lambda: datasets.two_moons(KEY, 2**50),
+        r"m rows that fit in the .* got a need of .* GiB; ask for fewer",
+    ),
     # weights, scalers, results
     "y of folds": (lambda: jaxlr.stratified_kfold(KEY, np.ones((2, 3)), 2), r"y \(m,\), got shape \(2, 3\); call once"),
     "folds": (lambda: jaxlr.kfold(KEY, 9, 10), "from 2 to the number of rows, 9, got 10"),

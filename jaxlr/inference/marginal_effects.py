@@ -127,11 +127,11 @@ def _discrete_columns(discrete: Any, fit: Fit, problem: Problem) -> tuple[int, .
         if X is None:
             raise TypeError('expected X that is known outside jit for discrete="binary", got a tracer; list the columns')
         return tuple(np.flatnonzero(np.all((X == 0) | (X == 1), axis=0) & np.any(X[:1] != X, axis=0)).tolist())
-    if not isinstance(discrete, (list, tuple, range, np.ndarray)) or np.asarray(discrete).dtype == bool:
+    chosen = list(discrete) if isinstance(discrete, (list, tuple, range, np.ndarray)) and np.iterable(discrete) else [None]
+    if any(column is None or isinstance(column, (bool, np.bool_)) for column in chosen):
         raise TypeError(f'expected discrete to be "binary" or a list of indices or names of columns, got {discrete!r}')
-    names = fit.names or column_names(given) or ()
-    found = []
-    for column in discrete:
+    names, found = fit.names or column_names(given) or (), []
+    for column in chosen:
         if isinstance(column, str) and column in names:
             found.append(names.index(column))
         elif isinstance(column, (int, np.integer)) and -n <= column < n:

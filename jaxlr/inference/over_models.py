@@ -47,6 +47,9 @@ def check_given(fit: Any, problem: Any) -> None:
     check_fit("fit", fit)
     if not isinstance(problem, Problem):
         raise TypeError(f"expected problem to be a jaxlr.Problem, got {type(problem).__name__}; give it the data of the fit")
+    check_flag("fit_intercept", problem.fit_intercept)
+    if problem.penalty_factor is not None:
+        real_array("penalty_factor", problem.penalty_factor)
     X = problem.X if is_sparse(problem.X) else real_array("X", problem.X)
     if len(X.shape) < 2:
         raise ValueError(f"expected a problem with X (..., m, n), got shape {X.shape}; give it the data of the fit")

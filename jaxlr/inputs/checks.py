@@ -107,7 +107,7 @@ def _as_array(name: str, value: Any, sparse: bool) -> Any:
 
 def is_zero(value: Data) -> bool:
     """Whether a strength is known to be 0 everywhere; False for a tracer."""
-    return is_concrete(value) and not np.any(np.asarray(value))
+    return is_concrete(value) and (value is None or not np.any(np.asarray(real_array("a strength", value))))
 
 
 def real_array(name: str, value: Data) -> Any:

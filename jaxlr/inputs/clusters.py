@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxlr.inputs.tables import is_concrete
+from jaxlr.inputs.tables import as_numpy, is_concrete
 
 
 def cluster_numbers(clusters: Any, m: int | None = None) -> tuple[np.ndarray, int]:
@@ -65,7 +65,7 @@ def _labels(groups: Any) -> np.ndarray:
         return labels
     if isinstance(groups, (list, tuple)):
         return np.fromiter((None if label is np.ma.masked else label for label in groups), object, len(groups))
-    return np.asarray(groups)
+    return as_numpy("labels", groups)
 
 
 def _is_missing(label: Any) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from jaxlr.inputs.checks import Data, is_zero
-from jaxlr.inputs.tables import is_concrete
+from jaxlr.inputs.tables import as_numpy, is_concrete
 
 
 def checked_groups(groups: Data | None, l1_group: Data, n: int, penalty_factor: Any = None) -> np.ndarray | None:
@@ -31,7 +31,7 @@ def checked_groups(groups: Data | None, l1_group: Data, n: int, penalty_factor: 
         raise ValueError(
             "expected groups known outside jit, for they say which columns are together, got a tracer; close over them"
         )
-    raw = np.asarray(groups)
+    raw = as_numpy("groups", groups)
     if raw.dtype.kind not in "iu" and raw.size:
         raise TypeError(
             f"expected groups to be integers, got {type(groups).__name__} of dtype {raw.dtype}; np.unique(groups, "

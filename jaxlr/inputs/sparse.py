@@ -118,7 +118,7 @@ def _of_scipy(matrix: Any) -> Sparse:
         except ValueError as error:
             raise ValueError(f"expected X with entries of its shape {matrix.shape}, got a broken matrix: {error}") from error
     if matrix.dtype.kind == "b":
-        matrix = matrix.tocsr()
+        matrix = matrix.tocsr(copy=True)
         matrix.sum_duplicates()  # true twice is true
     if matrix.dtype.kind != "f" or matrix.dtype.itemsize not in (4, 8):
         matrix = matrix.astype(np.dtype(jnp.result_type(float)))

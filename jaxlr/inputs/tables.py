@@ -116,6 +116,10 @@ def as_numpy(name: str, value: Any) -> np.ndarray:
     try:
         return np.asarray(value)
     except (ValueError, TypeError, OverflowError) as error:
+        if isinstance(error, jax.errors.TracerArrayConversionError):
+            raise TypeError(
+                f"expected {name} to be one array, got a {type(value).__name__} of tracers; jnp.stack them"
+            ) from None
         raise TypeError(
             f"expected {name} to be a real array, got a {type(value).__name__} of which NumPy makes none ({error}); give all "
             "rows the same length"
@@ -211,5 +215,6 @@ def as_floating(x: Data) -> Float[Array, "..."]:
     if jnp.issubdtype(kind, jnp.floating):
         return jnp.asarray(given)
     if jnp.issubdtype(kind, jnp.integer) or kind == np.bool_:
-        return jnp.asarray(given).astype(jnp.result_type(float))
+        wide: Any = jnp.result_type(float)
+        return jnp.asarray(given.astype(wide))  # in NumPy, where a large integer has its place
     raise TypeError(f"expected a real array, got dtype {kind}; convert it to float first")

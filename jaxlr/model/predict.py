@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxlr.compilation.program import program
-from jaxlr.inputs.checks import common_shape
+from jaxlr.inputs.checks import common_shape, real_array
 from jaxlr.inputs.tables import Data, DesignData, as_floating, in_order
 from jaxlr.linalg.dot import einsum, times
 from jaxlr.linalg.sparse import Sparse
@@ -173,7 +173,7 @@ def predict(
     own, X = _by_name(params, X)
     if likelihood_of_params(own).classes and not (isinstance(threshold, float) and threshold == 0.5):
         raise ValueError(f"expected no threshold for several classes, got {threshold!r}: the most probable one is taken")
-    return _predict(own, X, threshold, offset)
+    return _predict(own, X, real_array("threshold", threshold), offset)
 
 
 @program()
@@ -182,5 +182,6 @@ def _predict(params: Params | SoftmaxParams, X: Any, threshold: ArrayLike, offse
         z = _logits(params, X, offset)
         return jnp.where(jnp.any(jnp.isnan(z), axis=-1), -1, jnp.argmax(z, axis=-1)).astype(jnp.int32)
     proba = _predict_proba(params, X, offset)
+    common_shape({"threshold": jnp.shape(threshold), "probabilities": proba.shape})
     classes = (proba >= jnp.asarray(threshold, proba.dtype)).astype(jnp.int32)
     return jnp.where(jnp.isnan(proba), -1, classes)

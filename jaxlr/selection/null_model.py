@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
 from jaxlr.fitting.fit import fit
-from jaxlr.inputs.checks import checked_arrays
+from jaxlr.inputs.checks import check_flag, checked_arrays
 from jaxlr.inputs.groups import checked_groups
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.linalg.dot import aligned, dot
@@ -56,6 +56,7 @@ def l1_max(problem: Problem, *, num_classes: int | None = None) -> Float[Array, 
     """
     if not isinstance(problem, Problem):
         raise TypeError(f"expected problem to be a jaxlr.Problem, got {type(problem).__name__}; give it X and y")
+    check_flag("fit_intercept", problem.fit_intercept)
     factor = problem.penalty_factor
     if not all(map(is_concrete, (factor, problem.lower, problem.upper))):
         raise ValueError(

@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
-from jaxlr.inputs.checks import Data, DesignData, check_count, check_flag, checked_arrays, real_array
+from jaxlr.inputs.checks import Data, DesignData, check_count, check_flag, checked_arrays, common_shape, real_array
 from jaxlr.inputs.groups import checked_groups
 from jaxlr.inputs.sparse import columns_of, to_dense
 from jaxlr.inputs.tables import as_floating, is_concrete
@@ -146,10 +146,12 @@ def l2_from_C(C: ArrayLike, weight_sum: ArrayLike) -> Float[Array, "..."]:
         >>> float(l2_from_C(0.5, 4))
         0.5
     """
-    for name, value in (("C", C), ("weight_sum", weight_sum)):
-        if is_concrete(value) and not np.all(np.asarray(real_array(name, value)) > 0):
+    given = {"C": real_array("C", C), "weight_sum": real_array("weight_sum", weight_sum)}
+    for name, value in given.items():
+        if is_concrete(value) and not np.all(np.asarray(value) > 0):
             raise ValueError(f"expected {name} > 0, got {value}")
-    return _inverse_product(C, weight_sum)
+    common_shape({name: value.shape for name, value in given.items()})
+    return _inverse_product(*given.values())
 
 
 @program()
@@ -176,12 +178,13 @@ def elastic_net(alpha: ArrayLike, l1_ratio: ArrayLike) -> tuple[Float[Array, "..
         >>> [float(strength) for strength in elastic_net(2.0, 0.25)]
         [0.5, 1.5]
     """
-    if is_concrete(alpha) and not np.all(np.asarray(real_array("alpha", alpha)) >= 0):
+    strength, share = real_array("alpha", alpha), real_array("l1_ratio", l1_ratio)
+    if is_concrete(strength) and not np.all(np.asarray(strength) >= 0):
         raise ValueError(f"expected alpha >= 0, got {alpha}")
-    share = real_array("l1_ratio", l1_ratio)
     if is_concrete(share) and not np.all((np.asarray(share) >= 0) & (np.asarray(share) <= 1)):
         raise ValueError(f"expected l1_ratio in [0, 1], got {l1_ratio}")
-    return _shares(alpha, l1_ratio)
+    common_shape({"alpha": strength.shape, "l1_ratio": share.shape})
+    return _shares(strength, share)
 
 
 @program()
