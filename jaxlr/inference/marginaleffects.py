@@ -124,7 +124,10 @@ def _as_shown(table: Any, polars: Any) -> tuple[Any, dict[str, str]]:
     data = data.cast({polars.Float32: polars.Float64})  # marginaleffects moves columns by 1e-4 of their range
     types = {column.name: _type_of(column) for column in data}
     if "character" in types.values() and int(polars.__version__.split(".")[0]) > 1:
-        raise ValueError("expected a table of numbers, got categories, which marginaleffects 0.6 reads with polars before 2.0")
+        raise ValueError(
+            "expected a table of numbers, got categories, which marginaleffects 0.6 reads with polars before 2.0; give it the "
+            "numbers of the design"
+        )
     return data, types
 
 
