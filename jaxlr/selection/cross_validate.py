@@ -140,9 +140,7 @@ def cross_validate(
     if not (isinstance(rule, str) and rule in ("best", "one_se")):
         raise ValueError(f'expected rule "best" or "one_se", got {rule!r}')
     if loo and rule == "one_se" and known[select].rows is None:
-        raise ValueError(
-            f'expected rule "best" to select by {select} with folds="loo", got "one_se": one ranking of all rows has no error'
-        )
+        raise ValueError(f'expected rule "best" to select by {select} with folds="loo", got "one_se": a ranking has no error')
     if loo and not (lower is None and upper is None and gamma is None and is_zero(l1_group)):
         raise ValueError('expected no bounds, l1_group or gamma with folds="loo", got some; pass folds=10 and a key')
     fields = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset}
