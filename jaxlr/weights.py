@@ -74,6 +74,7 @@ def stratified_kfold(key: Array, y: ArrayLike, num_folds: int) -> Float[Array, "
         [1.0, 1.0]
     """
     check_key(key)
+    y = real_array("y", y)
     if np.ndim(y) != 1:
         raise ValueError(f"expected y (m,), got shape {np.shape(y)}; call once for each of several")
     _check_num_folds(num_folds, np.shape(y)[0])

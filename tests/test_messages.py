@@ -119,6 +119,7 @@ TABLE = {
     "tracers": (lambda: jitted(lambda x: fit(l2=[x, x])), "l2 to be one array, got a list of tracers; jnp.stack them"),
     "sparse ones": (lambda: fit(X=[CSR, CSR]), "got a list of sparse ones; several designs have to be dense"),
     "text": (lambda: fit(y=Y.astype(str)), "y to be a real array, got dtype <U21; pass y =="),
+    "objects": (lambda: fit(y=[object()] * M), "y to be a real array, got dtype object; encode the classes as 0 and 1"),
     "ragged": (lambda: fit(X=[[1.0, 2.0], [3.0]], y=[0, 1]), "X to be a real array, got a list"),
     "no key": (lambda: jaxlr.kfold(0, 9, 3), r"a key of jax.random, such as jax.random.key\(0\), got 0"),
     "keys": (lambda: jaxlr.kfold(jax.random.split(KEY), 9, 3), r"got keys of shape \(2,\); map over them with vmap"),
@@ -449,6 +450,10 @@ TABLE = {
         r"X \(..., m, n\), got shape \(2,\); give it",
     ),
     "no intervals": (lambda: inference.odds_ratios(made("fit")), "jaxlr.inference.wald, got Fit; pass those of a fit"),
+    "a df without end": (
+        lambda: inference.log_chi_square_tail(1.0, 2**62),
+        "df up to 1000000, .* got 4611686018427387904; the",
+    ),
     "a base": (lambda: stat("covariance", base=1), "got 1; leave it out"),
     "no such base": (
         lambda: stat("covariance", of="classes", problem=Problem(X, LABELS), base=7),

@@ -18,7 +18,9 @@ from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
 from jaxlr.inputs.checks import check_count
-from jaxlr.inputs.tables import as_floating
+from jaxlr.inputs.tables import as_floating, is_concrete
+
+_MOST_UNROLLED, _MOST_TERMS = 100, 10**6  # degrees of freedom: terms of a program, and of a loop
 
 
 class Test(NamedTuple):
@@ -49,10 +51,14 @@ def _chi_square_tails(statistic: ArrayLike, df: int) -> tuple[Array, Array, Arra
 def chi_square_test(statistic: ArrayLike, df: Any) -> Test:
     """The test of a chi-square statistic, >= 0 but for rounding; df is one integer >= 1, or an array of whole numbers, a tracer
     too, that broadcasts against the statistics: NaN under 1."""
-    if isinstance(df, (int, np.integer)):
+    if is_concrete(df) and np.any(np.asarray(df) > _MOST_TERMS):
+        raise ValueError(
+            f"expected df up to {_MOST_TERMS}, terms of a sum, got {np.max(df)}; the normal distribution is close there"
+        )
+    if isinstance(df, (int, np.integer)) and df <= _MOST_UNROLLED:
         statistic, p_value, log_p = _chi_square_tails(statistic, int(df))
         return Test(statistic, int(df), p_value, log_p)
-    statistic, p_value, log_p = _tails_of_each(statistic, df)
+    statistic, p_value, log_p = _tails_of_each(as_floating(statistic), df)
     return Test(statistic, df, p_value, log_p)
 
 
@@ -120,7 +126,7 @@ def log_chi_square_tail(x: ArrayLike, df: int) -> Float[Array, "..."]:
 
     Raises:
         TypeError: x is not real.
-        ValueError: df is no integer >= 1.
+        ValueError: df is no integer from 1 to a million.
 
     Example:
         >>> import numpy as np
@@ -128,6 +134,8 @@ def log_chi_square_tail(x: ArrayLike, df: int) -> Float[Array, "..."]:
         0.05
     """
     check_count("df", df, 1)
+    if df > _MOST_UNROLLED:
+        return chi_square_test(as_floating(x), df).log_p
     return _log_tail(as_floating(x), int(df))
 
 

@@ -122,9 +122,9 @@ def real_array(name: str, value: Data) -> Any:
         raise TypeError(f"expected one {name}, got a {type(value).__name__} of sparse ones; several designs have to be dense")
     raw = value if isinstance(value, jax.Array) else as_numpy(name, table_numbers(name, value))
     if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
-        hint = advice(raw) if name == "y" else "convert it to float first"
+        hint = advice(raw) if name == "y" and isinstance(raw, np.ndarray) else "convert it to float first"
         raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}; {hint}")
-    return raw
+    return raw.astype(np.float64) if raw.dtype.kind == "f" and raw.dtype.itemsize > 8 else raw  # a long double, which JAX lacks
 
 
 def check_flag(name: str, flag: object) -> None:

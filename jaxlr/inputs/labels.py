@@ -24,11 +24,12 @@ def advice(y: Any) -> str:
         missing = np.flatnonzero([value is None or (isinstance(value, float) and math.isnan(value)) for value in flat])
         if missing.size:
             return f"drop the rows without a label, the first of {missing.size} is row {missing[0]}"
-        flat = np.array([str(value) for value in flat]) if any(isinstance(value, str) for value in flat) else flat
-    try:
-        classes = np.unique(flat)
-    except TypeError:
+        numbers = all(isinstance(value, (int, float)) for value in flat)
+        text = any(isinstance(value, str) for value in flat)
+        flat = np.array([str(value) for value in flat]) if text else np.array(flat.tolist()) if numbers else flat
+    if flat.dtype.kind not in "biufcUSmM":
         return "encode the classes as 0 and 1, or 0..K-1 with num_classes=K"
+    classes = np.unique(flat)
     if len(classes) == 2:
         return f"pass y == {classes[1].item()!r}"
     text = not (np.issubdtype(classes.dtype, np.number) or classes.dtype == bool)
