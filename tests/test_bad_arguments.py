@@ -39,6 +39,5 @@ def test_many_random_combinations_end_in_words(seed):
 def test_many_degrees_of_freedom_take_a_loop_and_have_the_digits_of_scipy():
     for df in (100, 101, 102, 1001):  # on both sides of where a program of its own ends, odd and even
         x = np.array([0.5, 1.0, 2.0]) * df
-        np.testing.assert_allclose(
-            inference.log_chi_square_tail(x, df), chi2.logsf(x, df), rtol=1e-10, atol=1e-13
-        )  # a logarithm near 0 is right to the sum
+        # A logarithm near 0 is right to the rounding of the sum of probabilities.
+        np.testing.assert_allclose(inference.log_chi_square_tail(x, df), chi2.logsf(x, df), rtol=1e-10, atol=1e-13)

@@ -207,7 +207,7 @@ def cross_validate(
 def _metrics(metrics: Sequence[str], select: str, num_classes: int | None) -> tuple[tuple[str, ...], dict[str, Measure]]:
     """The metrics to score by name, the selecting one among them, and all that there are for such models."""
     if isinstance(metrics, str) or not (np.iterable(metrics) and all(isinstance(name, str) for name in (*metrics, select))):
-        raise TypeError(f'expected metrics as a tuple of names, got {metrics!r} to select by {select!r}; write ("log_loss",)')
+        raise TypeError(f'expected metrics as a tuple of names, got {metrics!r} to select by {select!r}; write ("accuracy",)')
     names, known = tuple(dict.fromkeys([*metrics, select])), measures(likelihood_of(num_classes))
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"expected metrics among {', '.join(known)}, got {', '.join(map(repr, unknown))}")

@@ -173,7 +173,7 @@ def test_options_reach_the_fits():
         ({"penalty_factor": np.ones((4, N))}, "got batch axes"),
         ({"offset": np.zeros((4, M))}, "got batch axes"),
         ({"X": X[:50]}, "last axis 50"),
-        ({"y": Y * 0.8 + 0.1}, "labels 0/1 for the scores"),
+        ({"y": Y * 0.8 + 0.1}, "labels 0/1, or of num_classes, for the scores"),
         ({"folds": [(np.arange(50), np.arange(50, 60))] * 2}, "0 where a row is held out"),
         ({"folds": np.where(FOLDS == 0, np.nan, 1)}, "finite weights >= 0 in folds"),
     ],
