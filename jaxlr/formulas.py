@@ -97,12 +97,14 @@ def design_matrix(table: Any, formula: str | None = None, *, penalized: bool = T
     try:
         formulaic = importlib.import_module("formulaic")
     except ImportError as error:
-        raise ImportError('design_matrix needs formulaic: pip install "jaxlr[formula]"') from error
-    if unknown not in ("refuse", "zero"):
+        raise ImportError('expected formulaic for design_matrix, got no such package; pip install "jaxlr[formula]"') from error
+    if not (isinstance(unknown, str) and unknown in ("refuse", "zero")):
         raise ValueError(f'expected unknown to be "refuse" or "zero", got {unknown!r}')
+    if not (formula is None or isinstance(formula, str)):
+        raise TypeError(f"expected formula to be a string or None, got {type(formula).__name__}; write it as text")
     frame, kinds, unusable = usable_columns(table)
     if not len(frame):
-        raise ValueError("expected a table with rows, whose levels are those of its categories, got none")
+        raise ValueError("expected a table with rows, whose levels are those of its categories, got none; pass rows")
     Term, Factor = formulaic.parser.types.Term, formulaic.parser.types.Factor
     one = Term([Factor("1", eval_method="literal")])
     inside = [_STAND_IN if name == _INTERCEPT else name for name in (*kinds, *unusable)]
@@ -118,10 +120,12 @@ def design_matrix(table: Any, formula: str | None = None, *, penalized: bool = T
     except (formulaic.errors.FormulaicError, SyntaxError) as error:
         raise ValueError(f"expected a formula of formulaic, got {formula!r}: {_first_line(error)}") from error
     if not isinstance(spec, formulaic.ModelSpec):
-        raise ValueError(f'expected the right-hand side of one formula, such as "a + C(b)", got {formula!r}')
+        raise ValueError(
+            f'expected the right-hand side of one formula, such as "a + C(b)", got {formula!r}; labels are the y of the fit'
+        )
     matrix, names, spec = _coded(spec, frame, unusable, unknown)
     if not names:
-        raise ValueError("expected columns beside the intercept, which the fit has itself, got none")
+        raise ValueError("expected columns beside the intercept, which the fit has itself, got none; name columns of the table")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"expected columns with names of their own, got two named {twice!r}; rename columns of the table")
@@ -141,7 +145,10 @@ def _coded(spec: Any, frame: Any, unusable: Mapping[str, str], unknown: str) -> 
         text = str(spec.formula)
         found = [f"column {name!r} {why}" for name, why in unusable.items() if _names(text, name)]
         if found:
-            raise ValueError(f"expected columns that can be used, got a table whose {', and '.join(found)}") from error
+            raise ValueError(
+                f"expected columns that can be used, got a table whose {', and '.join(found)}; mend these columns, or leave "
+                "them out"
+            ) from error
         known = ", ".join(map(repr, frame.columns))
         raise ValueError(
             f"expected a formula that can be evaluated on the columns {known}, got {text!r}: {_first_line(error)}"
@@ -156,7 +163,9 @@ def _coded(spec: Any, frame: Any, unusable: Mapping[str, str], unknown: str) -> 
     if not finite.all():
         bad = np.repeat(np.arange(len(names)), np.diff(matrix.indptr))[~finite]
         found = ", ".join(f"{names[j]!r} ({count} rows)" for j, count in zip(*np.unique(bad, return_counts=True), strict=True))
-        raise ValueError(f"expected finite numbers in the design, got missing or infinite ones in {found}")
+        raise ValueError(
+            f"expected finite numbers in the design, got missing or infinite ones in {found}; fill them in, or drop the rows"
+        )
     return matrix, names, spec
 
 
@@ -171,7 +180,10 @@ def _check_levels(spec: Any, factors: Mapping[str, Any], unknown: str) -> None:
         known = state["categories"]
         # formulaic skips what begins with two underscores.
         if len(set(map(str, known))) < len(known) or any(str(level).startswith("__") for level in known):
-            raise ValueError(f"expected levels of {name!r} whose names differ and do not begin with '__'; rename levels")
+            raise ValueError(
+                f"expected levels of {name!r} whose names differ and do not begin with '__', got {_listed(list(known))}; "
+                "rename levels"
+            )
         values = pandas.Series(factors[name].values.__wrapped__)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

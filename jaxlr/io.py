@@ -12,7 +12,9 @@ pickle is written or read: a file can hold numbers and text, and no code.
 import contextlib
 import hashlib
 import json
+import math
 import os
+import stat
 import uuid
 import zipfile
 from collections.abc import Mapping
@@ -46,8 +48,7 @@ _PARTS: dict[tuple[type, str], Any] = {  # what is no array
     (CrossValidation, "one_se"): tuple | None,
     (CrossValidation, "refit"): Fit | None,
 }
-_MARK, _HEX = b"jaxlr sha256 ", 64
-_BLOCK = 2**20
+_MARK, _HEX, _BLOCK = b"jaxlr sha256 ", 64, 2**20
 
 
 class _UnreadableError(Exception):
@@ -62,7 +63,7 @@ def save(path: str | os.PathLike[str], result: Any) -> None:
         result: a Fit, Params, SoftmaxParams, Scaler or CrossValidation, outside jit.
 
     Raises:
-        TypeError: the result is something else, or holds what is neither array nor text.
+        TypeError: the path is none; the result is something else, or holds what is neither array nor text.
         OSError: the file cannot be written.
 
     Example:
@@ -73,8 +74,9 @@ def save(path: str | os.PathLike[str], result: Any) -> None:
         >>> load(path).coef.tolist()
         [1.0, 2.0]
     """
+    _check_path(path)
     if type(result) not in _TYPES.values():
-        raise TypeError(f"expected a {', '.join(_TYPES)}, got {type(result).__name__}")
+        raise TypeError(f"expected a {', '.join(_TYPES)}, got {type(result).__name__}; save its parts")
     arrays: dict[str, np.ndarray] = {}
     content = _encoded(result, "", arrays)
     header = {"format": "jaxlr", "version": _VERSION, "jaxlr": version("jaxlr"), "content": content}
@@ -102,7 +104,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         The result, its arrays NumPy's: the same bits, whether JAX computes in float64 or not.
 
     Raises:
-        ValueError: the file is not by `save`, is cut off or altered, or comes from a later version.
+        TypeError, ValueError: the path is none; the file is not by `save`, is cut off or altered, or of a later version.
         OSError: there is no such file, or it cannot be read.
 
     Example:
@@ -114,11 +116,20 @@ def load(path: str | os.PathLike[str]) -> Any:
         >>> bool(load(path).converged), predict(load(path).params, X).tolist()
         (True, [0, 0, 1, 1])
     """
+    _check_path(path)
     try:
+        if not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode):
+            raise _UnreadableError("is a pipe or a device")  # which may have no end
         with open(path, "rb") as file:
             return _read(file)
     except _UnreadableError as error:
-        raise ValueError(f"expected a file by jaxlr.io.save, got {os.fspath(path)}, which {error}") from None
+        raise ValueError(f"expected a file by jaxlr.io.save, got {os.fspath(path)}, which {error}; save it anew") from None
+
+
+def _check_path(path: object) -> None:
+    """Refuse what is no path: a number would be a file that is open already."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"expected path to be a string or os.PathLike, got {type(path).__name__}; name a file")
 
 
 def _encoded(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
@@ -132,10 +143,10 @@ def _encoded(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(value, tuple):
         return {"tuple": [_encoded(part, f"{name}.{place}", arrays) for place, part in enumerate(value)]}
     if not is_concrete(value):
-        raise TypeError(f"expected a result outside jit, got a tracer in {name}")
+        raise TypeError(f"expected a result outside jit, got a tracer in {name}; return it from the jitted function first")
     array = np.asarray(value)
     if array.dtype.kind not in "biuf" and array.dtype != jnp.bfloat16:
-        raise TypeError(f"expected numbers in {name}, got {type(value).__name__} of dtype {array.dtype}")
+        raise TypeError(f"expected numbers in {name}, got {type(value).__name__} of dtype {array.dtype}; leave that out")
     arrays[name] = array if array.dtype.kind in "biuf" else array.view(np.uint16)
     return {"array": name, "dtype": array.dtype.name}
 
@@ -195,32 +206,36 @@ def _read(file: Any) -> Any:
         raise _UnreadableError("was altered since: its digest does not match")
     try:
         with zipfile.ZipFile(file) as archive:
-            if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in archive.infolist()):
-                raise _UnreadableError("has members that are compressed or encrypted")
+            members = archive.infolist()
+            plain = all(info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1 for info in members)
+            if not plain or sum(info.file_size for info in members) > size:
+                raise _UnreadableError("has members that are compressed, encrypted or larger than it is")
             header = json.loads(archive.read("header.json"))
             if header["format"] != "jaxlr" or not header["version"] >= 1:
                 raise _UnreadableError("is none")
             if header["version"] > _VERSION:
                 raise _UnreadableError(f"needs jaxlr {header['jaxlr']} or later (format {header['version']})")
-            names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
-            arrays = {}
-            for name, member in names.items():
-                with archive.open(member) as stream:
-                    arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
+            arrays = {
+                info.filename.removesuffix(".npy"): _array(archive, info) for info in members if info.filename[-4:] == ".npy"
+            }
         result = _decoded(header["content"], arrays)
-    except (
-        LookupError,
-        AttributeError,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-        RecursionError,
-        MemoryError,
-        zipfile.BadZipFile,
-    ) as error:
+    except _UnreadableError:
+        raise
+    except Exception as error:  # whatever these bytes make of zipfile, json and NumPy
         raise _UnreadableError(f"was not written by it, though it says so ({type(error).__name__})") from None
     _check_fields(result)
     return result
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    """An array as NumPy stores it; no memory is taken for what is not there."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        if version != (1, 0) or stream.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
+            raise ValueError
+        stream.seek(0)
+        return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 def _check_fields(result: Any) -> None:

@@ -60,7 +60,7 @@ def fit_scaler(X: Data, sample_weight: Data | None = None) -> Scaler:
     if batch:
         raise ValueError(f"expected X (m, n) and sample_weight (m,), got axes {batch} in front; map with jax.vmap")
     if sample_weight is not None and is_concrete(sample_weight) and not np.any(np.asarray(sample_weight) > 0):
-        raise ValueError("expected rows of positive sample_weight, got weights that are all 0")
+        raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")
     columns: jax.Array = arrays["X"]
     s = arrays.get("sample_weight", jnp.ones(columns.shape[0], columns.dtype))
     s = times_power_of_two(s, -exponent_of_largest(s, axis=0))
@@ -89,7 +89,9 @@ def standardize(X: Data, scaler: Scaler) -> Float[Array, "m n"]:
         [[-1.0], [1.0]]
     """
     if is_sparse(X):
-        raise TypeError("expected a dense X, which a sparse one would become; give it to a fit with standardize=True as it is")
+        raise TypeError(
+            "expected a dense X, got a sparse one, which would become dense; fit it as it is, with standardize=True"
+        )
     X = as_floating(X)
     if X.ndim != 2:
         raise ValueError(f"expected X (m, n), got shape {X.shape}; map with jax.vmap")
@@ -120,9 +122,13 @@ def unscale_params(params: Params, scaler: Scaler) -> Params:
         >>> float(unscale_params(Params(np.array([2.0]), np.array(0.0)), Scaler(np.array([3.0]), np.array([2.0]))).intercept)
         -3.0
     """
+    if not isinstance(params, Params):
+        raise TypeError(f"expected params to be jaxlr.Params, got {type(params).__name__}; of a Fit pass fit.params")
     coef, intercept = as_floating(params.coef), as_floating(params.intercept)
     if coef.ndim == 0 or intercept.shape != coef.shape[:-1]:
-        raise ValueError(f"expected coef (..., n) and intercept (...), got shapes {coef.shape} and {intercept.shape}")
+        raise ValueError(
+            f"expected coef (..., n) and intercept (...), got shapes {coef.shape} and {intercept.shape}; one intercept a model"
+        )
     mean, scale = _checked(scaler, coef.shape[-1], coef.dtype)
     coef = coef / jnp.broadcast_to(scale, coef.shape)
     shift = jnp.einsum("...n,n->...", coef, mean, precision="highest")
@@ -130,11 +136,16 @@ def unscale_params(params: Params, scaler: Scaler) -> Params:
 
 
 def _checked(scaler: Scaler, n: int, dtype: jnp.dtype) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    if not isinstance(scaler, Scaler):
+        raise TypeError(f"expected a Scaler, got {type(scaler).__name__}; pass the result of fit_scaler")
     mean, scale = (as_floating(field).astype(dtype) for field in scaler)
     if mean.ndim != 1 or scale.ndim != 1:
         raise ValueError(
             f"expected a scaler of mean (n,) and scale (n,), got {mean.shape} and {scale.shape}; map with jax.vmap"
         )
     if not mean.shape == scale.shape == (n,):
-        raise ValueError(f"expected the columns of the scaler, mean {mean.shape} and scale {scale.shape}, got {n} columns")
+        raise ValueError(
+            f"expected the columns of the scaler, mean {mean.shape} and scale {scale.shape}, got {n} columns; fit a scaler to "
+            "these"
+        )
     return mean, scale

@@ -13,9 +13,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxlr.compilation.program import program
-from jaxlr.inputs.checks import check_count, check_key
+from jaxlr.inputs.checks import check_count, check_key, real_array
 from jaxlr.inputs.clusters import cluster_numbers
-from jaxlr.inputs.tables import Data, as_floating, is_concrete, table_numbers
+from jaxlr.inputs.memory import check_room
+from jaxlr.inputs.tables import Data, as_floating, is_concrete
 
 
 def kfold(key: Array, m: int, num_folds: int) -> Float[Array, "k m"]:
@@ -32,6 +33,7 @@ def kfold(key: Array, m: int, num_folds: int) -> Float[Array, "k m"]:
     Raises:
         TypeError: key is none.
         ValueError: num_folds is not in 2..m.
+        MemoryError: the weights would not fit.
 
     Example:
         >>> import jax
@@ -39,7 +41,9 @@ def kfold(key: Array, m: int, num_folds: int) -> Float[Array, "k m"]:
         [4.0, 4.0, 4.0]
     """
     check_key(key)
+    check_count("m", m, 1)
     _check_num_folds(num_folds, m)
+    check_room("folds of m rows", num_folds, m)
     return _kfold(key, m, num_folds)
 
 
@@ -70,8 +74,9 @@ def stratified_kfold(key: Array, y: ArrayLike, num_folds: int) -> Float[Array, "
         [1.0, 1.0]
     """
     check_key(key)
+    y = real_array("y", y)
     if np.ndim(y) != 1:
-        raise ValueError(f"expected y (m,), got shape {np.shape(y)}")
+        raise ValueError(f"expected y (m,), got shape {np.shape(y)}; call once for each of several")
     _check_num_folds(num_folds, np.shape(y)[0])
     return _stratified_kfold(key, y, num_folds)
 
@@ -97,6 +102,7 @@ def bootstrap(key: Array, m: int, num_samples: int) -> Float[Array, "k m"]:
     Raises:
         TypeError: key is none.
         ValueError: m or num_samples is less than 1.
+        MemoryError: the weights would not fit.
 
     Example:
         >>> import jax
@@ -106,6 +112,7 @@ def bootstrap(key: Array, m: int, num_samples: int) -> Float[Array, "k m"]:
     check_key(key)
     check_count("m", m, 1)
     check_count("num_samples", num_samples, 1)
+    check_room("resamples of m rows", num_samples, m)
     return _bootstrap(key, m, num_samples)
 
 
@@ -131,6 +138,7 @@ def cluster_bootstrap(key: Array, clusters: Data, num_samples: int) -> Float[Arr
     Raises:
         TypeError: key is none; clusters are not known.
         ValueError: not one label a row, missing labels, fewer than two clusters, or num_samples less than 1.
+        MemoryError: the weights would not fit.
 
     Example:
         >>> import jax
@@ -145,6 +153,7 @@ def cluster_bootstrap(key: Array, clusters: Data, num_samples: int) -> Float[Arr
     check_key(key)
     check_count("num_samples", num_samples, 1)
     numbers, num_clusters = cluster_numbers(clusters)
+    check_room("resamples of clusters", num_samples, len(numbers))
     return _cluster_bootstrap(key, numbers, num_clusters, num_samples)
 
 
@@ -189,17 +198,20 @@ def class_weight(y: Data, weights: str | Mapping[int, float]) -> Float[Array, "*
         >>> class_weight(np.array([0, 0, 0, 1]), {0: 1.0, 1: 3.0}).tolist()
         [1.0, 1.0, 1.0, 3.0]
     """
-    y = table_numbers("y", y)
+    y = real_array("y", y)
     if is_concrete(y) and not np.all(np.isin(np.asarray(y), (0, 1))):
-        raise ValueError(f"expected labels 0/1, got {np.unique(np.asarray(y))[:5]}")
+        raise ValueError(f"expected labels 0/1, got {np.unique(np.asarray(y))[:5]}; pass y == k")
     if isinstance(weights, str):
         if weights != "balanced":
             raise ValueError(f'expected "balanced" or {{0: a, 1: b}}, got {weights!r}')
         ones = np.asarray(y).mean(-1) if is_concrete(y) else 0.5
         if np.any((ones == 0) | (ones == 1)):
-            raise ValueError('expected both classes in y for "balanced", got one class')
+            raise ValueError('expected both classes in y for "balanced", got one class; weigh one class by hand')
         return _balanced(y)
-    if set(weights) != {0, 1} or not all(np.isfinite(w) and w >= 0 for w in weights.values()):
+    if not isinstance(weights, Mapping):
+        raise TypeError(f'expected weights "balanced" or {{0: a, 1: b}}, got {type(weights).__name__}; name both classes')
+    numbers = all(isinstance(w, (int, float, np.integer, np.floating)) for w in weights.values())
+    if set(weights) != {0, 1} or not numbers or not all(np.isfinite(w) and w >= 0 for w in weights.values()):
         raise ValueError(f"expected finite weights >= 0 for the classes 0 and 1, got {dict(weights)}")
     return _chosen(y, float(weights[0]), float(weights[1]))
 

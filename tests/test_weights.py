@@ -54,6 +54,7 @@ def test_bootstrap_rows_are_counts_that_sum_to_m():
     assert np.array_equal(counts.sum(1), np.full(300, 40.0))
     assert np.array_equal(counts, np.round(counts))
     assert counts.min() == 0
+    assert len(np.unique(counts, axis=0)) == 300  # draws of their own: none of 10^23 possible ones comes twice
     # A count is Binomial(40, 1/40): variance 39/40; the mean of 12,000 squares is within 5 standard errors (0.02) of it.
     assert abs(((counts - 1) ** 2).mean() - 39 / 40) < 0.1
 

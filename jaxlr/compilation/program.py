@@ -26,7 +26,7 @@ from jax.stages import Compiled
 from jaxlr.compilation import store
 from jaxlr.compilation.key import key_of
 from jaxlr.inputs.sparse import is_sparse, sparse_design
-from jaxlr.inputs.tables import table_numbers
+from jaxlr.inputs.tables import as_numpy, table_numbers
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,15 +104,18 @@ def _is_data(value: Any) -> bool:
 def _as_array(value: Any) -> Any:
     if is_sparse(value):
         return sparse_design(value)
-    return np.asarray(table_numbers("X", value)) if _is_data(value) else value
+    return as_numpy("an argument", table_numbers("X", value)) if _is_data(value) else value
 
 
 def _is_numeric(leaf: Any) -> bool:
     if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biufc":
         return True
-    dtype = getattr(leaf, "dtype", None)
+    if isinstance(leaf, int):
+        most = np.iinfo(jnp.result_type(int))
+        return most.min <= leaf <= most.max
+    dtype = getattr(leaf, "dtype", None) if isinstance(leaf, (np.ndarray, np.generic, jax.Array)) else None
     kinds = jnp.number, jnp.bool_, jax.dtypes.prng_key
-    return isinstance(leaf, (bool, int, float)) or (dtype is not None and any(jnp.issubdtype(dtype, kind) for kind in kinds))
+    return isinstance(leaf, float) or (dtype is not None and any(jnp.issubdtype(dtype, kind) for kind in kinds))
 
 
 def _found(quick: Callable[[], Any], known: tuple, given: dict[str, Any], statics: dict[str, Any]) -> Compiled:

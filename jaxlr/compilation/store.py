@@ -14,6 +14,7 @@ import functools
 import hashlib
 import os
 import pickle
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -53,7 +54,7 @@ def load(key: bytes) -> Compiled | None:
         return None
     path = folder / _name(key)
     try:
-        if not (_is_own(folder) and _is_own(path)):
+        if not (_is_own(folder) and _is_own(path) and _is_entry(path)):
             return None
         entry = path.read_bytes()
     except OSError:
@@ -110,6 +111,12 @@ def _payload(key: bytes, entry: bytes) -> bytes | None:
     head = len(_MAGIC) + _DIGEST
     payload = entry[head:]
     return payload if entry[:head] == _MAGIC + _digest(key, payload) else None
+
+
+def _is_entry(path: Path) -> bool:
+    """Whether it is a file, which a pipe is not that nobody writes to, of a size that the store keeps."""
+    found = path.stat()
+    return stat.S_ISREG(found.st_mode) and found.st_size <= _MOST_BYTES
 
 
 def _is_own(path: Path) -> bool:

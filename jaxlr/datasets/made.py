@@ -6,7 +6,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxlr.inputs.checks import check_count, check_key
+from jaxlr.inputs.checks import check_count, check_key, real_array
+from jaxlr.inputs.memory import check_room
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.model.logistic import sigmoid
 from jaxlr.model.predict import Params, logits
@@ -28,6 +29,7 @@ def two_moons(key: Array, m: int = 100, *, noise: ArrayLike = 0.24) -> tuple[Flo
     Raises:
         TypeError: key is no key of jax.random.
         ValueError: m is no integer >= 1, or noise is negative or not finite.
+        MemoryError: the rows would not fit.
 
     Example:
         >>> import jax
@@ -38,6 +40,7 @@ def two_moons(key: Array, m: int = 100, *, noise: ArrayLike = 0.24) -> tuple[Flo
     check_key(key)
     check_count("m", m, 1)
     _check_number("noise", noise, 0.0)
+    check_room("m rows", m, 2)
     upper, lower = (jnp.linspace(0, jnp.pi, count) for count in (m // 2, m - m // 2))
     x1 = jnp.concatenate([jnp.cos(upper), 1 - jnp.cos(lower)])
     x2 = jnp.concatenate([jnp.sin(upper), 0.5 - jnp.sin(lower)])
@@ -75,6 +78,7 @@ def clouds(
     Raises:
         TypeError: key is no key of jax.random.
         ValueError: m or num_informative is no integer >= 1, another number none >= 0, or separation is not finite.
+        MemoryError: the rows would not fit.
 
     Example:
         >>> import jax
@@ -92,6 +96,7 @@ def clouds(
     for name, (count, smallest) in least.items():
         check_count(name, count, smallest)
     _check_number("separation", separation, -np.inf)
+    check_room("m rows", m, num_informative + num_redundant + num_noise)
     corner, spread, point, mix, noise = jax.random.split(key, 5)
     y = (jnp.arange(m) >= m // 2).astype(jnp.int32)
     center = separation * jax.random.rademacher(corner, (num_informative,), float)
@@ -117,6 +122,7 @@ def logistic(key: Array, params: Params, m: int) -> tuple[Float[Array, "m n"], I
     Raises:
         TypeError: key is no key of jax.random.
         ValueError: m is no integer >= 1, or params are not those of one model, or not finite.
+        MemoryError: the rows would not fit.
 
     Example:
         >>> import jax, numpy as np
@@ -126,11 +132,16 @@ def logistic(key: Array, params: Params, m: int) -> tuple[Float[Array, "m n"], I
     """
     check_key(key)
     check_count("m", m, 1)
+    if not isinstance(params, Params):
+        raise TypeError(f"expected params to be jaxlr.Params, got {type(params).__name__}; give coef and intercept")
     coef, intercept = np.shape(params.coef), np.shape(params.intercept)
     if len(coef) != 1 or intercept != ():
-        raise ValueError(f"expected params of one model, coef (n,) and intercept (), got shapes {coef} and {intercept}")
+        raise ValueError(
+            f"expected params of one model, coef (n,) and intercept (), got shapes {coef} and {intercept}; take one of a batch"
+        )
     for name, value in params._asdict().items():
-        _check_number(name, value, -np.inf)
+        _check_number(name, value, -np.inf, one=False)
+    check_room("m rows", m, *coef)
     design, label = jax.random.split(key)
     X = jax.random.normal(design, (m, len(params.coef)))
     return X, jax.random.bernoulli(label, sigmoid(logits(params, X))).astype(jnp.int32)
@@ -151,6 +162,7 @@ def separable(key: Array, m: int = 100, n: int = 2, *, margin: ArrayLike = 0.5) 
     Raises:
         TypeError: key is no key of jax.random.
         ValueError: m is no integer >= 2, n none >= 1, or margin is not > 0 and finite.
+        MemoryError: the rows would not fit.
 
     Example:
         >>> import jax
@@ -162,6 +174,7 @@ def separable(key: Array, m: int = 100, n: int = 2, *, margin: ArrayLike = 0.5) 
     check_count("m", m, 2)
     check_count("n", n, 1)
     _check_number("margin", margin, float(np.finfo(np.float32).tiny))
+    check_room("m rows", m, n)
     normal, rows = jax.random.split(key)
     direction = jax.random.normal(normal, (n,))
     direction = direction / jnp.linalg.norm(direction)
@@ -173,6 +186,9 @@ def separable(key: Array, m: int = 100, n: int = 2, *, margin: ArrayLike = 0.5) 
     return X + (moved - distance)[:, None] * direction[None, :], y.astype(jnp.int32)
 
 
-def _check_number(name: str, value: ArrayLike, least: float) -> None:
-    if is_concrete(value) and not np.all(np.isfinite(np.asarray(value)) & (np.asarray(value) >= least)):
+def _check_number(name: str, value: ArrayLike, least: float, one: bool = True) -> None:
+    given = real_array(name, value)
+    if one and given.ndim:
+        raise ValueError(f"expected {name} to be one number, got shape {given.shape}; map over several with jax.vmap")
+    if is_concrete(given) and not np.all(np.isfinite(np.asarray(given)) & (np.asarray(given) >= least)):
         raise ValueError(f"expected {name} to be finite{f' and >= {least:.2g}' if np.isfinite(least) else ''}, got {value}")

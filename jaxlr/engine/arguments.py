@@ -20,10 +20,10 @@ from jaxlr.engine.devices import check_mesh
 from jaxlr.engine.plan import Call
 from jaxlr.engine.small import with_columns
 from jaxlr.engine.sparsity import as_it_pays
-from jaxlr.inputs.checks import Data, DesignData, check_count, checked, is_zero
+from jaxlr.inputs.checks import Data, DesignData, check_count, check_flag, checked, is_zero
 from jaxlr.inputs.groups import checked_groups
 from jaxlr.inputs.labels import check_classes, is_soft
-from jaxlr.inputs.tables import column_names, is_concrete
+from jaxlr.inputs.tables import as_numpy, column_names, is_concrete
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.likelihood import Likelihood, likelihood_of
 from jaxlr.model.multinomial import Multinomial
@@ -103,10 +103,11 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         traits = traits._replace(m=rows, n=columns, free=columns if traits.free == n else traits.free, entries=entries)
         settings = choose(asked._replace(solver=settings.solver), traits)
     if settings.solver != "proximal" and not traits.smooth:
-        smooth, these = "l1 = 0, known outside jit,", "l1"
-        if is_bounded(problem) or problem.groups is not None:
-            smooth, these = ("no bounds", "bounds") if is_bounded(problem) else ("l1_group = 0, known outside jit,", "groups")
-        raise ValueError(f'expected {smooth} for solver "{settings.solver}"; use "proximal" or "auto" with {these}')
+        kind = "l1" if problem.groups is None else "l1_group"
+        smooth, these = f"{kind} = 0, known outside jit,", f"an {kind}"
+        if is_bounded(problem):
+            smooth, these = "no bounds", "bounds"
+        raise ValueError(f'expected {smooth} for solver "{settings.solver}", got {these}; use "proximal" or "auto"')
     return Call(
         program=fit_batch,
         models=models,
@@ -179,9 +180,8 @@ def _checked_static(given: Arguments) -> Likelihood:
         check_count("num_classes", given.num_classes, 2)
     likelihood = likelihood_of(None if given.num_classes is None else int(given.num_classes))
     for name in ("fit_intercept", "standardize", "progress"):
-        if not isinstance(flag := getattr(given, name), (bool, np.bool_)):
-            raise TypeError(f"expected {name} to be True or False, known outside jit, got {flag!r}")
-    if given.solver not in ("auto", *_SOLVERS):
+        check_flag(name, getattr(given, name))
+    if not (isinstance(given.solver, str) and given.solver in ("auto", *_SOLVERS)):
         raise ValueError(f'expected solver "auto", {", ".join(map(repr, _SOLVERS))}, got {given.solver!r}')
     max_steps = given.max_steps
     whole = isinstance(max_steps, (int, np.integer)) and not isinstance(max_steps, bool)
@@ -191,7 +191,9 @@ def _checked_static(given: Arguments) -> Likelihood:
         check_count("batch_size", given.batch_size, 1)
     kind = likelihood.params_type
     if given.init is not None and not isinstance(given.init, kind):
-        raise TypeError(f"expected init to be jaxlr.{kind.__name__}(coef, intercept), got {type(given.init).__name__}")
+        raise TypeError(
+            f"expected init to be jaxlr.{kind.__name__}(coef, intercept), got {type(given.init).__name__}; pass fit.params"
+        )
     return likelihood
 
 
@@ -223,7 +225,7 @@ def _checked_models(given: Arguments) -> tuple[Models, jnp.dtype, tuple[int, ...
     problem = as_it_pays(problem, dtype, needs_dense)
     m, n = problem.X.shape[-2:]
     if n == 0 and not given.fit_intercept:
-        raise ValueError("expected a column or an intercept, got X without columns and fit_intercept=False")
+        raise ValueError("expected a column or an intercept, got X without columns and fit_intercept=False; leave that True")
     if given.mesh is not None:
         check_mesh(given.mesh, m)
     init = None if given.init is None else given.init._replace(coef=arrays["coef"], intercept=arrays["intercept"])
@@ -233,6 +235,7 @@ def _checked_models(given: Arguments) -> tuple[Models, jnp.dtype, tuple[int, ...
 def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array | np.ndarray:
     if tol is None:
         tol = 1e-10 if dtype == jnp.float64 else 1e-5
+    tol = tol if isinstance(tol, jax.Array) else as_numpy("tol", tol)
     if is_concrete(tol) and not (np.ndim(tol) == 0 and np.asarray(tol).dtype.kind in "iuf" and np.asarray(tol) > 0):
-        raise ValueError(f"expected tol to be one number > 0, got {tol!r}")
+        raise ValueError(f"expected tol to be one number > 0, got {tol}")
     return np.asarray(tol, dtype) if is_concrete(tol) else jnp.asarray(tol, dtype)

@@ -31,7 +31,10 @@ def check_mesh(mesh: object, m: int) -> None:
     if not isinstance(mesh, Mesh):
         raise TypeError(f'expected mesh to be a jax.sharding.Mesh, as of jax.make_mesh((8,), ("models",)), got {mesh!r}')
     if len(set(mesh.axis_names) - {_ROWS}) > 1:
-        raise ValueError(f'expected one axis for the models and perhaps one named "rows", got axes {mesh.axis_names}')
+        raise ValueError(
+            f'expected one axis for the models and perhaps one named "rows", got axes {mesh.axis_names}; name them in '
+            "jax.make_mesh"
+        )
     if m % mesh.shape.get(_ROWS, 1):
         raise ValueError(
             f"expected a multiple of {mesh.shape[_ROWS]} rows for the mesh axis {_ROWS!r}, got {m}; add rows of weight 0"

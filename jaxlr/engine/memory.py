@@ -137,7 +137,7 @@ def models_that_fit(needs: Needs, num_models: int, num_results: int, asked: int 
     if (needed := bytes_needed(needs, size, num_results)) > free:
         advice = "pass a smaller batch_size" if size > 1 else "fit fewer models, rows or columns, or spread them over a mesh"
         raise MemoryError(
-            f"{size} of {num_results} models at a time, and the results of all, need up to {needed / 2**30:.3g} GiB, "
-            f"the device has {free / 2**30:.3g} GiB free; {advice}"
+            f"expected {size} of {num_results} models at a time, and the results of all, in the {free / 2**30:.3g} GiB that "
+            f"the device has free, got a need of up to {needed / 2**30:.3g} GiB; {advice}"
         )
     return size

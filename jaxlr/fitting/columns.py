@@ -95,7 +95,9 @@ def fit_columns(
     c = common.shape[1]
     factor = np.ones(c + 1) if penalty_factor is None else real_array("penalty_factor", penalty_factor)
     if factor.shape != (c + 1,):
-        raise ValueError(f"expected penalty_factor ({c + 1},), the own column's last, got shape {factor.shape}")
+        raise ValueError(
+            f"expected penalty_factor ({c + 1},), the own column's last, got shape {factor.shape}; leave it out for 1"
+        )
     xp = jnp if isinstance(own, jax.Array) or isinstance(common, jax.Array) else np
     one = xp.concatenate([common, own[:1].T.astype(common.dtype)], axis=1)  # stands for all in the checks
     given = Arguments(
@@ -118,7 +120,7 @@ def fit_columns(
     )
     call = prepare(given, models_per_problem=len(own))
     if call.batch:
-        raise ValueError(f"expected one problem beside the columns, got batch axes {call.batch}")
+        raise ValueError(f"expected one problem beside the columns, got batch axes {call.batch}; call once for each")
     if is_concrete(l1) and is_concrete(l2) and is_concrete(factor):
         check_enough_rows(common, sample_weight, np.asarray(factor) * (np.asarray(l1) + np.asarray(l2)) == 0, fit_intercept)
     many = _call_of_columns(call, own, common, column_names(covariates))
@@ -134,7 +136,7 @@ def _checked_columns(columns: Data, covariates: Data | None, y: Data) -> tuple[A
     """The columns (k, m) and the covariates (m, c), of one dtype."""
     given = real_array("columns", columns)
     if given.ndim != 2:
-        raise ValueError(f"expected columns (k, m), one model each, got shape {given.shape}")
+        raise ValueError(f"expected columns (k, m), one model each, got shape {given.shape}; one column is columns[None]")
     _, dtype, _ = checked({"X": given[:, :, None]})  # a design each
     k, m = given.shape
     common = np.zeros((m, 0)) if covariates is None else checked({"X": covariates})[0]["X"]

@@ -86,8 +86,13 @@ def fit_firth(
 def _chosen(only: Data, call: Call) -> np.ndarray:
     """Which models of the batch to fit, checked."""
     if not (is_concrete(only) and call.concrete):
-        raise TypeError("expected a call outside jit: only says which models are computed")
+        raise TypeError(
+            "expected a call outside jit, for only says which models are computed, got a tracer; leave only out there"
+        )
     only = np.asarray(only)
     if only.dtype != bool or only.shape != call.batch:
-        raise ValueError(f"expected only to be booleans of the batch {call.batch}, got {only.dtype} of shape {only.shape}")
+        raise ValueError(
+            f"expected only to be booleans of the batch {call.batch}, got {only.dtype} of shape {only.shape}; such as "
+            "fit.status == Status.SEPARATED"
+        )
     return only

@@ -18,7 +18,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from jaxlr.inputs.checks import Data, check_count, check_key, checked_arrays
+from jaxlr.inputs.checks import Data, check_count, check_flag, check_key, checked_arrays
 from jaxlr.inputs.labels import check_classes
 from jaxlr.model.objective import gradient, loss
 from jaxlr.model.params import Params
@@ -120,8 +120,7 @@ def train(
     check_count("batch_size", 1 if batch_size is None else batch_size, 1)
     if key is not None:
         check_key(key)
-    if not isinstance(fit_intercept, (bool, np.bool_)):
-        raise TypeError(f"expected fit_intercept to be True or False, known outside jit, got {fit_intercept!r}")
+    check_flag("fit_intercept", fit_intercept)
     if init is not None and not isinstance(init, (Params, Training)):
         hint = "; pass fit.params" if hasattr(init, "params") else ""
         raise TypeError(f"expected init to be jaxlr.Params or jaxlr.Training, got {type(init).__name__}{hint}")

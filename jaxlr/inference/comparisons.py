@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from jaxlr.inference.delta import Effects, effects, pullbacks, standard_error
 from jaxlr.inference.fitted import fitted
 from jaxlr.inference.meat import Kind, check_clusters_aligned, checked_kind, errors_of
-from jaxlr.inference.over_models import over_models
+from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.rows import Rows, checked_rows, coordinates
 from jaxlr.inference.tails import normal_quantile
 from jaxlr.inputs.checks import Data, real_array
@@ -81,8 +81,9 @@ def comparisons(
     References:
         Hernan & Robins, Causal Inference: What If (2020), section 13.3; Greenland 1991, Biometrics 47 (standardized measures).
     """
+    check_given(fit, problem)
     reach = normal_quantile(level)
-    if measure not in _MEASURES:
+    if not (isinstance(measure, str) and measure in _MEASURES):
         raise ValueError(f"expected measure {', '.join(map(repr, _MEASURES))}, got {measure!r}")
     m = np.shape(problem.X)[-2]
     rows = tuple(checked_rows(fit, problem, X, offset, name) for X, name in ((low, "low"), (high, "high")))
@@ -90,12 +91,15 @@ def comparisons(
     if len(sizes) < 2:
         raise TypeError("expected low and high to be rows (r, n), got None; low may be the X of the problem")
     if sizes[0] != sizes[1]:
-        raise ValueError(f"expected low and high (r, n) of the same rows, got {sizes} rows")
+        raise ValueError(f"expected low and high (r, n) of the same rows, got {sizes} rows; make both of one X")
     weights = None
     if sample_weight is not None:
         weights = jnp.asarray(real_array("sample_weight", sample_weight), jnp.asarray(fit.value).dtype)
         if weights.shape != (sizes[0],):
-            raise ValueError(f"expected sample_weight ({sizes[0]},), one for each row of low and high, got {weights.shape}")
+            raise ValueError(
+                f"expected sample_weight ({sizes[0]},), one for each row of low and high, got {weights.shape}; None takes that "
+                "of the problem"
+            )
         if is_concrete(weights):
             s = np.asarray(weights)
             if not (np.isfinite(s).all() and np.all(s >= 0) and np.any(s > 0)):

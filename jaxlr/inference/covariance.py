@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.inference.fitted import as_params, check_base, fitted, functionals
 from jaxlr.inference.meat import Kind, check_clusters_aligned, checked_kind, covariance_of
-from jaxlr.inference.over_models import over_models
+from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inputs.checks import Data
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem
@@ -113,6 +113,7 @@ def standard_errors(
 
 def _of_models(function: Any, fit: Fit, problem: Problem, *kind_base_penalized: Any) -> Any:
     *asked, base, penalized = kind_base_penalized
+    check_given(fit, problem)
     check_base(fit.params, base)
     check_clusters_aligned(fit, problem, asked[1])
     kind, numbers = checked_kind(fit, np.shape(problem.X)[-2], *asked)

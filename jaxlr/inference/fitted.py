@@ -149,8 +149,10 @@ def known(likelihood: Likelihood, n: int, fit_intercept: bool, base: int | None)
 def check_base(params: Params | SoftmaxParams, base: Any) -> None:
     """Refuse a base that is neither None nor a class; or not 0 for a binary fit, which has no classes to choose from."""
     classes = likelihood_of_params(params).classes
-    if not classes and (base is None or base != 0):
-        raise ValueError(f"expected no base for a binary fit, whose coefficients are those of y = 1 against 0, got {base!r}")
+    if not classes and not (isinstance(base, (int, np.integer)) and base == 0):
+        raise ValueError(
+            f"expected no base for a binary fit, whose coefficients are those of y = 1 against 0, got {base!r}; leave it out"
+        )
     if base is None:
         return
     check_count("base", base, 0)

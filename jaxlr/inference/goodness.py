@@ -29,7 +29,7 @@ from jaxtyping import Array, Float
 from jaxlr.compilation.program import program
 from jaxlr.inference.binomial import kullback_leibler, log_saturated
 from jaxlr.inference.fitted import fitted, prepared
-from jaxlr.inference.over_models import over_models
+from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.inputs.checks import Data, real_array
 from jaxlr.inputs.trials import checked_trials
@@ -113,10 +113,13 @@ def goodness_of_fit(fit: Fit, problem: Problem, *, trials: Data | None = None, p
         Annals of Statistics 6; McFadden 1974, in Frontiers in Econometrics, p. 121; Cox & Snell 1989, Analysis of Binary Data,
         p. 208; Nagelkerke 1991, Biometrika 78, eqs. 1 and 3; Tjur 2009, The American Statistician 63, eq. 9.
     """
+    check_given(fit, problem)
     grouped = None
     if trials is not None:
         if likelihood_of_params(fit.params).classes:
-            raise ValueError("expected no trials for a fit of several classes, whose labels are of single rows")
+            raise ValueError(
+                "expected no trials for a fit of several classes, whose labels are of single rows, got some; leave them out"
+            )
         grouped = _grouped(problem, trials, fit)
     parts = over_models(_goodness_of_fit, fit, problem, penalized=penalized)
     measures, statistic = _measures(parts, grouped)

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxlr.inference.fitted import fitted
-from jaxlr.inference.over_models import over_models
+from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.inputs.checks import check_count
 from jaxlr.inputs.tables import is_concrete
@@ -58,6 +58,7 @@ def hosmer_lemeshow(fit: Fit, problem: Problem, *, num_groups: int = 10, penaliz
     References:
         Hosmer, Lemeshow & Sturdivant 2013, Applied Logistic Regression, section 5.2.2, eq. 5.7.
     """
+    check_given(fit, problem)
     if likelihood_of_params(fit.params).classes:
         raise ValueError(
             "expected a fit of two classes in one logit for its Hosmer-Lemeshow test, got a multinomial one; test a class "

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from jaxlr.inference.fitted import check_base, fitted, functionals
 from jaxlr.inference.leverage import leverage
 from jaxlr.inference.meat import Kind, check_clusters_aligned, checked_kind, covariance_of
-from jaxlr.inference.over_models import over_models
+from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.inputs.checks import Data, real_array
 from jaxlr.linalg.cholesky import cholesky, solve
@@ -63,6 +63,7 @@ def wald_test(
     References:
         Wald 1943, Transactions of the American Mathematical Society 54; Hosmer, Lemeshow & Sturdivant 2013, section 2.4.
     """
+    check_given(fit, problem)
     check_base(fit.params, base)
     parameters = (np.shape(fit.params.coef)[-1] + 1) * math.prod(likelihood_of_params(fit.params).classes)
     hypotheses, values = _checked_hypotheses(R, r, parameters)
@@ -79,9 +80,13 @@ def _checked_hypotheses(R: Data, r: Data, parameters: int) -> tuple[Float[np.nda
     """R and r, each hypothesis over its largest coefficient."""
     hypotheses, values = np.asarray(real_array("R", R), float), np.asarray(real_array("r", r), float)
     if hypotheses.ndim != 2 or not len(hypotheses) or hypotheses.shape[1] != parameters:
-        raise ValueError(f"expected R (q, {parameters}), a column for each parameter, got shape {hypotheses.shape}")
+        raise ValueError(
+            f"expected R (q, {parameters}), a column for each parameter, got shape {hypotheses.shape}; the intercept comes last"
+        )
     if values.shape not in ((), (len(hypotheses),)):
-        raise ValueError(f"expected r of one number or ({len(hypotheses)},), got shape {values.shape}")
+        raise ValueError(
+            f"expected r of one number or ({len(hypotheses)},), got shape {values.shape}; one number is that of all rows of R"
+        )
     if not (np.isfinite(hypotheses).all() and np.isfinite(values).all()):
         raise ValueError("expected finite numbers in R and r, got NaN or infinities; leave such hypotheses out")
     size = np.abs(hypotheses).max(axis=1)

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from jaxlr.inference.fitted import as_params, fitted
 from jaxlr.inference.leverage import leverage, remainder
-from jaxlr.inference.over_models import over_models
+from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.linalg.dot import dot
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.logistic import sigmoid
@@ -77,8 +77,11 @@ def influence(fit: Fit, problem: Problem, *, penalized: bool = False) -> Influen
     References:
         Pregibon 1981, Annals of Statistics 9, eqs. 3.4 (leverage), 4.3 (one step without a row).
     """
+    check_given(fit, problem)
     if likelihood_of_params(fit.params).classes:
-        raise ValueError("expected a fit of two classes in one logit for its influence, got a multinomial one")
+        raise ValueError(
+            "expected a fit of two classes in one logit for its influence, got a multinomial one; fit y == k for one class"
+        )
     firth = fit.solver == "firth"
     return over_models(_influence, fit, problem, penalized=penalized, options=(firth,), by_row=True)
 

@@ -23,7 +23,7 @@ from jaxlr.batching.lanes import Models
 from jaxlr.batching.wide import in_span
 from jaxlr.inference.fitted import fitted
 from jaxlr.inference.leverage import leverage, remainder
-from jaxlr.inference.over_models import over_models
+from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.linalg.dot import aligned, einsum
 from jaxlr.model.likelihood import Multinomial, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
@@ -72,6 +72,7 @@ def leave_one_out(fit: Fit, problem: Problem) -> LeaveOneOut:
     References:
         Rad & Maleki 2020, Journal of the Royal Statistical Society B 82, eq. 10.
     """
+    check_given(fit, problem)
     if fit.solver == "firth":
         raise ValueError(
             "expected estimates by jaxlr.fit, got Firth's, whose penalty is another without each row; fit again without it"

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
-from jaxlr.inference.over_models import checked_pair
+from jaxlr.inference.over_models import check_given, checked_pair
 from jaxlr.inference.rank import num_parameters
 from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.inputs.checks import Data, is_zero
@@ -59,6 +59,8 @@ def likelihood_ratio(
     References:
         Wilks 1938, Annals of Mathematical Statistics 9.
     """
+    check_given(larger, problem)
+    check_given(smaller, problem if smaller_problem is None else smaller_problem)
     _check_unpenalized(problem)
     if "firth" in (larger.solver, smaller.solver):
         raise ValueError("expected fits of the likelihood itself, got Firth's; use jaxlr.inference.profile_tests")
@@ -70,7 +72,9 @@ def likelihood_ratio(
     kinds = [likelihood_of_params(fit.params) for fit in (larger, smaller)]
     if kinds[0] != kinds[1]:
         named = [f"multinomial with {kind.classes[0]} classes" if kind.classes else "binary" for kind in kinds]
-        raise ValueError(f"expected two fits of one likelihood, got one {named[0]} and one {named[1]}")
+        raise ValueError(
+            f"expected two fits of one likelihood, got one {named[0]} and one {named[1]}; fit both with one num_classes"
+        )
     checked_pair(larger, problem)
     if smaller_problem is not None:
         _check_same_rows(problem, smaller_problem)
@@ -85,7 +89,8 @@ def likelihood_ratio(
 def _check_unpenalized(problem: Problem) -> None:
     if not ((problem.l1 is None or is_zero(problem.l1)) and is_zero(problem.l2)):
         raise ValueError(
-            "expected unpenalized fits for a likelihood ratio, got a problem with l1 or l2 > 0 (or unknown inside jit)"
+            "expected unpenalized fits for a likelihood ratio, got a problem with l1 or l2 > 0 (or unknown inside jit); fit "
+            "both without"
         )
 
 
@@ -93,7 +98,10 @@ def _check_same_rows(problem: Problem, other: Problem) -> None:
     """Refuse a problem with a penalty, or one that is known to have other labels, weights or offsets."""
     _check_unpenalized(other)
     if np.shape(problem.X)[-2] != np.shape(other.X)[-2]:
-        raise ValueError(f"expected the same rows in both problems, got {np.shape(problem.X)[-2]} and {np.shape(other.X)[-2]}")
+        raise ValueError(
+            f"expected the same rows in both problems, got {np.shape(problem.X)[-2]} and {np.shape(other.X)[-2]}; fit the same "
+            "rows twice"
+        )
     if not (problem.strata is None and other.strata is None) and not (problem.strata and problem.strata.same(other.strata)):
         raise ValueError("expected the same strata in both problems, got others; fit the same matched sets twice")
     for name, default in (("y", None), ("sample_weight", 1), ("offset", 0)):
@@ -135,7 +143,7 @@ def _left_out(larger: Fit, smaller: Fit, problem: Problem, smaller_problem: Prob
         if np.any(lost != np.where(larger.converged, free * _held(larger), lost)):
             raise ValueError(
                 "expected a smaller_problem, or df, where columns of the larger fit share coefficients with those that they "
-                "depend on, as in resamples: their number does not tell what the smaller fit has left out"
+                "depend on, as in resamples, got neither: their number does not tell what the smaller fit has left out"
             )
         each = (free * columns - lost + np.minimum(free * _held(smaller), lost)).astype(int)
     return int(each.flat[0]) if np.all(each == each.flat[0]) else each

@@ -25,7 +25,7 @@ from jaxlr.inference.comparisons import compared
 from jaxlr.inference.delta import Effects, derivatives, effects, pullbacks, standard_error
 from jaxlr.inference.fitted import fitted
 from jaxlr.inference.meat import Kind, check_clusters_aligned, checked_kind, errors_of
-from jaxlr.inference.over_models import over_models
+from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.rows import Rows, checked_rows, coordinates
 from jaxlr.inference.tails import normal_quantile
 from jaxlr.inputs.checks import Data, real_array
@@ -91,13 +91,16 @@ def marginal_effects(
     References:
         Greene, Econometric Analysis (2012), section 17.3.2; Bartus 2005, Stata Journal 5 (discrete columns).
     """
+    check_given(fit, problem)
     reach = normal_quantile(level)
-    if method not in _METHODS:
+    if not (isinstance(method, str) and method in _METHODS):
         raise ValueError(f"expected method {', '.join(map(repr, _METHODS))}, got {method!r}")
     if at is None or (isinstance(at, str) and at not in _PLACES):
         raise ValueError(f"expected at {', '.join(map(repr, _PLACES))}, or rows (r, n), got {at!r}")
     if isinstance(at, str) and offset is not None:
-        raise ValueError(f"expected an offset with rows only, got one with at={at!r}, which takes that of the problem")
+        raise ValueError(
+            f"expected an offset with rows only, got one with at={at!r}, which takes that of the problem; leave it out"
+        )
     place = at if isinstance(at, str) else "rows"
     rows = None if isinstance(at, str) else checked_rows(fit, problem, at, offset, "at")
     check_clusters_aligned(fit, problem, clusters)
@@ -120,15 +123,15 @@ def _discrete_columns(discrete: Any, fit: Fit, problem: Problem) -> tuple[int, .
         X = np.asarray(dense).reshape(-1, n)
     if isinstance(discrete, str):
         if discrete != "binary":
-            raise ValueError(f'expected discrete to be "binary" or a list of columns, got {discrete!r}')
+            raise ValueError(f'expected discrete to be "binary" or a list of columns, got {discrete!r}; list one column too')
         if X is None:
-            raise TypeError('expected X that is known outside jit for discrete="binary"; list the columns')
+            raise TypeError('expected X that is known outside jit for discrete="binary", got a tracer; list the columns')
         return tuple(np.flatnonzero(np.all((X == 0) | (X == 1), axis=0) & np.any(X[:1] != X, axis=0)).tolist())
-    if not isinstance(discrete, (list, tuple, range, np.ndarray)) or np.asarray(discrete).dtype == bool:
+    chosen = list(discrete) if isinstance(discrete, (list, tuple, range, np.ndarray)) and np.iterable(discrete) else [None]
+    if any(column is None or isinstance(column, (bool, np.bool_)) for column in chosen):
         raise TypeError(f'expected discrete to be "binary" or a list of indices or names of columns, got {discrete!r}')
-    names = fit.names or column_names(given) or ()
-    found = []
-    for column in discrete:
+    names, found = fit.names or column_names(given) or (), []
+    for column in chosen:
         if isinstance(column, str) and column in names:
             found.append(names.index(column))
         elif isinstance(column, (int, np.integer)) and -n <= column < n:

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxlr.inference.covariance import covariance
 from jaxlr.inference.fitted import estimates
+from jaxlr.inference.over_models import check_given
 from jaxlr.inputs.checks import real_array
 from jaxlr.inputs.sparse import is_sparse, sparse_design, to_dense
 from jaxlr.inputs.tables import column_names, in_order
@@ -56,11 +57,16 @@ def for_marginaleffects(fit: Fit, problem: Problem, table: Any, design: Any = No
         classes = importlib.import_module("marginaleffects.classes")
         polars = importlib.import_module("polars")
     except ImportError as error:
-        raise ImportError('for_marginaleffects needs marginaleffects: pip install "jaxlr[marginaleffects]"') from error
+        raise ImportError(
+            'expected marginaleffects for for_marginaleffects, got no such package; pip install "jaxlr[marginaleffects]"'
+        ) from error
+    check_given(fit, problem)
     if np.ndim(fit.status):
         raise ValueError(f"expected one model, got a batch {np.shape(fit.status)}; take one by jax.tree.map")
     if problem.offset is not None:
-        raise ValueError("expected a fit without offset, which a table of marginaleffects has no place for, got one")
+        raise ValueError(
+            "expected a fit without offset, which a table of marginaleffects has no place for, got one; fit without one"
+        )
     likelihood = likelihood_of_params(fit.params)
     num_parameters = np.shape(fit.params.coef)[-1] + 1
     free = slice(num_parameters if likelihood.classes else 0, None)  # class 0 is the base
@@ -72,7 +78,10 @@ def for_marginaleffects(fit: Fit, problem: Problem, table: Any, design: Any = No
 
     model_based = covariance_of("model")
     if not np.isfinite(model_based).all():
-        raise ValueError("expected a CONVERGED fit whose data determine all parameters, got NaN among its variances")
+        raise ValueError(
+            "expected a CONVERGED fit whose data determine all parameters, got NaN among its variances; look at its status, "
+            "and drop dependent columns"
+        )
 
     class Model(classes.ModelAbstract):
         """As marginaleffects sees it."""
@@ -115,7 +124,10 @@ def _as_shown(table: Any, polars: Any) -> tuple[Any, dict[str, str]]:
     data = data.cast({polars.Float32: polars.Float64})  # marginaleffects moves columns by 1e-4 of their range
     types = {column.name: _type_of(column) for column in data}
     if "character" in types.values() and int(polars.__version__.split(".")[0]) > 1:
-        raise ValueError("expected a table of numbers, got categories, which marginaleffects 0.6 reads with polars before 2.0")
+        raise ValueError(
+            "expected a table of numbers, got categories, which marginaleffects 0.6 reads with polars before 2.0; give it the "
+            "numbers of the design"
+        )
     return data, types
 
 
@@ -134,7 +146,9 @@ def _checked_table(fit: Fit, problem: Problem, table: Any, design: Any) -> tuple
     """Names of the columns of X, which a table, or its coding, has in the rows of the fit."""
     columns = column_names(table)
     if columns is None:
-        raise TypeError(f"expected a DataFrame of pandas or polars, got {type(table).__name__}")
+        raise TypeError(
+            f"expected a DataFrame of pandas or polars, got {type(table).__name__}; make one of the X that was fitted"
+        )
     n = np.shape(fit.params.coef)[-1]
     names = design.names if design is not None else fit.names or column_names(problem.X) or columns
     if len(names) != n:

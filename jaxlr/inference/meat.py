@@ -72,7 +72,7 @@ def checked_kind(
         TypeError: clusters are not known outside jit.
         ValueError: what does not go together, as in `jaxlr.inference.covariance`.
     """
-    if kind not in _KINDS:
+    if not (isinstance(kind, str) and kind in _KINDS):
         raise ValueError(f"expected kind {', '.join(map(repr, _KINDS))}, got {kind!r}")
     if kind in _POWERS and likelihood_of_params(fit.params).classes:
         raise ValueError(f'expected a fit of two classes in one logit for {kind!r}, got a multinomial one; use "HC0" or "HC1"')
@@ -81,7 +81,8 @@ def checked_kind(
             raise ValueError(
                 f"expected {name} with kind {its_kind!r} and with no other, got {name} {value!r} and kind {kind!r}"
             )
-    if not (isinstance(small_sample, (bool, np.bool_)) or (small_sample == "clusters" and kind == "cluster")):
+    of_clusters = isinstance(small_sample, str) and small_sample == "clusters" and kind == "cluster"
+    if not (isinstance(small_sample, (bool, np.bool_)) or of_clusters):
         message = 'True, False, or with kind "cluster" "clusters" for the factor of the number of clusters alone'
         raise ValueError(f"expected small_sample {message}, got {small_sample!r} and kind {kind!r}")
     if lags is not None:
@@ -99,7 +100,9 @@ def _intersections(clusters: Any, m: int) -> tuple[tuple[int, ...], Int[np.ndarr
     labels: Any = np.array(clusters, object) if isinstance(clusters, (list, tuple)) else clusters
     shape = np.shape(labels)
     if len(shape) not in (1, 2) or shape[1:] == (0,):
-        raise ValueError(f"expected clusters ({m},), or ({m}, d) of d ways, one label a row, got shape {shape}")
+        raise ValueError(
+            f"expected clusters ({m},), or ({m}, d) of d ways, one label a row, got shape {shape}; labels go along the rows"
+        )
     if hasattr(labels, "columns"):
         ways = [labels[column] for column in labels.columns]
     else:

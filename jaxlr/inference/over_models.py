@@ -23,15 +23,16 @@ from jaxlr.engine.buckets import filled_rows, is_here
 from jaxlr.engine.dependence import in_basis_of_one
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.inference.rows import Rows
-from jaxlr.inputs.checks import checked_arrays, is_zero
+from jaxlr.inputs.checks import check_flag, checked_arrays, is_zero, real_array
 from jaxlr.inputs.labels import is_soft
+from jaxlr.inputs.sparse import is_sparse
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.model.certificates import kkt_residual
 from jaxlr.model.likelihood import Likelihood, likelihood_of_params
 from jaxlr.model.multinomial import Multinomial
 from jaxlr.model.problem import Problem, within_strata
 from jaxlr.model.strata import Strata, centered
-from jaxlr.results.fit import Fit
+from jaxlr.results.fit import Fit, check_fit
 from jaxlr.results.status import Status
 
 _SLACK = 100  # times the residual of the fit, or the root of eps
@@ -39,6 +40,19 @@ _MOST_NUMBERS = 2**26  # of a group: rows moved and Hessians, several times 500 
 # What goes by the Hessian and the value alone, whose likelihood a problem with strata knows.
 _OF_STRATA = ("_covariance", "_standard_errors", "_wald_test", "_dependences", "_num_parameters", "_goodness_of_sets")
 _DATA = ("X", "y", "sample_weight", "offset", "l1", "l2", "penalty_factor")
+
+
+def check_given(fit: Any, problem: Any) -> None:
+    """Refuse what is no Fit, and what is no Problem of a design."""
+    check_fit("fit", fit)
+    if not isinstance(problem, Problem):
+        raise TypeError(f"expected problem to be a jaxlr.Problem, got {type(problem).__name__}; give it the data of the fit")
+    check_flag("fit_intercept", problem.fit_intercept)
+    if problem.penalty_factor is not None:
+        real_array("penalty_factor", problem.penalty_factor)
+    X = problem.X if is_sparse(problem.X) else real_array("X", problem.X)
+    if len(X.shape) < 2:
+        raise ValueError(f"expected a problem with X (..., m, n), got shape {X.shape}; give it the data of the fit")
 
 
 def over_models(
@@ -72,10 +86,11 @@ def over_models(
         TypeError: the parameters of the fit are of no model.
         ValueError: a penalty that the function knows no distribution for; the data of another fit; shapes that do not fit.
     """
+    check_flag("penalized", penalized)
     name = function.__name__.strip("_").replace("_", " ")
     if not (absolute or problem.l1 is None or is_zero(problem.l1)):
         raise ValueError(
-            f"expected a fit without l1 (known outside jit) for its {name}, for its distribution is not known; "
+            f"expected a fit without l1 (known outside jit) for its {name}, got one with it, whose distribution is not known; "
             "resample instead, with jaxlr.fit_bootstrap"
         )
     if not (penalized or is_zero(problem.l2)):
@@ -118,7 +133,10 @@ def checked_pair(fit: Fit, problem: Problem, by_row: bool = False) -> tuple[Mode
     if not by_row and problem.strata is None:
         models = filled_rows(models, math.prod(batch), _likelihood_of(models))
     if batch != np.shape(fit.status):
-        raise ValueError(f"expected a problem of the batch {np.shape(fit.status)} of the fit, got one of {batch}")
+        raise ValueError(
+            f"expected a problem of the batch {np.shape(fit.status)} of the fit, got one of {batch}; give each field the axes "
+            "that it had there"
+        )
     if fit.solver == "firth" or not all(map(is_concrete, jax.tree.leaves((fit.status, models)))):
         return models, batch
     kkt = np.asarray(_mapped(models, fit.status, (), kkt_residual, batch, (), 1, _known_strata(problem)))
@@ -139,13 +157,13 @@ def _checked(fit: Fit, problem: Problem) -> tuple[Models, tuple[int, ...]]:
     """The data, with the estimates for a start, as arrays of one dtype; and the batch shape to which all of them broadcast."""
     if not (problem.lower is None and problem.upper is None):
         raise ValueError(
-            "expected a fit without bounds: the distribution of an estimate that may be at one is not known; resample instead, "
-            "with jaxlr.fit_bootstrap"
+            "expected a fit without bounds, got some: the distribution of an estimate that may be at one is not known; "
+            "resample instead, with jaxlr.fit_bootstrap"
         )
     if not (problem.l1_group is None or is_zero(problem.l1_group)):
         raise ValueError(
-            "expected a fit without l1_group (0, known outside jit), for the distribution of its estimates is not known; "
-            "resample instead, with jaxlr.fit_bootstrap"
+            "expected a fit without l1_group (0, known outside jit), got one with it, the distribution of whose estimates is "
+            "not known; resample instead, with jaxlr.fit_bootstrap"
         )
     factor = problem.penalty_factor
     if factor is not None and is_concrete(factor) and np.any(np.isinf(np.asarray(factor))):
@@ -183,8 +201,8 @@ def _check_for_strata(name: str, function: Callable, options: tuple) -> None:
     """Refuse what is not known of the conditional likelihood."""
     if function.__name__ not in _OF_STRATA:
         raise ValueError(
-            f"expected a problem without strata for its {name}, which belongs to the likelihood of single rows; a conditional "
-            "fit has covariance, standard_errors, wald, wald_test, odds_ratios, likelihood_ratio and summary"
+            f"expected a problem without strata for its {name}, which belongs to the likelihood of single rows, got some; a "
+            "conditional fit has covariance, standard_errors, wald, wald_test, odds_ratios, likelihood_ratio and summary"
         )
     kind = getattr(options[0], "name", "model") if options else "model"
     if kind != "model":

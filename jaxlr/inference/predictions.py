@@ -21,7 +21,7 @@ from jaxlr.batching.loops import in_groups
 from jaxlr.inference.delta import derivatives, standard_error
 from jaxlr.inference.fitted import fitted
 from jaxlr.inference.meat import Kind, check_clusters_aligned, checked_kind, errors_of
-from jaxlr.inference.over_models import over_models
+from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.rows import Rows, checked_rows, coordinates
 from jaxlr.inference.tails import normal_quantile
 from jaxlr.inputs.checks import Data
@@ -94,6 +94,7 @@ def predictions(
     References:
         Hosmer, Lemeshow & Sturdivant, Applied Logistic Regression (2013), section 1.4; predict(se.fit=TRUE) of R's glm.
     """
+    check_given(fit, problem)
     reach = jnp.asarray(normal_quantile(level), jnp.asarray(fit.value).dtype)
     check_clusters_aligned(fit, problem, clusters)
     asked, numbers = checked_kind(fit, np.shape(problem.X)[-2], kind, clusters, lags, small_sample)

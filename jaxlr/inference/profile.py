@@ -36,7 +36,7 @@ from jaxlr.inference.fitted import (
     functionals,
     known,
 )
-from jaxlr.inference.over_models import over_models
+from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.tails import Test, chi_square_test, normal_quantile
 from jaxlr.inference.wald import Intervals
 from jaxlr.linalg.cholesky import cholesky, in_own_units, inverse_root
@@ -89,6 +89,7 @@ def profile_intervals(fit: Fit, problem: Problem, *, level: float = 0.95, base: 
         Venzon & Moolgavkar 1988, Applied Statistics 37, eqs. 5 to 8; Heinze & Schemper 2002, section 2.3.
     """
     quantile = normal_quantile(level) ** 2
+    check_given(fit, problem)
     check_base(fit.params, base)
     options = (base, fit.solver == "firth", quantile)
     lower, upper = over_models(_profile_intervals, fit, problem, options=options, lanes=2 * _num_parameters(fit))
@@ -123,6 +124,7 @@ def profile_tests(fit: Fit, problem: Problem, *, base: int | None = 0) -> Test:
     References:
         Heinze & Schemper 2002, Statistics in Medicine 21, section 2.3.
     """
+    check_given(fit, problem)
     check_base(fit.params, base)
     options = (base, fit.solver == "firth")
     test = chi_square_test(over_models(_profile_tests, fit, problem, options=options, lanes=_num_parameters(fit)), 1)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxlr.inference.fitted import as_params, check_base, estimates
 from jaxlr.inference.tails import normal_quantile
 from jaxlr.inference.wald import Intervals
-from jaxlr.results.fit import Fit
+from jaxlr.results.fit import Fit, check_fit
 from jaxlr.results.status import Status
 
 _METHODS = ("percentile", "basic")
@@ -55,14 +55,17 @@ def bootstrap_intervals(
     References:
         Davison & Hinkley 1997, eqs. 5.6 (basic) and 5.18 (percentile).
     """
+    check_fit("fit", fit)
+    check_fit("resamples", resamples)
     normal_quantile(level)
-    if method not in _METHODS:
+    if not (isinstance(method, str) and method in _METHODS):
         raise ValueError(f"expected method {' or '.join(map(repr, _METHODS))}, got {method!r}")
     check_base(fit.params, base)
     shapes = [np.shape(resamples.params.coef), np.shape(fit.params.coef)]
     if type(resamples.params) is not type(fit.params) or shapes[0][1:] != shapes[1]:
         raise ValueError(
-            f"expected resamples (k, ...) of the fit, with coefficients (k, {', '.join(map(str, shapes[1]))}), got {shapes[0]}"
+            f"expected resamples (k, ...) of the fit, with coefficients (k, {', '.join(map(str, shapes[1]))}), got "
+            f"{shapes[0]}; resample the columns of the fit"
         )
     draws, estimate = estimates(resamples.params, base), estimates(fit.params, base)
     converged = np.asarray(resamples.status) == Status.CONVERGED

@@ -38,7 +38,8 @@ def checked_rows(fit: Fit, problem: Problem, X: DesignData | None, offset: Data 
     if X is None:
         if offset is not None:
             raise ValueError(
-                "expected an offset with X only, for the rows of the problem have that of the problem; leave it out"
+                "expected an offset with X only, got one without, and the rows of the problem have that of the problem; leave "
+                "it out"
             )
         return None
     classes = likelihood_of_params(fit.params).classes
@@ -57,12 +58,17 @@ def checked_rows(fit: Fit, problem: Problem, X: DesignData | None, offset: Data 
         moved = real_array("offset", offset)
         own = moved.shape[max(0, moved.ndim - 1 - len(classes)) :]
         if own != (rows.shape[-2], *classes):
-            raise ValueError(f"expected offset (..., {', '.join(map(str, (rows.shape[-2], *classes)))}), got {moved.shape}")
+            raise ValueError(
+                f"expected offset (..., {', '.join(map(str, (rows.shape[-2], *classes)))}), got {moved.shape}; one number a row"
+            )
         given = given._replace(offset=jnp.asarray(moved, dtype))
     for what, value, core in ((name, given.X, 2), ("offset", given.offset, 1 + len(classes))):
         lead = () if value is None else value.shape[: value.ndim - core]
         if len(lead) > len(batch) or any(size not in (1, whole) for size, whole in zip(lead[::-1], batch[::-1], strict=False)):
-            raise ValueError(f"expected batch axes of {what} that broadcast to those of the fit, {batch}, got {lead}")
+            raise ValueError(
+                f"expected batch axes of {what} that broadcast to those of the fit, {batch}, got {lead}; rows that all models "
+                "share have none"
+            )
     return given
 
 

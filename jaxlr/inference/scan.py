@@ -114,8 +114,11 @@ def association_scan(
         Balding 2006, Nature Reviews Genetics 7, box 3; Heinze & Schemper 2002, Statistics in Medicine 21.
     """
     if not all(is_concrete(value) for value in (columns, y, covariates, sample_weight, offset)):
-        raise TypeError("expected a call outside jit: what is fitted depends on the tests before")
-    if not 0 < promising <= 1:
+        raise TypeError(
+            "expected a call outside jit, for what is fitted depends on the tests before, got tracers; use jaxlr.fit_columns "
+            "there"
+        )
+    if not (isinstance(promising, (int, float, np.integer, np.floating)) and 0 < promising <= 1):
         raise ValueError(f"expected promising to be a p-value in (0, 1], got {promising!r}")
     given, labels, common = _checked(columns, y, covariates, sample_weight, offset)
     k, dtype = len(given), common.dtype
@@ -125,7 +128,7 @@ def association_scan(
     }
     _, _, batch = checked({"X": common if covariates is None else covariates, "y": labels, **rows})
     if batch:
-        raise ValueError(f"expected one problem beside the columns, got batch axes {batch}")
+        raise ValueError(f"expected one problem beside the columns, got batch axes {batch}; call once for each")
     check_enough_rows(common, sample_weight, np.ones(common.shape[1] + 1, bool), True)
     common, origin = _near_0(common, sample_weight)
     null, left_out = fit(common, labels, **rows), np.zeros(len(common), bool)
@@ -179,7 +182,7 @@ def _checked(
     )
     given = real_array("columns", columns)
     if given.ndim != 2 or given.shape[0] == 0:
-        raise ValueError(f"expected columns (k, m), one test each, got shape {given.shape}")
+        raise ValueError(f"expected columns (k, m), one test each, got shape {given.shape}; one column is columns[None]")
     k, m = given.shape
     labels = real_array("y", y)
     if labels.shape != (m,):

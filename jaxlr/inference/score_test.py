@@ -18,7 +18,7 @@ from jaxlr.compilation.program import program
 from jaxlr.engine.memory import models_side_by_side
 from jaxlr.inference.fitted import fitted
 from jaxlr.inference.likelihood_ratio import free_logits
-from jaxlr.inference.over_models import over_models
+from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.inputs.checks import Data, real_array
 from jaxlr.linalg.cholesky import inverse_root
@@ -56,6 +56,7 @@ def score_test(fit: Fit, problem: Problem, columns: Data) -> Test:
         Rao 1948, Proceedings of the Cambridge Philosophical Society 44; Hosmer, Lemeshow & Sturdivant, Applied Logistic
         Regression (2013), section 1.3.
     """
+    check_given(fit, problem)
     given = real_array("columns", columns)
     m = np.shape(problem.X)[-2]
     if given.ndim != 2 or given.shape[1] != m:

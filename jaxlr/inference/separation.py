@@ -15,7 +15,7 @@ margins near 1, but what tells them apart is all cancellation: margins are known
 
 import numpy as np
 
-from jaxlr.inputs.checks import Data, DesignData, checked
+from jaxlr.inputs.checks import Data, DesignData, check_flag, checked
 from jaxlr.model.params import Params
 
 
@@ -101,6 +101,7 @@ def _signed_rows(
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Rows (2 y - 1) (x, 1) of columns that are centered and scaled, each once, and behind them what rounding took away from x;
     which of them stands for each row that was given, -1 for one without weight; center and scale."""
+    check_flag("fit_intercept", fit_intercept)
     given, _, batch = checked({"X": X, "y": y, "sample_weight": sample_weight})
     if batch:
         raise ValueError(f"expected one problem, X (m, n) and y (m,), got batch axes {batch}; call it for each")
@@ -153,7 +154,7 @@ def _direction(rows: np.ndarray, k: int) -> tuple[np.ndarray | None, np.ndarray]
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
     if found.status != 0:
-        raise RuntimeError(f"the linear program ended without an answer: {found.message}")
+        raise RuntimeError(f"expected an answer of the linear program, got none ({found.message}); give columns similar sizes")
     d, strict = found.x[:r], found.x[r:] > 0.5
     if not np.any(strict):
         return None, strict

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxlr.inference.goodness import Goodness, goodness_of_fit
 from jaxlr.inference.matched_sets import goodness_of_sets, sets_and_cases
+from jaxlr.inference.over_models import check_given
 from jaxlr.inference.printed import binary_text, multinomial_text
 from jaxlr.inference.profile import profile_intervals, profile_tests
 from jaxlr.inference.rank import dependences, equations
@@ -161,6 +162,7 @@ def summary(
     References:
         McCullagh & Nelder 1989, sections 4.4 and 5.2.4; Heinze & Schemper 2002, Statistics in Medicine 21.
     """
+    check_given(fit, problem)
     if trials is not None and problem.strata is not None:
         raise ValueError("expected no trials with strata, whose cases are rows, got some; leave them out")
     n = fit.params.coef.shape[-1]
@@ -217,5 +219,5 @@ def _checked_names(names: Any, n: int) -> list[str]:
     if not all(isinstance(name, str) for name in listed):
         raise TypeError(f"expected {n} names of columns in a list of strings, got {names!r}; make strings of them with str")
     if len(listed) != n:
-        raise ValueError(f"expected {n} names, one a column, got {len(listed)}")
+        raise ValueError(f"expected {n} names, one a column, got {len(listed)}; leave out that of the intercept")
     return listed

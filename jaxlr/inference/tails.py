@@ -17,6 +17,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
+from jaxlr.inputs.checks import check_count
+from jaxlr.inputs.tables import as_floating, is_concrete
+
+_MOST_UNROLLED, _MOST_TERMS = 100, 10**6  # degrees of freedom: terms of a program, and of a loop
 
 
 class Test(NamedTuple):
@@ -47,10 +51,14 @@ def _chi_square_tails(statistic: ArrayLike, df: int) -> tuple[Array, Array, Arra
 def chi_square_test(statistic: ArrayLike, df: Any) -> Test:
     """The test of a chi-square statistic, >= 0 but for rounding; df is one integer >= 1, or an array of whole numbers, a tracer
     too, that broadcasts against the statistics: NaN under 1."""
-    if isinstance(df, (int, np.integer)):
+    if is_concrete(df) and np.any(np.asarray(df) > _MOST_TERMS):
+        raise ValueError(
+            f"expected df up to {_MOST_TERMS}, terms of a sum, got {np.max(df)}; the normal distribution is close there"
+        )
+    if isinstance(df, (int, np.integer)) and df <= _MOST_UNROLLED:
         statistic, p_value, log_p = _chi_square_tails(statistic, int(df))
         return Test(statistic, int(df), p_value, log_p)
-    statistic, p_value, log_p = _tails_of_each(statistic, df)
+    statistic, p_value, log_p = _tails_of_each(as_floating(statistic), df)
     return Test(statistic, df, p_value, log_p)
 
 
@@ -75,7 +83,6 @@ def _tails_of_each(statistic: ArrayLike, df: ArrayLike) -> tuple[Array, Array, A
     return statistic, jnp.exp(log_p), log_p
 
 
-@program()
 def log_normal_tails(z: ArrayLike) -> Float[Array, "..."]:
     """log P(|Z| > |z|) of a standard normal Z.
 
@@ -85,12 +92,20 @@ def log_normal_tails(z: ArrayLike) -> Float[Array, "..."]:
     Returns:
         (...), <= 0.
 
+    Raises:
+        TypeError: z is not real.
+
     Example:
         >>> import numpy as np
         >>> round(float(log_normal_tails(np.float32(40.0))), 2)
         -803.92
     """
-    z = jnp.abs(jnp.asarray(z))
+    return _log_tails(as_floating(z))
+
+
+@program()
+def _log_tails(z: Array) -> Float[Array, "..."]:
+    z = jnp.abs(z)
     far = 37 if z.dtype == jnp.float64 else 12  # erfc underflows soon after
     near = jnp.log(jax.scipy.special.erfc(jnp.minimum(z, far) * math.sqrt(0.5)))
     u = 1 / jnp.maximum(z, far) ** 2  # asymptotic series, Abramowitz & Stegun 1964, eq. 26.2.12: its last term is under eps
@@ -99,7 +114,6 @@ def log_normal_tails(z: ArrayLike) -> Float[Array, "..."]:
     return jnp.where(jnp.isnan(z), jnp.nan, jnp.where(z < far, near, beyond))
 
 
-@program("df")
 def log_chi_square_tail(x: ArrayLike, df: int) -> Float[Array, "..."]:
     """log P(chi-square > x) with df degrees of freedom.
 
@@ -110,12 +124,23 @@ def log_chi_square_tail(x: ArrayLike, df: int) -> Float[Array, "..."]:
     Returns:
         (...), <= 0.
 
+    Raises:
+        TypeError: x is not real.
+        ValueError: df is no integer from 1 to a million.
+
     Example:
         >>> import numpy as np
         >>> round(float(jnp.exp(log_chi_square_tail(np.float32(5.991465), 2))), 4)
         0.05
     """
-    x = jnp.asarray(x)
+    check_count("df", df, 1)
+    if df > _MOST_UNROLLED:
+        return chi_square_test(as_floating(x), df).log_p
+    return _log_tail(as_floating(x), int(df))
+
+
+@program("df")
+def _log_tail(x: Array, df: int) -> Float[Array, "..."]:
     t = x / 2
     log_t = jnp.log(jnp.where(t > 0, t, 1))
     terms = [log_normal_tails(jnp.sqrt(x))] if df % 2 else []
@@ -134,6 +159,6 @@ def normal_quantile(level: float) -> float:
     """
     from scipy.special import ndtri
 
-    if np.ndim(level) or not isinstance(level, (float, np.floating, jax.Array, np.ndarray)) or not 0 < level < 1:
+    if not isinstance(level, (float, np.floating, jax.Array, np.ndarray)) or np.ndim(level) or not 0 < level < 1:
         raise ValueError(f"expected level in (0, 1), such as 0.95, got {level!r}")
     return float(-ndtri((1 - level) / 2))

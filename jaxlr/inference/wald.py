@@ -123,6 +123,9 @@ def odds_ratios(intervals: Intervals | Wald) -> Intervals:
     Returns:
         Intervals, of the intercept's the odds at 0.
 
+    Raises:
+        TypeError: they are none.
+
     Example:
         >>> import numpy as np, jaxlr
         >>> X, y = np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1])
@@ -132,6 +135,8 @@ def odds_ratios(intervals: Intervals | Wald) -> Intervals:
     References:
         Agresti, Categorical Data Analysis (2002), sections 5.1.1 and 7.1.1.
     """
+    if not isinstance(intervals, (Intervals, Wald)):
+        raise TypeError(f"expected intervals as of jaxlr.inference.wald, got {type(intervals).__name__}; pass those of a fit")
     return _exponentials(Intervals(intervals.estimate, intervals.lower, intervals.upper))
 
 

@@ -18,7 +18,7 @@ from jax.experimental import multihost_utils
 from jaxlr.inputs.bounds import check_bounds, to_columns
 from jaxlr.inputs.labels import advice, check_labels, check_probabilities, hint_of_counts, is_soft
 from jaxlr.inputs.sparse import is_sparse, sparse_design, to_dense
-from jaxlr.inputs.tables import Data, DesignData, check_aligned, column_names, is_concrete, not_finite, table_numbers
+from jaxlr.inputs.tables import Data, DesignData, as_numpy, check_aligned, column_names, is_concrete, not_finite, table_numbers
 from jaxlr.linalg.sparse import Sparse
 
 _NOT_NEGATIVE = ("sample_weight", "l1", "l2", "l1_group", "penalty_factor")
@@ -107,7 +107,7 @@ def _as_array(name: str, value: Any, sparse: bool) -> Any:
 
 def is_zero(value: Data) -> bool:
     """Whether a strength is known to be 0 everywhere; False for a tracer."""
-    return is_concrete(value) and not np.any(np.asarray(value))
+    return is_concrete(value) and (value is None or not np.any(np.asarray(real_array("a strength", value))))
 
 
 def real_array(name: str, value: Data) -> Any:
@@ -120,11 +120,17 @@ def real_array(name: str, value: Data) -> Any:
         raise TypeError(f"expected {name} to be a dense array without mask, got {type(value).__name__}; make it one first")
     if isinstance(value, (list, tuple)) and any(hasattr(part, "todense") for part in value):
         raise TypeError(f"expected one {name}, got a {type(value).__name__} of sparse ones; several designs have to be dense")
-    raw = value if isinstance(value, jax.Array) else np.asarray(table_numbers(name, value))
+    raw = value if isinstance(value, jax.Array) else as_numpy(name, table_numbers(name, value))
     if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
-        hint = advice(raw) if name == "y" else "convert it to float first"
+        hint = advice(raw) if name == "y" and isinstance(raw, np.ndarray) else "convert it to float first"
         raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}; {hint}")
-    return raw
+    return raw.astype(np.float64) if raw.dtype.kind == "f" and raw.dtype.itemsize > 8 else raw  # a long double, which JAX lacks
+
+
+def check_flag(name: str, flag: object) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(flag, (bool, np.bool_)):
+        raise TypeError(f"expected {name} to be True or False, known outside jit, got {flag!r}")
 
 
 def _at_hand(name: str, value: Any) -> Any:
@@ -176,7 +182,7 @@ def _check_shapes(given: Mapping[str, Any], core_axes: Mapping[str, str], num_cl
             raise ValueError(f"expected {name} with at least {len(core_axes[name])} axes, {forms[name]}, got shape {shape}")
     m, n = shapes["X"][-2:]
     if m == 0:
-        raise ValueError(f"expected X with at least one row, got shape {shapes['X']}")
+        raise ValueError(f"expected X with at least one row, got shape {shapes['X']}; pass rows")
     for name, shape in shapes.items():
         core = core_axes[name]
         if "c" in core and shape[len(shape) - len(core) + core.index("c")] != num_classes:
@@ -189,14 +195,21 @@ def _check_shapes(given: Mapping[str, Any], core_axes: Mapping[str, str], num_cl
                 f"got shape {shape}{_hint(name, given[name], length, shapes['X'], num_classes)}"
             )
     batches = {name: shape[: len(shape) - len(core_axes[name])] for name, shape in shapes.items()}
+    batch = common_shape(batches)
+    if 0 in batch:
+        raise ValueError(f"expected at least one model, got batch shape {batch}; leave out fields without members")
+    return batch
+
+
+def common_shape(batches: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape to which batch axes broadcast, by the name of what has them; ValueError where they do not."""
     try:
-        batch = np.broadcast_shapes(*batches.values())
+        return np.broadcast_shapes(*batches.values())
     except ValueError:
         listed = ", ".join(f"{name} {axes}" for name, axes in batches.items() if axes)
-        raise ValueError(f"expected batch axes that broadcast against each other, got {listed}") from None
-    if 0 in batch:
-        raise ValueError(f"expected at least one model, got batch shape {batch}")
-    return batch
+        raise ValueError(
+            f"expected batch axes that broadcast against each other, got {listed}; [:, None] adds an axis"
+        ) from None
 
 
 def _is_one_hot(y: np.ndarray) -> bool:
@@ -275,4 +288,6 @@ def _check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given:
             raise ValueError(f"expected {name} >= 0, got {np.nanmin(value)}")
         if np.any((value > 0) & (value < jnp.finfo(dtype).tiny)):
             smallest = np.min(value, where=value > 0, initial=np.inf)
-            raise ValueError(f"expected {name} that {dtype} can hold, 0 or >= {jnp.finfo(dtype).tiny:.1e}, got {smallest}")
+            raise ValueError(
+                f"expected {name} that {dtype} can hold, 0 or >= {jnp.finfo(dtype).tiny:.1e}, got {smallest}; 0 leaves it out"
+            )

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxlr.inputs.tables import is_concrete
+from jaxlr.inputs.tables import as_numpy, is_concrete
 
 
 def cluster_numbers(clusters: Any, m: int | None = None) -> tuple[np.ndarray, int]:
@@ -39,7 +39,10 @@ def numbered(name: str, groups: Any, m: int | None = None) -> tuple[np.ndarray, 
     labels = _labels(groups)
     if labels.ndim != 1 or labels.shape[0] != (labels.shape[0] if m is None else m):
         got = f"shape {labels.shape}" if labels.ndim else repr(groups)
-        raise ValueError(f"expected {name} ({'m' if m is None else m},), one label a row, got {got}")
+        raise ValueError(
+            f"expected {name} ({'m' if m is None else m},), one label a row, got {got}; repeat that of a group for each of its "
+            "rows"
+        )
     known: dict[Any, int] = {}
     missing = labels.dtype.kind in "mM" and bool(np.any(np.isnat(labels)))  # a list has some number in their place
     try:
@@ -62,7 +65,7 @@ def _labels(groups: Any) -> np.ndarray:
         return labels
     if isinstance(groups, (list, tuple)):
         return np.fromiter((None if label is np.ma.masked else label for label in groups), object, len(groups))
-    return np.asarray(groups)
+    return as_numpy("labels", groups)
 
 
 def _is_missing(label: Any) -> bool:

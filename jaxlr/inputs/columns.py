@@ -23,7 +23,9 @@ def usable_columns(table: Any, expected: Mapping[str, str] | None = None) -> tup
 
     names = column_names(table)
     if names is None:
-        raise TypeError(f"expected a table, a DataFrame of pandas or polars, got {type(table).__name__}")
+        raise TypeError(
+            f"expected a table, a DataFrame of pandas or polars, got {type(table).__name__}; make it one, with names of columns"
+        )
     columns, kinds, unusable = {}, {}, {}
     for j, name in enumerate(names):
         if expected is not None and name not in expected:

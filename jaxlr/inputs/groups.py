@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from jaxlr.inputs.checks import Data, is_zero
-from jaxlr.inputs.tables import is_concrete
+from jaxlr.inputs.tables import as_numpy, is_concrete
 
 
 def checked_groups(groups: Data | None, l1_group: Data, n: int, penalty_factor: Any = None) -> np.ndarray | None:
@@ -23,18 +23,25 @@ def checked_groups(groups: Data | None, l1_group: Data, n: int, penalty_factor: 
     """
     if groups is None:
         if not is_zero(l1_group):
-            raise ValueError("expected groups (n,), which columns are together, beside l1_group; np.arange(n) puts each alone")
+            raise ValueError(
+                "expected groups (n,), which columns are together, beside l1_group, got None; np.arange(n) puts each alone"
+            )
         return None
     if not is_concrete(groups):
-        raise ValueError("expected groups known outside jit: they say which columns are together")
-    raw = np.asarray(groups)
+        raise ValueError(
+            "expected groups known outside jit, for they say which columns are together, got a tracer; close over them"
+        )
+    raw = as_numpy("groups", groups)
     if raw.dtype.kind not in "iu" and raw.size:
         raise TypeError(
             f"expected groups to be integers, got {type(groups).__name__} of dtype {raw.dtype}; np.unique(groups, "
             "return_inverse=True)[1] numbers names"
         )
     if raw.shape != (n,):
-        raise ValueError(f"expected groups ({n},), an integer for each column of X, got shape {raw.shape}")
+        raise ValueError(
+            f"expected groups ({n},), an integer for each column of X, got shape {raw.shape}; a column of no group has a "
+            "number of its own"
+        )
     if is_zero(l1_group) or n == 0:
         return None
     kinds, first, number = np.unique(raw, return_index=True, return_inverse=True)
@@ -43,5 +50,7 @@ def checked_groups(groups: Data | None, l1_group: Data, n: int, penalty_factor: 
         differs = np.any(factor != factor[..., first[number]], axis=tuple(range(factor.ndim - 1)))
         if np.any(differs & ~np.any(np.isnan(factor), axis=tuple(range(factor.ndim - 1)))):
             own = kinds[number[np.argmax(differs)]]
-            raise ValueError(f"expected one penalty_factor for all columns of a group, got several in group {own}")
+            raise ValueError(
+                f"expected one penalty_factor for all columns of a group, got several in group {own}; give its columns the same"
+            )
     return number.astype(np.int32).reshape(n)

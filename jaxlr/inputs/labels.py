@@ -24,11 +24,12 @@ def advice(y: Any) -> str:
         missing = np.flatnonzero([value is None or (isinstance(value, float) and math.isnan(value)) for value in flat])
         if missing.size:
             return f"drop the rows without a label, the first of {missing.size} is row {missing[0]}"
-        flat = np.array([str(value) for value in flat]) if any(isinstance(value, str) for value in flat) else flat
-    try:
-        classes = np.unique(flat)
-    except TypeError:
+        numbers = all(isinstance(value, (int, float)) for value in flat)
+        text = any(isinstance(value, str) for value in flat)
+        flat = np.array([str(value) for value in flat]) if text else np.array(flat.tolist()) if numbers else flat
+    if flat.dtype.kind not in "biufcUSmM":
         return "encode the classes as 0 and 1, or 0..K-1 with num_classes=K"
+    classes = np.unique(flat)
     if len(classes) == 2:
         return f"pass y == {classes[1].item()!r}"
     text = not (np.issubdtype(classes.dtype, np.number) or classes.dtype == bool)
@@ -53,7 +54,7 @@ def check_labels(y: Any, num_classes: int | None) -> None:
         return
     fractions = y[(y != np.floor(y)) & np.isfinite(y)] if jnp.issubdtype(y.dtype, jnp.floating) else np.empty(0)
     if fractions.size:
-        raise ValueError(f"expected integer labels 0..{num_classes - 1}, got {fractions[0]}")
+        raise ValueError(f"expected integer labels 0..{num_classes - 1}, got {fractions[0]}; number the classes from 0")
     if least < 0 or most >= num_classes:
         fix = "pass np.unique(y, return_inverse=True)[1], which numbers the classes from 0"
         raise ValueError(f"expected labels 0..{num_classes - 1} of num_classes = {num_classes}, got {least} to {most}; {fix}")

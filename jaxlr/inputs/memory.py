@@ -1,5 +1,6 @@
 """Memory of a device: what is free, and arrays of NumPy that JAX uses where they lie."""
 
+import math
 import os
 import pathlib
 
@@ -23,6 +24,25 @@ def bytes_free(sharing: int = 1) -> int:
     if limit.exists() and used.exists() and (bound := limit.read_text().strip()).isdigit():
         free.append(int(bound) - int(used.read_text()))
     return min(free, default=2**63) // sharing
+
+
+def check_room(what: str, *shape: int, itemsize: int = 8) -> None:
+    """Refuse what would not fit, before anything is allocated.
+
+    Args:
+        what: of the caller's, such as "m rows".
+        shape: of the largest array of it.
+        itemsize: bytes of a number.
+
+    Raises:
+        MemoryError: the device has less free.
+    """
+    needed, free = math.prod(map(int, shape)) * itemsize, bytes_free()
+    if needed > free:
+        raise MemoryError(
+            f"expected {what} that fit in the {free / 2**30:.3g} GiB that are free, got a need of {needed / 2**30:.3g} GiB; "
+            "ask for fewer"
+        )
 
 
 def aligned(value: np.ndarray) -> np.ndarray:

@@ -47,15 +47,17 @@ def sparse_design(value: Any) -> Sparse:
         from jax.experimental.sparse import BCOO, BCSR
 
         if not isinstance(value, (BCOO, BCSR)):
-            raise TypeError(f"expected X as BCSR or BCOO, or as scipy.sparse, got {type(value).__name__}")
+            raise TypeError(f"expected X as BCSR or BCOO, or as scipy.sparse, got {type(value).__name__}; convert it to one")
         if value.ndim != 2 or value.n_batch or value.n_dense:
-            raise ValueError(f"expected X (m, n) without batch and dense axes in {type(value).__name__}, got {value!r}")
+            raise ValueError(
+                f"expected X (m, n) without batch and dense axes in {type(value).__name__}, got {value!r}; pass one design"
+            )
         return _of_jax(value)
     import scipy.sparse
 
     if hasattr(value, "tocsr"):
         if value.ndim != 2:
-            raise ValueError(f"expected X (m, n), got a sparse array of shape {value.shape}")
+            raise ValueError(f"expected X (m, n), got a sparse array of shape {value.shape}; reshape it")
         return _of_scipy(value)
     check_numeric("X", value)
     if len({str(dtype) for dtype in value.dtypes}) == 1 and getattr(value.dtypes.iloc[0], "fill_value", 1) == 0:
@@ -91,8 +93,8 @@ def to_dense(X: Sparse) -> Any:
     needed, free = m * n * X.dtype.itemsize, bytes_free()
     if needed > free:
         raise MemoryError(
-            f"X, sparse, has to be dense here, {needed / 2**30:.3g} GiB for shape {X.shape}, and {free / 2**30:.3g} GiB are "
-            "free; in jaxlr.fit a sparse X stays so where every column has a penalty, without mesh"
+            f"expected a sparse X that can be made dense in the {free / 2**30:.3g} GiB that are free, got one of shape "
+            f"{X.shape}, {needed / 2**30:.3g} GiB; in jaxlr.fit it stays sparse where every column has a penalty, without mesh"
         )
     return to_scipy(X).toarray() if is_concrete(X.rows.data) and is_concrete(X.rows.indices) else X.to_array()
 
@@ -116,7 +118,7 @@ def _of_scipy(matrix: Any) -> Sparse:
         except ValueError as error:
             raise ValueError(f"expected X with entries of its shape {matrix.shape}, got a broken matrix: {error}") from error
     if matrix.dtype.kind == "b":
-        matrix = matrix.tocsr()
+        matrix = matrix.tocsr(copy=True)
         matrix.sum_duplicates()  # true twice is true
     if matrix.dtype.kind != "f" or matrix.dtype.itemsize not in (4, 8):
         matrix = matrix.astype(np.dtype(jnp.result_type(float)))
@@ -126,7 +128,10 @@ def _of_scipy(matrix: Any) -> Sparse:
         rows.sum_duplicates()
         rows.eliminate_zeros()
     if rows.nnz > _MOST or max(rows.shape) > _MOST:
-        raise ValueError(f"expected at most {_MOST} entries, rows and columns in a sparse X, got {rows.nnz} and {rows.shape}")
+        raise ValueError(
+            f"expected at most {_MOST} entries, rows and columns in a sparse X, got {rows.nnz} and {rows.shape}; use "
+            "jaxlr.fit_stream"
+        )
     columns = rows.tocsc()
 
     def compressed(part: Any) -> Csr:

@@ -7,6 +7,7 @@ table is asked for.
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -95,7 +96,7 @@ def table_numbers(name: str, value: Any) -> Any:
     table = _is_table(value)
     dtypes = list(value.dtypes) if table else [value.dtype]
     if any(map(has_fill, dtypes)):
-        raise TypeError(f"expected {name} without sparse columns; make them dense first")
+        raise TypeError(f"expected {name} without sparse columns, got some; make them dense first")
     kinds = [getattr(dtype, "kind", None) for dtype in dtypes]
     if table:
         check_numeric(name, value)
@@ -104,6 +105,25 @@ def table_numbers(name: str, value: Any) -> Any:
         narrow = {dtype.itemsize for dtype, kind in zip(dtypes, kinds, strict=True) if kind == "f"} == {4}
         return value.to_numpy(dtype=np.float32 if narrow else np.float64, na_value=np.nan)
     return array
+
+
+def as_numpy(name: str, value: Any) -> np.ndarray:
+    """The array that NumPy makes of a value.
+
+    Raises:
+        TypeError: it makes none, as of rows of different lengths.
+    """
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        if isinstance(error, jax.errors.TracerArrayConversionError):
+            raise TypeError(
+                f"expected {name} to be one array, got a {type(value).__name__} of tracers; jnp.stack them"
+            ) from None
+        raise TypeError(
+            f"expected {name} to be a real array, got a {type(value).__name__} of which NumPy makes none ({error}); give all "
+            "rows the same length"
+        ) from None
 
 
 def has_fill(dtype: Any) -> bool:
@@ -190,9 +210,11 @@ def as_floating(x: Data) -> Float[Array, "..."]:
     Raises:
         TypeError: x is not real.
     """
-    x = jnp.asarray(table_numbers("X", x))
-    if jnp.issubdtype(x.dtype, jnp.floating):
-        return x
-    if jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == jnp.bool_:
-        return x.astype(jnp.result_type(float))
-    raise TypeError(f"expected a real array, got dtype {x.dtype}")
+    given: Any = x if isinstance(x, (jax.Array, float)) else as_numpy("an argument", table_numbers("X", x))
+    kind: Any = np.float64 if isinstance(given, float) else given.dtype
+    if jnp.issubdtype(kind, jnp.floating):
+        return jnp.asarray(given)
+    if jnp.issubdtype(kind, jnp.integer) or kind == np.bool_:
+        wide: Any = jnp.result_type(float)
+        return jnp.asarray(given.astype(wide))  # in NumPy, where a large integer has its place
+    raise TypeError(f"expected a real array, got dtype {kind}; convert it to float first")

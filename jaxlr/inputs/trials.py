@@ -27,14 +27,17 @@ def checked_trials(trials: Data, y: Any, sample_weight: Any | None, batch: tuple
     """
     raw, m = real_array("trials", trials), y.shape[-1]
     if raw.shape[-1:] != (m,):
-        raise ValueError(f"expected trials (..., {m}), one number a row, got shape {raw.shape}")
+        raise ValueError(f"expected trials (..., {m}), one number a row, got shape {raw.shape}; np.full(m, n) has n in each")
     if not _broadcasts(raw.shape[:-1], batch):
-        raise ValueError(f"expected trials (..., {m}) with batch axes of the fit, {batch}, got shape {raw.shape}")
+        raise ValueError(
+            f"expected trials (..., {m}) with batch axes of the fit, {batch}, got shape {raw.shape}; trials that all models "
+            "share have none"
+        )
     if not is_concrete(raw):
         return raw
     n = np.asarray(raw).astype(float)
     if np.any(bad := ~((n >= 0) & (n == np.floor(n)) & np.isfinite(n))):
-        raise ValueError(f"expected trials to be whole numbers >= 0, got {n[bad][0]:g}")
+        raise ValueError(f"expected trials to be whole numbers >= 0, got {n[bad][0]:g}; count the trials of each row")
     if not is_concrete(sample_weight):
         return raw
     s = np.ones(m) if sample_weight is None else np.asarray(sample_weight)
@@ -51,7 +54,9 @@ def checked_trials(trials: Data, y: Any, sample_weight: Any | None, batch: tuple
         bad = (s > 0) & (np.abs(successes - np.round(successes)) > _rounding(np.asarray(y)) * n)
         if np.any(bad):
             found, number = (np.broadcast_to(value, bad.shape)[bad][0] for value in (successes, n))
-            raise ValueError(f"expected y = successes / trials, got y * trials = {found:g} of {number:g} trials")
+            raise ValueError(
+                f"expected y = successes / trials, got y * trials = {found:g} of {number:g} trials; divide successes by trials"
+            )
     return raw
 
 

@@ -41,7 +41,7 @@ def likelihood_of_params(params: Any) -> Likelihood:
         return Multinomial(jnp.shape(params.coef)[-2])
     if isinstance(params, Params):
         return Binary()
-    raise TypeError(f"expected jaxlr.Params or jaxlr.SoftmaxParams, got {type(params).__name__}")
+    raise TypeError(f"expected jaxlr.Params or jaxlr.SoftmaxParams, got {type(params).__name__}; give coef and intercept")
 
 
 def alike(vector: Shaped[Array, " k"], x: Float[Array, "*B k"]) -> Shaped[Array, " parameters"]:

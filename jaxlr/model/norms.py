@@ -39,7 +39,9 @@ def as_groups(groups: Any, dtype: jnp.dtype) -> Groups:
         return groups
     groups = jnp.asarray(groups)
     if not jnp.issubdtype(groups.dtype, jnp.integer):
-        raise TypeError(f"expected groups to be integers, got dtype {groups.dtype}")
+        raise TypeError(
+            f"expected groups to be integers, got dtype {groups.dtype}; np.unique(groups, return_inverse=True)[1] numbers names"
+        )
     number = jnp.unique(groups, return_inverse=True, size=len(groups))[1].astype(np.int32).reshape(groups.shape)
     ones = jnp.ones(groups.shape, dtype)
     return Groups(number, jnp.sqrt(sums(ones, number)), ones)

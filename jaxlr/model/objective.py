@@ -147,7 +147,9 @@ def hvp(params: Parameters, problem: Problem, v: Parameters) -> Parameters:
 def _within_strata(params: Params | SoftmaxParams, problem: Problem) -> tuple[Problem, Matched, Float[Array, " m"]]:
     """A problem about its means within strata, these, and its logits there."""
     if not isinstance(params, Params):
-        raise TypeError(f"expected jaxlr.Params of a problem with strata, got {type(params).__name__}")
+        raise TypeError(
+            f"expected jaxlr.Params of a problem with strata, got {type(params).__name__}; it has one coefficient a column"
+        )
     problem = within_strata(problem)
     return problem, matched_of(problem), problem_logits(params, problem)
 

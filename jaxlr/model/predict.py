@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxlr.compilation.program import program
+from jaxlr.inputs.checks import common_shape, real_array
 from jaxlr.inputs.tables import Data, DesignData, as_floating, in_order
 from jaxlr.linalg.dot import einsum, times
 from jaxlr.linalg.sparse import Sparse
@@ -56,6 +57,7 @@ def own_params(params: Any) -> Any:
     if isinstance(params, (Params, SoftmaxParams)) or not hasattr(params, "params"):
         if hasattr(params, "refit"):
             raise TypeError(f"expected jaxlr.Params, jaxlr.SoftmaxParams or a Fit, got {type(params).__name__}; pass its refit")
+        likelihood_of_params(params)  # which refuses what is neither
         return params
     return params.params
 
@@ -83,7 +85,16 @@ def _logits(params: Params | SoftmaxParams, X: DesignData, offset: Data | None) 
     design = (given if isinstance(given, Sparse) else as_floating(given)).astype(coef.dtype)
     if design.ndim < 2 or coef.ndim < 1 + len(classes) or design.shape[-1] != coef.shape[-1]:
         form = "(..., K, n)" if classes else "(..., n)"
-        raise ValueError(f"expected X (..., m, n) and coef {form} with one n, got X {design.shape} and coef {coef.shape}")
+        raise ValueError(
+            f"expected X (..., m, n) and coef {form} with one n, got X {design.shape} and coef {coef.shape}; give X the "
+            "columns of the fit"
+        )
+    intercepts = intercept.shape[: max(intercept.ndim - len(classes), 0)]
+    if intercept.shape != (*intercepts, *coef.shape[-2 : -2 + len(classes)]):
+        raise ValueError(
+            f"expected intercepts (..., K) of the coef {coef.shape}, got shape {intercept.shape}; one for each class"
+        )
+    common_shape({"X": design.shape[:-2], "coef": coef.shape[: coef.ndim - 1 - len(classes)], "intercept": intercepts})
     if isinstance(design, Sparse):
         z = design.times(coef) if not classes else jnp.moveaxis(design.times(coef), -2, -1)
     elif classes:
@@ -99,7 +110,12 @@ def _logits(params: Params | SoftmaxParams, X: DesignData, offset: Data | None) 
     offset = as_floating(offset).astype(coef.dtype)
     if classes and offset.ndim == 1:
         raise ValueError(f"expected offset (..., m, K) of K classes, got shape {offset.shape}; one a row is offset[:, None]")
-    return jnp.add(*jnp.broadcast_arrays(z, offset))
+    try:
+        return jnp.add(*jnp.broadcast_arrays(z, offset))
+    except ValueError:
+        raise ValueError(
+            f"expected an offset that goes with logits {z.shape}, got shape {offset.shape}; one number a row of X"
+        ) from None
 
 
 def predict_proba(params: Params | SoftmaxParams | HasParams, X: DesignData, offset: Data | None = None) -> Float[Array, "..."]:
@@ -162,7 +178,7 @@ def predict(
     own, X = _by_name(params, X)
     if likelihood_of_params(own).classes and not (isinstance(threshold, float) and threshold == 0.5):
         raise ValueError(f"expected no threshold for several classes, got {threshold!r}: the most probable one is taken")
-    return _predict(own, X, threshold, offset)
+    return _predict(own, X, real_array("threshold", threshold), offset)
 
 
 @program()
@@ -171,5 +187,6 @@ def _predict(params: Params | SoftmaxParams, X: Any, threshold: ArrayLike, offse
         z = _logits(params, X, offset)
         return jnp.where(jnp.any(jnp.isnan(z), axis=-1), -1, jnp.argmax(z, axis=-1)).astype(jnp.int32)
     proba = _predict_proba(params, X, offset)
+    common_shape({"threshold": jnp.shape(threshold), "probabilities": proba.shape})
     classes = (proba >= jnp.asarray(threshold, proba.dtype)).astype(jnp.int32)
     return jnp.where(jnp.isnan(proba), -1, classes)

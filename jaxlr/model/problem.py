@@ -108,7 +108,9 @@ def row_weights(problem: Problem) -> Float[Array, " m"]:
 def summing_to_1(s: Float[AnyArray, "... m"]) -> Float[AnyArray, "... m"]:
     """Weights over their sum, in arrays of NumPy or JAX: divided by the largest first, so that no sum overflows."""
     xp = s.__array_namespace__()
-    s = s / xp.max(s, axis=-1, keepdims=True)
+    largest = xp.max(s, axis=-1, keepdims=True)
+    unit = xp.where(largest > 1, 0.25, 1).astype(s.dtype)  # XLA multiplies by 1 / largest, which may be a subnormal: then 0
+    s = (s * unit) / (largest * unit)
     return s / xp.sum(s, axis=-1, keepdims=True)
 
 
@@ -136,7 +138,7 @@ def penalty_of(problem: Problem) -> AnyPenalty:
     if problem.l1_group is None:
         return by_column
     if problem.groups is None:
-        raise ValueError("expected groups (n,) of a problem with l1_group, got None")
+        raise ValueError("expected groups (n,) of a problem with l1_group, got None; np.arange(n) puts each alone")
     groups = as_groups(problem.groups, X.dtype)
     return Grouped(by_column, strengths_of_groups(problem, groups), groups.weights, groups.number)
 

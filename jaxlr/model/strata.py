@@ -43,7 +43,7 @@ class Strata:
     def check(self, m: int) -> None:
         """Refuse those of another number of rows."""
         if len(self.place) != m:
-            raise ValueError(f"expected strata ({m},), one label a row, got {len(self.place)} of them")
+            raise ValueError(f"expected strata ({m},), one label a row, got {len(self.place)} of them; label each row of X")
 
     def numbers(self, k: int) -> int:
         """How many numbers the recursion over k columns keeps: rows, and sums for each number of cases."""

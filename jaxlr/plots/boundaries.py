@@ -113,7 +113,7 @@ def _draw_regions(ax: Axes, sides: Sequence[np.ndarray], z: np.ndarray) -> None:
 
 def _check_model(params: Params | SoftmaxParams, classes: tuple[int, ...], X: np.ndarray, features: tuple[int, int]) -> None:
     if X.ndim != 2 or len(features) != 2 or not all(0 <= column < X.shape[1] for column in features):
-        raise ValueError(f"expected X (m, n) with the columns {features}, got shape {X.shape}")
+        raise ValueError(f"expected X (m, n) with the columns {features}, got shape {X.shape}; pass the X of the fit")
     expected = (*classes, X.shape[1]), classes
     shapes = params.coef.shape, params.intercept.shape
     if shapes != expected:
@@ -126,7 +126,9 @@ def _check_model(params: Params | SoftmaxParams, classes: tuple[int, ...], X: np
 
 def _check_rows(X: np.ndarray, y: np.ndarray, num_classes: int) -> None:
     if len(X) == 0 or y.shape != X.shape[:1]:
-        raise ValueError(f"expected X (m, n) and y (m,) with at least one row, got shapes {X.shape} and {y.shape}")
+        raise ValueError(
+            f"expected X (m, n) and y (m,) with at least one row, got shapes {X.shape} and {y.shape}; one label a row"
+        )
     if not np.all(np.isin(y, range(num_classes))):
         expected = "0/1" if num_classes == 2 else f"0, ..., {num_classes - 1}"
         advice = "pass y > 0?" if num_classes == 2 else "number the classes from 0 on"

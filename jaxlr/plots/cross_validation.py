@@ -55,7 +55,8 @@ def cv_curve(
             raise ValueError(f"expected a metric that was scored, {', '.join(each.mean)}, got {metric!r}")
         if np.shape(each.mean[metric]) != strengths.shape:
             raise ValueError(
-                f"expected a path, mean and strengths (g,), got {np.shape(each.mean[metric])} and {strengths.shape}"
+                f"expected a path, mean and strengths (g,), got {np.shape(each.mean[metric])} and {strengths.shape}; draw one "
+                "path of a larger grid"
             )
     check_logarithmic("strengths", strengths)
     ax = axes(ax)

@@ -50,7 +50,8 @@ def forest(
     """
     kinds = (Intervals, Wald, Effects)
     if not isinstance(intervals, Mapping) or not all(isinstance(each, kinds) for each in intervals.values()):
-        raise TypeError('expected intervals by method; pass such as {"Wald": jaxlr.inference.wald(fit, problem)}')
+        got = type(intervals).__name__
+        raise TypeError(f'expected intervals by method, got {got}; pass such as {{"Wald": jaxlr.inference.wald(fit, problem)}}')
     parts, names = _rows_of_forest(intervals, names, none)
     terms = len(names)
     ax = axes(ax)
@@ -93,12 +94,15 @@ def manhattan(
         >>> manhattan(np.log([0.5, 1e-9, 0.1]), groups=[1, 1, 2]).get_ylabel()
         '-log10 p'
     """
-    heights = -np.asarray(log_p, float) / np.log(10)
+    log_p = np.asarray(log_p, float)
+    heights = -log_p / np.log(10)
     groups = np.zeros(heights.shape, int) if groups is None else np.asarray(groups)
     marked = np.zeros(heights.shape, bool) if marked is None else np.asarray(marked, bool)
-    _check_logarithms(heights)
+    _check_logarithms(log_p)
     if heights.ndim != 1 or groups.shape != heights.shape or marked.shape != heights.shape:
-        raise ValueError(f"expected log_p, groups and marked (k,), got {heights.shape}, {groups.shape} and {marked.shape}")
+        raise ValueError(
+            f"expected log_p, groups and marked (k,), got {heights.shape}, {groups.shape} and {marked.shape}; one for each test"
+        )
     ax = axes(ax)
     place = np.arange(len(heights))
     names = list(dict.fromkeys(groups.tolist()))
@@ -136,11 +140,11 @@ def qq(log_p: Data, *, label: str | None = None, ax: Axes | None = None) -> Axes
         Devlin & Roeder 1999, Biometrics 55 (genomic control).
     """
     log_p = np.asarray(log_p, float)
-    _check_logarithms(-log_p)
+    _check_logarithms(log_p)
     log_p = np.sort(log_p[~np.isnan(log_p)])
     k = len(log_p)
     if k == 0:
-        raise ValueError("expected logarithms of p-values, got none that is a number")
+        raise ValueError("expected logarithms of p-values, got none that is a number; look at the status of the fits")
     from scipy.special import betaincinv, ndtri
 
     ax = axes(ax)
@@ -156,9 +160,11 @@ def qq(log_p: Data, *, label: str | None = None, ax: Axes | None = None) -> Axes
     return finish(ax, legend=True)
 
 
-def _check_logarithms(heights: np.ndarray) -> None:
-    if np.any(heights < 0) or np.any(np.isinf(heights)):
-        raise ValueError("expected natural logarithms of p-values, finite and <= 0, as tests of jaxlr.inference have in log_p")
+def _check_logarithms(log_p: np.ndarray) -> None:
+    if np.any(bad := (log_p > 0) | np.isinf(log_p)):
+        raise ValueError(
+            f"expected natural logarithms of p-values, finite and <= 0, got {log_p[bad][0]:.3g}; pass log_p of jaxlr.inference"
+        )
 
 
 def _rows_of_forest(
@@ -174,9 +180,14 @@ def _rows_of_forest(
         own = (*classes, len(names))
         if any(np.shape(end) != own for end in ends):
             of = f"{len(names)} columns" if len(own) == 1 else f"{own[0]} classes and {len(names)} columns"
-            raise ValueError(f"expected intervals of one model of {of} for {method!r}, got shape {np.shape(ends[0])}")
+            raise ValueError(
+                f"expected intervals of one model of {of} for {method!r}, got shape {np.shape(ends[0])}; draw them one by one"
+            )
         if shape not in (None, own):
-            raise ValueError(f"expected intervals of models of the same classes, got coef {shape} and {own} for {method!r}")
+            raise ValueError(
+                f"expected intervals of models of the same classes, got coef {shape} and {own} for {method!r}; draw them one "
+                "by one"
+            )
         shape = own
         parts[method] = np.stack([np.asarray(end, float) for end in ends])
     if shape is None or len(shape) == 1:
@@ -186,7 +197,9 @@ def _rows_of_forest(
         tuple(np.flatnonzero(each).tolist()) for each in known if not np.all(each)
     }  # a model that failed is NaN throughout
     if len(bases) > 1:
-        raise ValueError(f"expected intervals against the same base, got the bases {sorted(bases)}, one a method")
+        raise ValueError(
+            f"expected intervals against the same base, got the bases {sorted(bases)}, one a method; choose one base"
+        )
     kept = [k for k in range(shape[0]) if k not in next(iter(bases), ())]
     rows = np.reshape(term_names(names, shape), shape)[kept].ravel().tolist()
     return {method: part[:, kept].reshape(3, -1) for method, part in parts.items()}, rows

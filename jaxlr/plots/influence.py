@@ -58,7 +58,7 @@ def influence(found: Influence, *, ax: Axes | None = None) -> Axes:
         )
     rows = np.flatnonzero((h > 0) & np.isfinite(residual) & np.isfinite(cook))
     if not len(rows):
-        raise ValueError("expected the influence of a model that converged, got no row with a number")
+        raise ValueError("expected the influence of a model that converged, got no row with a number; look at its status")
     far = _FAR * float(np.mean(h[h > 0]))
     h, residual, cook = h[rows], residual[rows], cook[rows]
     scale = _LARGEST / max(float(cook.max()), float(np.finfo(float).tiny))

@@ -99,7 +99,8 @@ def coefficient_path(
     strengths, coef = np.asarray(strengths), np.asarray(coef)
     if strengths.ndim != 1 or coef.shape[:1] != strengths.shape or coef.ndim not in shapes:
         raise ValueError(
-            f"expected strengths (g,) and coef {' or '.join(shapes.values())}, got {strengths.shape} and {coef.shape}"
+            f"expected strengths (g,) and coef {' or '.join(shapes.values())}, got {strengths.shape} and {coef.shape}; draw "
+            "one path of a larger batch"
         )
     shape, labels, counted = coef.shape[1:], term_names(names, coef.shape[1:]), "coefficients"
     number = np.arange(len(labels))  # of the group of each line
@@ -110,7 +111,9 @@ def coefficient_path(
     check_logarithmic("strengths", strengths)
     chosen_strengths = {label: float(strengths[index]) for label, index in (chosen or {}).items()}
     if len(chosen_strengths) > len(_CHOSEN):
-        raise ValueError(f"expected at most {len(_CHOSEN)} chosen strengths, one a line style, got {len(chosen_strengths)}")
+        raise ValueError(
+            f"expected at most {len(_CHOSEN)} chosen strengths, one a line style, got {len(chosen_strengths)}; choose fewer"
+        )
     order = np.argsort(strengths, kind="stable")
     strengths, coef = strengths[order], coef[order]
     ax = axes(ax)

@@ -82,7 +82,7 @@ def precision_recall(
     """
     _check_one_class("score", score)
     if sample_weight is not None and not np.any(np.asarray(sample_weight)):
-        raise ValueError("expected rows of positive sample_weight, got weights that are all 0")
+        raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")
     ax = axes(ax)
     curve = metrics.precision_recall(y, score, sample_weight=sample_weight)
     average = float(metrics.average_precision(y, score, sample_weight=sample_weight))
@@ -183,11 +183,17 @@ def predicted(
         'age'
     """
     if not isinstance(found, Predictions):
-        raise TypeError(f"expected predictions of jaxlr.inference, with their intervals, got {type(found).__name__}")
+        raise TypeError(
+            f"expected predictions of jaxlr.inference, with their intervals, got {type(found).__name__}; jaxlr.predict_proba "
+            "has none"
+        )
     x = np.asarray(x)
     proba, lower, upper = (np.asarray(part, float) for part in (found.proba, found.lower, found.upper))
     if x.ndim != 1 or proba.ndim not in (1, 2) or len(proba) != len(x):
-        raise ValueError(f"expected x (r,) and predictions of one model (r,) or (r, K), got {x.shape} and {proba.shape}")
+        raise ValueError(
+            f"expected x (r,) and predictions of one model (r,) or (r, K), got {x.shape} and {proba.shape}; draw the models "
+            "one by one"
+        )
     ax, order = axes(ax), np.argsort(x, kind="stable")
     if not ax.lines:
         ax.set_prop_cycle(**_CYCLE)

@@ -49,7 +49,7 @@ def losses(
     runs = np.atleast_2d(np.asarray(losses))
     for name, count in (("labels", labels and len(labels)), ("values", None if values is None else np.size(values))):
         if count is not None and count != len(runs):
-            raise ValueError(f"expected one of {name} for each of {len(runs)} runs, got {count}")
+            raise ValueError(f"expected one of {name} for each of {len(runs)} runs, got {count}; give each run its own")
     if values is not None:
         values = np.asarray(values)
         check_logarithmic("values", values)
@@ -112,7 +112,10 @@ def heat_map(
     """
     values, rows, columns = np.asarray(values), np.asarray(rows), np.asarray(columns)
     if values.shape != rows.shape + columns.shape:
-        raise ValueError(f"expected values (a, b), rows (a,), columns (b,), got {values.shape}, {rows.shape}, {columns.shape}")
+        raise ValueError(
+            f"expected values (a, b), rows (a,), columns (b,), got {values.shape}, {rows.shape}, {columns.shape}; transpose "
+            "the values"
+        )
     ax = axes(ax)
     image = ax.imshow(np.ma.masked_invalid(values), origin="lower", aspect="auto", cmap="viridis")
     ax.figure.colorbar(image, ax=ax, label=value_name)

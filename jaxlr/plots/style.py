@@ -73,5 +73,5 @@ def term_names(names: Sequence[str] | None, shape: tuple[int, ...]) -> list[str]
     *classes, columns = shape
     names = [f"x{column}" for column in range(columns)] if names is None else list(names)
     if len(names) != columns:
-        raise ValueError(f"expected a name for each of {columns} columns, got {len(names)}")
+        raise ValueError(f"expected a name for each of {columns} columns, got {len(names)}; name every column")
     return [f"{name} [{k}]" for k in range(*classes) for name in names] if classes else names

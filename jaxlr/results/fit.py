@@ -101,13 +101,29 @@ class Fit:
         of_class = [""] if coef.ndim == len(shape) + 1 else [f"_{k}" for k in range(coef.shape[-2])]
         parameters = [f"intercept{k}" for k in of_class] + [f"coef{k}_{name}" for k in of_class for name in names]
         if taken := {"status", "num_steps", "value", "kkt", "gap", *parameters} & set(known):
-            raise ValueError(f"expected names that the table does not have, got {', '.join(sorted(taken))}")
-        columns = {name: np.broadcast_to(np.asarray(value), shape) for name, value in known.items()}
+            raise ValueError(
+                f"expected names that the table does not have, got {', '.join(sorted(taken))}; choose another name"
+            )
+        columns = {}
+        for name, value in known.items():
+            try:
+                columns[name] = np.broadcast_to(np.asarray(value), shape)
+            except ValueError:
+                raise ValueError(
+                    f"expected {name} to broadcast to the batch {shape}, got {value!r}; one for each model"
+                ) from None
         columns["status"] = np.vectorize(lambda code: Status(code).name, otypes=[object])(fields["status"])
         columns |= {name: fields[name] for name in ("num_steps", "value", "kkt", "gap")}
         values = np.concatenate([fields["intercept"].reshape(*shape, -1), coef.reshape(*shape, -1)], axis=-1)
         columns |= {name: values[..., column] for column, name in enumerate(parameters)}
         return data_frame(columns, shape, "model")
+
+
+def check_fit(name: str, fit: object) -> None:
+    """Refuse what is no Fit, or one whose parameters are none."""
+    if not isinstance(fit, Fit):
+        hint = "; pass its refit" if hasattr(fit, "refit") else "; pass the result of jaxlr.fit"
+        raise TypeError(f"expected {name} to be a jaxlr.Fit, got {type(fit).__name__}{hint}")
 
 
 def raise_on_failure(fit: Fit) -> None:
@@ -124,6 +140,7 @@ def raise_on_failure(fit: Fit) -> None:
         >>> from jaxlr import fit
         >>> raise_on_failure(fit(np.array([[0], [1], [2], [3]]), np.array([0, 1, 0, 1]), l2=0.1))
     """
+    check_fit("fit", fit)
     if causes := failures(fit.status, fit.kkt):
         status = np.asarray(fit.status)
         lines = "\n".join(f"  {line}" for line in causes.values())

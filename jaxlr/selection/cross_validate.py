@@ -27,7 +27,7 @@ from jaxlr.batching.lanes import Models
 from jaxlr.compilation.program import program
 from jaxlr.engine.buckets import filled_rows
 from jaxlr.fitting.fit import fit
-from jaxlr.inputs.checks import Data, DesignData, checked_arrays, is_zero
+from jaxlr.inputs.checks import Data, DesignData, check_flag, checked_arrays, is_zero
 from jaxlr.metrics.measures import Measure, Scores, measures
 from jaxlr.model.likelihood import likelihood_of, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
@@ -137,12 +137,13 @@ def cross_validate(
     """
     loo = isinstance(folds, str) and folds == "loo"
     names, known = _metrics(metrics, select, num_classes)
-    if rule not in ("best", "one_se"):
+    check_flag("refit", refit)
+    if not (isinstance(rule, str) and rule in ("best", "one_se")):
         raise ValueError(f'expected rule "best" or "one_se", got {rule!r}')
     if loo and rule == "one_se" and known[select].rows is None:
-        raise ValueError(f'expected rule "best" to select by {select} with folds="loo": what is no mean of rows has no error')
+        raise ValueError(f'expected rule "best" to select by {select} with folds="loo", got "one_se": its score is no mean')
     if loo and not (lower is None and upper is None and gamma is None and is_zero(l1_group)):
-        raise ValueError('expected no bounds, l1_group or gamma with folds="loo", derived without; pass folds=10 and a key')
+        raise ValueError('expected no bounds, l1_group or gamma with folds="loo", got some; pass folds=10 and a key')
     fields = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset}
     of_columns = {"lower": lower, "upper": upper, "penalty_factor": penalty_factor}
     arrays, batch = checked_arrays(fields | of_columns, num_classes, sparse=not loo)
@@ -163,7 +164,6 @@ def cross_validate(
         standardize=standardize, init=init, solver=solver, tol=tol, max_steps=max_steps, batch_size=batch_size, mesh=mesh,
         progress=progress,
     )  # fmt: skip
-
     data = Problem(arrays["X"], arrays["y"], offset=arrays.get("offset"), l1=None, l2=None, fit_intercept=fit_intercept)
 
     def fitted(s: Any, strengths: dict[str, Any], shares: Any) -> Fit:
@@ -206,8 +206,8 @@ def cross_validate(
 
 def _metrics(metrics: Sequence[str], select: str, num_classes: int | None) -> tuple[tuple[str, ...], dict[str, Measure]]:
     """The metrics to score by name, the selecting one among them, and all that there are for such models."""
-    if isinstance(metrics, str):
-        raise TypeError(f'expected metrics as a tuple of names, got the string "{metrics}"; write ("{metrics}",)')
+    if isinstance(metrics, str) or not (np.iterable(metrics) and all(isinstance(name, str) for name in (*metrics, select))):
+        raise TypeError(f'expected metrics as a tuple of names, got {metrics!r} to select by {select!r}; write ("accuracy",)')
     names, known = tuple(dict.fromkeys([*metrics, select])), measures(likelihood_of(num_classes))
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"expected metrics among {', '.join(known)}, got {', '.join(map(repr, unknown))}")

@@ -22,7 +22,9 @@ def training_weights(folds: int | str | Data, key: Any, y: Data, m: int) -> np.n
     """
     if isinstance(folds, (int, np.integer)):
         if key is None:
-            raise ValueError(f"expected a key for folds={folds}; pass key=jax.random.key(...), or weights (k, m) as folds")
+            raise ValueError(
+                f"expected a key for folds={folds}, got None; pass key=jax.random.key(...), or weights (k, m) as folds"
+            )
         check_key(key)
         return np.asarray(stratified_kfold(key, np.asarray(y), int(folds)))
     try:
@@ -33,8 +35,9 @@ def training_weights(folds: int | str | Data, key: Any, y: Data, m: int) -> np.n
         form = f"weights (k, {m}), 0 where a row is held out"
         got = repr(folds) if isinstance(folds, str) else f"{type(folds).__name__} of shape {training.shape}"
         raise ValueError(f'expected folds to be an integer, "loo" or {form}, got {got}')
-    if not np.all(np.isfinite(training) & (training >= 0)):
-        raise ValueError("expected finite training weights >= 0 in folds")
+    if np.any(bad := ~(np.isfinite(training) & (training >= 0))):
+        at = tuple(map(int, np.argwhere(bad)[0]))
+        raise ValueError(f"expected finite weights >= 0 in folds, got {training[at]} first at index {at}; 0 holds a row out")
     if np.any(np.all(training != 0, axis=1)):
         raise ValueError("expected every fold to hold out rows (weight 0), got one without; bootstrap counts may lack them")
     return training

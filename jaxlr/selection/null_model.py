@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
 from jaxlr.fitting.fit import fit
-from jaxlr.inputs.checks import checked_arrays
+from jaxlr.inputs.checks import check_flag, checked_arrays
 from jaxlr.inputs.groups import checked_groups
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.linalg.dot import aligned, dot
@@ -54,11 +54,18 @@ def l1_max(problem: Problem, *, num_classes: int | None = None) -> Float[Array, 
         >>> round(float(l1_max(problem)), 6)
         0.5
     """
+    if not isinstance(problem, Problem):
+        raise TypeError(f"expected problem to be a jaxlr.Problem, got {type(problem).__name__}; give it X and y")
+    check_flag("fit_intercept", problem.fit_intercept)
     factor = problem.penalty_factor
     if not all(map(is_concrete, (factor, problem.lower, problem.upper))):
-        raise ValueError("expected penalty_factor and bounds known outside jit: they say which columns the null model has")
+        raise ValueError(
+            "expected penalty_factor and bounds known outside jit, got a tracer: they say which columns the null model has"
+        )
     if problem.strata is not None:
-        raise ValueError("expected a problem without strata: matched sets have no l1; use jaxlr.fit_conditional with l2")
+        raise ValueError(
+            "expected a problem without strata, got some: matched sets have no l1; use jaxlr.fit_conditional with l2"
+        )
     names = ("X", "y", "sample_weight", "offset", "penalty_factor", "lower", "upper")
     given = {name: getattr(problem, name) for name in names}
     if problem.groups is not None and problem.l1 is not None:

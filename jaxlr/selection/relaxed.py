@@ -17,6 +17,7 @@ from jaxtyping import Bool, Int
 
 from jaxlr.compilation.program import program
 from jaxlr.inputs.sparse import columns_of, to_dense
+from jaxlr.inputs.tables import as_numpy
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
@@ -34,7 +35,7 @@ def check_gamma(gamma: Any) -> np.ndarray:
     Raises:
         ValueError: they are something else.
     """
-    shares = np.asarray(gamma)
+    shares = as_numpy("gamma", gamma)
     if shares.dtype.kind not in "iuf" or not shares.size or not np.all((shares >= 0) & (shares <= 1)):
         raise ValueError(f"expected gamma in [0, 1], 1 for the penalized estimate itself, got {gamma!r}")
     return shares

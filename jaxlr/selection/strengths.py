@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
-from jaxlr.inputs.checks import Data, DesignData, check_count, checked_arrays
+from jaxlr.inputs.checks import Data, DesignData, check_count, check_flag, checked_arrays, common_shape, real_array
 from jaxlr.inputs.groups import checked_groups
 from jaxlr.inputs.sparse import columns_of, to_dense
 from jaxlr.inputs.tables import as_floating, is_concrete
@@ -77,15 +77,19 @@ def glmnet_path(
     """
     given = {"X": X, "y": y, "penalty_factor": penalty_factor, "sample_weight": sample_weight, "offset": offset}
     if not all(is_concrete(value) for value in given.values()):
-        raise TypeError("expected a call outside jit: which columns count depends on the data")
+        raise TypeError(
+            "expected a call outside jit, for which columns count depends on the data, got tracers; close over them"
+        )
     fields, batch = checked_arrays(given, num_classes, sparse=True)
     if batch:
-        raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}")
+        raise ValueError(f"expected one problem, X (m, n), y (m,) and so on, got batch axes {batch}; call once for each")
     check_count("num_strengths", num_strengths, 1)
+    check_flag("standardize", standardize)
+    check_flag("fit_intercept", fit_intercept)
     design: Any = fields["X"]
     dtype, (m, n) = design.dtype, design.shape
     ratio = (0.01 if m < n else 1e-4) if ratio is None else ratio
-    if not (np.ndim(alpha) == 0 and np.asarray(alpha).dtype.kind in "iuf" and 0 <= np.asarray(alpha) <= 1):
+    if np.ndim(share := np.asarray(real_array("alpha", alpha))) or not 0 <= share <= 1:
         raise ValueError(f"expected alpha to be one number in [0, 1], got {alpha!r}; one path for each share of l1")
     if not (isinstance(ratio, (float, np.floating)) and 0 < ratio < 1):
         raise ValueError(f"expected ratio to be one number in (0, 1), got {ratio!r}")
@@ -110,7 +114,9 @@ def glmnet_path(
                    groups=numbers)  # fmt: skip
     first = np.asarray(l1_max(data, num_classes=num_classes))
     if np.isnan(first):
-        raise ValueError("expected a null model with an estimate: its columns, those of penalty_factor 0, separate the classes")
+        raise ValueError(
+            "expected a null model with an estimate, got columns of penalty_factor 0 that separate the classes; penalize them"
+        )
     first = first / np.maximum(np.asarray(alpha, dtype), _LEAST_SHARE)
     strengths = first * ratio ** (np.arange(num_strengths, dtype=dtype) / max(num_strengths - 1, 1))
     absolute, l2 = elastic_net(strengths, alpha)
@@ -140,10 +146,12 @@ def l2_from_C(C: ArrayLike, weight_sum: ArrayLike) -> Float[Array, "..."]:
         >>> float(l2_from_C(0.5, 4))
         0.5
     """
-    for name, value in (("C", C), ("weight_sum", weight_sum)):
+    given = {"C": real_array("C", C), "weight_sum": real_array("weight_sum", weight_sum)}
+    for name, value in given.items():
         if is_concrete(value) and not np.all(np.asarray(value) > 0):
             raise ValueError(f"expected {name} > 0, got {value}")
-    return _inverse_product(C, weight_sum)
+    common_shape({name: value.shape for name, value in given.items()})
+    return _inverse_product(*given.values())
 
 
 @program()
@@ -170,11 +178,13 @@ def elastic_net(alpha: ArrayLike, l1_ratio: ArrayLike) -> tuple[Float[Array, "..
         >>> [float(strength) for strength in elastic_net(2.0, 0.25)]
         [0.5, 1.5]
     """
-    if is_concrete(alpha) and not np.all(np.asarray(alpha) >= 0):
+    strength, share = real_array("alpha", alpha), real_array("l1_ratio", l1_ratio)
+    if is_concrete(strength) and not np.all(np.asarray(strength) >= 0):
         raise ValueError(f"expected alpha >= 0, got {alpha}")
-    if is_concrete(l1_ratio) and not np.all((np.asarray(l1_ratio) >= 0) & (np.asarray(l1_ratio) <= 1)):
+    if is_concrete(share) and not np.all((np.asarray(share) >= 0) & (np.asarray(share) <= 1)):
         raise ValueError(f"expected l1_ratio in [0, 1], got {l1_ratio}")
-    return _shares(alpha, l1_ratio)
+    common_shape({"alpha": strength.shape, "l1_ratio": share.shape})
+    return _shares(strength, share)
 
 
 @program()

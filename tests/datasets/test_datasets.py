@@ -132,3 +132,9 @@ def test_generators_map_over_keys():
     X, _ = jax.jit(jax.vmap(lambda key: jaxlr.datasets.two_moons(key, 20)))(jax.random.split(jax.random.key(0), 3))
     assert X.shape == (3, 20, 2)
     assert not np.array_equal(X[0], X[1])
+
+
+def test_no_row_of_separable_data_is_nearer_the_other_class_than_twice_the_margin():
+    X, y = map(np.asarray, jaxlr.datasets.separable(jax.random.key(3), 40, 2, margin=2.0))
+    apart = np.linalg.norm(X[y == 0][:, None] - X[y == 1][None], axis=-1)
+    assert apart.min() >= 4 - 1e-12

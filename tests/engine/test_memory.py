@@ -40,9 +40,13 @@ def test_what_cannot_fit_is_refused_with_both_numbers_before_anything_is_allocat
     free = 2**29
     monkeypatch.setattr(memory, "bytes_free", lambda sharing=1: free)
     many = np.broadcast_to(Y[:1], (300_000, 200))
-    with pytest.raises(MemoryError, match=r"300000 of 300000 models at .* GiB, the device has 0.5 GiB free; .*batch_size"):
+    with pytest.raises(
+        MemoryError, match=r"300000 of 300000 models at .* in the 0.5 GiB that the device has free, got .* GiB; .*batch_size"
+    ):
         fit(X, many, l2=0.1, batch_size=300_000)
-    with pytest.raises(MemoryError, match=r"and the results of all, need up to .* GiB, the device has 0.5 GiB free"):
+    with pytest.raises(
+        MemoryError, match=r"and the results of all, in the 0.5 GiB that the device has free, got a need of up to"
+    ):
         jaxlr.fit_bootstrap(jax.random.key(0), X, Y[0], 2**31 - 1, l2=0.1)
     with pytest.raises(MemoryError, match=r"1 of 1 models .*fit fewer models, rows or columns, or spread them over a mesh"):
         fit(np.broadcast_to(X[:1], (2_000_000, 10)), np.arange(2_000_000) % 2, l2=0.1)

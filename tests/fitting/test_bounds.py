@@ -230,7 +230,7 @@ def test_paths_folds_and_resamples():
         ({"lower": 1.0, "upper": 0.0}, r"lower <= upper, got 1.0 > 0.0 first at index \(0,\)"),
         ({"lower": np.full(6, INF)}, "or -inf for no bound, got inf"),
         ({"upper": np.array([0, 0, np.nan, 0, 0, 0])}, r"or inf for no bound, got nan first at index \(2,\)"),
-        ({"lower": 0.0, "solver": "newton"}, 'no bounds for solver "newton"; use "proximal" or "auto"'),
+        ({"lower": 0.0, "solver": "newton"}, 'no bounds for solver "newton", got bounds; use "proximal" or "auto"'),
     ],
 )
 def test_what_is_refused_in_words(options, words):

@@ -425,7 +425,7 @@ def test_memory_is_known_before_it_is_spent(monkeypatch):
     assert memory_bound(call) > 8 * 500 * X.size
     monkeypatch.setattr("jaxlr.engine.memory.bytes_free", lambda sharing: 2**20)
     monkeypatch.setattr("jaxlr.engine.memory._NEVER_MISSED", 0)
-    with pytest.raises(MemoryError, match="GiB free"):
+    with pytest.raises(MemoryError, match="GiB that the device has free"):
         jaxlr.engine.plan.chunk_of(call)
 
 

@@ -434,7 +434,7 @@ BAD = {
     "negative l2": ({"l2": np.array([0.1, -0.1])}, "expected l2 >= 0, got -0.1"),
     "negative penalty factor": ({"penalty_factor": -np.ones(N)}, "expected penalty_factor >= 0"),
     "negative l1": ({"l1": -0.1}, "expected l1 >= 0, got -0.1"),
-    "l1 for a smooth solver": ({"l1": 0.1, "solver": "newton"}, 'for solver "newton"; use "proximal"'),
+    "l1 for a smooth solver": ({"l1": 0.1, "solver": "newton"}, 'for solver "newton", got an l1; use "proximal"'),
     "transposed y": ({"y": np.stack([Y, Y], 1)}, r"look transposed, pass y.T"),
     "y as a column": ({"y": Y[:, None]}, r"pass np.ravel\(y\)"),
     "short y": ({"y": Y[:-1]}, r"expected y \(..., m\) with last axis 40 to match X \(40, 3\), got shape \(39,\)"),

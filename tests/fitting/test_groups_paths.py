@@ -203,7 +203,7 @@ def test_estimators_take_groups():
 @pytest.mark.parametrize(
     ("options", "kind", "words"),
     [
-        ({}, ValueError, r"expected groups \(n,\), which columns are together, beside l1_group; np.arange"),
+        ({}, ValueError, r"expected groups \(n,\), which columns are together, beside l1_group, got None; np.arange"),
         ({"groups": np.arange(N) / 2}, TypeError, "expected groups to be integers, got ndarray of dtype float64; np.unique"),
         ({"groups": np.array(list("aabbcc"))}, TypeError, "expected groups to be integers, got ndarray of dtype <U1"),
         (
@@ -225,7 +225,7 @@ def test_what_is_refused_in_words(options, kind, words):
 
 def test_the_group_whose_factors_differ_is_named():
     factor = np.array([1.0, 1, 1, 2, 3, 1])
-    with pytest.raises(ValueError, match=r"got several in group 9$"):
+    with pytest.raises(ValueError, match=r"got several in group 9; give"):
         fit(X, Y, l1_group=0.1, groups=GROUPS, penalty_factor=np.stack([np.ones(N), factor]))
     found = fit(X, Y, l1_group=0.0, l1=0.1, groups=GROUPS, penalty_factor=factor)
     assert bool(found.converged)

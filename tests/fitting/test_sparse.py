@@ -178,7 +178,7 @@ def test_what_has_no_road_of_its_own_is_made_dense_if_that_fits(monkeypatch):
     assert fit(X, Y, l2=np.array([0.1, 0.0])).solver == fit(DENSE, Y, l2=np.array([0.1, 0.0])).solver
     assert fit(X, Y, l2=0.1, solver="newton").solver == "newton"
     monkeypatch.setattr(edge, "bytes_free", lambda: 1000)
-    with pytest.raises(MemoryError, match=r"has to be dense here.*every column has a penalty"):
+    with pytest.raises(MemoryError, match=r"a sparse X that can be made dense.*every column has a penalty"):
         fit(X, Y)
 
 

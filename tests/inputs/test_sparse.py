@@ -213,3 +213,9 @@ def test_columns_that_are_all_constant_leave_the_intercept():
     fit = jaxlr.fit(X, np.arange(400) % 2, l2=0.1, standardize=True, sample_weight=weights)
     assert fit.converged.tolist() == [True, True]
     assert not np.any(fit.params.coef[0])
+
+
+def test_true_twice_in_a_matrix_of_bool_is_true_and_the_matrix_of_the_caller_stays_as_it_is():
+    twice = scipy.sparse.csr_array((np.ones(3, bool), np.array([0, 0, 1]), np.array([0, 2, 3])), shape=(2, 2))
+    assert to_scipy(sparse_design(twice)).toarray().tolist() == [[1, 0], [0, 1]]
+    assert twice.indices.tolist() == [0, 0, 1]

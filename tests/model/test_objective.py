@@ -450,3 +450,13 @@ def test_huge_logits_leave_loss_and_derivatives_finite():
 def test_at_zero_the_loss_is_log_two(problem):
     params = Params(np.zeros(problem.X.shape[1]), np.float64(0))
     assert_close(_loss(params, problem), logistic_loss(0.0, 0))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weights_whose_sum_overflows_are_the_shares_that_they_are(dtype):
+    X, y = np.array([[1.0], [2.0], [4.0]], dtype), np.array([0, 1, 0])
+    params, limits = Params(np.array([0.5], dtype), dtype(-1.0)), np.finfo(dtype)
+    for shares in (np.ones(3, dtype), np.array([1.0, 0.5, 0.25], dtype)):
+        expected = loss(params, Problem(X, y, sample_weight=shares))
+        for unit in (limits.max, limits.tiny / dtype(0.25)):
+            assert np.isclose(loss(params, Problem(X, y, sample_weight=shares * unit)), expected, rtol=4 * limits.eps, atol=0)

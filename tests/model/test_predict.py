@@ -6,7 +6,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from jaxlr import fit, logits, predict, predict_proba
+from jaxlr import Params, fit, logits, predict, predict_proba
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -53,3 +53,9 @@ def test_a_fit_stands_for_its_parameters_under_jit_and_vmap():
     np.testing.assert_allclose(jax.jit(lambda f: predict_proba(f, X))(found), expected, rtol=8 * eps)
     named = fit(TABLE, Y, l2=np.array([0.1, 0.01]))
     np.testing.assert_allclose(jax.vmap(lambda f: predict_proba(f, SWAPPED))(named), expected, rtol=8 * eps)
+
+
+def test_a_probability_at_the_threshold_is_one():
+    at = Params(np.array([1.0]), np.array(0.0))
+    assert predict(at, np.array([[0.0], [-1e-9]])).tolist() == [1, 0]
+    assert predict(at, np.array([[40.0], [0.0]]), threshold=1.0).tolist() == [1, 0]  # a sigmoid that has rounded to 1

@@ -175,7 +175,7 @@ def test_options_reach_the_fits():
         ({"X": X[:50]}, "last axis 50"),
         ({"y": Y * 0.8 + 0.1}, "labels 0/1, or of num_classes, for the scores"),
         ({"folds": [(np.arange(50), np.arange(50, 60))] * 2}, "0 where a row is held out"),
-        ({"folds": np.where(FOLDS == 0, np.nan, 1)}, "finite training weights"),
+        ({"folds": np.where(FOLDS == 0, np.nan, 1)}, "finite weights >= 0 in folds"),
     ],
 )
 def test_bad_input_is_refused(changes, message):

@@ -90,3 +90,10 @@ def test_without_a_penalized_column_nothing_is_to_be_held():
 def test_bad_input_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         glmnet_path(**({"X": X, "y": Y} | changes))
+
+
+def test_without_l1_the_path_begins_where_a_thousandth_of_it_would():
+    """glmnet's alpha = 0: its lambda_max is that of alpha = 0.001."""
+    first = float(glmnet_path(X, Y)["l1"][0])
+    assert np.isclose(glmnet_path(X, Y, alpha=0.0)["l2"][0], first / 1e-3, rtol=1e-14)
+    assert np.isclose(glmnet_path(X, Y, alpha=1e-4)["l2"][0], (1 - 1e-4) * first / 1e-3, rtol=1e-14)

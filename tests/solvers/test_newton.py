@@ -431,3 +431,16 @@ def test_the_solver_itself_is_a_pure_function_of_one_problem_in_working_coordina
     assert int(solution.num_steps) == int(expected.num_steps)
     np.testing.assert_allclose(found.coef, expected.params.coef, rtol=0, atol=16 * EPS)
     np.testing.assert_allclose(found.intercept, expected.params.intercept, rtol=0, atol=16 * EPS)
+
+
+def test_no_model_whose_next_step_moves_a_logit_by_more_than_a_hundredth_is_converged():
+    """Of one class in ten thousand the gradient is under a loose tol long before the intercept, log(q / (1 - q)), is there."""
+    y, weights, exact = np.array([0, 1]), np.array([1 - 1e-4, 1e-4]), np.log(1e-4 / (1 - 1e-4))
+    early = 0
+    for max_steps in range(1, 13):
+        found = jaxlr.fit(np.zeros((2, 0)), y, sample_weight=weights, tol=1e-3, max_steps=max_steps, solver="newton")
+        off = abs(float(found.params.intercept) - exact)
+        early += float(found.kkt) <= 1e-3 and off > 0.02
+        # Newton's step for it, (p - q) / (p (1 - p)), is off to second order: from within 1e-2 by 1e-4.
+        assert int(found.status) == Status.MAX_STEPS or off <= 1.01e-2
+    assert early

@@ -151,7 +151,7 @@ def test_a_failed_model_leaves_its_neighbours_alone():
 
 def test_the_smooth_solvers_refuse_l1_by_name():
     for solver in ("newton", "newton_cg"):
-        with pytest.raises(ValueError, match=f'l1 = 0.* for solver "{solver}"; use "proximal"'):
+        with pytest.raises(ValueError, match=f'l1 = 0.* for solver "{solver}", got an l1; use "proximal"'):
             jaxlr.fit(X, Y, l1=0.1, solver=solver)
     with pytest.raises(ValueError, match="expected l1 >= 0, got -1"):
         jaxlr.fit(X, Y, l1=-1.0)
