@@ -37,9 +37,8 @@ def choose(estimator: Any, rows: Rows, fits: Fit, there: np.ndarray) -> None:
     k, r, c = np.array([(k, r, c) for k, (c, r) in enumerate(best)]).T
     estimator.C_, estimator.l1_ratio_ = float(estimator.Cs_[c].mean()), float(estimator.l1_ratios_[r].mean())
     coef, intercept, kkt = (np.moveaxis(part, 1, 3)[k, r, c] for part in (*fits.params, fits.kkt))
-    used: Any = (
-        there if len(estimator.classes_) > 2 else there.all(axis=1, keepdims=True)
-    )  # a class counts in the folds that have it
+    # a class counts in the folds that have it
+    used: Any = there if len(estimator.classes_) > 2 else there.all(axis=1, keepdims=True)
     used = used if estimator.fit_intercept and used.any(axis=0).all() else np.ones_like(used)
     used = used / used.sum(axis=0)
     estimator.coef_ = np.einsum("kc,kcn->cn", used, coef).astype(coef.dtype)

@@ -149,7 +149,7 @@ class LogisticRegressorCV(LinearClassifier):
             ConvergenceWarning: some models did not converge; their penalties cannot be chosen.
             FutureWarning, UserWarning: as `jaxlr.estimator.parameters.shares`.
         """
-        sample_weight, offset = to_numpy(sample_weight), None if offset is None else np.asarray(to_numpy(offset))
+        sample_weight, offset = (None if part is None else np.asarray(to_numpy(part)) for part in (sample_weight, offset))
         of_splitter, of_scorer = routed(self, "fit", sample_weight, {"groups": groups}, params)
         self.l1_ratios_ = shares(self)
         rows = check_rows(self, X, y, sample_weight, offset, penalty_factor)

@@ -70,9 +70,10 @@ def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, offset: Any, 
     Raises:
         TypeError, ValueError: in scikit-learn's words, or those of `jaxlr.fit`.
     """
-    if np.ndim(y) == 2 and np.shape(y)[1] == 2:
+    shape = np.shape(y) if isinstance(y, (list, tuple)) else getattr(y, "shape", ())
+    if len(shape) == 2 and shape[1] == 2:
         fix = "for successes and failures pass each row as a 1 and as a 0, with these as sample_weight"
-        raise ValueError(f"expected y (m,), got shape {np.shape(y)}; {fix}")
+        raise ValueError(f"expected y (m,), got shape {shape}; {fix}")
     dtypes = [np.float64] if estimator.solver == "liblinear" else [np.float64, np.float32]
     X, y = validate_data(estimator, to_numpy(X), to_numpy(y), accept_sparse="csr", dtype=dtypes)
     plain = y.dtype.kind in "biuU"  # labels whatever the values, unless most of them differ

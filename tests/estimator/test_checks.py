@@ -13,6 +13,7 @@ def test_of_one_model(estimator, check):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The least populated class in y:UserWarning")  # of a check's own two rows of a class
 @parametrize_with_checks([LogisticRegressorCV(Cs=3, cv=3)])
 def test_of_cross_validation(estimator, check):
     assert check(estimator) is None
