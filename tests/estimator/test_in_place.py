@@ -23,7 +23,7 @@ IRIS, SPECIES = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
 
 
-@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
+@pytest.mark.parametrize("multi_class", ["multinomial", pytest.param("ovr", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_arrays_of_jax_give_arrays_of_jax(classes, multi_class):
     rows = classes > SPECIES
@@ -46,7 +46,7 @@ def test_arrays_of_jax_give_arrays_of_jax(classes, multi_class):
     assert by_name.predict(jnp.asarray(data)).tolist() == by_name.predict(data).tolist()
 
 
-@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
+@pytest.mark.parametrize("multi_class", ["multinomial", pytest.param("ovr", marks=pytest.mark.slow)])
 def test_a_fold_without_a_class_is_the_model_of_the_others(multi_class):
     options = {"multi_class": multi_class, "Cs": [0.1, 1.0], "scoring": "neg_log_loss"}
     model = LogisticRegressorCV(cv=KFold(3), **options).fit(IRIS, NAMES)
@@ -105,7 +105,7 @@ def test_pairs_that_all_have_one_label_are_fitted_without_an_intercept():
         LogisticRegressor(fit_intercept=False).fit(differences, np.full(90, "x"))
 
 
-@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
+@pytest.mark.parametrize("multi_class", ["multinomial", pytest.param("ovr", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_offset_and_penalty_factor_are_those_of_fit(classes, multi_class):
     rows = classes > SPECIES
@@ -181,7 +181,7 @@ class Watcher:
         return sum(isinstance(line, tuple) for line in self.told) >= self.most
 
 
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_callbacks_are_told_of_every_step(classes):
     rows = classes > SPECIES
     watcher = Watcher()
@@ -196,6 +196,7 @@ def test_callbacks_are_told_of_every_step(classes):
     assert (watcher.told[0], watcher.told[-1]) == ("setup", "teardown")
 
 
+@pytest.mark.slow
 def test_a_callback_can_end_a_fit_and_others_watch_scores_and_stages():
     with pytest.warns(UserWarning, match="MAX_STEPS"):
         model = LogisticRegressor().set_callbacks(Watcher(most=2)).fit(X, Y)

@@ -14,6 +14,7 @@ from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
 from jaxlr.estimator import LogisticRegressor, LogisticRegressorCV
+from tests.helpers import quick
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4))
@@ -119,7 +120,7 @@ def test_no_step_leaves_a_model_where_it_starts_and_a_tol_of_0_is_what_the_dtype
 
 
 @pytest.mark.parametrize("labels", [2, 3])
-@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
+@pytest.mark.parametrize("multi_class", ["multinomial", pytest.param("ovr", marks=pytest.mark.slow)])
 def test_a_warm_start_starts_at_the_last_fit(labels, multi_class):
     y = RNG.integers(0, labels, len(X))
     model = LogisticRegressor(warm_start=True, multi_class=multi_class).fit(X, y)
@@ -144,8 +145,8 @@ def test_the_default_threshold_of_a_selection_knows_the_lasso():
 LEGACY = {"by default": {}, "given": {"l1_ratios": np.array([0.0, 1.0])}, "several classes": {"l1_ratios": np.zeros(1)}}
 
 
-@pytest.mark.parametrize("refit", [True, False])
-@pytest.mark.parametrize("name", LEGACY)
+@pytest.mark.parametrize("refit", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", quick(LEGACY, "by default"))
 def test_legacy_attributes_are_those_of_scikit_learn(name, refit):
     data = load_iris(return_X_y=True) if "several" in name else (X, Y)
     options = {"Cs": [0.1, 1.0], "cv": 2, "use_legacy_attributes": True, "scoring": "neg_log_loss", "refit": refit} | LEGACY[
