@@ -64,7 +64,7 @@ class LinearClassifier(CallbackSupportMixin, LinearClassifierMixin, SparseCoefMi
 
     @classmethod
     @functools.cache  # each fit of a search asks five times, which takes scikit-learn as long as fitting
-    def _get_param_names(cls) -> list[str]:
+    def _get_param_names(cls) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         return super()._get_param_names()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
