@@ -325,7 +325,7 @@ FAULTS = [
     ),
     Fault("selection/cross_validate.py", "ddof=1) / count**0.5", "ddof=0) / count**0.5", "selection/test_cross_validate.py"),
     Fault(
-        "selection/measures.py",
+        "metrics/measures.py",
         "jnp.sqrt(m / (m - 1) *",
         "jnp.sqrt(1 *",
         "selection/test_leave_one_out.py selection/test_cross_validate.py",
@@ -441,7 +441,10 @@ FAULTS = [
     ),
     # streams
     Fault(
-        "streaming/sums.py", "(a - (total - other)) + (b - other)", "0 * a", "streaming/test_fit.py streaming/test_blocks.py"
+        "streaming/carried.py",
+        "return total, (a - (total - other)) + (b - other)",
+        "return total, 0 * a",
+        "streaming/test_fit.py streaming/test_blocks.py",
     ),
     Fault(
         "streaming/steps.py",

@@ -119,7 +119,7 @@ def _intersections(clusters: Any, m: int) -> tuple[tuple[int, ...], Int[np.ndarr
 def check_clusters_aligned(fit: Fit, problem: Problem, clusters: Any) -> None:
     """Refuse clusters whose rows bear other labels than those of the problem's tables."""
     fields = {name: getattr(problem, name) for name in ("X", "y", "sample_weight", "offset")}
-    axes = core_axes(*likelihood_of_params(fit.params).classes) | {"clusters": "md"}
+    axes = core_axes(next(iter(likelihood_of_params(fit.params).classes), None)) | {"clusters": "md"}
     check_aligned(fields | {"clusters": clusters}, axes)
 
 

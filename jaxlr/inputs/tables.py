@@ -210,7 +210,9 @@ def as_floating(x: Data) -> Float[Array, "..."]:
     Raises:
         TypeError: x is not real.
     """
-    given: Any = x if isinstance(x, (jax.Array, float)) else as_numpy("an argument", table_numbers("X", x))
+    given: Any = x
+    if not isinstance(x, (jax.Array, float)):
+        given = as_numpy("an argument", table_numbers("X", x))
     kind: Any = np.float64 if isinstance(given, float) else given.dtype
     if jnp.issubdtype(kind, jnp.floating):
         return jnp.asarray(given)
