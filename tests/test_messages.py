@@ -380,7 +380,7 @@ TABLE = {
     "a rule": (lambda: jaxlr.cross_validate(X, Y, rule="first"), "got 'first'"),
     "an error of rankings": (
         lambda: jaxlr.cross_validate(X, Y, folds="loo", rule="one_se", select="roc_auc"),
-        'got "one_se": a ranking',
+        'got "one_se": its score is no mean',
     ),
     "bounds without rows": (lambda: jaxlr.cross_validate(X, Y, folds="loo", lower=0.0), "got some; pass folds=10 and a key"),
     "batches to choose": (

@@ -226,7 +226,7 @@ def _hint(name: str, value: Any, length: int, design: tuple[int, ...], num_class
         counts = hint_of_counts(shape, length) if name == "y" and num_classes is None else ""
         if name == "y" and shape[-1] > 1 and is_concrete(value) and _is_one_hot(np.asarray(value)):
             meant = "y[:, 1]" if shape[-1] == 2 else f"y.argmax(axis=-1) with num_classes={shape[-1]}"
-            return f"; pass {meant} of one-hot rows{counts}"
+            return f"; pass {meant} of one-hot rows, y.T for a model of each column{counts}"
         return f"; batch axes lead: the axes look transposed, pass {turned}{counts}"
     return "; the axes of X look transposed, pass X.T" if design[1:] == shape[-1:] and length == design[-2] else ""
 

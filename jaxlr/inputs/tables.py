@@ -218,5 +218,7 @@ def as_floating(x: Data) -> Float[Array, "..."]:
         return jnp.asarray(given)
     if jnp.issubdtype(kind, jnp.integer) or kind == np.bool_:
         wide: Any = jnp.result_type(float)
-        return jnp.asarray(given.astype(wide))  # in NumPy, where a large integer has its place
+        return jnp.asarray(
+            np.asarray(given).astype(wide) if not isinstance(given, jax.Array) else given.astype(wide)
+        )  # in NumPy, where a large integer has its place
     raise TypeError(f"expected a real array, got dtype {kind}; convert it to float first")

@@ -146,7 +146,7 @@ def problems(
     strengths = st.sampled_from([0.0, 0.0, 2.0**-7, 0.125, 1.0])
     m, n = draw(st.sampled_from(list(shapes)))
     X = draw(designs(m, n, collinear=collinear, badly_scaled=badly_scaled))
-    fit_intercept = draw(st.booleans()) if fit_intercept is None else fit_intercept
+    fit_intercept = bool(draw(st.booleans())) if fit_intercept is None else fit_intercept
     if separated:
         X, y = _separated(draw, X, fit_intercept)
     else:

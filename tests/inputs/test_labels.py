@@ -24,8 +24,11 @@ ADVICE = {
     "numbers": (X[:, 0] * 3, "for two classes pass y > threshold$"),
     "twos alone": (np.full(12, 2), "pass y == 2 if that is y = 1$"),
     "a column": (CODES[:, None], r"pass np.ravel\(y\)$"),
-    "one-hot of two": (np.eye(2)[CODES], r"pass y\[:, 1\] of one-hot rows; for successes and failures"),
-    "one-hot of four": (np.eye(4)[np.arange(12) % 4], r"pass y.argmax\(axis=-1\) with num_classes=4 of one-hot rows$"),
+    "one-hot of two": (np.eye(2)[CODES], r"pass y\[:, 1\] of one-hot rows, y.T for a model of each column; for successes"),
+    "one-hot of four": (
+        np.eye(4)[np.arange(12) % 4],
+        r"pass y.argmax\(axis=-1\) with num_classes=4 of one-hot rows, y.T for a model of each column$",
+    ),
     "successes and failures": (
         np.stack([CODES + 3, 9 - CODES], axis=1),
         "pass y.T; for successes and failures pass y",

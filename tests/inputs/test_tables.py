@@ -146,7 +146,7 @@ def test_what_has_no_rows_is_not_aligned_with_them():
 
 def test_a_table_of_targets_has_a_row_for_each_and_the_labels_of_the_rows_of_x_as_columns():
     targets = pd.DataFrame({"low": Y, "not low": 1 - Y})
-    with pytest.raises(ValueError, match=r"pass y\.T"):
+    with pytest.raises(ValueError, match=r"y\.T for a model of each column"):
         jaxlr.fit(TABLE, targets, l2=0.1)
     assert jaxlr.fit(TABLE, targets.T, l2=0.1).kkt.shape == (2,)
     with pytest.raises(ValueError, match="X and y with the same labels of the rows"):
