@@ -115,8 +115,8 @@ def f1(y: Data, predicted: Data, *, sample_weight: Data | None = None, num_class
 
     Example:
         >>> import numpy as np
-        >>> float(f1(np.array([0, 1, 1]), np.array([1, 1, 1])))
-        0.800000011920929
+        >>> round(float(f1(np.array([0, 1, 1]), np.array([1, 1, 1]))), 2)
+        0.8
         >>> f1(np.array([0, 1, 1]), np.array([0, 1, 1]), num_classes=2).tolist()
         [1.0, 1.0]
 

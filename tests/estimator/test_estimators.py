@@ -237,6 +237,7 @@ def test_an_estimator_whose_fit_failed_does_not_predict():
         model.predict(X)
 
 
+@pytest.mark.slow
 def test_sparse_rows_are_those_of_the_array_and_text_goes_through_a_search():
     rng = np.random.default_rng(0)
     names = np.array([f"w{j}" for j in range(400)])

@@ -133,6 +133,7 @@ def test_a_batch_is_its_members(likelihood):
         np.testing.assert_allclose(many.params.coef[at], alone.params.coef, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "classes"),
     [

@@ -128,6 +128,7 @@ def test_a_stratum_of_3000_rows_solves_the_equation_of_its_score():
     assert np.all((errors > 1 / np.sqrt(300)) & (errors < 1.2 / np.sqrt(300)))  # d cases of many: about that of 300 rows
 
 
+@pytest.mark.slow
 def test_batches_are_single_fits():
     X, y, strata = sets()
     rng = np.random.default_rng(5)
@@ -145,6 +146,7 @@ def test_batches_are_single_fits():
     close(chunked, fit_conditional(designs, y, strata))
 
 
+@pytest.mark.slow
 def test_weights_are_strata_repeated_and_rows_left_out():
     X, y, strata = sets()
     s = jaxlr.cluster_bootstrap(jax.random.key(0), strata, 3)
@@ -178,6 +180,7 @@ def test_a_failed_model_leaves_the_others_bit_for_bit():
         np.testing.assert_array_equal(one[::2], other[::2])
 
 
+@pytest.mark.slow
 def test_statuses():
     X, y, strata = sets()
     apart = X.copy()
@@ -197,6 +200,7 @@ def test_statuses():
     close(far, fit_conditional(X, y, strata))
 
 
+@pytest.mark.slow
 def test_columns_without_information_have_coefficients_of_0_and_no_error():
     X, y, strata = sets()
     X = np.round(64 * X) / 64  # so that the copy is one to the last digit
@@ -213,6 +217,7 @@ def test_columns_without_information_have_coefficients_of_0_and_no_error():
     assert "copy = a" in text
 
 
+@pytest.mark.slow
 def test_a_column_that_is_constant_but_for_rounding_has_the_coefficient_0():
     X, y, strata = sets()
     rng = np.random.default_rng(6)
@@ -270,6 +275,7 @@ def test_float32_jit_and_vmap():
     np.testing.assert_allclose(errors, inference.standard_errors(plain, Problem(X, y, strata=strata)).coef, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_derivatives_are_those_of_differences():
     X, y, strata = sets()
     rng = np.random.default_rng(1)
@@ -319,6 +325,7 @@ def test_what_knows_no_strata_refuses_them_in_words():
     assert "matched set" in Status.INVALID.advice
 
 
+@pytest.mark.slow
 def test_the_null_model_has_a_likelihood_and_no_estimates():
     X, y, strata = sets()
     problem, labels = Problem(X[:, :0], y, strata=strata), np.stack([y, 0 * y])
@@ -354,6 +361,7 @@ def test_bic_counts_all_cases_as_r_does():
         np.testing.assert_allclose(found.df_residual, cases - 2, rtol=10 * EPS)
 
 
+@pytest.mark.slow
 def test_the_summary_says_how_many_sets_and_cases_count():
     X, y, strata = sets()
     alone, s = np.where(strata < 4, 1, y), np.where(strata == 5, 0.0, 1.0)

@@ -187,6 +187,7 @@ def test_an_infinite_penalty_factor_leaves_a_column_out(options):
         assert float(jaxlr.kkt_residual(got.params, problem)) <= TOL
 
 
+@pytest.mark.slow
 def test_infinite_penalty_factors_by_member_in_derivatives_and_paths():
     factors = np.array([[1, np.inf, 1], [1, 1, 1], [np.inf, np.inf, np.inf]])
     got = fit(X, Y, l2=0.1, penalty_factor=factors)

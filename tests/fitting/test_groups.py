@@ -72,6 +72,7 @@ def test_estimates_are_those_of_fifty_digits(name):
     np.testing.assert_array_equal(np.asarray(found.params.coef) == 0, np.asarray(wanted["coef"]) == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, slow({"l2": 0.05}), slow({"standardize": True}), {"lower": -0.2, "upper": 0.4}], ids=str
 )
@@ -178,6 +179,7 @@ def test_a_weight_k_is_a_row_k_times_and_standardize_scales_by_hand(kind):
     np.testing.assert_allclose(weighted.params.coef, np.asarray(scaled.params.coef) / sd, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_float32_finds_the_same():
     single, double = (fit(X.astype(kind), Y, l1_group=np.array([0.1, 0.02]), groups=GROUPS) for kind in (np.float32, float))
     assert bool(single.converged.all())

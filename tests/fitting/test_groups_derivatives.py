@@ -15,6 +15,7 @@ H = 1e-5
 FACTOR = np.array([1.0, 2, 1, 0.5, 0.5, 2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("standardize", "kind"),
     [

@@ -187,6 +187,7 @@ def test_shares_out_of_range_are_refused(gamma):
         cross_validate(X, Y, l1=0.1, folds=FOLDS, gamma=gamma)
 
 
+@pytest.mark.slow
 def test_estimators_take_groups():
     model = LogisticRegressor(groups=GROUPS, l1_ratio=0.8, C=0.2)
     found = clone(model).fit(X, Y)

@@ -36,6 +36,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", quick(CASES, "ridge"))
 def test_derivatives_are_the_differences_of_refits(case):
     fields, options = CASES[case]

@@ -27,6 +27,7 @@ def assert_nothing_false(counts: dict[str, Counter], found: list[str]) -> None:
     assert undecided <= 0.01 * sum(value for name, value in counts["all"].items() if name.isupper())
 
 
+@pytest.mark.slow
 def test_a_hundred_hard_problems_have_no_false_verdict():
     assert_nothing_false(*fuzz(120, 1, FEW))
 

@@ -152,6 +152,7 @@ def test_comparisons_and_their_errors_are_those_of_autodiff(name, measure):
     check_against_autodiff(few, function, fit, problem)
 
 
+@pytest.mark.slow
 def test_effects_at_rows_are_those_of_each_row():
     for name in ("binary", "offset", "classes"):
         fit, problem = models()[name]
@@ -186,6 +187,7 @@ def everything(fit, problem, rows=NEW, **kind):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("several", [False, True])
 def test_a_batch_is_each_of_its_models(several):
     labels = [np.stack([LABELS, (LABELS + 1) % 3]), {"num_classes": K}] if several else [np.stack([Y, 1 - Y]), {}]
@@ -218,6 +220,7 @@ def test_a_weight_is_so_many_rows(several):
         np.testing.assert_allclose(np.asarray(one)[copies], other, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_model_that_failed_is_nan_and_changes_no_other():
     y = np.stack([Y, X[:, 0] > 0])  # the second is separated
     fits, problem = jaxlr.fit(X, y), Problem(X, y)
@@ -228,6 +231,7 @@ def test_a_model_that_failed_is_nan_and_changes_no_other():
         assert np.isnan(np.asarray(whole)[1]).all()
 
 
+@pytest.mark.slow
 def test_float32_has_its_own_digits():
     data = X.astype(np.float32), Y.astype(np.float32)
     found = everything(jaxlr.fit(*data, tol=1e-6), Problem(*data), NEW.astype(np.float32))
@@ -324,6 +328,7 @@ def test_medians_are_medians_in_float32(m):
 # --- columns that depend on each other --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["model", "HC0"])
 def test_dependent_columns_change_nothing_for_rows_that_keep_the_dependence(kind):
     both = np.column_stack([X, X[:, 0] - 2 * X[:, 1], np.full(M, 3.0)])

@@ -40,6 +40,7 @@ def test_predictions_are_those_of_get_prediction(name, kind):
         np.testing.assert_allclose(ours, again[:ROWS], rtol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_effects_are_those_of_get_margeff(name):
     _, _, fit, problem = fitted(name)

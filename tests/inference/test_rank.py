@@ -54,6 +54,7 @@ def test_a_summary_says_which_columns_depend_on_which(fit):
     assert inference.summary(jaxlr.fit(X, Y), ALONE).equations == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["model", "HC3", *(pytest.param(k, marks=pytest.mark.slow) for k in ("sampling", "HAC"))])
 def test_covariances_influence_and_profiles_are_those_of_the_determined_parameters(fit, kind):
     alone = jaxlr.fit(X, Y)

@@ -126,7 +126,7 @@ def test_the_limit_is_that_of_large_coefficients():
 
 
 def test_covariates_that_separate_all_rows_are_named():
-    with pytest.raises(ValueError, match=r"got covariate 'd', which the classes completely in 200 rows of 4 .*; drop it, or"):
+    with pytest.raises(ValueError, match=r"got covariate 'd', which separates the classes .* in 200 rows of 4 .*; drop it, or"):
         scan(covariates=pd.DataFrame(np.column_stack([C, 2 * Y + 1]), columns=list("abcd")))
 
 

@@ -173,6 +173,7 @@ def test_many_entries_stay_sparse_where_an_array_would_not_fit(monkeypatch):
     assert fit.solver == "newton_cg"
 
 
+@pytest.mark.slow
 def test_deviations_under_many_weights_are_those_of_each_row_of_weights():
     X = drawn(300, 500, 0.05)
     weights = np.random.default_rng(1).poisson(1, (3, 300)).astype(float)
@@ -195,6 +196,7 @@ def test_numbers_whose_sum_overflows_are_finite():
     assert bool(jaxlr.fit(X, [0, 1, 0, 1], l2=0.1).converged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", [{"l2": 0.05}, {"l1": 0.005}])
 @pytest.mark.parametrize("exponent", [39, -40])
 def test_units_that_float32_does_not_hold(strength, exponent):

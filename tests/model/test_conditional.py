@@ -161,6 +161,7 @@ def test_float32_has_the_digits_of_float32():
     np.testing.assert_allclose(found, exact, rtol=0, atol=tolerance(np.float32, 60))
 
 
+@pytest.mark.slow
 def test_many_covariances_are_taken_in_groups(monkeypatch):
     rng = np.random.default_rng(3)
     X, y, strata = rng.normal(size=(70, 2)), rng.integers(0, 2, 70), np.repeat(np.arange(14), 5)

@@ -206,13 +206,13 @@ def test_gradients_of_proba_are_those_of_finite_differences():
     ],
 )
 def test_shapes_that_do_not_fit_raise_value_error(function, coef, design, offset):
-    with pytest.raises(ValueError, match=r"expected X|[Ss]hape|Size"):
+    with pytest.raises(ValueError, match=r"expected X|[Ss]hape|Size|expected batch axes that broadcast"):
         function(Params(np.zeros(coef), np.zeros(coef[:-1])), np.zeros(design), offset=np.zeros(offset))
 
 
 @each_function
 def test_an_intercept_of_another_batch_raises_value_error(function):
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(ValueError, match="expected batch axes that broadcast"):
         function(Params(np.zeros((4, N)), np.zeros(3)), X)
 
 

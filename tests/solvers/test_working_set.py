@@ -141,6 +141,7 @@ def test_an_interrupt_while_models_get_more_room_keeps_the_first_pass(monkeypatc
     assert fits.status.tolist() == [jaxlr.Status.CONVERGED, jaxlr.Status.MAX_STEPS]
 
 
+@pytest.mark.slow
 def test_a_path_is_not_touched_by_a_broken_point_and_reached_from_a_start_far_away(small_room):
     healthy = jaxlr.fit(X, Y, l1=GRID)
     broken = jaxlr.fit(X, Y, l1=np.insert(GRID, 3, np.nan))

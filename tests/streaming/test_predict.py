@@ -174,6 +174,7 @@ def test_scores_of_classes():
     np.testing.assert_allclose(found["accuracy"], mean(proba.argmax(axis=-1) == THREE), rtol=ROUNDING)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 3])
 def test_held_out_scores_of_one_pass_are_those_of_cross_validation(classes):
     y, l2 = Y if classes is None else THREE, np.array([0.1, 0.01])
@@ -187,6 +188,7 @@ def test_held_out_scores_of_one_pass_are_those_of_cross_validation(classes):
         np.testing.assert_allclose(found[name], wanted.scores[name], rtol=1e-9)  # tol of the fits, 1e-10
 
 
+@pytest.mark.slow
 def test_models_of_many_targets_behind_the_folds():
     targets = np.stack([Y, 1 - Y])
     fits = fit_stream(cut(300, y=targets), l2=0.1, folds=3, key=KEY)

@@ -18,6 +18,7 @@ PARAMS = Params(np.array([0.5, -1.0, 2.0]), np.array(0.25))
 FULL = Problem(X, Y, RNG.uniform(0, 2, 20), RNG.standard_normal(20), l1=0.1, l2=0.2, penalty_factor=np.array([0, 1, 2.0]))
 
 
+@pytest.mark.slow
 @given(problems_with_params(badly_scaled=True), st.booleans())
 def test_the_gradient_passes_in_any_units(case, narrow):
     problem, params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), case) if narrow else case
