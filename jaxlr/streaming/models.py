@@ -44,8 +44,10 @@ class Asked:
                 raise TypeError(f"expected {name} to be True or False, got {flag!r}")
         if self.max_steps is not None:
             check_count("max_steps", self.max_steps, 1)
-        if self.tol is not None and not (np.ndim(self.tol) == 0 and float(np.asarray(self.tol)) > 0):
-            raise ValueError(f"expected tol to be one number > 0, got {self.tol!r}")
+        if self.tol is not None:
+            tol = np.asarray(real_array("tol", self.tol))
+            if not (tol.ndim == 0 and tol > 0):
+                raise ValueError(f"expected tol to be one number > 0, got {tol}")
         return likelihood_of(self.num_classes), checked_resamples(self.folds, self.num_samples, self.key)
 
 

@@ -237,3 +237,9 @@ def test_the_fit_prints_its_passes_and_comes_back_from_a_file(tmp_path):
     assert "in 2 passes over the rows" in str(found)
     jaxlr.io.save(tmp_path / "fit.npz", found)
     assert jaxlr.io.load(tmp_path / "fit.npz").num_passes == 2
+
+
+@pytest.mark.parametrize("tol", [np.ones(1), float("nan"), -1.0, 1j], ids=str)
+def test_a_tol_that_is_no_positive_number_is_refused(tol):
+    with pytest.raises((TypeError, ValueError), match=r"expected tol to be (one number > 0|a real array), got"):
+        fit_stream(cut(100), l2=0.1, tol=tol)
