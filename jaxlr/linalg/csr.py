@@ -10,13 +10,13 @@ packets at a time would not stay near the core. Where a platform lacks the kerne
 A product is linear in V: its derivative is the same product, its transpose that of the transposed matrix.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import ShapedArray
-from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, Int
 
@@ -73,10 +73,7 @@ def product(A: Csr, transposed: Csr, v: Float[Array, "*K k"]) -> Float[Array, "*
     if not v.shape[-1]:
         return jnp.zeros((*v.shape[:-1], A.indptr.shape[0] - 1), v.dtype)
     columns = v.reshape(-1, v.shape[-1]).T
-    return _product.bind(*A, *transposed, columns).T.reshape(*v.shape[:-1], -1)
-
-
-_product = Primitive("sparse_product")
+    return _product().bind(*A, *transposed, columns).T.reshape(*v.shape[:-1], -1)
 
 
 def _by_kernel(data: Array, indices: Array, indptr: Array, *operands: Array) -> Float[Array, "m L"]:
@@ -106,12 +103,12 @@ def _side_by_side(operands: tuple[Array, ...], axes: tuple[int | None, ...]) -> 
     if axis is not None and not any(own is not None for own in axes_of_matrix):
         V = jnp.moveaxis(V, axis, 1)
         k, count, L = V.shape
-        return _product.bind(*matrix, V.reshape(k, count * L)).reshape(-1, count, L), 1
+        return _product().bind(*matrix, V.reshape(k, count * L)).reshape(-1, count, L), 1
     mapped = [jnp.moveaxis(leaf, own, 0) for leaf, own in zip(operands, axes, strict=True) if own is not None]
 
     def one(own: list[Array]) -> Array:
         rest = iter(own)
-        return _product.bind(*(leaf if at is None else next(rest) for leaf, at in zip(operands, axes, strict=True)))
+        return _product().bind(*(leaf if at is None else next(rest) for leaf, at in zip(operands, axes, strict=True)))
 
     return jax.lax.map(one, mapped), 0
 
@@ -119,10 +116,10 @@ def _side_by_side(operands: tuple[Array, ...], axes: tuple[int | None, ...]) -> 
 def _derivative(operands: tuple[Array, ...], tangents: tuple[Any, ...]) -> tuple[Array, Any]:
     """In V, and in the numbers of the matrix."""
     data, indices, indptr, *_, V = operands
-    value = _product.bind(*operands)
+    value = _product().bind(*operands)
     moved = []
     if not isinstance(tangents[-1], ad.Zero):
-        moved.append(_product.bind(*operands[:-1], tangents[-1]))
+        moved.append(_product().bind(*operands[:-1], tangents[-1]))
     if not isinstance(tangents[0], ad.Zero):
         terms = tangents[0][:, None] * V[indices]
         row = Csr(data, indices, indptr).row_of_entries()
@@ -132,13 +129,20 @@ def _derivative(operands: tuple[Array, ...], tangents: tuple[Any, ...]) -> tuple
 
 def _transposed(cotangent: Any, *operands: Any) -> tuple[Any, ...]:
     matrix, V = operands[:6], operands[6]
-    result = ad.Zero(V.aval) if isinstance(cotangent, ad.Zero) else _product.bind(*matrix[3:], *matrix[:3], cotangent)
+    result = ad.Zero(V.aval) if isinstance(cotangent, ad.Zero) else _product().bind(*matrix[3:], *matrix[:3], cotangent)
     return *[None] * 6, result
 
 
-_product.def_impl(jax.jit(_by_kernel))
-_product.def_abstract_eval(_shape_of_product)
-batching.primitive_batchers[_product] = _side_by_side
-ad.primitive_jvps[_product] = _derivative
-ad.primitive_transposes[_product] = _transposed
-mlir.register_lowering(_product, mlir.lower_fun(_by_kernel, multiple_results=False))
+@functools.cache
+def _product() -> Any:
+    """The primitive, with its rules."""
+    from jax.extend.core import Primitive  # with it JAX imports Pallas, an eighth of the time of `import jaxlr`
+
+    primitive = Primitive("sparse_product")
+    primitive.def_impl(jax.jit(_by_kernel))
+    primitive.def_abstract_eval(_shape_of_product)
+    batching.primitive_batchers[primitive] = _side_by_side
+    ad.primitive_jvps[primitive] = _derivative
+    ad.primitive_transposes[primitive] = _transposed
+    mlir.register_lowering(primitive, mlir.lower_fun(_by_kernel, multiple_results=False))
+    return primitive
