@@ -8,7 +8,7 @@ known to
 That is little where rows are of both kinds everywhere, and without bound where the classes are all but separated: curvature
 ends there, and the residual of the last digits stops a descent that would go on for ever.
 
-An offset may say of a row from the start what no step has to say any more. Where such rows alone tell some direction of the
+An offset or a start far away may say of a row what no step has to say any more. Where such rows alone tell some direction of the
 columns apart, no curvature is left along it but the jitter of the factor, a Newton step is 0 instead of 1, and nothing is known
 of the estimate, which may be infinite. Of v = A' (w margins) over these rows, that is the share of v (H + J)^-1 v due to J,
 
@@ -57,9 +57,9 @@ def doubted(solution: Solution, system: System, errors: Float[Array, " k"]) -> S
 
 
 def hidden(solution: Solution, system: System) -> Solution:
-    """The same, STALLED instead of CONVERGED where rows that an offset has saturated are all that tells a direction apart."""
+    """The same, STALLED instead of CONVERGED where rows saturated from the start are all that tells a direction apart."""
     x = solution.params
-    if system.offset is None or system.coercive or system.sets is not None or np.size(x) > _MOST_PARAMETERS:
+    if system.coercive or system.sets is not None or np.size(x) > _MOST_PARAMETERS:
         return solution
     z = system.logits(x)
     eps, r = float(jnp.finfo(z.dtype).eps), system.likelihood.residual(z, system.y)

@@ -59,6 +59,7 @@ class Settings(NamedTuple):
         checked: whether all values were known to the checks, which tracers get past.
         basis: of how many columns, those without a penalty, an orthonormal basis is taken where some are near others' span.
         unsure: whether a model may be without a penalty, but in no basis; near the span of others no estimate is certain then.
+        settled: whether an offset or a start may have said of rows what no step has to say any more.
     """
 
     likelihood: Likelihood
@@ -77,6 +78,7 @@ class Settings(NamedTuple):
     checked: bool = False
     basis: int = 0
     unsure: bool = False
+    settled: bool = False
 
 
 class Member(NamedTuple):
@@ -137,7 +139,7 @@ def solution_of(
         solution = working_set.solve(system, start, tol, max_steps, settings.room, settings.keeps, known, matrix_free)
     else:
         solution = _SOLVERS[settings.solver](system, start, tol, max_steps)
-    if settings.solver != "firth":
+    if settings.settled and settings.solver != "firth":
         solution = hidden(solution, system)
     if working.basis is None:
         return solution

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxlr
-from jaxlr import Status, fit
+from jaxlr import Params, Status, fit
 from tests.helpers import quick
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -179,6 +179,18 @@ def test_a_row_that_its_offset_has_settled_does_not_hide_that_it_separates(solve
     assert not np.any(fit(X, y, offset=offset, solver=solver).converged)
     # Without the copy that row is settled, and its offset says nothing wrong.
     assert np.all(fit(X[..., [0, 2]], y, offset=offset, solver=solver).converged)
+
+
+@pytest.mark.parametrize("solver", quick(["newton", "newton_cg", "proximal"], "newton"))
+def test_nor_does_a_row_that_a_start_far_away_has_settled(solver):
+    cases = [(d, size, seed) for d in (1.0, 0.1, 0.01, 1e-4) for size in 10.0 ** np.array([0, 1, 2, 3, 4, 6]) for seed in range(3)]
+    X, y = (np.stack(parts) for parts in zip(*(_hidden_row(d, seed) for d, _, seed in cases), strict=True))
+    start = np.array([size for _, size, _ in cases])[:, None] * [1.0, 2.0, 3.0]
+    assert not np.any(fit(X, y, init=Params(start, np.zeros(len(start))), solver=solver).converged)
+    # The estimate of all other rows is found from there, and again from itself.
+    found = fit(X[..., [0, 2]], y, init=Params(start[:, [0, 2]], np.zeros(len(start))), solver=solver)
+    assert np.all(found.converged)
+    assert np.all(fit(X[..., [0, 2]], y, init=found.params, solver=solver).converged)
 
 
 @pytest.mark.slow
