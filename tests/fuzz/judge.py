@@ -127,6 +127,7 @@ def _judge_converged(
     excess = np.asarray(J - best, float)
     kinks = np.asarray(exact.penalties(model._replace(l2=0 * model.l2), coef), float)
     slack = 100 * blur**2 + 8 * eps * kinks + 100 * exact.EPS * (1 + np.abs(np.asarray(J, float)))
+    slack += 4 * exact.EPS / eps * blur  # logits of 80 bits are rounded too
     say = np.full(len(at), "", object)
     say[~minimum.found] = "undecided CONVERGED"
     say[~minimum.found & (program == 1)] = "false CONVERGED: separated"
