@@ -10,8 +10,8 @@ the step began and cuts its length. The rules of the verdict, the first that hol
     CONVERGED     kkt <= tol, seen or proved for the last step, and, unless every column has a penalty and no class is rare, a
                   Newton step that moves no logit of a row of positive weight by more than 1e-2 and resolves what the gradient
                   asks for
-    SEPARATED     kkt <= min(tol, eps^0.6) and a step that stays over 0.1 logits: under separation, complete or quasi, it stays
-                  near 1 while the gradient vanishes
+    SEPARATED     kkt <= min(tol, eps^0.6) and a step that stays over 0.1 logits while lambda falls: under separation, complete
+                  or quasi, it stays near 1 and the gradient vanishes, lambda to exp(-1/2) with each
     STALLED       the decrement lambda stopped falling before: rounding has the last word
     MAX_STEPS     the limit came first
 
@@ -30,7 +30,8 @@ from jaxlr.model.groups import AnyPenalty
 from jaxlr.results.status import Status
 
 RUNNING, AGED = -1, -2
-_PATIENCE = 5  # steps that look like separation before it is the verdict; under separation each divides the gradient by e
+_PATIENCE = 5  # steps that look like separation before it is the verdict
+_FALLS = 0.8  # of lambda, what it is at most after such a step; jitter makes steps short that fall by less
 
 
 class Point(NamedTuple):
@@ -219,7 +220,8 @@ def judge(
     converged &= penalized | (~hidden & resolved)
     flat = kkt <= jnp.minimum(tol, eps**0.6) * rules.rarity
     informative = factored & ~old & ~jnp.bool_(found.crude) & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~penalized)))
-    steep = flat & factored & ~penalized & ((reach > 0.1) | hidden)
+    falls = found.decrement <= _FALLS * state.decrement
+    steep = flat & factored & ~penalized & (((reach > 0.1) & falls) | hidden)
     steep_steps = jnp.where(steep, state.steep_steps + 1, 0)
     status = jnp.where(exhausted, Status.STALLED, RUNNING)
     status = jnp.where(steep_steps > _PATIENCE, Status.SEPARATED, status)

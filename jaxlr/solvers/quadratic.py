@@ -1,12 +1,12 @@
 """The quadratic of a proximal Newton step, with its absolute penalties: coordinate by coordinate, then Newton on the support.
 
-    minimize  q(v) = b . v + v' H v / 2 + sum_j l1_j |v_j|                  and within bounds, where there are some
+    minimize  q(v) = g . (v - v0) + (v - v0)' H (v - v0) / 2 + sum_j l1_j |v_j|       and within bounds, where there are some
 
 A sweep over the coordinates, each at its own minimum (soft thresholding, clipped), finds the support and its signs, the support
 being what rests at no kink, neither 0 nor a bound; Newton's equations on it take the rest of the way at once, as far as no
 coefficient comes to a kink:
 
-    H_SS delta = -(b + H v + l1 sign(v))_S       v_S <- v_S + t delta
+    H_SS delta = -(g + H (v - v0) + l1 sign(v))_S       v_S <- v_S + t delta
 
 Coefficients that would go beyond a kink stop there: with t at the first of them q falls, and of some larger t, where several
 stop at once, the one with the lowest q is taken. As long as there are such coefficients no sweep comes between, or
@@ -58,7 +58,7 @@ class _State(NamedTuple):
 
 def minimize(
     H: Float[Array, "k k"],
-    b: Float[Array, " k"],
+    slope: Float[Array, " k"],
     start: Float[Array, " k"],
     penalty: Penalty | Bounded,
     units: Float[Array, " k"],
@@ -70,24 +70,25 @@ def minimize(
 
     Args:
         H: symmetric, positive definite, its diagonal nearly 1.
-        start: where q is already low.
+        slope: g, of the smooth part at the start: where little is left of it, no digit of that is lost to H v.
+        start: v0, where q is already low; a step is always taken, for rounding may be all that its residual is.
         penalty: of v, l2 apart; an l1 of inf holds a coefficient at 0, where `start` has it.
         units: in which residuals are measured, > 0.
         enough: residual at which to stop.
         factor: the last one of the same H; None where none is kept.
     """
-    k = len(b)
+    k = len(slope)
     used = largest_of_all(jnp.max(jnp.where(jnp.isinf(penalty.l1), 0, k - np.arange(k, dtype=np.int32))))  # the last ones
     diagonal = jnp.diagonal(H)
     in_own_units = penalty.over(diagonal)
 
-    def residual_at(v: Array) -> Array:
-        return jnp.max(penalty.violations(b + dot(H, v), v) / units)
+    def slope_at(v: Array) -> Array:
+        return slope + dot(H, v - start)
 
     def coordinate(j: Array, v: Array) -> Array:
-        every = (H, v, b, diagonal, in_own_units)
-        row, at, slope, curvature, own = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, j, keepdims=False), every)
-        return jax.lax.dynamic_update_index_in_dim(v, own.prox(at - (slope + dot(row, v)) / curvature), j, 0)
+        every = (H, v, slope, diagonal, in_own_units)
+        row, at, first, curvature, own = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, j, keepdims=False), every)
+        return jax.lax.dynamic_update_index_in_dim(v, own.prox(at - (first + dot(row, v - start)) / curvature), j, 0)
 
     def factored(support: Array) -> blocked.Blocked:
         face = jnp.where(support[:, None] & support[None, :], H, 0)
@@ -99,7 +100,7 @@ def minimize(
         swept = jax.lax.fori_loop(0, count, lambda i, v: coordinate(k - 1 - i, v), state.v)
         v = jnp.where(state.sweeps, swept, state.v)
         support = ~penalty.rests(v)
-        slope = b + dot(H, v) + jnp.where(support, penalty.l1 * jnp.sign(v), 0)
+        slope = slope_at(v) + jnp.where(support, penalty.l1 * jnp.sign(v), 0)
         if state.factor is None:
             kept, L = None, factored(support)
         else:
@@ -117,11 +118,14 @@ def minimize(
         falls = dot(changes, slope) + jnp.sum(changes * H_change, axis=1) / 2
         lowest = jnp.argmin(falls)
         v = jnp.where(gone[lowest], kink, v + changes[lowest])
-        return _State(v, ~jnp.any(turns), residual_at(v), state.num_passes + 1, kept)
+        residual = jnp.max(penalty.violations(slope_at(v), v) / units)
+        return _State(v, ~jnp.any(turns), residual, state.num_passes + 1, kept)
 
-    enough = jnp.maximum(enough, 4 * jnp.finfo(b.dtype).eps * jnp.max(jnp.abs(b) / units))  # what rounding leaves
+    size = jnp.abs(slope - dot(H, start)) / units
+    enough = jnp.maximum(enough, 4 * jnp.finfo(slope.dtype).eps * jnp.max(size))  # what rounding leaves
     more = lambda state: (state.residual > enough) & (state.num_passes < _MOST_PASSES)  # noqa: E731
     # With the factor of this support a step on it comes first.
     sweeps = jnp.bool_(True) if factor is None else jnp.any(penalty.rests(start) == factor.support)
-    end = jax.lax.while_loop(more, one_pass, _State(start, sweeps, residual_at(start), jnp.int32(0), factor))
+    begin = _State(start, sweeps, jnp.full_like(enough, jnp.inf), jnp.int32(0), factor)
+    end = jax.lax.while_loop(more, one_pass, begin)
     return end.v, end.factor

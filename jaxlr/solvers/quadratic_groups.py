@@ -1,18 +1,18 @@
 """The quadratic of a proximal Newton step with norms of groups: proximal gradients find the groups, Newton takes the rest.
 
-    minimize  q(v) = b . v + v' H v / 2 + sum_j l1_j |v_j| + sum_g lambda_g |D_g v_g|
+    minimize  q(v) = g . (v - v0) + (v - v0)' H (v - v0) / 2 + sum_j l1_j |v_j| + sum_g lambda_g |D_g v_g|
 
 A proximal gradient step moves all groups at once, each in a metric that is over its block of H, L_g D_g^2 with L_g the
 Frobenius norm of D^-1 H_gg D^-1, in which its minimum has a closed form: soft thresholding of the columns, then of the norm,
 
-    e = soft(v - (b + H v) / (L D^2), l1 / (L D^2))        v_g <- e_g max(1 - lambda_g / (L_g |D_g e_g|), 0)
+    e = soft(v - (g + H (v - v0)) / (L D^2), l1 / (L D^2))        v_g <- e_g max(1 - lambda_g / (L_g |D_g e_g|), 0)
 
 (Yuan & Lin 2006, Journal of the Royal Statistical Society B 68, section 2; Simon et al. 2013, Journal of Computational and
 Graphical Statistics 22, section 3.) Groups that correlate make it too long: q being convex, it falls on the way up to the
 minimum of the parabola that is over it. On the face of what is at no kink the norms are smooth, with second derivative N, and
 Newton's equations
 
-    (H + N)_SS delta = -(b + H v + l1 sign(v) + D a)_S        D a the derivative of the norms
+    (H + N)_SS delta = -(g + H (v - v0) + l1 sign(v) + D a)_S        D a the derivative of the norms
 
 take several lengths; a coefficient whose sign, or a group whose direction turns round on the way ends at 0. Of these points the
 one with the lowest q is taken, if it is lower.
@@ -48,7 +48,7 @@ class _State(NamedTuple):
 
 def minimize(
     H: Float[Array, "k k"],
-    b: Float[Array, " k"],
+    slope: Float[Array, " k"],
     start: Float[Array, " k"],
     penalty: Grouped,
     units: Float[Array, " k"],
@@ -57,10 +57,10 @@ def minimize(
     """Minimize the quadratic: v with exact zeros, no higher than the start; not finite where a factor failed.
 
     Args:
-        H, b, start, units, enough: as in `jaxlr.solvers.quadratic.minimize`.
+        H, slope, start, units, enough: as in `jaxlr.solvers.quadratic.minimize`.
         penalty: of v, l2 apart, with the norms.
     """
-    k, number = len(b), penalty.number
+    k, number = len(slope), penalty.number
     unit = largest(penalty.weights, number)  # with weights of at most 1 no square overflows
     penalty = penalty._replace(weights=penalty.weights / unit, l1_group=penalty.l1_group * unit)
     D, l1, strength = penalty.weights, jnp.where(penalty.free, penalty.l1, jnp.inf), penalty.l1_group
@@ -68,10 +68,10 @@ def minimize(
     scaled = jnp.where(number[:, None] == number[None, :], H / (D[:, None] * D[None, :]), 0)
     metric = jnp.sqrt(sums(jnp.sum(scaled * scaled, axis=1), number)) * (D * D)
 
-    zeros = penalty.nearest(jnp.zeros_like(b))
+    zeros = penalty.nearest(jnp.zeros_like(slope))
 
     def slope_at(v: Array) -> Array:
-        return b + dot(H, v)
+        return slope + dot(H, v - start)
 
     def residual_at(v: Array, slope: Array) -> Array:
         return jnp.max(penalty.violations(slope, v) / units)
@@ -143,7 +143,8 @@ def minimize(
         v, free = newton_step(v, slope)
         return _State(v, free, residual_at(v, slope_at(v)), state.num_passes + 1)
 
-    enough = jnp.maximum(enough, 4 * jnp.finfo(b.dtype).eps * jnp.max(jnp.abs(b) / units))  # what rounding leaves
+    size = jnp.abs(slope - dot(H, start)) / units
+    enough = jnp.maximum(enough, 4 * jnp.finfo(slope.dtype).eps * jnp.max(size))  # what rounding leaves
     more = lambda state: (state.residual > enough) & (state.num_passes < _MOST_PASSES)  # noqa: E731
     begin = _State(start, jnp.bool_(True), jnp.full_like(enough, jnp.inf), jnp.int32(0))
     return jax.lax.while_loop(more, one_pass, begin).v

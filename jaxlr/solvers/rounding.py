@@ -8,9 +8,10 @@ known to
 That is little where rows are of both kinds everywhere, and without bound where the classes are all but separated: curvature
 ends there, and the residual of the last digits stops a descent that would go on for ever.
 
-An offset or a start far away may say of a row what no step has to say any more. Where such rows alone tell some direction of the
-columns apart, no curvature is left along it but the jitter of the factor, a Newton step is 0 instead of 1, and nothing is known
-of the estimate, which may be infinite. Of v = A' (w margins) over these rows, that is the share of v (H + J)^-1 v due to J,
+An offset or a start far away may say of a row what no step has to say any more. Where such rows alone tell some direction of
+the columns apart, no curvature is left along it but the jitter of the factor, a Newton step is 0 instead of 1, and nothing is
+known of the estimate, which may be infinite. Of v = A' (w margins) over these rows, that is the share of v (H + J)^-1 v that is
+due to J,
 
     v (H + J)^-1 J (H + J)^-1 v  >  eps^(5/16) v (H + J)^-1 v
 

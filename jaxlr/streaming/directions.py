@@ -90,7 +90,7 @@ def _with_kinks(x: Array, here: Here, H: Array, s: Array, jitter: Array, model: 
     kinks = model.penalty.flat(s, len(s) // x.shape[-1])
     at, slope, units = x.ravel() / s, s * here.g.ravel(), s * alike(model.scale, x)
     enough = jnp.maximum(jnp.minimum(here.kkt, 1e-2) * here.kkt, POLISH / 4 * jnp.minimum(tol, here.kkt))
-    v, _ = quadratic.minimize(H, slope - dot(H, at), at, kinks, units, enough)  # pyright: ignore[reportArgumentType]
+    v, _ = quadratic.minimize(H, slope, at, kinks, units, enough)  # pyright: ignore[reportArgumentType]
     change = v - at
     H_change = dot(H, change)
     curved = jnp.sum(change * H_change)

@@ -284,3 +284,20 @@ def test_a_bound_that_float32_does_not_hold_is_none():
     np.testing.assert_allclose(far.params.coef, none.params.coef, rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="got inf first"):
         fit(A, Y, lower=1e39)
+
+
+def test_a_separating_direction_within_bounds_is_found_in_float32_too():
+    """Found by the fuzzer: the gradient that is left was lost in H x, a step was 0, and logits of -16 were CONVERGED."""
+    X = np.array(
+        [[0, 0, 1], [1, -1, 0], [0, 0, -1], [0, -1, 0], [0, 0, 1], [0, -1, 0], [0, 0, 0], [0, 0, 0]]
+        + [[0, -1, 0], [-1, 0, -1], [0, 0, 0]],
+        np.float32,
+    )
+    y = np.array([0, 0, 0, 1, 0, 1, 1, 0.5, 0, 1, 1], np.float32)
+    weight = np.array([2, 2, 2, 1, 1, 2, 2, 2, 1, 1, 3], np.float32)
+    bounds = {"lower": np.array([-INF, 0.25, -INF], np.float32), "upper": np.array([0, 0.25, 0.1], np.float32)}
+    params = None
+    for _ in range(6):  # nor where it goes on from where it stopped
+        found = fit(X, y, sample_weight=weight, **bounds, init=params)
+        assert Status(int(found.status)) in (Status.SEPARATED, Status.STALLED)
+        params = found.params

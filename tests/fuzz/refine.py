@@ -1,7 +1,7 @@
 """From the parameters that were handed back to the minimum: Newton's method in 80-bit arithmetic on what is free to move.
 
     held       a coefficient at 0 under l1, at a bound, in a group that is 0, or one that comes to such a kink on a step
-    step       of the length log(1 + R) / R where R > 1, R the largest change of a logit: sure to decrease J
+    step       whole where that decreases J; else log(1 + R) / R of it, R the largest change of a logit, which is sure to
     found      where a step moves no logit by more than 1e-9 of the largest: the next one would by the square of that
 
 Columns without penalty and bounds are centered and made orthonormal (Gram and Schmidt, twice): those at a distance of 1e-9 cost
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.fuzz.exact import LONG, Model, logits, probabilities, take, units
+from tests.fuzz.exact import LONG, Model, logits, objective, probabilities, take, units
 
 _STEPS = 40
 _FOUND = 1e-9
@@ -51,6 +51,7 @@ def refine(model: Model, coef: np.ndarray, intercept: np.ndarray) -> Minimum:
         reach = np.minimum(reach_of(dz), 1e300)
         length = np.where(reach > 1, np.log1p(reach) / np.where(reach > 1, reach, 1), 1)
         dx = np.where(loose[left][:, None], 0, dx)
+        length = np.where(objective(own, coef[left] + dx, z[left] + dz) < objective(own, coef[left], z[left]), 1, length)
         until, stops = _kinks(own, coef[left], dx)
         short = until < length
         length = np.where(short, until, length)[:, None, None]

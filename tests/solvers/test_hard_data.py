@@ -183,7 +183,8 @@ def test_a_row_that_its_offset_has_settled_does_not_hide_that_it_separates(solve
 
 @pytest.mark.parametrize("solver", quick(["newton", "newton_cg", "proximal"], "newton"))
 def test_nor_does_a_row_that_a_start_far_away_has_settled(solver):
-    cases = [(d, size, seed) for d in (1.0, 0.1, 0.01, 1e-4) for size in 10.0 ** np.array([0, 1, 2, 3, 4, 6]) for seed in range(3)]
+    sizes = 10.0 ** np.array([0, 1, 2, 3, 4, 6])
+    cases = [(d, size, seed) for d in (1.0, 0.1, 0.01, 1e-4) for size in sizes for seed in range(3)]
     X, y = (np.stack(parts) for parts in zip(*(_hidden_row(d, seed) for d, _, seed in cases), strict=True))
     start = np.array([size for _, size, _ in cases])[:, None] * [1.0, 2.0, 3.0]
     assert not np.any(fit(X, y, init=Params(start, np.zeros(len(start))), solver=solver).converged)

@@ -444,3 +444,17 @@ def test_no_model_whose_next_step_moves_a_logit_by_more_than_a_hundredth_is_conv
         # Newton's step for it, (p - q) / (p (1 - p)), is off to second order: from within 1e-2 by 1e-4.
         assert int(found.status) == Status.MAX_STEPS or off <= 1.01e-2
     assert early
+
+
+def test_steps_that_jitter_makes_short_are_no_sign_of_separation():
+    """Found by the fuzzer, in float32: two columns 0.005 apart, of which one has an l2 of 2e-8; the estimate is at 1260."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 12))
+    X = np.column_stack([b, a, a + 0.005 * rng.normal(size=12)]).astype(np.float32)
+    y = (rng.random((64, 12)) < 1 / (1 + np.exp(-2 * a))).astype(np.float32)
+    factor = np.array([0, 0, 1], np.float32)
+    lower = jaxlr.fit(X.astype(float), y.astype(float), l2=2e-8, penalty_factor=factor.astype(float))
+    status = np.asarray(jaxlr.fit(X, y, l2=np.float32(2e-8), penalty_factor=factor).status)
+    has_minimum = np.asarray(lower.converged)
+    assert 20 < has_minimum.sum()
+    assert not np.any(has_minimum & (status == Status.SEPARATED))

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 EPS = np.finfo(np.float64).eps
 K = 6
 JITTER = EPS**0.75  # what the solver adds to the diagonal
-solve = jax.jit(lambda H, b, start, l1: minimize(H, b, start, absolute(l1), jnp.ones(K), jnp.float64(0))[0])
+solve = jax.jit(lambda H, b, start, l1: minimize(H, b + H @ start, start, absolute(l1), jnp.ones(K), jnp.float64(0))[0])
 
 
 def absolute(l1):
@@ -83,7 +83,7 @@ def test_a_factor_that_is_kept_changes_no_minimum(kind):
 
     @jax.jit
     def with_factor(b, start, factor):
-        return minimize(H, b, start, absolute(l1), jnp.ones(k), jnp.float64(0), factor)
+        return minimize(H, b + H @ start, start, absolute(l1), jnp.ones(k), jnp.float64(0), factor)
 
     factor, v = no_factor(H), jnp.zeros(k)
     for b in (np.asarray(H) @ (rng.standard_normal(k) * scale) for scale in (1, 1, 1e-3)):
