@@ -85,10 +85,12 @@ def minimize(
     def slope_at(v: Array) -> Array:
         return slope + dot(H, v - start)
 
+    b = slope - dot(H, start)  # digits enough for a sweep, which finds the support
+
     def coordinate(j: Array, v: Array) -> Array:
-        every = (H, v, slope, diagonal, in_own_units)
+        every = (H, v, b, diagonal, in_own_units)
         row, at, first, curvature, own = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, j, keepdims=False), every)
-        return jax.lax.dynamic_update_index_in_dim(v, own.prox(at - (first + dot(row, v - start)) / curvature), j, 0)
+        return jax.lax.dynamic_update_index_in_dim(v, own.prox(at - (first + dot(row, v)) / curvature), j, 0)
 
     def factored(support: Array) -> blocked.Blocked:
         face = jnp.where(support[:, None] & support[None, :], H, 0)
@@ -121,8 +123,7 @@ def minimize(
         residual = jnp.max(penalty.violations(slope_at(v), v) / units)
         return _State(v, ~jnp.any(turns), residual, state.num_passes + 1, kept)
 
-    size = jnp.abs(slope - dot(H, start)) / units
-    enough = jnp.maximum(enough, 4 * jnp.finfo(slope.dtype).eps * jnp.max(size))  # what rounding leaves
+    enough = jnp.maximum(enough, 4 * jnp.finfo(b.dtype).eps * jnp.max(jnp.abs(b) / units))  # what rounding leaves
     more = lambda state: (state.residual > enough) & (state.num_passes < _MOST_PASSES)  # noqa: E731
     # With the factor of this support a step on it comes first.
     sweeps = jnp.bool_(True) if factor is None else jnp.any(penalty.rests(start) == factor.support)
