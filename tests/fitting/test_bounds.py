@@ -288,11 +288,9 @@ def test_a_bound_that_float32_does_not_hold_is_none():
 
 def test_a_separating_direction_within_bounds_is_found_in_float32_too():
     """Found by the fuzzer: the gradient that is left was lost in H x, a step was 0, and logits of -16 were CONVERGED."""
-    X = np.array(
-        [[0, 0, 1], [1, -1, 0], [0, 0, -1], [0, -1, 0], [0, 0, 1], [0, -1, 0], [0, 0, 0], [0, 0, 0]]
-        + [[0, -1, 0], [-1, 0, -1], [0, 0, 0]],
-        np.float32,
-    )
+    X = np.zeros((11, 3), np.float32)
+    X[[0, 1, 2, 4, 9], [2, 0, 2, 2, 0]] = 1, 1, -1, 1, -1
+    X[[1, 3, 5, 8, 9], [1, 1, 1, 1, 2]] = -1
     y = np.array([0, 0, 0, 1, 0, 1, 1, 0.5, 0, 1, 1], np.float32)
     weight = np.array([2, 2, 2, 1, 1, 2, 2, 2, 1, 1, 3], np.float32)
     bounds = {"lower": np.array([-INF, 0.25, -INF], np.float32), "upper": np.array([0, 0.25, 0.1], np.float32)}
