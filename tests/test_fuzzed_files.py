@@ -254,6 +254,7 @@ def test_an_entry_without_end_is_absent(entry):
     assert store.load(KEY) is None
 
 
+@pytest.mark.slow
 def test_a_fit_beside_damaged_programs_is_right_and_mends_them(entry, monkeypatch):
     X, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 2
     entry.unlink()

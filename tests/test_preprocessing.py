@@ -37,6 +37,7 @@ def test_a_constant_column_becomes_zero():
     assert np.array_equal(np.asarray(standardize(X, scaler))[:, 0], np.zeros(7))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("unit", [1e-30, 1.0, 1e30])
 def test_no_unit_overflows_or_vanishes(dtype, unit):
@@ -83,6 +84,7 @@ def test_a_scaler_of_other_columns_is_refused():
         standardize(np.ones((2, 1)), fit_scaler(np.arange(6.0).reshape(2, 3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_numbers_and_weights_near_the_largest_are_scaled(dtype):
     largest = np.finfo(dtype).max

@@ -224,6 +224,7 @@ def test_the_key_holds_what_a_program_depends_on(monkeypatch):
     assert key(statics=((1, (np.sum,)),)) is None  # code of others
 
 
+@pytest.mark.slow
 def test_inside_a_transformation_nothing_is_kept(folder):
     X, y = np.random.default_rng(2).normal(size=(60, 4)), np.arange(60) % 2
     jax.jit(lambda l2: fit(X, y, l2=l2).params.coef)(0.1)

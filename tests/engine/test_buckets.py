@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jaxlr import Params, Problem, Status, cross_validate, fit, fit_firth, inference
 from jaxlr.engine import arguments, small
 from jaxlr.engine.buckets import Size, bucket
-from tests.helpers import count_compilations
+from tests.helpers import count_compilations, quick
 
 RNG = np.random.default_rng(0)
 M, N = 60, 4
@@ -62,7 +62,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", quick(FIELDS, "none", "ridge", "lists"))
 def test_answers_are_those_of_the_data_alone(name, monkeypatch):
     """Neither filled up, nor measured on the host."""
     filled = jax.tree.map(np.asarray, fit(**FIELDS[name]))
@@ -94,6 +94,7 @@ def test_ten_data_sets_of_ten_sizes_are_two_compilations():
         assert got[0].params.coef.shape == (n,)
 
 
+@pytest.mark.slow
 def test_statistics_and_scores_are_filled_by_rows():
     def call(m):
         data = X[:m], Y[:m]
@@ -105,6 +106,7 @@ def test_statistics_and_scores_are_filled_by_rows():
     assert count_compilations(lambda: call(43)) == 0
 
 
+@pytest.mark.slow
 def test_firth_is_filled_by_rows_alone():
     first, second = fit_firth(X[:41], Y[:41]), []
     assert count_compilations(lambda: second.append(fit_firth(X[:43], Y[:43]))) == 0
@@ -112,6 +114,7 @@ def test_firth_is_filled_by_rows_alone():
     assert second[0].params.coef.shape == (N,)
 
 
+@pytest.mark.slow
 def test_failures_keep_their_names():
     designs = np.stack([X, X, X])
     designs[1, 3, 2] = np.nan
@@ -128,6 +131,7 @@ def test_known_data_inside_jit_are_fitted_there():
         np.testing.assert_allclose(got * X.std(0), alone * X.std(0), rtol=0, atol=1e3 * EPS)
 
 
+@pytest.mark.slow
 def test_without_a_penalty_wide_fits_are_those_in_the_span_of_the_rows():
     wide, soft = RNG.standard_normal((10, 30)), RNG.uniform(0.2, 0.8, 10)
     got, traced = fit(wide, soft), jax.jit(fit)(wide, soft)

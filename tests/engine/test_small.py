@@ -14,6 +14,7 @@ X = RNG.standard_normal((M, 4))
 Y = (X @ [1, -1, 0.5, 0] + 2 * RNG.standard_normal(M) > 0).astype(float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "far"), [(np.float64, 1e8), (np.float64, 1e9), (np.float32, 1e4)])
 @pytest.mark.parametrize("l2", [0.0, 1e-3])
 @pytest.mark.parametrize("call", [fit, jax.jit(fit)], ids=["filled", "traced"])
@@ -39,6 +40,7 @@ def test_rows_that_only_models_of_other_chunks_have_touch_nothing():
     assert np.asarray(chosen).tolist() == [Status.CONVERGED, Status.NOT_RUN] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "scale"), [(np.float64, 1e-310), (np.float64, 3e-308), (np.float32, 1e-40)])
 @pytest.mark.parametrize("options", [{}, {"l1": 0.1}, {"l2": 0.1, "standardize": True}, {"l2": 0.1, "fit_intercept": False}])
 def test_columns_of_subnormal_numbers_are_columns_of_zeros(dtype, scale, options):

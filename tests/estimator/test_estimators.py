@@ -45,7 +45,7 @@ def peer(**options):
 
 
 @pytest.mark.parametrize("weights", [None, S], ids=["plain", "weighted"])
-@pytest.mark.parametrize("name", quick(GRID, "default", "balanced", "elastic net"))
+@pytest.mark.parametrize("name", quick(GRID, "default", "elastic net"))
 def test_probabilities_are_those_of_scikit_learn(name, weights):
     ours = LogisticRegressor(**GRID[name]).fit(X, LABELS, weights)
     theirs = peer(**GRID[name]).fit(X, LABELS, weights)
@@ -60,6 +60,7 @@ def test_probabilities_are_those_of_scikit_learn(name, weights):
 MULTINOMIAL = {"plain": {}, "weak": {"C": 30.0}, "balanced": {"class_weight": "balanced"}, "lasso": {"l1_ratio": 1.0}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", [S, pytest.param(None, marks=pytest.mark.slow)], ids=["weighted", "plain"])
 @pytest.mark.parametrize("name", quick(MULTINOMIAL, "balanced"))
 def test_more_classes_are_the_multinomial_model_of_scikit_learn(name, weights):
@@ -82,6 +83,7 @@ def test_cross_validation_of_the_multinomial_model_is_that_of_scikit_learn():
     assert ours.n_iter_.shape == theirs.n_iter_.shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
 def test_each_class_against_the_rest_on_request(class_weight):
     ours = LogisticRegressor(class_weight=class_weight, multi_class="ovr").fit(X, THREE)
@@ -170,6 +172,7 @@ def test_probabilities_far_out_keep_their_digits():
     assert -1e-300 < far[1] <= 0
 
 
+@pytest.mark.slow
 def test_the_dtype_is_that_of_the_input():
     for dtype in (np.float32, np.float64):
         model = LogisticRegressor().fit(X.astype(dtype), Y)
@@ -201,6 +204,7 @@ def test_bad_data_are_refused_in_words():
         LogisticRegressorCV(Cs=[]).fit(X, Y)
 
 
+@pytest.mark.slow
 def test_masks_and_negative_indices_are_rows():
     first = np.arange(len(Y)) % 3 > 0
     mask = LogisticRegressorCV(cv=[(first, ~first)], Cs=[1.0]).fit(X, LABELS)
@@ -209,6 +213,7 @@ def test_masks_and_negative_indices_are_rows():
     np.testing.assert_array_equal(mask.scores_, rows.scores_)
 
 
+@pytest.mark.slow
 def test_folds_that_lack_rows_of_a_class_are_scored():
     rows = np.r_[:15, len(Y) - 15 : len(Y)]
     few = LogisticRegressorCV(cv=LeaveOneOut(), Cs=[1.0], scoring="neg_log_loss").fit(X[rows], LABELS[rows])
@@ -219,6 +224,7 @@ def test_folds_that_lack_rows_of_a_class_are_scored():
         LogisticRegressorCV(cv=[(np.arange(0), np.arange(5))]).fit(X, LABELS)
 
 
+@pytest.mark.slow
 def test_groups_stay_together():
     groups = np.arange(len(Y)) % 7
     model = LogisticRegressorCV(cv=GroupKFold(3), Cs=[1.0]).fit(X, LABELS, groups=groups)
@@ -226,6 +232,7 @@ def test_groups_stay_together():
     np.testing.assert_array_equal(model.scores_, LogisticRegressorCV(cv=folds, Cs=[1.0]).fit(X, LABELS).scores_)
 
 
+@pytest.mark.slow
 def test_an_estimator_whose_fit_failed_does_not_predict():
     def broken(*_):
         raise RuntimeError("broken scorer")
@@ -254,6 +261,7 @@ def test_sparse_rows_are_those_of_the_array_and_text_goes_through_a_search():
     np.testing.assert_array_equal(one.scores_, other.scores_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [2, 3])
 @pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
 def test_bounds(labels, multi_class):

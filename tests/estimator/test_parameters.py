@@ -36,6 +36,7 @@ def same(one, other):
     np.testing.assert_array_equal(one.fit(X, Y).coef_, other.fit(X, Y).coef_)
 
 
+@pytest.mark.slow
 def test_what_chooses_or_steers_a_solver_changes_nothing():
     odd = {"dual": True, "intercept_scaling": 7.0, "random_state": 3}
     for solver in ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"):
@@ -55,6 +56,7 @@ def test_liblinear_means_two_classes_and_float64():
     assert dtypes == [np.float64, np.float32]
 
 
+@pytest.mark.slow
 def test_the_penalties_of_scikit_learn_mean_what_they_say():
     for penalty, given in {"l2": {}, "l1": {"l1_ratio": 1}, None: {"C": np.inf}}.items():
         with warnings.catch_warnings():
@@ -119,6 +121,7 @@ def test_no_step_leaves_a_model_where_it_starts_and_a_tol_of_0_is_what_the_dtype
         LogisticRegressor(max_iter=1).fit(X, Y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [2, 3])
 @pytest.mark.parametrize("multi_class", ["multinomial", pytest.param("ovr", marks=pytest.mark.slow)])
 def test_a_warm_start_starts_at_the_last_fit(labels, multi_class):

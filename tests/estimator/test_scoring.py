@@ -79,6 +79,7 @@ def test_the_class_that_is_looked_for_is_that_of_scikit_learn(name):
         assert_equal(name, classes, random(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("multi_class", ["multinomial", pytest.param("ovr", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", quick(known_scores(3), "f1_weighted", "neg_log_loss", "roc_auc_ovo_weighted"))
 @settings(max_examples=6)
@@ -99,6 +100,7 @@ def random(K, dtype=float):
     return *(part.astype(dtype) for part in (coef, intercept, X)), y, s.astype(dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("K", [2, 3])
 def test_probabilities_of_0_and_1_count_as_in_scikit_learn(K, dtype):
@@ -108,6 +110,7 @@ def test_probabilities_of_0_and_1_count_as_in_scikit_learn(K, dtype):
         assert_equal(name, NAMES[:K], (np.round(coef) * 50, np.round(intercept) * 50, np.round(X), y, s), **exact)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("K", [2, 3])
 def test_folds_without_a_class_or_weight_are_scored_as_scikit_learn_does(K):
     *models, X, y, s = random(K)
@@ -176,6 +179,7 @@ def test_offsets_move_the_logits(K):
         assert_equal("roc_auc_ovr", NAMES[:K], random(K), offset=offset)
 
 
+@pytest.mark.slow
 def test_a_fit_is_scored_so():
     X, y, *_ = jaxlr.datasets.low_birth_weight()
     X, labels = (X - X.mean(0)) / X.std(0), NAMES[np.asarray(y).astype(int)]

@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 import jaxlr
 from jaxlr import Params, Problem, Status, cross_validate, duality_gap, fit, fit_bootstrap, kkt_residual, l1_max, loss
 from jaxlr.datasets import breast_cancer
+from tests.helpers import quick
 from tests.reference.bounds import CASES, remission
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -31,7 +32,7 @@ UPPER = np.array([0.4, INF, 3, 0.6, 1, INF])
 EXACT = json.loads((Path(__file__).parents[1] / "reference" / "bounds.json").read_text())
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", quick(CASES, "box"))
 def test_estimates_are_those_of_fifty_digits(name):
     """tests/reference/bounds.py, which checks the conditions of optimality in as many."""
     A, y = remission()
@@ -76,6 +77,7 @@ def test_the_objective_is_at_most_that_of_bounded_lbfgs_and_the_gap_a_bound(seed
     assert float(kkt_residual(mine.params, problem)) <= 1e-10
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.01]), st.sampled_from([0.0, 0.05]), st.booleans())
 def test_the_gap_bounds_what_is_left_wherever_it_is_asked(seed, l1, l2, boxed):
     rng = np.random.default_rng(seed)
@@ -91,6 +93,7 @@ def test_the_gap_bounds_what_is_left_wherever_it_is_asked(seed, l1, l2, boxed):
         assert np.isfinite(gap) == (l1 + l2 > 0 or boxed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -114,12 +117,14 @@ def test_it_commutes_with_signs_and_units(options, kind):
     assert np.all((coef >= LOWER) & (coef <= UPPER))
 
 
+@pytest.mark.slow
 def test_bounds_out_of_reach_change_nothing():
     free, far = fit(X, Y, l1=0.01), fit(X, Y, l1=0.01, lower=-1e6, upper=1e6)
     np.testing.assert_allclose(far.params.coef, free.params.coef, atol=1e-9)
     np.testing.assert_allclose(far.value, free.value, rtol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", [{"y": Y}, {"y": THREE, "num_classes": 3}], ids=["binary", "multinomial"])
 def test_a_batch_is_its_members(likelihood):
     weights = np.asarray(jaxlr.kfold(jax.random.key(0), M, 3))
@@ -156,6 +161,7 @@ def test_sparse_equals_dense(options, classes):
     assert np.all(np.asarray(found.params.coef) >= lower)
 
 
+@pytest.mark.slow
 def test_separated_only_where_a_direction_within_the_bounds_separates():
     above = (X[:, 0] > 0).astype(int)
     assert Status(int(fit(X, above, lower=0.0).status)) == Status.SEPARATED
@@ -239,6 +245,7 @@ def test_what_is_refused_in_words(options, words):
         fit(X, Y, **options)
 
 
+@pytest.mark.slow
 def test_inside_jit_bounds_that_cross_are_invalid_where_they_do():
     status = jax.jit(lambda upper: fit(X, Y, l2=0.1, lower=np.zeros(N), upper=upper).status)(
         jnp.asarray(np.outer([1.0, -1.0], np.ones(N)))
@@ -269,6 +276,7 @@ def test_more_columns_in_use_than_seven_eighths_of_a_sparse_design():
     np.testing.assert_allclose(found.params.coef, wanted.params.coef, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_columns_that_depend_on_each_other_are_open_unless_they_rest_at_bounds():
     D = np.column_stack([X, X[:, 0]])
     assert Status(int(fit(D, Y, lower=-INF).status)) == Status.CONVERGED  # no bound at all
@@ -278,6 +286,7 @@ def test_columns_that_depend_on_each_other_are_open_unless_they_rest_at_bounds()
     assert Status(int(fit(wide, np.full(20, 0.6), upper=0.0, fit_intercept=False).status)) == Status.CONVERGED
 
 
+@pytest.mark.slow
 def test_a_bound_that_float32_does_not_hold_is_none():
     A = X.astype(np.float32)
     far, none = fit(A, Y, l2=0.1, lower=-1e300, upper=1e39), fit(A, Y, l2=0.1)

@@ -47,6 +47,7 @@ def close(found, expected, atol=1e3 * EPS):
     np.testing.assert_allclose(found.value, expected.value, rtol=0, atol=100 * EPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(SETS, "infert", "lbw_race", "stata_2d"))
 def test_estimates_errors_and_likelihoods_are_those_of_statsmodels(name):
     fit, problem, expected = reference(name)
@@ -71,6 +72,7 @@ def test_estimates_are_those_printed_by_r_and_stata(name):
         np.testing.assert_allclose(found, PUBLISHED[name][key], rtol=0, atol=digits)
 
 
+@pytest.mark.slow
 def test_the_ratio_of_infert_is_that_of_r_with_and_without_its_problem():
     fit, problem, _ = reference("infert")
     null = fit_conditional(problem.X[:, :0], problem.y, load("infert")["strata"])
@@ -81,6 +83,7 @@ def test_the_ratio_of_infert_is_that_of_r_with_and_without_its_problem():
         assert abs(float(test.statistic) - PUBLISHED["infert"]["ratio"]) < 5e-3
 
 
+@pytest.mark.slow
 def test_pairs_are_the_differences_of_pairs_without_an_intercept():
     X, _, strata = sets(40, 2, 3)
     y = np.tile([1, 0], 40)
@@ -98,6 +101,7 @@ def test_pairs_are_the_differences_of_pairs_without_an_intercept():
     np.testing.assert_allclose(*chi, rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_a_stratum_of_3000_rows_solves_the_equation_of_its_score():
     """The score by another road: the chance of each row as 1 / (1 + e_d / w e_{d-1}) of all others, in long doubles."""
     rng = np.random.default_rng(0)
@@ -168,6 +172,7 @@ def test_weights_are_strata_repeated_and_rows_left_out():
     np.testing.assert_allclose(errors[1], single, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_failed_model_leaves_the_others_bit_for_bit():
     X, y, strata = sets()
     designs = np.stack([X, X + np.sin(X), 2 * X])
@@ -235,6 +240,7 @@ def test_a_column_that_is_constant_but_for_rounding_has_the_coefficient_0():
         assert inference.likelihood_ratio(fit, fit_conditional(X[:, :1], y, strata, sample_weight=weight), problem).df == 1
 
 
+@pytest.mark.slow
 def test_origins_and_units_do_not_count():
     X, y, strata = sets()
     plain = fit_conditional(X, y, strata)
@@ -246,6 +252,7 @@ def test_origins_and_units_do_not_count():
     np.testing.assert_allclose(offset.params.coef, plain.params.coef, rtol=0, atol=1e5 * EPS)
 
 
+@pytest.mark.slow
 def test_the_gap_bounds_what_is_left_to_gain():
     X, y, strata = sets()
     problem = Problem(X, y, l2=0.05, strata=strata)
@@ -295,6 +302,7 @@ def test_derivatives_are_those_of_differences():
     np.testing.assert_allclose(slopes[2], by_l2, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_what_knows_no_strata_refuses_them_in_words():
     X, y, strata = sets()
     fit, problem, bare = fit_conditional(X, y, strata), Problem(X, y, strata=strata), Problem(X, y)
@@ -372,6 +380,7 @@ def test_the_summary_says_how_many_sets_and_cases_count():
         assert f"{len(set(strata[kept]))} matched sets with a case and a control, {cases} cases in them" in str(table)
 
 
+@pytest.mark.slow
 def test_rows_that_say_nothing_count_in_the_weights_that_l2_is_measured_by():
     X, y, strata = sets()
     more = [np.concatenate([part, extra]) for part, extra in ((X, X), (y, 0 * y), (strata, 100 + strata))]
@@ -404,6 +413,7 @@ def test_strata_are_known_outside_jit():
         jax.jit(lambda strata: fit_conditional(X, y, strata))(strata)
 
 
+@pytest.mark.slow
 def test_tables_name_their_columns_and_a_scan_of_pairs_is_one_call():
     pd = pytest.importorskip("pandas")
     X, _, strata = sets(40, 2)

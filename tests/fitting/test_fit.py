@@ -144,6 +144,7 @@ def test_one_class_without_an_intercept_has_the_estimate_of_rows_turned_round(st
     assert float(got.gap) <= 1e-15 or not np.isfinite(wanted.gap)
 
 
+@pytest.mark.slow
 def test_one_class_without_an_intercept_in_closed_form_and_separated():
     """a rows of 1 and b rows of -1, all with y = 1, have the estimate log(a / b); without rows of -1 there is none."""
     sides = np.repeat([1.0, -1.0], [7, 3])[:, None]
@@ -165,10 +166,15 @@ def test_one_class_without_an_intercept_in_closed_form_and_separated():
     [
         {},
         {"l2": 0.1},
-        {"l1": 0.05},
-        {"l2": 0.1, "standardize": True},
-        {"l2": 0.1, "solver": "newton_cg"},
-        {"l1": 0.02, "l2": 0.1},
+        *(
+            pytest.param(options, marks=pytest.mark.slow)
+            for options in (
+                {"l1": 0.05},
+                {"l2": 0.1, "standardize": True},
+                {"l2": 0.1, "solver": "newton_cg"},
+                {"l1": 0.02, "l2": 0.1},
+            )
+        ),
     ],
     ids=str,
 )
@@ -286,6 +292,7 @@ def test_standardize_gives_a_constant_column_the_coefficient_zero(fit_intercept)
     )
 
 
+@pytest.mark.slow
 def test_the_answer_does_not_depend_on_the_start():
     starts = Params(np.array([np.zeros(N), np.ones(N), [50.0, -80.0, 1e4], [1e-3] * 3]), np.array([0.0, -3.0, 1e3, 0.0]))
     got = fit(X, Y, l2=0.1, init=starts)
@@ -348,6 +355,7 @@ def test_large_designs_one_after_the_other_are_the_same_models(monkeypatch):
     assert_same_models(got, expected)
 
 
+@pytest.mark.slow
 def test_what_the_caller_writes_into_his_arrays_afterwards_does_not_count():
     rng = np.random.default_rng(10)
     m, n = 2000, 60
@@ -520,6 +528,7 @@ def test_the_residual_of_a_lane_far_from_the_shared_center_is_its_own():
     np.testing.assert_allclose(got.kkt[far], exact, rtol=0.1)  # of what rounding leaves of the parameters
 
 
+@pytest.mark.slow
 def test_a_member_whose_weights_become_nan_leaves_the_others_bit_for_bit():
     weights = np.stack([np.arange(M) < M // 2, np.arange(M) >= M // 2]).astype(float)
     clean = fit(X, Y, sample_weight=weights, l2=1e-2)

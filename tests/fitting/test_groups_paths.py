@@ -49,6 +49,7 @@ def test_the_largest_strength_is_the_least_that_holds_all_at_0(name):
     assert np.all(np.asarray(found.params.coef)[..., free] != 0)
 
 
+@pytest.mark.slow
 def test_the_largest_strength_is_that_of_the_slopes_at_the_null_model():
     slopes = np.maximum(np.abs((X - X.mean(axis=0)).T @ (Y.mean() - Y)) / M - 0.02, 0)
     expected = max(np.linalg.norm(slopes[g == GROUPS]) / np.sqrt(np.sum(g == GROUPS)) for g in GROUPS)
@@ -57,6 +58,7 @@ def test_the_largest_strength_is_that_of_the_slopes_at_the_null_model():
     assert float(l1_max(Problem(X, Y, groups=GROUPS, penalty_factor=np.zeros(N)))) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", quick(KINDS, "binary"))
 def test_every_model_beside_the_threshold_converges(kind):
     classes = KINDS[kind].get("num_classes")
@@ -69,6 +71,7 @@ def test_every_model_beside_the_threshold_converges(kind):
     assert np.all(used[:8])  # the residual of 0 there is over the tolerance of 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("standardize", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_path_begins_where_the_first_group_enters(standardize):
     path = glmnet_path(X, Y, groups=GROUPS, alpha=0.5, num_strengths=30, ratio=0.01, standardize=standardize)
@@ -83,6 +86,7 @@ def test_a_path_begins_where_the_first_group_enters(standardize):
     assert float(pure["l1_group"][0]) == pytest.approx(float(path["l1_group"][0]), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_the_path_of_groups_of_one_column_is_that_of_the_lasso():
     options = {"num_strengths": 5, "penalty_factor": np.arange(N) + 0.5, "sample_weight": S}
     alone, lasso = glmnet_path(X, Y, groups=np.arange(N), **options), glmnet_path(X, Y, **options)
@@ -90,6 +94,7 @@ def test_the_path_of_groups_of_one_column_is_that_of_the_lasso():
     np.testing.assert_array_equal(alone["penalty_factor"], lasso["penalty_factor"])
 
 
+@pytest.mark.slow
 def test_sparse_equals_dense():
     options = {"l1_group": np.array([0.05, 0.01]), "l1": 0.005, "groups": GROUPS}
     found, wanted = fit(SPARSE, Y, **options), fit(SPARSE.toarray(), Y, **options)
@@ -122,6 +127,7 @@ def relaxed():
     return cross_validate(X, Y, l1_group=np.array([0.1, 0.02]), groups=GROUPS, gamma=shares, folds=FOLDS)
 
 
+@pytest.mark.slow
 def test_gamma_1_is_the_penalized_fit_and_gamma_0_that_of_its_columns_alone(relaxed):
     plain = cross_validate(X, Y, l1_group=np.array([0.1, 0.02]), groups=GROUPS, folds=FOLDS)
     np.testing.assert_array_equal(relaxed.fits.params.coef[:, 2], plain.fits.params.coef)
@@ -224,6 +230,7 @@ def test_what_is_refused_in_words(options, kind, words):
         fit(X, Y, **{"l1_group": 0.1} | options)
 
 
+@pytest.mark.slow
 def test_the_group_whose_factors_differ_is_named():
     factor = np.array([1.0, 1, 1, 2, 3, 1])
     with pytest.raises(ValueError, match=r"got several in group 9; give"):

@@ -16,6 +16,7 @@ from jaxlr import Params, Problem, Status, fit
 from jaxlr.batching import strategy
 from jaxlr.engine import sparsity
 from jaxlr.inputs import sparse as edge
+from tests.helpers import quick
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -75,7 +76,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", quick(OPTIONS, "l2", "l1"))
 def test_a_sparse_design_is_fitted_like_the_array(name, stays_sparse):
     options = OPTIONS[name]
     if "l1" in options and stays_sparse == "inverse":
@@ -83,6 +84,7 @@ def test_a_sparse_design_is_fitted_like_the_array(name, stays_sparse):
     assert_same(fit(X, **({"y": Y} | options)), fit(DENSE, **({"y": Y} | options)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{"l2": np.array([0.1, 0.01])}, pytest.param({"l1": 0.01, "l2": 0.01}, marks=pytest.mark.slow), {"l1": 0.02}],
@@ -95,12 +97,14 @@ def test_several_classes(options, stays_sparse):
     assert_same(fit(X, LABELS, **given), fit(DENSE, LABELS, **given))
 
 
+@pytest.mark.slow
 def test_few_columns_share_an_inverse(monkeypatch):
     monkeypatch.setattr(strategy, "_MOST_IN_COMMON", 1024)
     for options in (OPTIONS["path of l2"], OPTIONS["folds, offset, targets"]):
         assert_same(fit(X, **({"y": Y} | options)), fit(DENSE, **({"y": Y} | options)))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.floats(-3, 0), st.booleans())
 def test_law_sparse_equals_dense_whatever_the_numbers(seed, exponent, scaled):
     rng = np.random.default_rng(seed)
@@ -182,6 +186,7 @@ def test_what_has_no_road_of_its_own_is_made_dense_if_that_fits(monkeypatch):
         fit(X, Y)
 
 
+@pytest.mark.slow
 def test_without_a_penalty_inside_jit_no_estimate_is_certain():
     found = jax.jit(lambda l2: fit(X, Y, l2=l2))(jnp.array([0.0, 0.1]))
     assert Status(int(found.status[0])) != Status.CONVERGED
@@ -197,6 +202,7 @@ YEAR = DENSE.copy()
 YEAR[:, 7] = 2000 + RNG.integers(-10, 10, M)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dense", "options"),
     [
@@ -258,6 +264,7 @@ def test_derivatives_through_the_fit(options):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_inside_jit_a_sparse_matrix_may_be_traced_and_its_numbers_have_derivatives():
     bcsr = BCSR.fromdense(DENSE)
 
@@ -271,6 +278,7 @@ def test_inside_jit_a_sparse_matrix_may_be_traced_and_its_numbers_have_derivativ
     np.testing.assert_allclose(slope, slopes[DENSE.nonzero()], rtol=0, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_float32():
     found = fit(X.astype(np.float32), Y, l2=0.1)
     assert found.params.coef.dtype == np.float32
@@ -278,6 +286,7 @@ def test_float32():
     np.testing.assert_allclose(found.params.coef, fit(DENSE, Y, l2=0.1).params.coef, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_every_front_door_lowers_for_other_platforms():
     from jax import export
 

@@ -193,6 +193,7 @@ def _at(X, rate):
     return train(X, Y, optax.sgd(rate), batch_size=20, num_epochs=5)
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_named_and_its_neighbours_go_on():
     scales = np.array([1.0, 1e200, 1.0])
     runs = jax.vmap(lambda scale: train(X * scale, Y, optax.sgd(1e200 * scale), num_epochs=5))(scales)
@@ -204,6 +205,7 @@ def test_a_run_that_diverges_is_named_and_its_neighbours_go_on():
     np.testing.assert_allclose(calm.losses[0], alone.losses, rtol=64 * EPS)
 
 
+@pytest.mark.slow
 def test_a_stream_may_reuse_one_buffer():
     memory = np.empty(M * N * 40 + 8)
     buffer = memory[-memory.ctypes.data % 64 // 8 :][: M * N * 40].reshape(40 * M, N)  # so aligned JAX reads it where it lies
@@ -218,6 +220,7 @@ def test_a_stream_may_reuse_one_buffer():
     assert_tree_close((reused.params, reused.losses), (fresh.params, fresh.losses), 0)
 
 
+@pytest.mark.slow
 def test_streamed_batches_are_one_epoch_over_them():
     optimizer, run = optax.adam(0.05), None
     with jax.numpy_dtype_promotion("standard"):

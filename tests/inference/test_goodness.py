@@ -84,6 +84,7 @@ def test_pearson_of_covariate_patterns_is_that_of_stata():
     assert round(float(test.p_value), 4) == 0.3567
 
 
+@pytest.mark.slow
 def test_grouping_changes_no_share_of_the_likelihood():
     import statsmodels.api as sm
 
@@ -105,6 +106,7 @@ def test_grouping_changes_no_share_of_the_likelihood():
     assert alone.pearson is None
 
 
+@pytest.mark.slow
 def test_folds_and_bootstraps_of_groups_count_their_copies():
     copies = np.stack([np.arange(M) % 3 != 0, np.random.default_rng(1).multinomial(M, np.full(M, 1 / M))])
     trials = TRIALS.copy()
@@ -121,6 +123,7 @@ def test_folds_and_bootstraps_of_groups_count_their_copies():
             assert float(value[i]) == pytest.approx(float(other), rel=1e4 * EPS), jax.tree_util.keystr(path)
 
 
+@pytest.mark.slow
 def test_groups_under_jit():
     fit, problem = grouped()
     inside = jax.jit(lambda y, n: inference.goodness_of_fit(fit, Problem(X, y, n), trials=n))(SHARES, TRIALS)
@@ -129,6 +132,7 @@ def test_groups_under_jit():
         assert float(found) == pytest.approx(float(expected), rel=1e3 * EPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_probabilities_of_a_million_trials_keep_their_digits(dtype):
     for n in (1, 2, 15, 16, 17, 1000, 10**6, 2**24):
@@ -141,6 +145,7 @@ def test_probabilities_of_a_million_trials_keep_their_digits(dtype):
             assert found == pytest.approx(float(log), rel=tolerance(dtype, 4), abs=tolerance(dtype, 4)), (n, s)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_divergences_do_not_cancel(dtype):
     z = np.array([-80.0, -20.0, -3.0, -0.2, 0.0, 1e-3, 0.7, 5.0, 16.0, 30.0], dtype)
@@ -155,6 +160,7 @@ def test_divergences_do_not_cancel(dtype):
             assert float(found) == pytest.approx(float(exact), rel=tolerance(dtype, 16), abs=tolerance(dtype, 4) * float(slope))
 
 
+@pytest.mark.slow
 def test_deviances_of_a_million_trials_in_float32():
     n = np.full(M, 10**6)
     p = 1 / (1 + np.exp(-(X @ [1.0, -0.5])))
@@ -189,6 +195,7 @@ def test_what_is_no_group_is_refused_in_words(call, message):
         call(*grouped())
 
 
+@pytest.mark.slow
 def test_several_classes_have_no_trials():
     labels = np.arange(M) % 3
     fit = jaxlr.fit(X, labels, num_classes=3)
@@ -257,6 +264,7 @@ def test_hosmer_lemeshow_of_low_birth_weight():
     assert round(float(chi_square_test(in_numpy(y, p, ones, 10, "inverted_cdf")[0], test.df).p_value), 4) == 0.2904
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [None, 3, 5])
 def test_hosmer_lemeshow_is_that_of_plain_numpy_with_ties_and_weights(levels):
     rng = np.random.default_rng(levels)
@@ -283,6 +291,7 @@ def test_hosmer_lemeshow_of_groups_is_that_of_their_trials_and_the_same_under_ji
         assert float(found.df) == float(other.df)
 
 
+@pytest.mark.slow
 def test_hosmer_lemeshow_in_float32_counts_a_million_rows():
     rng = np.random.default_rng(3)
     design = rng.integers(0, 12, (200, 1)).astype(np.float32)

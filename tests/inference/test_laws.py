@@ -44,6 +44,7 @@ def weights_of(params, s):
 # --- covariances ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["model", "HC0", "HC1"])
 def test_covariances_are_those_of_the_formula_for_every_member_of_a_batch(kind):
     fits, problem = weighted()
@@ -131,6 +132,7 @@ def test_degrees_of_freedom_may_be_given_for_each_model():
         assert float(test.p_value[i]) == float(alone.p_value[i])
 
 
+@pytest.mark.slow
 def test_a_model_that_did_not_converge_is_nan_and_its_neighbours_are_not():
     labels = np.stack([Y, (X[:, 0] > 0) * 1.0])
     fits = jaxlr.fit(X, labels)
@@ -413,6 +415,7 @@ def test_each_interval_covers_as_often_as_it_says():
     assert abs(np.mean(np.asarray(score.p_value) <= 0.05) - 0.05) <= 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_classes", [None, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_score_test_ignores_what_stands_in_rows_without_weight(num_classes):
     """Columns far from 0 keep their digits, centred under each model's own weights."""

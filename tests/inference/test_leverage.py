@@ -52,6 +52,7 @@ def test_influence_is_that_of_the_formulas_for_every_member_of_a_batch():
         np.testing.assert_allclose(np.sum(got.deviance**2), inference.goodness_of_fit(fits, Problem(X, Y, S)).deviance[i])
 
 
+@pytest.mark.slow
 def test_dfbeta_is_what_a_refit_changes():
     whole = jaxlr.fit(X, Y)
     without = jaxlr.fit(X, Y, sample_weight=1 - np.eye(M))
@@ -63,6 +64,7 @@ def test_dfbeta_is_what_a_refit_changes():
     np.testing.assert_allclose(np.asarray(found.coef) / error, moved, rtol=0, atol=2 * np.max(np.abs(moved)) ** 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", [0.1, 0.4, 0.6])
 def test_a_row_that_determines_a_parameter_alone_has_leverage_1_and_nothing_without_it(label):
     columns = np.column_stack([X[:, 0], np.arange(M) == 7])
@@ -76,6 +78,7 @@ def test_a_row_that_determines_a_parameter_alone_has_leverage_1_and_nothing_with
     assert np.isnan(np.asarray(inference.covariance(fit, problem, kind="HC3"))).all()
 
 
+@pytest.mark.slow
 def test_residuals_of_rows_that_the_model_meets_are_0():
     fit = jaxlr.fit(X, Y)
     met = np.asarray(jaxlr.predict_proba(fit.params, X))
@@ -89,6 +92,7 @@ def test_residuals_of_rows_that_the_model_meets_are_0():
     assert [float(getattr(found, name)[M]) for name in ("leverage", "pearson", "deviance", "cooks_distance")] == [0] * 4
 
 
+@pytest.mark.slow
 def test_dfbeta_of_firth_is_what_a_refit_of_firth_changes():
     fit = jaxlr.fit_firth(X, Y)
     found = np.asarray(inference.influence(fit, Problem(X, Y)).dfbeta.coef)
@@ -104,6 +108,7 @@ def test_dfbeta_of_firth_is_what_a_refit_of_firth_changes():
         inference.leave_one_out(fit, Problem(X, Y))
 
 
+@pytest.mark.slow
 def test_copies_that_a_lasso_keeps_both_do_not_disturb_leave_one_out():
     copied, l1 = np.column_stack([X[:, 0], X[:, 0], X[:, 1]]), np.array([0.01, 0.05])
     found = inference.leave_one_out(jaxlr.fit(copied, Y, l1=l1), Problem(copied, Y, l1=l1))
@@ -111,6 +116,7 @@ def test_copies_that_a_lasso_keeps_both_do_not_disturb_leave_one_out():
     np.testing.assert_allclose(found.logits, alone.logits, rtol=0, atol=1e-6)  # what tol leaves, and the jitter
 
 
+@pytest.mark.slow
 def test_influence_refuses_several_classes_and_penalties_that_were_not_asked_for():
     with pytest.raises(ValueError, match="two classes"):
         inference.influence(jaxlr.fit(X, LABELS, num_classes=3), Problem(X, LABELS))
@@ -137,7 +143,7 @@ PENALTIES = {
 }  # fmt: skip
 
 
-_SOME = ("ridge", None), ("lasso", None), ("elastic net", 3)
+_SOME = (("ridge", None),)
 
 
 @pytest.mark.parametrize(
@@ -164,6 +170,7 @@ def test_leave_one_out_is_near_refits(name, classes):
     assert np.abs(found.logits - z).mean() < 0.2 * np.abs(fitted - z).mean()
 
 
+@pytest.mark.slow
 def test_leave_one_out_of_a_batch_is_that_of_its_members_and_ignores_rows_without_weight():
     l2, columns = np.array([1.0, 1e-2]), X.copy()
     columns[S[0] == 0] = 7.0
@@ -177,6 +184,7 @@ def test_leave_one_out_of_a_batch_is_that_of_its_members_and_ignores_rows_withou
         np.testing.assert_allclose(np.asarray(found.logits)[i, kept], expected.logits, rtol=0, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_derivative_of_leave_one_out_in_the_penalty_is_that_of_differences():
     def loss(log_l2):
         l2 = jnp.exp(log_l2)
@@ -205,6 +213,7 @@ def test_derivatives_in_the_columns_are_those_of_differences():
         np.testing.assert_allclose(jax.grad(function)(0.0), slope, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_row_without_weight_has_the_logit_of_the_model():
     fit = jaxlr.fit(X, Y, sample_weight=S[0], l2=0.1)
     found = inference.leave_one_out(fit, Problem(X, Y, S[0], l2=0.1)).logits
@@ -213,6 +222,7 @@ def test_a_row_without_weight_has_the_logit_of_the_model():
     assert (np.asarray(found)[~absent] != jaxlr.logits(fit.params, X)[~absent]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, pytest.param(3, marks=pytest.mark.slow)])
 def test_more_columns_than_rows_are_served_in_the_span_of_the_rows(classes):
     wide, l2 = np.hstack([X, RNG.standard_normal((M, 2 * M))]), np.array([1.0, 0.1])

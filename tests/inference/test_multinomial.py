@@ -151,6 +151,7 @@ def test_the_covariance_of_a_penalized_fit_holds_the_penalty():
     np.testing.assert_allclose(V @ H @ centre, centre, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_likelihood_ratio_of_two_multinomial_fits_has_the_degrees_of_freedom_of_all_their_classes():
     rng = np.random.default_rng(4)
     wide, labels = rng.normal(size=(500, 3)), rng.integers(0, 4, 500)
@@ -162,6 +163,7 @@ def test_the_likelihood_ratio_of_two_multinomial_fits_has_the_degrees_of_freedom
     assert float(test.p_value) == pytest.approx(float(np.exp(inference.log_chi_square_tail(statistic, 6))), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_likelihoods_are_not_compared_with_others():
     four = jaxlr.fit(X[:, :1], RNG.integers(0, 4, M), num_classes=4)
     binary = jaxlr.fit(X[:, :1], LABELS > 0)
@@ -171,6 +173,7 @@ def test_likelihoods_are_not_compared_with_others():
         inference.likelihood_ratio(fitted(), four, PROBLEM)
 
 
+@pytest.mark.slow
 def test_score_tests_are_those_of_the_formula():
     """u' V^-1 u from the whole Hessian of the larger model at the smaller one's estimate."""
     columns = np.stack([RNG.normal(size=M) + 100, LABELS + RNG.normal(size=M), X[:, 0] * 2 - X[:, 1], np.ones(M)])
@@ -252,6 +255,7 @@ def batch():
     return fits, Problem(X, LABELS, weights, offsets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "function",
     [
@@ -308,6 +312,7 @@ def test_bootstraps_of_the_front_door_give_intervals_around_the_estimate():
 # --- summaries and refusals -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_summary_of_a_batch_has_a_row_for_every_model_class_and_term():
     table = inference.summary(*batch(), names=["a", "b"], base=2)
     assert "3 models" in str(table)
@@ -321,6 +326,7 @@ def test_a_summary_of_a_batch_has_a_row_for_every_model_class_and_term():
     assert "Df Model: 4" in " ".join(str(symmetric).split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -79,6 +79,7 @@ def test_covariances(case):
         np.testing.assert_allclose(np.diag(found), variance, rtol=RTOL_OF_STATSMODELS)
 
 
+@pytest.mark.slow
 def test_of_rows_that_stand_for_several():
     _, fit, problem = fitted("lbw_stata", "times")
     expected = RESULTS["sets"]["lbw_stata"]["exact"]["times"]

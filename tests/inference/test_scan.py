@@ -50,6 +50,7 @@ def plain(dtype, weighted):
     return scan(dtype=dtype, sample_weight=S if weighted else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])
 @pytest.mark.parametrize(
     ("weighted", "covariates"),
@@ -88,6 +89,7 @@ def test_a_column_that_is_a_covariate_has_no_test_whatever_is_copied():
         assert not np.isnan(np.asarray(values)[:5]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("covariates", "out", "named"),
     [

@@ -63,6 +63,7 @@ def test_what_is_no_label_is_refused_in_words(labels, message):
     assert message in str(refused.value)
 
 
+@pytest.mark.slow
 def test_labels_of_rows_in_another_order_are_refused():
     pd = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)

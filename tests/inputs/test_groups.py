@@ -40,12 +40,14 @@ def test_a_problem_with_half_of_the_pair_is_refused():
     assert loss(here, Problem(X, Y, groups=GROUPS)) == loss(here, Problem(X, Y))
 
 
+@pytest.mark.slow
 def test_traced_factors_that_differ_within_a_group_are_nonfinite():
     traced = jax.jit(lambda factor: fit(X, Y, l1_group=0.03, groups=GROUPS, penalty_factor=factor))
     assert Status(int(traced(np.array([1, 2, 1, 1, 1, 1.0])).status)) == Status.NONFINITE
     assert Status(int(traced(np.array([2, 2, 1, 1, 1, 1.0])).status)) == Status.CONVERGED
 
 
+@pytest.mark.slow
 def test_no_column_is_no_group():
     bare = fit(X[:, :0], Y, l1_group=0.1, groups=[])
     assert Status(int(bare.status)) == Status.CONVERGED
@@ -57,6 +59,7 @@ def test_no_column_is_no_group():
         np.testing.assert_allclose(cv.fits.params.intercept, plain, rtol=8 * np.finfo(float).eps, atol=1e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1e-100, 1e100, 1e140])
 def test_columns_of_any_size_converge(size):
     found = fit(X * size, Y, l1_group=0.02 * size, groups=GROUPS)
@@ -80,6 +83,7 @@ def test_the_strength_beside_which_a_path_begins_is_checked():
             l1_max(Problem(X, Y, groups=GROUPS, l1=l1))
 
 
+@pytest.mark.slow
 def test_estimators_refuse_groups_without_a_share():
     for estimator in (LogisticRegressor(groups=GROUPS), LogisticRegressorCV(groups=GROUPS)):
         with pytest.raises(ValueError, match="expected l1_ratio > 0 beside groups"):

@@ -37,6 +37,7 @@ def logits(matrix):
     return np.asarray(jaxlr.logits(POINT, matrix)), np.asarray(jax.jit(lambda X: jaxlr.logits(POINT, X))(matrix))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [BCOO.fromdense, BCSR.fromdense])
 @pytest.mark.parametrize("dtype", [np.int8, np.int32, np.uint8, bool, np.float16, jnp.bfloat16, np.float32])
 def test_numbers_of_any_real_dtype_count_as_they_are(kind, dtype):
@@ -157,6 +158,7 @@ def test_standardized_columns_would_not_be_sparse():
         inspect.unwrap(standardize)(matrix, fit_scaler(matrix.toarray()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [BCOO.fromdense, BCSR.fromdense])
 def test_estimators_take_matrices_of_jax(kind):
     X = DENSE.astype(float)
@@ -165,6 +167,7 @@ def test_estimators_take_matrices_of_jax(kind):
     np.testing.assert_allclose(found.predict_proba(kind(X)), wanted.predict_proba(X), atol=1e-10)
 
 
+@pytest.mark.slow
 def test_many_entries_stay_sparse_where_an_array_would_not_fit(monkeypatch):
     monkeypatch.setattr("jaxlr.engine.sparsity.bytes_free", lambda: 2**20)
     X = drawn(600, 400, 0.25)
@@ -208,6 +211,7 @@ def test_units_that_float32_does_not_hold(strength, exponent):
     np.testing.assert_allclose(np.delete(found.params.coef, 7), np.delete(wanted.params.coef, 7), atol=1e-8)
 
 
+@pytest.mark.slow
 def test_columns_that_are_all_constant_leave_the_intercept():
     X = scipy.sparse.csr_array(np.vstack([np.zeros((200, 800)), np.eye(200, 800)]))
     weights = np.ones((2, 400))

@@ -37,6 +37,7 @@ def test_columns_of_unlike_dtypes_are_floats():
     np.testing.assert_array_equal(jaxlr.fit(mixed, labels, l2=0.1).params.coef, expected.params.coef)
 
 
+@pytest.mark.slow
 def test_names_reach_the_summary_and_the_figures(path):
     fit = jaxlr.fit(TABLE, SERIES)
     assert inference.summary(fit, Problem(TABLE, SERIES)).names == ("(Intercept)", *NAMES)
@@ -93,6 +94,7 @@ def test_a_path_is_a_table_with_a_row_for_each_model(path):
         path.to_pandas(l2=L2[:3])
 
 
+@pytest.mark.slow
 def test_a_batch_is_indexed_by_its_axes():
     fits = jaxlr.fit(X[:, :2], Y, l2=L2[:, None], sample_weight=np.ones((3, len(Y))))
     table = fits.to_pandas(l2=L2[:, None])
@@ -101,6 +103,7 @@ def test_a_batch_is_indexed_by_its_axes():
     assert table.loc[(2, 1), "coef_x0"] == fits.params.coef[2, 1, 0]
 
 
+@pytest.mark.slow
 def test_models_of_several_classes_have_a_column_for_each_class_and_column():
     fits = jaxlr.fit(TABLE[["age", "lwt"]], np.arange(len(Y)) % 3, num_classes=3, l2=L2)
     table = fits.to_pandas(l2=L2)
@@ -136,6 +139,7 @@ def test_a_summary_is_a_table_of_terms():
     assert table.index.tolist() == ["(Intercept)", *NAMES]
 
 
+@pytest.mark.slow
 def test_what_has_no_rows_is_not_aligned_with_them():
     strengths, factors = pd.Series([0.1, 1.0]), pd.Series(np.arange(1.0, len(NAMES) + 1), index=list(NAMES))
     got = jaxlr.fit(TABLE, SERIES, l2=strengths, penalty_factor=factors)
@@ -144,6 +148,7 @@ def test_what_has_no_rows_is_not_aligned_with_them():
         jaxlr.fit(TABLE, SERIES, l2=0.1, penalty_factor=factors.iloc[::-1])
 
 
+@pytest.mark.slow
 def test_a_table_of_targets_has_a_row_for_each_and_the_labels_of_the_rows_of_x_as_columns():
     targets = pd.DataFrame({"low": Y, "not low": 1 - Y})
     with pytest.raises(ValueError, match=r"y\.T for a model of each column"):

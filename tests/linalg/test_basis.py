@@ -98,6 +98,7 @@ def test_rows_that_are_not_there_do_not_count_and_constants_depend_on_the_interc
     np.testing.assert_array_equal(alone.R, np.eye(4))
 
 
+@pytest.mark.slow
 def test_a_design_that_needs_no_basis_is_left_as_it_is_beside_one_that_does():
     A = np.stack([columns(1), columns(2)])
     A[1, :, 3] = A[1, :, 2]

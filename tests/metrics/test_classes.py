@@ -79,6 +79,7 @@ def test_the_mean_of_all_pairs_is_the_measure_of_hand_and_till():
     assert np.nanmean(areas) == pytest.approx(expected, rel=60 * EPS)
 
 
+@pytest.mark.slow
 def test_two_of_k_classes_are_the_binary_metrics():
     rng = np.random.default_rng(1)
     y, z = rng.integers(0, 2, 20), rng.normal(size=20)
@@ -95,6 +96,7 @@ def test_two_of_k_classes_are_the_binary_metrics():
     close(metrics.brier(y, proba, num_classes=2), 2 * metrics.brier(y, proba[:, 1]))
 
 
+@pytest.mark.slow
 def test_a_class_without_weight_is_undefined_or_left_out():
     y, predicted, s = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 1]), np.array([1.0, 1.0, 1.0, 0.0])
     assert float(metrics.balanced_accuracy(y, predicted, sample_weight=s, num_classes=3)) == 0.75
@@ -106,6 +108,7 @@ def test_a_class_without_weight_is_undefined_or_left_out():
     assert np.isnan(float(metrics.balanced_accuracy(y, predicted, sample_weight=np.zeros(4), num_classes=3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick([*OF_CLASSES, *OF_SCORES], "f1", "brier", "roc_auc_pairs"))
 def test_batch_axes_are_single_calls_also_traced(name):
     rng = np.random.default_rng(2)

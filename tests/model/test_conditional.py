@@ -70,6 +70,7 @@ def test_value_and_derivatives_are_those_of_all_choices(case):
     np.testing.assert_allclose(jaxlr.hessian(params, problem)[:2, :2], H, rtol=0, atol=20 * EPS * size)
 
 
+@pytest.mark.slow
 @given(matched())
 def test_derivatives_are_those_of_automatic_differentiation(case):
     problem, params = taken(case)
@@ -89,6 +90,7 @@ def test_derivatives_are_those_of_automatic_differentiation(case):
     np.testing.assert_allclose(jaxlr.hvp(params, problem, v).coef, H[:2, :2] @ v.coef, rtol=0, atol=20 * EPS * size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("r", "d"), [(2, 1), (40, 3), (60, 30), (60, 55)])
 def test_large_sets_and_large_logits_keep_their_digits(r, d):
     """Against elementary symmetric functions in 40 digits; logits up to 1e5 where sums of exponentials overflow."""
@@ -112,6 +114,7 @@ def test_large_sets_and_large_logits_keep_their_digits(r, d):
         assert abs(float(jaxlr.gradient(params, problem).coef[0]) - float(g)) <= rounding
 
 
+@pytest.mark.slow
 def test_a_loss_next_to_nothing_keeps_its_digits():
     problem = Problem(np.array([[1.0], [0.0], [1.0], [0.0]]), np.array([1, 0, 1, 0]), strata=np.zeros(4))
     for size in (40.0, 300.0):
@@ -140,6 +143,7 @@ def test_order_of_rows_and_names_of_strata_do_not_count():
     np.testing.assert_allclose(jaxlr.loss(at, Problem(X[order], y[order], strata=named)), value, rtol=40 * EPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_column_that_is_constant_within_strata_has_no_slope_and_no_curvature(dtype):
     strata = np.repeat(np.arange(7), 3)
@@ -223,6 +227,7 @@ def cancelled(dtype):
     return column, np.tile([1, 0, 0, 1], 60), strata
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", [np.asarray, jnp.asarray])
 def test_a_column_that_is_constant_but_for_rounding_is_constant(dtype, kind):
@@ -246,6 +251,7 @@ def test_a_column_that_is_constant_but_for_rounding_is_constant(dtype, kind):
     assert float(jaxlr.gradient(Params(np.ones(1, dtype), np.zeros((), dtype)), problem).coef[0]) == 0
 
 
+@pytest.mark.slow
 def test_columns_that_are_constant_within_strata_keep_their_derivatives():
     strata = np.repeat(np.arange(5), 3)
     X = jnp.asarray(strata[:, None] + 0.1)

@@ -151,6 +151,7 @@ def test_a_group_that_is_0_has_no_curvature():
     assert np.all(np.isfinite(matrix))
 
 
+@pytest.mark.slow
 @given(seeds, st.booleans())
 def test_a_slope_violates_nothing_exactly_where_no_direction_leads_down(seed, boxed):
     penalty, rng = drawn(seed, boxed=boxed)
@@ -177,6 +178,7 @@ def test_a_slope_violates_nothing_exactly_where_no_direction_leads_down(seed, bo
         assert rises(down) < 0
 
 
+@pytest.mark.slow
 @given(seeds)
 def test_where_the_minimum_has_a_closed_form_it_violates_nothing(seed):
     penalty, rng = drawn(seed, l2=0.0)
@@ -278,6 +280,7 @@ def test_the_gap_bounds_what_is_left_wherever_it_is_asked(classes, boxed, seed, 
         assert float(kkt_residual(there, problem)) > 1e-6
 
 
+@pytest.mark.slow
 @given(seeds, st.sampled_from([0.0, 0.02]))
 def test_the_residual_is_0_at_optima_alone_and_the_same_when_columns_are_shifted(seed, l1):
     problem, rng = problem_of(seed, classes=2, boxed=False, l1=l1, l2=0.0)

@@ -111,6 +111,7 @@ def test_the_hessian_vector_product_is_the_derivative_of_the_gradient(at, v, pro
     assert_tree_close(jaxlr.hvp(at, problem, v), expected, k=1000, scale=10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", [Multinomial(3), Multinomial(3).in_contrasts()], ids=["classes", "contrasts"])
 def test_the_hessian_in_coordinates_of_the_classes_is_that_of_its_products(likelihood):
     rng = np.random.default_rng(10)
@@ -178,6 +179,7 @@ def test_no_bound_where_there_is_none():
 # Fits
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(problems(largest_l1=0), st.permutations(range(K)))
 def test_a_permutation_of_the_classes_permutes_the_rows(problem, order):
@@ -237,6 +239,7 @@ def test_the_solvers_agree(options):
     assert_same(jaxlr.fit(X, LABELS, num_classes=3, solver="newton", init=start, **options), newton)
 
 
+@pytest.mark.slow
 def test_l1_makes_exact_zeros_and_leaves_sums_of_zero_where_nothing_is_penalized():
     options = {"l1": 0.05, "penalty_factor": np.array([0.0, 1, 1, 1])}
     fit = jaxlr.fit(X, LABELS, num_classes=3, **options)
@@ -285,6 +288,7 @@ def test_one_failed_model_never_touches_its_neighbours(solver):
     assert_same(jax.tree.map(lambda leaf: leaf[0], fits), alone)
 
 
+@pytest.mark.slow
 def test_iris_has_no_estimate_without_a_penalty():
     iris, labels = load_iris(return_X_y=True)
     weights = np.ones((3, 150))

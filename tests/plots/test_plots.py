@@ -12,6 +12,7 @@ import scipy.stats
 
 import jaxlr
 from jaxlr import Params, SoftmaxParams, plots
+from tests.helpers import quick
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -113,7 +114,7 @@ NAMES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quick(NAMES, "sigmoid_curve", "cv_curve", "coefficient_path", "forest", "manhattan"))
 def test_a_figure_is_drawn_on_the_given_axes_or_its_own_and_labelled(name, fits, cv):
     draw = drawings(fits, cv)[name]
     _, ax = plt.subplots()
@@ -184,6 +185,7 @@ def test_a_class_that_is_never_the_most_probable_has_no_region_and_many_have_sty
     assert len({tuple(plots.style.class_style(k).values()) for k in range(42)}) == 42
 
 
+@pytest.mark.slow
 def test_a_path_of_several_classes_has_a_line_for_each_class_and_column():
     fits = jaxlr.fit(X, LABELS, num_classes=3, l1=L2 / 10)
     ax = plots.coefficient_path(L2 / 10, fits, names=["a", "b", "c"])
@@ -263,6 +265,7 @@ def test_paths_are_drawn_in_the_order_of_their_strengths(fits, cv):
     np.testing.assert_array_equal(drawn.get_xydata(), np.stack([L2, cv.mean["log_loss"]], axis=1)[::-1])
 
 
+@pytest.mark.slow
 def test_curves_of_several_ways_to_hold_rows_out_have_their_own_line_band_and_choices(cv):
     loo = jaxlr.cross_validate(X, Y, l2=L2, folds="loo", refit=False)
     assert "mean over rows" in plots.cv_curve(loo, L2).get_legend_handles_labels()[1]

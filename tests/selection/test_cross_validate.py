@@ -92,6 +92,7 @@ def test_a_grid_may_have_any_shape():
     assert single.mean["log_loss"].shape == ()
 
 
+@pytest.mark.slow
 def test_a_model_that_did_not_converge_scores_nan_and_its_penalty_is_not_chosen():
     separated = (X[:, 0] > 0).astype(float)  # without a penalty there is no estimate
     with pytest.warns(UserWarning, match="among the others"):
@@ -101,6 +102,7 @@ def test_a_model_that_did_not_converge_scores_nan_and_its_penalty_is_not_chosen(
     assert got.best == got.one_se == (1,)
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_chosen_a_warning_says_so_and_the_fits_are_kept():
     separated = (X[:, 0] > 0).astype(float)
     with pytest.warns(UserWarning, match="nothing is chosen"):
@@ -188,6 +190,7 @@ def test_bad_input_is_refused(changes, message):
 LABELS = (np.asarray(X)[:, 0] > -0.4).astype(int) + (np.asarray(X)[:, 0] + np.asarray(X)[:, 1] > 0.5)
 
 
+@pytest.mark.slow
 def test_multinomial_models_are_scored_on_the_rows_held_out():
     cv = cross_validate(X, LABELS, num_classes=3, l2=L2, folds=FOLDS, metrics=("accuracy", "brier"))
     for k in (0, len(FOLDS) - 1):

@@ -126,6 +126,7 @@ def test_columns_that_add_no_direction_leave_the_minimum_where_it_was(dtype):
         np.testing.assert_allclose(z, expected, rtol=0, atol=np.sqrt(EPS))
 
 
+@pytest.mark.slow
 def test_without_an_intercept_columns_that_add_no_direction_leave_the_minimum_where_it_was():
     names = ("duplicated", "duplicated in other units", "sums", "sums to rounding", "zero")
     for seed in range(4):
@@ -433,6 +434,7 @@ def test_the_solver_itself_is_a_pure_function_of_one_problem_in_working_coordina
     np.testing.assert_allclose(found.intercept, expected.params.intercept, rtol=0, atol=16 * EPS)
 
 
+@pytest.mark.slow
 def test_no_model_whose_next_step_moves_a_logit_by_more_than_a_hundredth_is_converged():
     """Of one class in ten thousand the gradient is under a loose tol long before the intercept, log(q / (1 - q)), is there."""
     y, weights, exact = np.array([0, 1]), np.array([1 - 1e-4, 1e-4]), np.log(1e-4 / (1 - 1e-4))

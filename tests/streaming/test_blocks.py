@@ -98,6 +98,7 @@ def test_a_later_pass_has_to_bring_the_same(second, match):
         fit_stream(passes(list(cut(10, 13)()), list(second)), l2=0.1)
 
 
+@pytest.mark.slow
 def test_names_of_tables_are_kept_and_have_to_stay():
     pd = pytest.importorskip("pandas")
     table = pd.DataFrame(X, columns=["a", "b", "c"])

@@ -12,6 +12,7 @@ from jaxlr.streaming import passes, run
 from jaxlr.streaming.carried import two_sum
 from jaxlr.streaming.resamples import Resamples, resample_weights
 from jaxlr.streaming.rows import _log1p
+from tests.helpers import quick
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -56,7 +57,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", quick(CASES, "ridge path", "lasso"))
 def test_a_streamed_fit_is_that_of_all_rows(name, sampled):
     arguments = CASES[name]
     found, wanted = fit_stream(cut(100), **arguments), fit(X, Y, **arguments)
@@ -79,6 +80,7 @@ def test_no_bit_depends_on_how_the_rows_were_cut(sampled):
     assert float(found[0].kkt) == float(found[1].kkt) == float(found[2].kkt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("l1", [0.0, 0.02])
 def test_three_classes(l1, sampled):
     arguments = {"num_classes": 3, "l1": l1, "l2": 0.05}
@@ -89,6 +91,7 @@ def test_three_classes(l1, sampled):
     assert float(found.gap) <= 1e-15
 
 
+@pytest.mark.slow
 def test_weights_offsets_and_many_targets_come_from_the_blocks(sampled):
     targets = np.stack([Y, 1 - Y, RNG.integers(0, 2, M)])
     weights = np.stack([WEIGHT, 1.0 * (RNG.random(M) > 0.3)])[:, None]
@@ -100,6 +103,7 @@ def test_weights_offsets_and_many_targets_come_from_the_blocks(sampled):
     np.testing.assert_allclose(found.value, wanted.value, rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_the_evidence_is_that_of_the_parameters_handed_back(sampled):
     """Also where they are far from the minimum, after a single step: the bound holds, and is the loss's own."""
     found = fit_stream(cut(100), l1=0.02, l2=0.01, max_steps=1)
@@ -152,6 +156,7 @@ def test_sums_over_many_blocks_lose_no_digits():
     assert float((total + rounding)[0]) == 1 + 1e-13
 
 
+@pytest.mark.slow
 def test_separated_rows_have_no_estimate():
     x = np.arange(40.0)[:, None]
     y = (x[:, 0] > 20).astype(int)
@@ -160,6 +165,7 @@ def test_separated_rows_have_no_estimate():
     assert Status(int(fit_stream(cut(7, X=np.r_[x, [[20.5]], [[20.5]]], y=quasi)).status)) == Status.SEPARATED
 
 
+@pytest.mark.slow
 def test_an_estimate_without_penalty_is_that_of_fit():
     """The remission data, Lee 1974; estimates without a penalty."""
     x = X[:, [1, 4, 8]]
@@ -169,6 +175,7 @@ def test_an_estimate_without_penalty_is_that_of_fit():
     assert np.isinf(float(found.gap))
 
 
+@pytest.mark.slow
 def test_float32_blocks_are_summed_in_float64_and_the_results_are_their_own_evidence(sampled):
     narrow = X.astype(np.float32)
     found = fit_stream(cut(100, X=narrow), l2=0.1)
@@ -181,6 +188,7 @@ def test_float32_blocks_are_summed_in_float64_and_the_results_are_their_own_evid
     assert np.array_equal(found.params.coef, again.params.coef)
 
 
+@pytest.mark.slow
 def test_a_constant_column_and_rows_without_weight_do_not_count(sampled):
     wide = np.c_[X[:, :4], np.full(M, 7.0)]
     weight = np.where(np.arange(M) % 5 == 0, 0.0, 1.0)
@@ -191,6 +199,7 @@ def test_a_constant_column_and_rows_without_weight_do_not_count(sampled):
     assert float(found.params.coef[-1]) == 0
 
 
+@pytest.mark.slow
 def test_a_member_without_a_class_is_invalid_and_a_call_of_such_is_refused():
     targets = np.stack([Y, np.zeros_like(Y)])
     found = fit_stream(cut(100, y=targets), l2=0.1)
@@ -199,12 +208,14 @@ def test_a_member_without_a_class_is_invalid_and_a_call_of_such_is_refused():
         fit_stream(cut(100, y=np.zeros(M)), l2=0.1)
 
 
+@pytest.mark.slow
 def test_dependent_columns_without_a_penalty_are_refused_by_number():
     twice = np.c_[X[:, [1, 4]], X[:, 1] - 2 * X[:, 4] + 3]
     with pytest.raises(ValueError, match="got column 2 in the span"):
         fit_stream(cut(100, X=twice))
 
 
+@pytest.mark.slow
 def test_folds_are_dealt_by_row_number():
     key = jax.random.key(3)
     weights = np.asarray(resample_weights(key, np.arange(M, dtype=np.uint64), Resamples(folds=5)))
@@ -219,6 +230,7 @@ def test_folds_are_dealt_by_row_number():
     np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_bootstrap_counts_are_poisson():
     key, m, k = jax.random.key(4), 4000, 50
     counts = np.asarray(resample_weights(key, np.arange(m, dtype=np.uint64), Resamples(samples=k)))

@@ -137,6 +137,7 @@ def test_what_cannot_be_predicted_or_scored_is_refused(call, kind, match):
         call()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2**16, 2**27], ids=["many blocks", "one block"])
 def test_scores_are_those_of_all_rows(monkeypatch, size):
     monkeypatch.setattr(scoring, "_BYTES", size)
@@ -155,6 +156,7 @@ def test_scores_are_those_of_all_rows(monkeypatch, size):
     assert isinstance(found["calibration"], metrics.Calibration)
 
 
+@pytest.mark.slow
 def test_scores_of_batches_broadcast():
     targets = np.stack([Y, 1 - Y, THREE == 1])
     weights = np.stack([WEIGHT, np.ones(M)])[:, None]
@@ -201,6 +203,7 @@ def test_models_of_many_targets_behind_the_folds():
     np.testing.assert_allclose(shared["log_loss"], wanted, rtol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_models_that_failed_score_nothing():
     found = fit(X, np.stack([Y, X[:, 0] > 0]), max_steps=100)
     assert np.asarray(found.status).tolist() == [Status.CONVERGED, Status.SEPARATED]

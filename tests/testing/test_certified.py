@@ -37,8 +37,15 @@ def test_a_fit_its_arrays_and_float32_are_certified():
         assert 0 < check_certified(narrow, Problem(X.astype(np.float32), Y, l2=np.float32(0.01)), 1e-5).kkt < 1e-5
 
 
-@pytest.mark.parametrize("options", [{"l1": 0.02}, {"l1": 0.01, "l2": 0.1}, {"l2": 0.1, "upper": np.zeros(9)},
-                                     {"l1_group": 0.02, "groups": np.arange(9) // 3}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"l1": 0.02},
+        {"l1": 0.01, "l2": 0.1},
+        pytest.param({"l2": 0.1, "upper": np.zeros(9)}, marks=pytest.mark.slow),
+        pytest.param({"l1_group": 0.02, "groups": np.arange(9) // 3}, marks=pytest.mark.slow),
+    ],
+)
 def test_kinks_are_certified(options):
     options = {k: v[: X.shape[1]] if np.ndim(v) else v for k, v in options.items()}
     fit = jaxlr.fit(X, Y, **options)
@@ -60,6 +67,7 @@ def test_scikit_learn_is_read_with_its_labels_and_its_C():
         check_certified(right, Problem(X, named, l2=1.0), 1e-9)
 
 
+@pytest.mark.slow
 def test_scikit_learn_of_several_classes_is_read():
     model = LogisticRegression(C=2.0, solver="newton-cholesky", tol=1e-10).fit(IRIS, SPECIES)
     found = check_certified(model, Problem(IRIS, SPECIES, l2=jaxlr.l2_from_C(2.0, len(IRIS))), 1e-9)
@@ -81,6 +89,7 @@ def test_our_own_estimator_is_read():
     assert check_certified(model, Problem(X, Y, l2=jaxlr.l2_from_C(0.5, len(Y))), 1e-9).kkt < 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 3, None])
 def test_statsmodels_is_read_wherever_its_constant_stands(place):
     constant = np.ones(len(X))
@@ -130,6 +139,7 @@ def test_separated_classes_are_never_certified(name):
         check_certified(params, Problem(rows, np.array(labels), **options), 10.0)
 
 
+@pytest.mark.slow
 def test_a_bound_or_a_penalty_stops_a_separation():
     rows, labels = np.array([[0.0], [1], [2], [3]]), np.array([0, 0, 1, 1])
     for options in ({"l1": 0.01}, {"upper": np.zeros(1)}, {"lower": np.full(1, -5.0), "upper": np.full(1, 5.0)}):

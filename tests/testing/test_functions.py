@@ -13,6 +13,7 @@ from jaxlr.testing import check_bounds_of_sigmoid, check_limits_of_loss
 pytestmark = pytest.mark.usefixtures("optimized")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigmoid", [jax.nn.sigmoid, scipy.special.expit, lambda z: 1 / (1 + np.exp(-z))])
 def test_sound_sigmoids_of_others_pass(sigmoid):
     check_bounds_of_sigmoid(sigmoid)
