@@ -3,7 +3,10 @@
 import queue
 import threading
 from collections.abc import Generator, Iterator
+from itertools import chain
 from typing import Any, TypeVar
+
+from jaxlr.streaming.blocks import Kind, Reader
 
 T = TypeVar("T")
 _END = object()
@@ -48,3 +51,24 @@ def ahead(items: Iterator[T]) -> Generator[T, None, None]:
 class _Raised:
     def __init__(self, error: BaseException) -> None:
         self.error = error
+
+
+def kind_ahead(reader: Reader) -> Kind:
+    """The kind of the blocks, of a look at the first one, with which the next pass begins."""
+    if reader.kind is None:
+        own, reading, seen = reader.blocks, iter(reader.blocks()), []
+
+        def look() -> Iterator[Any]:
+            for block in reading:
+                seen.append(block)
+                yield block
+
+        def next_pass() -> Iterator[Any]:
+            reader.blocks = own
+            return chain(seen, reading)
+
+        reader.blocks = look
+        next(reader.counts())
+        reader.blocks = next_pass
+    assert reader.kind is not None
+    return reader.kind

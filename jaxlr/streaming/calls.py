@@ -13,7 +13,7 @@ from jaxlr.streaming.resamples import Resamples
 from jaxlr.streaming.steps import State
 from jaxlr.streaming.sums import Frame, Plan
 
-_MOST_STEPS = 50
+_MOST_STEPS = 200  # as in `jaxlr.fit`
 
 
 class Call(NamedTuple):

@@ -12,20 +12,18 @@ from jaxlr.streaming.sums import Sums
 _DEPENDENT = 1e-10  # share of the variance of a column that is its own: sums of products know it to about 1e-13
 
 
-def check_classes(classes: np.ndarray, model: Model, fit_intercept: bool, n: int) -> np.ndarray:
-    """Which models have no weight, or a class without weight where nothing keeps the estimate finite (L,).
+def check_classes(classes: np.ndarray, model: Model, fit_intercept: bool) -> np.ndarray:
+    """Which models have no weight, or a class without weight beside an intercept (L,).
 
     Args:
         classes: weight of each class (L, classes).
         model: of the models (L,).
+        fit_intercept: whether there is one.
 
     Raises:
         ValueError: all of them are like that.
     """
-    lacking = np.min(classes, axis=1) == 0
-    if not fit_intercept:
-        penalty = jax.tree.map(jnp.asarray, model.penalty)
-        lacking &= ~np.all(np.asarray(penalty.bounding | ~penalty.free)[:, :n], axis=1)
+    lacking = (np.min(classes, axis=1) == 0) & fit_intercept
     none = np.asarray(model.total) == 0
     if np.all(none):
         raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")
@@ -33,7 +31,7 @@ def check_classes(classes: np.ndarray, model: Model, fit_intercept: bool, n: int
         absent = np.flatnonzero(classes[np.argmax(~none)] == 0).tolist()
         raise ValueError(
             f"expected all {classes.shape[1]} classes among the rows of positive weight, got none of {absent}; "
-            "what has no penalty, such as an intercept, has no finite estimate then"
+            "an intercept has no finite estimate then"
         )
     return lacking | none
 

@@ -67,7 +67,7 @@ def fit_stream(
         fit_intercept: without it the intercepts are 0.
         standardize: True measures penalties in standard deviations of the columns under each model's own weights.
         tol: on the KKT residual, > 0; None is 1e-10 for results in float64 and 1e-5 in float32.
-        max_steps: passes with steps, >= 1; None is 50.
+        max_steps: passes with steps, >= 1; None is 200.
         checkpoint: path of a file to which every finished pass writes what it found. Where it is there already a call with the
             same arguments goes on from it, to the same answer; it is gone when the call returns. Of many processes the first
             alone writes and reads it.
@@ -81,7 +81,8 @@ def fit_stream(
     Raises:
         TypeError: an argument or a field of a block has the wrong type.
         ValueError: values or shapes are not what they must be, with block and row; blocks are others than in the first pass;
-            columns without a penalty depend on each other (`jaxlr.fit` gives them 0, sums cannot tell that for certain);
+            columns without a penalty depend on each other, or are nearer to the span of others than 1e-5 of their standard
+            deviation (`jaxlr.fit` tells them apart down to 1e-9, sums of products cannot);
             a checkpoint is of another call.
         MemoryError: the Hessians of all models need more than the device has free.
         RuntimeError: another process raised something, whose words it has.

@@ -44,10 +44,12 @@ class Asked:
                 raise TypeError(f"expected {name} to be True or False, got {flag!r}")
         if self.max_steps is not None:
             check_count("max_steps", self.max_steps, 1)
+            if self.max_steps >= 2**31:
+                raise ValueError(f"expected max_steps to be an integer from 1 to 2**31 - 1, got {self.max_steps}")
         if self.tol is not None:
             tol = np.asarray(real_array("tol", self.tol))
-            if not (tol.ndim == 0 and tol > 0):
-                raise ValueError(f"expected tol to be one number > 0, got {tol}")
+            if not (tol.ndim == 0 and tol.dtype != bool and 0 < tol < np.inf):
+                raise ValueError(f"expected tol to be one number > 0, and finite, got {tol}")
         return likelihood_of(self.num_classes), checked_resamples(self.folds, self.num_samples, self.key)
 
 
@@ -93,11 +95,13 @@ def lay_out(asked: Asked, kind: Kind, resamples: Resamples, dtype: Any) -> Batch
         raw = np.asarray(real_array(name, value))
         if name in ("lower", "upper"):
             raw = np.asarray(to_columns(raw, kind.n, dtype))
-        elif not np.all(np.isfinite(raw)) or np.any(raw < 0):
-            raise ValueError(f"expected finite {name} >= 0, got {raw[~(np.isfinite(raw) & (raw >= 0))][0]}")
+        elif np.any(bad := ~((raw >= 0) & (np.isfinite(raw) | (name == "penalty_factor")))):
+            kind = "" if name == "penalty_factor" else "finite "
+            raise ValueError(f"expected {kind}{name} >= 0, got {raw[bad][0]}")
         if cores and raw.shape[-1:] != (kind.n,):
             raise ValueError(f"expected {name} (..., {kind.n}), one number a column, got shape {raw.shape}")
         given[name] = raw.astype(dtype)
+    given |= _held(given)
     check_bounds(given)
     for name in ("lower", "upper"):
         if name in given and not np.any(np.isfinite(given[name])):
@@ -120,6 +124,20 @@ def lay_out(asked: Asked, kind: Kind, resamples: Resamples, dtype: Any) -> Batch
         fields[name] = np.broadcast_to(value, (*shape, *core)).reshape(-1, *core).astype(np.float64)
     kinked = "lower" in given or "upper" in given or bool(np.any(given["l1"] > 0))
     return Batch(shape, y, s, offset, fields, given, leads, kinked)
+
+
+def _held(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The fields with a bound of 0 on both sides where a penalty factor of inf leaves a column out."""
+    out = np.isinf(given.get("penalty_factor", np.zeros(1)))
+    if not out.any():
+        return {}
+    if np.any(out & ((given.get("lower", -np.inf) > 0) | (given.get("upper", np.inf) < 0))):
+        raise ValueError("expected bounds that allow 0 where penalty_factor is inf, which leaves a column out, got others")
+    dtype = given["penalty_factor"].dtype
+    bounds = {
+        name: np.where(out, 0, given.get(name, none)).astype(dtype) for name, none in (("lower", -np.inf), ("upper", np.inf))
+    }
+    return {"penalty_factor": np.where(out, 1, given["penalty_factor"]).astype(dtype)} | bounds
 
 
 def lanes_of(

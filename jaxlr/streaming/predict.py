@@ -33,7 +33,8 @@ def predict_stream(params: Params | SoftmaxParams | HasParams, blocks: Blocks) -
             are not looked at. In a job of many processes each predicts the rows of its own blocks.
 
     Returns:
-        A generator with an array for each block, in their order: probabilities (..., r), of K classes (..., r, K).
+        A generator with an array for each block, also for one without rows, in their order: probabilities (..., r), of K
+        classes (..., r, K).
 
     Raises:
         TypeError, ValueError: as `jaxlr.predict_proba`, with the number of the block.
@@ -54,20 +55,20 @@ def _predicted(params: Any, blocks: Blocks, classes: bool, logits: int) -> Itera
     reading = ahead(_taken(blocks, names, int(classes)))
     try:
         for index, (X, offset) in enumerate(reading):
-            if not size:
+            if not size and len(X):
                 most = min(max(_BYTES // (8 * (4 * logits + X.shape[1])), _FEWEST_ROWS), _MOST_ROWS)
                 size = min(2 ** (most.bit_length() - 1), 2 ** max(len(X) - 1, 1).bit_length())
             parts = []
             try:
-                for start in range(0, len(X), size):
-                    which = slice(start, start + size)
-                    some = None if offset is None else _filled(_rows(offset, which, int(classes)), size, int(classes))
-                    proba = np.asarray(predict_proba(params, _filled(X[which], size, 1), some))
-                    parts.append(_rows(proba, slice(min(size, len(X) - start)), int(classes)))
+                piece = max(size, 1)
+                for start in range(0, max(len(X), 1), piece):  # one without rows too
+                    which = slice(start, start + piece)
+                    some = None if offset is None else _filled(_rows(offset, which, int(classes)), piece, int(classes))
+                    proba = np.asarray(predict_proba(params, _filled(X[which], piece, 1), some))
+                    parts.append(_rows(proba, slice(min(piece, len(X) - start)), int(classes)))
             except (TypeError, ValueError) as error:
                 raise _same(error)(f"{error}, in block {index} (rows from {first} of the stream)") from None
-            if parts:
-                yield np.concatenate(parts, axis=-1 - int(classes))
+            yield np.concatenate(parts, axis=-1 - int(classes))
             first += len(X)
     finally:
         reading.close()

@@ -26,7 +26,7 @@ from jaxlr.model.logistic import sigmoid
 from jaxlr.model.params import HasParams, Params, SoftmaxParams
 from jaxlr.model.predict import check_intercepts, own_params
 from jaxlr.results.status import Status
-from jaxlr.streaming.ahead import ahead
+from jaxlr.streaming.ahead import ahead, kind_ahead
 from jaxlr.streaming.blocks import Blocks, Kind, Reader, check_callable
 from jaxlr.streaming.carried import of_all_processes, plus
 from jaxlr.streaming.models import lanes_of
@@ -104,12 +104,10 @@ def score_stream(
     reader = Reader(_by_name(blocks, getattr(params, "names", None)), *likelihood.classes or (None,))
     with jax.enable_x64(True):
         number_rows(reader, lambda count: None)
-        if reader.kind is None:
-            next(reader.counts())
-        assert reader.kind is not None
-        shape, of_model = _laid_out(np.shape(own.intercept)[: -1 if likelihood.classes else None], own, reader.kind, plan)
+        kind = kind_ahead(reader)
+        shape, of_model = _laid_out(np.shape(own.intercept)[: -1 if likelihood.classes else None], own, kind, plan)
         check_alike("the same models and metrics", f"{plan} of shape {shape}")
-        lanes = Lanes(_of_lanes(own, of_model, likelihood), *lanes_of(reader.kind.leads, shape, plan.resamples))
+        lanes = Lanes(_of_lanes(own, of_model, likelihood), *lanes_of(kind.leads, shape, plan.resamples))
         sums = of_all_processes(together(lambda: _of_own_rows(reader, lanes, typed(key), plan)))
     failed = np.any([np.isnan(part).reshape(len(of_model), -1).any(axis=1) for part in lanes.params], axis=0)
     if (status := getattr(params, "status", None)) is not None:

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from jaxlr.inputs.checks import check_count
+
 _ROWS = 2**16
 T = TypeVar("T", bound=Sequence[Any])
 
@@ -43,7 +45,7 @@ def from_arrays(
     rows.
 
     Args:
-        X: (m, n).
+        X: (m, n); a table loses its names, for which there is `from_tables`.
         y: (..., m), or None, for predictions.
         sample_weight: (..., m), or None.
         offset: (..., m) or (..., m, K), or None.
@@ -61,10 +63,14 @@ def from_arrays(
         >>> [block["y"].tolist() for block in blocks()]
         [[0, 1], [0, 1], [1]]
     """
+    check_count("rows", rows, 1)
+    X = X if hasattr(X, "shape") and hasattr(X, "__getitem__") and not hasattr(X, "columns") else np.asarray(X)
     m = X.shape[0]
     given = {"y": y, "sample_weight": sample_weight, "offset": offset}
     fields = {
-        name: value if hasattr(value, "shape") else np.asarray(value) for name, value in given.items() if value is not None
+        name: value if hasattr(value, "shape") and not hasattr(value, "to_numpy") else np.asarray(value)
+        for name, value in given.items()
+        if value is not None
     }
     behind = {name: int(name == "offset" and value.ndim > 1 and value.shape[-1] != m) for name, value in fields.items()}
     for name, value in fields.items():
@@ -106,8 +112,16 @@ def from_tables(
         name: column for name, column in (("y", y), ("sample_weight", sample_weight), ("offset", offset)) if column is not None
     }
 
+    if not callable(tables):
+        raise TypeError(
+            f"expected a callable that returns a fresh iterator of tables, got {type(tables).__name__}; "
+            "of one table write lambda: [table]"
+        )
+
     def blocks() -> Iterator[dict[str, Any]]:
         for table in tables():
+            if not hasattr(table, "columns"):
+                raise TypeError(f"expected tables, got {type(table).__name__}; of one table write lambda: [table]")
             if missing := [column for column in roles.values() if column not in table.columns]:
                 raise ValueError(f"expected tables with a column {missing[0]!r}, got {list(table.columns)}")
             others = [column for column in table.columns if column not in roles.values()]
@@ -148,6 +162,7 @@ def from_parquet(
         >>> [block["y"].tolist() for block in from_parquet(path, "ill")()]
         [[0, 1]]
     """
+    check_count("rows", rows, 1)
     arrow = importlib.import_module("pyarrow.dataset")
     dataset = source if isinstance(source, arrow.Dataset) else arrow.dataset(source)
     there = dataset.schema.names

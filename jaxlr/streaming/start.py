@@ -90,7 +90,7 @@ def _chord(call: Call, first: First, state: State) -> np.ndarray:
     sums = whole(carried)
     model = models_of(sums, batch.s, batch.fields, call.frame, call.steps, bool(call.asked.fit_intercept), False)
     safe = model._replace(total=jnp.where(model.total > 0, model.total, 1))
-    few = sums._replace(classes=None, total=None, means=None, squares=None, norm=None)
+    few = sums._replace(classes=None, null=None, total=None, means=None, squares=None, norm=None)
     return np.asarray(_hessians(state.x, few, safe, call.steps, call.frame.center.shape[0]))
 
 

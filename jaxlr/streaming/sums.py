@@ -73,6 +73,7 @@ class Sums(NamedTuple):
     Attributes:
         loss, slope, bend, chi, gram, moves: as above; `gram` is packed, or None; curvatures by pairs of coordinates.
         classes: weight of each class (L, classes).
+        null: loss where all parameters are 0 (L,).
         total: sum of the weights.
         means, squares: weighted sums of A and of its squares (W, k).
         norm: the largest norm of a row of A ().
@@ -85,6 +86,7 @@ class Sums(NamedTuple):
     gram: Any
     moves: Any
     classes: Any = None
+    null: Any = None
     total: Any = None
     means: Any = None
     squares: Any = None
@@ -154,8 +156,12 @@ def _of_block(fields: dict[str, Array], row: Array, count: Array, lanes: Lanes, 
             moves = jnp.max(jnp.where(s > 0, likelihood.reach(times(A, likelihood.expand(step))), 0))
         if plan.kinked:
             chi = weighted(found.chi)
-        classes = likelihood.class_weights(y, s) if plan.measures else None
-        return weighted(found.losses), likelihood.reduce(dot(found.residuals, A)), found.pairs, chi, moves, classes
+        classes = null = None
+        if plan.measures:
+            classes = likelihood.class_weights(y, s)
+            at_zero = jnp.zeros_like(z) if offset is None else jnp.broadcast_to(offset.T, z.shape)
+            null = weighted(of_rows(at_zero, y, s, likelihood).losses)
+        return weighted(found.losses), likelihood.reduce(dot(found.residuals, A)), found.pairs, chi, moves, classes, null
 
     axes: list[int | None] = [0, 0]
     own = []
@@ -163,12 +169,13 @@ def _of_block(fields: dict[str, Array], row: Array, count: Array, lanes: Lanes, 
         shared = values is None or values.shape[0] == 1
         axes.append(None if shared else 0)
         own.append(None if values is None else values[0] if shared else values[at])
-    loss, slope, pairs, chi, moves, classes = jax.vmap(of_lane, in_axes=tuple(axes))(lanes.x, lanes.step, *own)
+    loss, slope, pairs, chi, moves, classes, null = jax.vmap(of_lane, in_axes=tuple(axes))(lanes.x, lanes.step, *own)
     sums = Sums(loss, slope, dot(pairs, A), chi, _grams(pairs, A, plan) if plan.exact else None, moves)
     if not plan.measures:
         return sums
     return sums._replace(
         classes=classes,
+        null=null,
         total=jnp.sum(s, axis=1),
         means=dot(s, A),
         squares=dot(s, A * A),

@@ -56,7 +56,7 @@ def test_probabilities_come_by_block_in_their_order(monkeypatch):
     monkeypatch.setattr(predicting, "_BYTES", 2**17)  # pieces of 128 rows
     blocks = cut(10, 10, 300, 301)
     found = list(predict_stream(PARAMS, blocks))
-    assert [proba.shape for proba in found] == [(2, 3, 10), (2, 3, 290), (2, 3, 1), (2, 3, 268)]
+    assert [proba.shape for proba in found] == [(2, 3, 10), (2, 3, 0), (2, 3, 290), (2, 3, 1), (2, 3, 268)]
     wanted = predict_proba(PARAMS, X)
     np.testing.assert_allclose(np.concatenate(found, axis=-1), wanted, rtol=ROUNDING)
     again = predict_stream(PARAMS, lambda: (block["X"] for block in blocks()))
@@ -222,3 +222,17 @@ def test_float32_models_are_scored_in_float64():
     assert np.array_equal(found, np.asarray(wide).astype(np.float32))
     with jax.enable_x64(False):
         assert np.array_equal(score_stream(narrow, cut(50, y=Y))["log_loss"], found)
+
+
+def test_blocks_without_rows_have_predictions_of_none():
+    blocks = [X[:0], X[:50], X[50:50], X[50:80]]
+    found = list(predict_stream(PARAMS, lambda: blocks))
+    assert [proba.shape[-1] for proba in found] == [0, 50, 0, 30]
+    assert [proba.shape for proba in predict_stream(CLASSES, lambda: blocks[:2])] == [(2, 0, 3), (2, 50, 3)]
+
+
+def test_one_pass_is_one_look_at_every_block():
+    """An iterator that serves once is enough; the first block is not passed over."""
+    once = cut(50, 200, y=Y)()
+    found = score_stream(PARAMS, lambda: once)["log_loss"]
+    np.testing.assert_allclose(found, score_stream(PARAMS, cut(y=Y))["log_loss"], rtol=ROUNDING)

@@ -1,6 +1,7 @@
 """Blocks of arrays, tables and files bring the same rows."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 
@@ -63,3 +64,16 @@ def test_parquet_files_are_read_by_columns(tmp_path):
     parquet.write_table(missing, tmp_path / "missing.parquet")
     with pytest.raises(ValueError, match="got nan in row 1, column 'a' of block 0"):
         fit_stream(from_parquet(tmp_path / "missing.parquet", "ill"), l2=0.1)
+
+
+def test_what_is_no_array_and_no_stream_of_tables_is_refused():
+    table = pd.DataFrame({"age": [30.0, 40.0], "ill": [0, 1]})
+    assert [block["y"].tolist() for block in from_arrays(table[["age"]], table["ill"], rows=1)()] == [[0], [1]]
+    assert [block["X"].tolist() for block in from_arrays([[1.0], [2.0]], [0, 1], rows=1)()] == [[[1.0]], [[2.0]]]
+    for rows in (0, -5):
+        with pytest.raises(ValueError, match="rows"):
+            from_arrays(X, Y, rows=rows)
+    with pytest.raises(TypeError, match="tables"):
+        from_tables(table, "ill")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"expected tables, got str; of one table write lambda: \[table\]"):
+        list(from_tables(lambda: table, "ill")())
