@@ -69,11 +69,12 @@ def test_optional_dependencies_are_not_imported_at_the_top(path):
     assert not {source.split(".")[0] for source, _ in imported(path)} & (OPTIONAL - allowed)
 
 
-def test_importing_the_package_imports_no_optional_dependency():
+def test_importing_the_package_imports_no_optional_dependency_and_no_room_that_one_fit_needs_not():
     slow = {"matplotlib", "optax", "pandas", "pyarrow", "scipy.optimize", "scipy.sparse", "jax.experimental.sparse", "sklearn"}
-    slow |= {"hypothesis"}
+    slow |= {"hypothesis", "jaxlr.inference", "jaxlr.streaming", "jaxlr.datasets", "jaxlr.metrics", "jaxlr.io"}
     code = f"import sys, jaxlr; assert not {slow} & set(sys.modules)"
     code += "; jaxlr.plots.sigmoid_curve(); jaxlr.estimator.LogisticRegressor()"
+    code += "; [getattr(jaxlr, name) for name in dir(jaxlr)]; from jaxlr import fit_stream, inference"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "MPLBACKEND": "Agg"})
 
 

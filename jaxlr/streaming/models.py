@@ -96,8 +96,8 @@ def lay_out(asked: Asked, kind: Kind, resamples: Resamples, dtype: Any) -> Batch
         if name in ("lower", "upper"):
             raw = np.asarray(to_columns(raw, kind.n, dtype))
         elif np.any(bad := ~((raw >= 0) & (np.isfinite(raw) | (name == "penalty_factor")))):
-            kind = "" if name == "penalty_factor" else "finite "
-            raise ValueError(f"expected {kind}{name} >= 0, got {raw[bad][0]}")
+            wanted = name if name == "penalty_factor" else f"finite {name}"
+            raise ValueError(f"expected {wanted} >= 0, got {raw[bad][0]}")
         if cores and raw.shape[-1:] != (kind.n,):
             raise ValueError(f"expected {name} (..., {kind.n}), one number a column, got shape {raw.shape}")
         given[name] = raw.astype(dtype)
