@@ -18,8 +18,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from jaxlr.engine.arguments import Arguments, prepare
+from jaxlr.engine.run import run
 from jaxlr.estimator.parameters import solver, tolerance
-from jaxlr.fitting.fit import fit
 from jaxlr.inputs.sparse import of_scipy
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.results.fit import Fit
@@ -180,8 +181,8 @@ def fit_classes(
     given |= {"solver": solver(estimator, l1_ratio)}
     kind = SoftmaxParams if one_model else Params
     with jax.enable_x64(True):
-        fits = fit(rows.X, labels, init=None if init is None else kind(*init), **given)
-    fits = jax.tree.map(np.array, fits)
+        call = prepare(Arguments(X=rows.X, y=labels, init=None if init is None else kind(*init), **given), filled_axes="mn")
+        fits = jax.tree.map(np.array, run(call, on_host=True))
     if not one_model:
         return fits
     at, (coef, intercept) = weights.ndim - 1, fits.params
