@@ -93,12 +93,14 @@ def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, offset: Any, 
             'multinomial model, or choose multi_class="ovr".'
         )
     estimator.classes_ = classes
-    s = _check_sample_weight(to_numpy(sample_weight), X, dtype=X.dtype, ensure_non_negative=True)
+    s = np.ones(X.shape[0], X.dtype)
+    if sample_weight is not None:
+        s = _check_sample_weight(to_numpy(sample_weight), X, dtype=X.dtype, ensure_non_negative=True)
     present = np.bincount(codes, minlength=len(classes)) > 0
     if empty := [c for i, c in enumerate(classes) if present[i] and not np.any(s[codes == i] > 0)]:
         raise ValueError(f"expected rows of positive sample_weight in every class, got none in class {empty[0]}")
     weights = (_class_weights(estimator, y, codes, s) * s).astype(X.dtype)
-    if estimator.fit_intercept and np.unique(codes[weights.max(axis=0) > 0]).size < 2:
+    if estimator.fit_intercept and np.count_nonzero(np.bincount(codes, weights.max(axis=0) > 0)) < 2:
         raise ValueError(f"expected class_weight > 0 of at least 2 classes, got {estimator.class_weight}")
     if offset is not None:
         offset = np.asarray(to_numpy(offset), X.dtype)
