@@ -55,7 +55,9 @@ def held_out_scores(
     given = [_check_method_params(rows.X, of_scorer, indices=of_fold) if of_scorer else {} for of_fold in held_out]
     codes = [rows.codes[of_fold] for of_fold in held_out]
     offsets = [None if rows.offset is None else rows.offset[of_fold] for of_fold in held_out]
-    by_metric = [k for k in folds if known and _is_defined(known, codes[k], given[k], len(estimator.classes_))]
+    by_metric, of = [], "" if known is None else known.of
+    if known is not None:
+        by_metric = [k for k in folds if _is_defined(known, codes[k], given[k], len(estimator.classes_))]
     there = converged[..., None]
     coef, intercept = np.where(there[..., None], params[0], 0), np.where(there, params[1], 0)  # no NaN to be scored
     with tqdm(total=int(converged.sum()), unit=" models", disable=not estimator.verbose) as bar:
@@ -64,9 +66,9 @@ def held_out_scores(
         for some in (by_metric[start : start + at_once] for start in range(0, len(by_metric), at_once)):
             judged = []
             for k in some:
-                of_models = (part[k].reshape(-1, *part.shape[3:]) for part in (coef, intercept))
-                z = _logits(rows.X[held_out[k]], *of_models, offsets[k])
-                judged.append(_judged(known.of, z, estimator.multi_class if several else ""))
+                of_fold = (part[k].reshape(-1, *part.shape[3:]) for part in (coef, intercept))
+                z = _logits(rows.X[held_out[k]], tuple(of_fold), offsets[k])
+                judged.append(_judged(of, z, estimator.multi_class if several else ""))
             weights = [np.asarray(given[k].get("sample_weight", np.ones(len(codes[k])))) for k in some]
             scored = scores_of(name, [codes[k] for k in some], judged, weights, num_classes, most_rows)
             scores[some] = np.where(converged[some], scored.reshape(len(some), *converged.shape[1:]), np.nan)
@@ -87,8 +89,9 @@ def _is_defined(score: Score, codes: np.ndarray, given: dict[str, Any], num_clas
     return bool(there) and (score.weighted or not given)
 
 
-def _logits(X: Any, coef: np.ndarray, intercept: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
-    """Logits (models, h), or (models, h, K), of coef (models, 1 or K, n), as `decision_function` computes them for one."""
+def _logits(X: Any, params: tuple[np.ndarray, ...], offset: np.ndarray | None) -> np.ndarray:
+    """Logits (models, h), or (models, h, K), of coef (models, 1 or K, n) and intercept, as `decision_function` computes them."""
+    coef, intercept = params
     z = X @ coef.reshape(-1, coef.shape[-1]).T + intercept.ravel()
     z = np.moveaxis(z.reshape(-1, *intercept.shape), 0, 1)
     z = z if offset is None else z + offset.reshape(1, len(offset), -1)
