@@ -90,7 +90,7 @@ def _is_defined(score: Score, codes: np.ndarray, given: dict[str, Any], num_clas
 
 
 def _logits(X: Any, params: tuple[np.ndarray, ...], offset: np.ndarray | None) -> np.ndarray:
-    """Logits (models, h), or (models, h, K), of coef (models, 1 or K, n) and intercept, as `decision_function` computes them."""
+    """Logits (models, h), or (models, h, K), of coef (models, 1 or K, n) and intercept, as in `decision_function`."""
     coef, intercept = params
     z = X @ coef.reshape(-1, coef.shape[-1]).T + intercept.ravel()
     z = np.moveaxis(z.reshape(-1, *intercept.shape), 0, 1)
