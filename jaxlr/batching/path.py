@@ -6,8 +6,9 @@ With t the logarithm of the strength, a point starts at the polynomial through t
 
 which costs no product with the data and leaves Newton two steps or so. (With l1 coefficients enter and leave along the path,
 which no polynomial foresees: a point starts at the one before.) A long path is cut into segments, side by side as
-further lanes, where there are too few lanes to fill the machine; only their first points start cold. A point that did not
-converge is left out, so that a path goes on from its last healthy point.
+further lanes, where there are too few lanes to fill the machine; only their first points start cold. More would only wait: all
+lanes go to their next points together. A point that did not converge is left out, so that a path goes on from its last healthy
+point.
 
 Extrapolation along a regularization path: Park & Hastie 2007, Journal of the Royal Statistical Society B 69, section 2.2.
 """
@@ -24,6 +25,7 @@ from jaxtyping import Array, Float
 from jaxlr.results.status import Status
 
 _LANES = 64  # a machine is busy with so many
+_CUT = {"cpu": 32}  # lanes that paths are cut into, at most; elsewhere as many as keep it busy
 _SHORTEST = 8  # points in a segment, or cold starts outweigh the gain
 _POINTS = 4  # a cubic
 _STEADY = 20.0  # sum of the sizes of the weights; equal steps give 4 + 6 + 4 + 1
@@ -73,7 +75,8 @@ def follow(
     num_lanes, num_points = np.broadcast_shapes(*(strength.shape for strength in jax.tree.leaves(strengths)))
     along = [jax.lax.stop_gradient(strength) for strength in jax.tree.leaves(strengths) if strength.shape[1] > 1]
     along = functools.reduce(jnp.add, along)  # where both vary
-    num_segments = max(1, min(num_points // _SHORTEST, -(-_LANES // num_lanes))) if solver == "newton" else 1
+    most_lanes = _CUT.get(jax.default_backend(), _LANES)
+    num_segments = max(1, min(num_points // _SHORTEST, most_lanes // num_lanes)) if solver == "newton" else 1
     length = -(-num_points // num_segments)
     order = jnp.argsort(-along, axis=-1)
 

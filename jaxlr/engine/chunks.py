@@ -38,7 +38,7 @@ def fit_in_chunks(
     progress: bool,
     at_once: int = 1,
 ) -> Fit:
-    """Fit a batch, chunk by chunk, to a Fit (*batch,).
+    """Fit a batch, chunk by chunk, to a Fit (*batch,) of NumPy arrays, or of JAX's where it is one chunk.
 
     Args:
         program: from the fields of a chunk to its Fit (*chunk,).
@@ -79,7 +79,7 @@ def fit_in_chunks(
                 failed += int(np.sum(new != Status.CONVERGED))
                 bar.set_postfix(failed=failed, refresh=False)
                 bar.update(new.size)
-        return jax.device_put(fits) if not interrupted else _raise_interrupt(jax.device_put(fits))
+        return fits if not interrupted else _raise_interrupt(fits)
 
 
 def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str, likelihood: Likelihood) -> Fit:

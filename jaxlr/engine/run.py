@@ -23,11 +23,11 @@ from jaxlr.solvers.working_set import most_used
 _MORE, _MOST_ROOM = 4, 1024  # times the room of a working set, where it was too small
 
 
-def run(call: Call) -> Fit:
-    """Run a checked call, to a Fit (*batch,). Raises as `jaxlr.fit`."""
+def run(call: Call, on_host: bool = False) -> Fit:
+    """Run a checked call, to a Fit (*batch,), on the host of NumPy arrays. Raises as `jaxlr.fit`."""
     with _handing_back(call):
         fits = _run(call)
-    return _handed_back(call, fits)
+    return _handed_back(call, jax.tree.map(np.asarray, fits) if on_host else fits, on_host)
 
 
 def run_some(call: Call, at: np.ndarray) -> Fit:
@@ -130,7 +130,7 @@ def _with_more_room(call: Call, fits: Fit, at: np.ndarray) -> Fit:
     again = _run_some(more, at, fits)
     steps = np.array(again.num_steps)
     steps[tuple(at.T)] += np.asarray(fits.num_steps)[tuple(at.T)]
-    return replace(again, num_steps=jax.device_put(steps))
+    return replace(again, num_steps=steps)
 
 
 def _run_some(call: Call, at: np.ndarray, result: Fit) -> Fit:
@@ -161,7 +161,7 @@ def _run_some(call: Call, at: np.ndarray, result: Fit) -> Fit:
         whole[where] = new[ran].reshape(whole[where].shape)
         return whole
 
-    result = jax.device_put(jax.tree.map(merged, result, again)) if np.any(ran) else result
+    result = jax.tree.map(merged, result, again) if np.any(ran) else result
     if interrupt is not None:
         interrupt.fit = result  # pyright: ignore[reportAttributeAccessIssue]
         raise interrupt
@@ -188,9 +188,11 @@ def _handing_back(call: Call) -> Iterator[None]:
         raise
 
 
-def _handed_back(call: Call, fits: Fit) -> Fit:
-    """With the names of the columns, and without those that filled up a bucket."""
+def _handed_back(call: Call, fits: Fit, on_host: bool = False) -> Fit:
+    """With the names of the columns, and without those that filled up a bucket; NumPy arrays stay so on the host alone."""
     coef = fits.params.coef
     if coef.shape[-1] != call.num_columns:
-        coef = jax.device_put(np.asarray(coef)[..., : call.num_columns])
-    return replace(fits, params=fits.params._replace(coef=coef), names=call.names)
+        fits = replace(fits, params=fits.params._replace(coef=np.asarray(coef)[..., : call.num_columns]))
+    if not on_host and any(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(fits)):
+        fits = jax.device_put(fits)
+    return replace(fits, names=call.names)

@@ -156,6 +156,8 @@ class LogisticRegressor(LinearClassifier):
 
 def warn_about_failures(estimator: Any, fits: Fit, stacklevel: int = 4) -> None:
     """A ConvergenceWarning for each way in which models failed: how many did, and what to do."""
+    if np.all(fits.status == Status.CONVERGED):
+        return
     most = estimator.max_iter
     reached = (
         f"newton-cg failed to converge after {most} iterations. Increase the number of iterations. "

@@ -18,8 +18,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from jaxlr.engine.arguments import Arguments, prepare
+from jaxlr.engine.run import run
 from jaxlr.estimator.parameters import solver, tolerance
-from jaxlr.fitting.fit import fit
 from jaxlr.inputs.sparse import of_scipy
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.results.fit import Fit
@@ -92,12 +93,14 @@ def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, offset: Any, 
             'multinomial model, or choose multi_class="ovr".'
         )
     estimator.classes_ = classes
-    s = _check_sample_weight(to_numpy(sample_weight), X, dtype=X.dtype, ensure_non_negative=True)
+    s = np.ones(X.shape[0], X.dtype)
+    if sample_weight is not None:
+        s = _check_sample_weight(to_numpy(sample_weight), X, dtype=X.dtype, ensure_non_negative=True)
     present = np.bincount(codes, minlength=len(classes)) > 0
     if empty := [c for i, c in enumerate(classes) if present[i] and not np.any(s[codes == i] > 0)]:
         raise ValueError(f"expected rows of positive sample_weight in every class, got none in class {empty[0]}")
     weights = (_class_weights(estimator, y, codes, s) * s).astype(X.dtype)
-    if estimator.fit_intercept and np.unique(codes[weights.max(axis=0) > 0]).size < 2:
+    if estimator.fit_intercept and np.count_nonzero(np.bincount(codes, weights.max(axis=0) > 0)) < 2:
         raise ValueError(f"expected class_weight > 0 of at least 2 classes, got {estimator.class_weight}")
     if offset is not None:
         offset = np.asarray(to_numpy(offset), X.dtype)
@@ -180,8 +183,8 @@ def fit_classes(
     given |= {"solver": solver(estimator, l1_ratio)}
     kind = SoftmaxParams if one_model else Params
     with jax.enable_x64(True):
-        fits = fit(rows.X, labels, init=None if init is None else kind(*init), **given)
-    fits = jax.tree.map(np.array, fits)
+        call = prepare(Arguments(X=rows.X, y=labels, init=None if init is None else kind(*init), **given), filled_axes="mn")
+        fits = jax.tree.map(np.array, run(call, on_host=True))
     if not one_model:
         return fits
     at, (coef, intercept) = weights.ndim - 1, fits.params

@@ -6,7 +6,7 @@ of what scikit-learn's scorer judges, logits, probabilities or classes, in float
 several classes is a mean over them, or over their pairs, in scikit-learn's way each the same ("macro") or by weight.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -47,40 +47,52 @@ def known_scores(num_classes: int | None) -> dict[str, Score]:
     return _OF_TWO if num_classes is None else _OF_MORE
 
 
+def folds_at_once(num_folds: int, num_models: int, num_rows: int, num_classes: int | None) -> int:
+    """How many folds to score together: all, unless that is more numbers than are worth having at once."""
+    return max(num_folds, 1) if num_folds * num_models * num_rows * (num_classes or 1) ** 2 <= _MOST else 1
+
+
 def scores_of(
-    name: str, labels: np.ndarray, judged: np.ndarray, weights: np.ndarray, num_classes: int | None, most_rows: int
-) -> Float[np.ndarray, " models"]:
-    """The scores of models.
+    name: str,
+    labels: Sequence[np.ndarray],
+    judged: Sequence[np.ndarray],
+    weights: Sequence[np.ndarray],
+    num_classes: int | None,
+    most_rows: int,
+) -> Float[np.ndarray, "folds models"]:
+    """The scores of as many models on the rows of each fold.
 
     Args:
         name: of `known_scores`.
-        labels: (h,), 0..K-1.
+        labels: (h,) of a fold, 0..K-1.
         judged: (models, h), logits, log-probabilities and probabilities of K classes (models, h, K).
         weights: (h,) >= 0.
         num_classes: K > 2, or None.
-        most_rows: h of the largest call that follows.
+        most_rows: h of the largest fold, here or in a call that follows.
     """
-    rows, models = rounded_up(most_rows, _SIZES), len(judged)
-    step = min(rounded_up(models, _SIZES), max(1, _MOST // (rows * (num_classes or 1) ** 2)))
-    y, s, judged = (_filled(part, rows, axis) for part, axis in ((labels, 0), (weights, 0), (judged, 1)))
+    rows, models = rounded_up(most_rows, _SIZES), len(judged[0])
+    step = min(rounded_up(models, _SIZES), max(1, _MOST // (len(labels) * rows * (num_classes or 1) ** 2)))
+    y, s = _stacked(labels, rows), _stacked(weights, rows)
+    blocks = []
     with jax.enable_x64(True):
-        blocks = [
-            np.asarray(_scored(y, _filled(judged[start : start + step], step, 0), s, name=name, num_classes=num_classes))
-            for start in range(0, models, step)
-        ]
-    return np.concatenate(blocks)[:models]
+        for start in range(0, models, step):
+            some = _stacked([of_fold[start : start + step] for of_fold in judged], step, rows)
+            blocks.append(np.asarray(_scored(y, some, s, name=name, num_classes=num_classes)))
+    return np.concatenate(blocks, axis=1)[:, :models]
 
 
-def _filled(part: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """In float64, with zeros behind along an axis: rows of weight 0, and models that nobody asks for."""
-    fill = [(0, 0)] * part.ndim
-    fill[axis] = (0, size - part.shape[axis])
-    return np.pad(part.astype(np.float64, copy=False), fill)
+def _stacked(parts: Sequence[np.ndarray], *sizes: int) -> np.ndarray:
+    """In float64, with zeros behind along the first axes of each: rows of weight 0, and models that nobody asks for."""
+    whole = np.zeros((len(parts), *sizes, *parts[0].shape[len(sizes) :]))
+    for own, part in zip(whole, parts, strict=True):
+        own[tuple(map(slice, part.shape))] = part
+    return whole
 
 
 @program("name", "num_classes")
 def _scored(y: Any, judged: Any, s: Any, name: str, num_classes: int | None) -> Array:
-    return known_scores(num_classes)[name].metric(y, judged, s, num_classes)
+    metric = known_scores(num_classes)[name].metric
+    return jax.vmap(lambda y, judged, s: metric(y, judged, s, num_classes))(y, judged, s)
 
 
 def _plain(metric: Callable, sign: int = 1) -> Callable:

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from jaxlr.estimator.linear import log_probabilities
 from jaxlr.estimator.rows import Rows
-from jaxlr.estimator.scores import Score, known_scores, scores_of
+from jaxlr.estimator.scores import Score, folds_at_once, known_scores, scores_of
 
 
 def held_out_scores(
@@ -51,22 +51,33 @@ def held_out_scores(
     num_classes = len(estimator.classes_) if several else None
     known = known_scores(num_classes).get(name) if isinstance(name, str) and set(of_scorer) <= {"sample_weight"} else None
     known = None if known is not None and known.of_ones and estimator.classes_[-1] != 1 else known
-    scorer, scores = _scorer(estimator), np.full(converged.shape, np.nan)
-    most_rows = max(len(rows.codes[of_fold]) for of_fold in held_out)
+    scorer, scores, folds = _scorer(estimator), np.full(converged.shape, np.nan), range(len(held_out))
+    given = [_check_method_params(rows.X, of_scorer, indices=of_fold) if of_scorer else {} for of_fold in held_out]
+    codes = [rows.codes[of_fold] for of_fold in held_out]
+    offsets = [None if rows.offset is None else rows.offset[of_fold] for of_fold in held_out]
+    by_metric, of = [], "" if known is None else known.of
+    if known is not None:
+        by_metric = [k for k in folds if _is_defined(known, codes[k], given[k], len(estimator.classes_))]
+    there = converged[..., None]
+    coef, intercept = np.where(there[..., None], params[0], 0), np.where(there, params[1], 0)  # no NaN to be scored
     with tqdm(total=int(converged.sum()), unit=" models", disable=not estimator.verbose) as bar:
-        for k, of_fold in enumerate(held_out):
-            X, codes, offset = rows.X[of_fold], rows.codes[of_fold], None if rows.offset is None else rows.offset[of_fold]
-            given = _check_method_params(rows.X, of_scorer, indices=of_fold)
-            at = (k, *np.nonzero(converged[k]))
-            coef, intercept = (part[at] for part in params)
-            if known is not None and len(coef) and _is_defined(known, codes, given, len(estimator.classes_)):
-                judged = _judged(known.of, _logits(X, coef, intercept, offset), estimator.multi_class if several else "")
-                weights = np.asarray(given.get("sample_weight", np.ones(len(codes))))
-                scores[at] = scores_of(name, codes, judged, weights, num_classes, most_rows)
-                bar.update(len(coef))
-                continue
-            for r, c, *of_model in zip(*at[1:], coef, intercept, strict=True):
-                scores[k, r, c] = scorer(estimator._of_fold(*of_model, offset), X, rows.y[of_fold], **given)
+        most_rows = max(map(len, codes))
+        at_once = folds_at_once(len(by_metric), converged[0].size, most_rows, num_classes)
+        for some in (by_metric[start : start + at_once] for start in range(0, len(by_metric), at_once)):
+            judged = []
+            for k in some:
+                of_fold = (part[k].reshape(-1, *part.shape[3:]) for part in (coef, intercept))
+                z = _logits(rows.X[held_out[k]], tuple(of_fold), offsets[k])
+                judged.append(_judged(of, z, estimator.multi_class if several else ""))
+            weights = [np.asarray(given[k].get("sample_weight", np.ones(len(codes[k])))) for k in some]
+            scored = scores_of(name, [codes[k] for k in some], judged, weights, num_classes, most_rows)
+            scores[some] = np.where(converged[some], scored.reshape(len(some), *converged.shape[1:]), np.nan)
+            bar.update(int(converged[some].sum()))
+        for k in sorted(set(folds) - set(by_metric)):
+            X, y = rows.X[held_out[k]], rows.y[held_out[k]]
+            for r, c in np.argwhere(converged[k]):
+                model = estimator._of_fold(coef[k, r, c], intercept[k, r, c], offsets[k])
+                scores[k, r, c] = scorer(model, X, y, **given[k])
                 bar.update()
     return scores
 
@@ -78,8 +89,9 @@ def _is_defined(score: Score, codes: np.ndarray, given: dict[str, Any], num_clas
     return bool(there) and (score.weighted or not given)
 
 
-def _logits(X: Any, coef: np.ndarray, intercept: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
-    """Logits (models, h), or (models, h, K), of coef (models, 1 or K, n), as `decision_function` computes them for one."""
+def _logits(X: Any, params: tuple[np.ndarray, ...], offset: np.ndarray | None) -> np.ndarray:
+    """Logits (models, h), or (models, h, K), of coef (models, 1 or K, n) and intercept, as in `decision_function`."""
+    coef, intercept = params
     z = X @ coef.reshape(-1, coef.shape[-1]).T + intercept.ravel()
     z = np.moveaxis(z.reshape(-1, *intercept.shape), 0, 1)
     z = z if offset is None else z + offset.reshape(1, len(offset), -1)

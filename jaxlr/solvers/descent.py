@@ -109,6 +109,7 @@ class _State(NamedTuple):
     step: Array  # from there, to be proved
     move: Array  # R of that step
     reach: Array  # R of its direction
+    fall: Array  # how fast J begins to decrease along that step; 0 once it was cut
     decrement: Array  # lambda at the previous x, inf while it tells nothing
     jitter: Array  # grows where a Hessian cannot be factored
     steep_steps: Array  # consecutive steps that look like separation
@@ -158,21 +159,26 @@ def descend(
         status = jnp.where(leaves, AGED, verdict.status)
         status = jnp.where(passed, RUNNING, jnp.where(here.finite, status, Status.NONFINITE))
 
-        # Where the minimum was passed: the geometric mean of that length and the proved one, soon the proved one itself.
+        # Where the minimum was passed: the geometric mean of that length and the proved one, soon the proved one itself; at the
+        # first look only what is twice as far back as the slope, fallen in proportion, would be 0, if that is longer.
         # The step of a verdict is taken where it only polishes.
         d = jnp.where(passed, state.step, jnp.where(factored, found.d, 0))
         size = jnp.where(passed, state.move, reach)
         reach = jnp.where(passed, state.reach, reach)
         proved = jnp.minimum(size, proved_length(reach))
         cut = jnp.where(size > 16 * proved, jnp.sqrt(size * proved), proved)
+        short = size * (state.fall / (state.fall + 2 * slope))
+        cut = jnp.where((state.fall > 0) & (short > cut), short, cut)
         move = jnp.where(last, proved, jnp.where(passed, cut, jnp.minimum(size, longest)))
         taken = passed | (factored & here.finite & ~leaves & ((status == RUNNING) | verdict.polished))
         origin = jnp.where(passed | ~here.finite, state.origin, x)
+        ahead = jnp.where(taken & (size > 0), d * (move / size), 0)
         return _State(
             origin=jnp.where(here.finite | passed | (state.num_steps > 0), origin, jnp.nan),
-            step=jnp.where(taken & (size > 0), d * (move / size), 0),
+            step=ahead,
             move=jnp.where(taken, move, 0),
             reach=reach,
+            fall=jnp.where(passed, 0, jnp.sum(rules.penalty.changes(x, -ahead) - here.g * ahead)),
             decrement=jnp.where(passed, state.decrement, verdict.decrement),
             jitter=jnp.where(factored, state.jitter, 10 * state.jitter),
             steep_steps=jnp.where(passed, state.steep_steps, verdict.steep_steps),
@@ -183,7 +189,7 @@ def descend(
         )
 
     zero, none = jnp.zeros_like(rules.tol), jnp.int32(0)
-    start = _State(x, 0 * x, zero, zero, zero + jnp.inf, zero + eps**0.75, none, jnp.int32(RUNNING), none, kept=kept)
+    start = _State(x, 0 * x, zero, zero, zero, zero + jnp.inf, zero + eps**0.75, none, jnp.int32(RUNNING), none, kept=kept)
     start = start if rules.budget is None else start._replace(spent=none)
     end = jax.lax.while_loop(lambda state: state.status == RUNNING, step, start)
     return rules.penalty.moved(end.origin, end.step), end.status, end.num_steps, end.spent

@@ -67,8 +67,9 @@ def center_and_unit(
     xp, (*batch, m, n), tiny = X.__array_namespace__(), X.shape, np.finfo(X.dtype).tiny
     where = xp.ones((m, 1), bool) if present is None else present[..., None]
     num_groups = min(max(m // _LEAST, 1), _GROUPS)
-    if m < _FEW and m % num_groups:  # of many rows those few can be left out
-        X, where = (xp.pad(a, [(0, 0)] * (a.ndim - 2) + [(0, -m % num_groups), (0, 0)]) for a in (X, where))
+    if m < _FEW and (lacking := -m % num_groups):  # of many rows those few can be left out
+        X = xp.concatenate([X, X[..., :lacking, :]], axis=-2)  # any numbers, which do not count
+        where = xp.concatenate([where, xp.zeros((*where.shape[:-2], lacking, 1), bool)], axis=-2)
     in_group = X.shape[-2] // num_groups
     whole = in_group * num_groups
     groups = X[..., :whole, :].reshape(*batch, in_group, num_groups, n)
