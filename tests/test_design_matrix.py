@@ -350,6 +350,7 @@ def test_designs_are_fitted_and_predict(formula):
     assert np.abs(p.mean() - y.mean()) <= 1e-6
 
 
+@pytest.mark.slow
 def test_two_codings_without_a_penalty_are_one_model():
     table, y = clinic(300)
     reference = design_matrix(table, "age + ward + sex", penalized=False)

@@ -50,6 +50,7 @@ def test_each_axis_is_of_designs_or_lanes_or_the_path(name):
     assert axes_of(models, cores_of(Binary(), True), batch, "newton") == Axes(batch, *LAYOUTS[name][5:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_classes", [None, K])
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_what_is_split_is_found_in_its_place_by_mapping_over_its_axes(name, num_classes):

@@ -36,6 +36,7 @@ def test_a_path_is_the_models_one_by_one(path):
     np.testing.assert_allclose(path.value, alone.value, rtol=16 * EPS)
 
 
+@pytest.mark.slow
 def test_warm_starts_save_steps(path):
     steps = np.asarray(path.num_steps)
     cold = np.asarray(jax.vmap(lambda l2: jaxlr.fit(X, Y, l2=l2), out_axes=1)(GRID).num_steps)
@@ -91,6 +92,7 @@ def test_the_end_of_a_path_without_a_penalty_is_told_to_be_separated():
     assert np.asarray(fit.status)[:, -1].tolist() == [Status.SEPARATED, Status.CONVERGED]
 
 
+@pytest.mark.slow
 def test_a_start_is_taken_and_changes_nothing(path):
     start = Params(np.full(5, 3.0), np.float64(-1))
     np.testing.assert_allclose(models(jaxlr.fit(X, Y[:, None], l2=GRID, init=start)), models(path), rtol=0, atol=1e4 * EPS)

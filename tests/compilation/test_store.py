@@ -125,6 +125,7 @@ def test_an_entry_under_the_name_of_another_is_a_miss(folder):
     assert store.load(b"another key") is None
 
 
+@pytest.mark.slow
 def test_a_call_beside_damaged_entries_is_right_and_mends_them(folder, monkeypatch):
     rng = np.random.default_rng(1)
     X, y = rng.normal(size=(60, 4)), np.arange(60) % 2

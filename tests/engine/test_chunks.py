@@ -105,6 +105,7 @@ def test_batches_of_similar_size_share_one_program():
         assert np.asarray(got[0].converged).all()
 
 
+@pytest.mark.slow
 def test_all_chunks_and_new_values_share_one_program():
     call = lambda factor, k: fit(X, np.tile(TARGETS, (k, 1)), l2=0.1 * factor, batch_size=4)  # noqa: E731
     call(1, 1)

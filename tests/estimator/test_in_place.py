@@ -23,6 +23,7 @@ IRIS, SPECIES = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("multi_class", ["multinomial", pytest.param("ovr", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_arrays_of_jax_give_arrays_of_jax(classes, multi_class):
@@ -70,6 +71,7 @@ def test_a_fold_without_a_class_is_the_model_of_the_others(multi_class):
     assert np.abs(averaged.intercept_).max() < 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_a_fold_of_one_class_alone(fit_intercept):
     one = np.repeat([0, 1], 20)
@@ -83,6 +85,7 @@ def test_a_fold_of_one_class_alone(fit_intercept):
         np.testing.assert_allclose(model.coefs_paths_[0, 0, 1, 0], wanted, rtol=0, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_class_of_weight_0_has_probability_0():
     for multi_class in ("multinomial", "ovr"):
         weights = {"setosa": 1, "versicolor": 2, "virginica": 0}
@@ -126,6 +129,7 @@ def test_offset_and_penalty_factor_are_those_of_fit(classes, multi_class):
         model.fit(data, labels, offset=offset[:3])
 
 
+@pytest.mark.slow
 def test_scores_of_cross_validation_know_the_offset():
     offset = 2 * RNG.normal(size=90)
     folds = list(KFold(3).split(X))
@@ -139,6 +143,7 @@ def test_scores_of_cross_validation_know_the_offset():
         assert model.scores_[1, 0, 0] == pytest.approx(wanted, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_metadata_go_where_they_are_requested():
     weights, offset, groups = RNG.uniform(1, 2, 90), RNG.normal(size=90), np.arange(90) % 6
     plain = LogisticRegressorCV(cv=GroupKFold(3), Cs=[1.0]).fit(X, Y, weights, groups)
@@ -181,6 +186,7 @@ class Watcher:
         return sum(isinstance(line, tuple) for line in self.told) >= self.most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_callbacks_are_told_of_every_step(classes):
     rows = classes > SPECIES

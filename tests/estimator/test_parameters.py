@@ -47,6 +47,7 @@ def test_what_chooses_or_steers_a_solver_changes_nothing():
     same(LogisticRegressorCV(Cs=2, cv=2), LogisticRegressorCV(Cs=2, cv=2, solver="sag", n_jobs=2, **odd))
 
 
+@pytest.mark.slow
 def test_liblinear_means_two_classes_and_float64():
     three, narrow = RNG.integers(0, 3, len(X)), X.astype(np.float32)
     with pytest.raises(ValueError, match="The 'liblinear' solver does not support multiclass classification"):
@@ -71,6 +72,7 @@ def test_the_penalties_of_scikit_learn_mean_what_they_say():
         LogisticRegressor(penalty="elasticnet", l1_ratio=None).fit(X, Y)
 
 
+@pytest.mark.slow
 def test_defaults_warn_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -137,6 +139,7 @@ def test_a_warm_start_starts_at_the_last_fit(labels, multi_class):
         model.fit(X, np.arange(90) % (5 - labels))
 
 
+@pytest.mark.slow
 def test_the_default_threshold_of_a_selection_knows_the_lasso():
     for lasso in (LogisticRegressor(l1_ratio=1, C=0.1), LogisticRegressorCV(l1_ratios=(1.0,), Cs=[0.05, 0.1], cv=2)):
         selection = SelectFromModel(lasso).fit(X, Y)

@@ -66,6 +66,7 @@ def assert_equal(name, classes, problem, eps=EPS, exact=False, **options):
     np.testing.assert_allclose(both[0], both[1], rtol=0, atol=8 * M * eps * most, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(known_scores(None), "accuracy", "average_precision", "f1", "neg_log_loss", "roc_auc"))
 @settings(max_examples=8)
 @given(drawn(2))

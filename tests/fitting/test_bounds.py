@@ -48,6 +48,7 @@ def test_estimates_are_those_of_fifty_digits(name):
     np.testing.assert_array_equal(on, at_bound)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.02]), st.sampled_from([0.0, 0.05]))
 def test_the_objective_is_at_most_that_of_bounded_lbfgs_and_the_gap_a_bound(seed, l1, l2):
     rng = np.random.default_rng(seed)
@@ -253,6 +254,7 @@ def test_inside_jit_bounds_that_cross_are_invalid_where_they_do():
     assert [Status(int(one)) for one in status] == [Status.CONVERGED, Status.INVALID]
 
 
+@pytest.mark.slow
 def test_what_has_no_distribution_is_refused():
     problem = Problem(X, Y, lower=np.zeros(N))
     with pytest.raises(ValueError, match=r"without bounds.*fit_bootstrap"):

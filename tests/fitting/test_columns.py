@@ -116,6 +116,7 @@ def test_wrong_calls_say_what_was_expected(change, says):
         fit_columns(**arguments)
 
 
+@pytest.mark.slow
 def test_without_a_penalty_a_constant_column_is_0_and_one_near_the_span_of_the_covariates_is_stalled():
     rng = np.random.default_rng(0)
     covariates, own, labels = rng.standard_normal((200, 2)), rng.standard_normal(200), rng.integers(0, 2, 200)

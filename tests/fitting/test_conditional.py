@@ -64,7 +64,7 @@ def test_estimates_errors_and_likelihoods_are_those_of_statsmodels(name):
         np.testing.assert_allclose(table.goodness.null_log_likelihood, expected["null_log_likelihood"], rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", quick(PUBLISHED, "infert"))
 def test_estimates_are_those_printed_by_r_and_stata(name):
     fit, problem, _ = reference(name)
     for key, found in (("coef", fit.params.coef), ("standard_error", inference.standard_errors(fit, problem).coef)):
@@ -447,6 +447,7 @@ def test_memory_is_known_before_it_is_spent(monkeypatch):
         jaxlr.engine.plan.chunk_of(call)
 
 
+@pytest.mark.slow
 def test_probabilities_of_rows_are_refused_for_a_conditional_fit():
     X, y, strata = sets()
     fit = fit_conditional(X, y, strata)

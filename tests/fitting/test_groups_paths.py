@@ -143,6 +143,7 @@ def test_gamma_1_is_the_penalized_fit_and_gamma_0_that_of_its_columns_alone(rela
     assert 0 < np.count_nonzero(plain.fits.params.coef[0, 0]) < N
 
 
+@pytest.mark.slow
 def test_shares_between_blend_both(relaxed):
     for part in map(np.asarray, relaxed.fits.params):
         expected = 0.4 * part[:, 2] + (1 - 0.4) * part[:, 0]

@@ -409,6 +409,7 @@ def test_starts_from_which_full_newton_steps_diverge_reach_the_certified_estimat
         np.testing.assert_allclose(found, np.broadcast_to(certified, found.shape), rtol=100 * TOL, atol=0)
 
 
+@pytest.mark.slow
 def test_an_intercept_alone_is_found_from_any_start():
     """15 rows, 10 of them 1: full Newton steps diverge from 3 and from 5. The estimate is log(10 / 5)."""
     mount = Case("models", "mount_start5", None)

@@ -17,6 +17,7 @@ LABELS = RNG.integers(0, K, M)
 COPIES = (np.repeat(X, K, axis=0), np.tile(np.arange(K), M), (S[:, None] * SOFT).ravel())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strengths", [{"l2": 0.05}, {"l1": 0.02}, {}, {"l2": 0.05, "fit_intercept": False}], ids=str)
 def test_a_soft_row_is_its_copies(strengths):
     soft = fit(X, SOFT, num_classes=K, sample_weight=S, **strengths)
@@ -50,6 +51,7 @@ def test_the_gap_bounds_what_is_left_at_any_point():
         assert left <= float(jaxlr.duality_gap(params, problem)) + 8 * EPS * best
 
 
+@pytest.mark.slow
 def test_one_hot_rows_are_labels_and_batches_and_jit_take_soft_ones():
     hard, soft = (fit(X, y, num_classes=K, l2=0.1) for y in (LABELS, np.eye(K)[LABELS]))
     np.testing.assert_allclose(hard.params.coef, soft.params.coef, rtol=0, atol=1e-9)
@@ -66,6 +68,7 @@ def test_one_hot_rows_are_labels_and_batches_and_jit_take_soft_ones():
     assert int(jax.jit(lambda Y: fit(X, Y, num_classes=K, l2=0.1).status)(2 * SOFT)) == Status.INVALID
 
 
+@pytest.mark.slow
 def test_standard_errors_of_soft_rows_are_those_of_their_copies():
     soft, copies = fit(X, SOFT, num_classes=K, sample_weight=S), fit(*COPIES[:2], num_classes=K, sample_weight=COPIES[2])
     found = jaxlr.inference.standard_errors(soft, Problem(X, SOFT, S))

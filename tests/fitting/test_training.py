@@ -41,6 +41,7 @@ def by_hand(orders, batch_size, rate, l2=0.0, sample_weight=None, fit_intercept=
     return w, b, np.array(losses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("weight", [None, S], ids=["plain", "weighted"])
 @pytest.mark.parametrize("batch_size", quick([None, 1, 10, 53, 1000], None, 10))  # 10 leaves a last batch of 3
@@ -79,6 +80,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(OPTIMIZERS, "adam"))
 def test_any_optimizer_trains_and_resumes_to_the_last_bit(name):
     split = (1, 4, 8)[list(OPTIMIZERS).index(name) % 3]

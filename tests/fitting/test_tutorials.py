@@ -102,6 +102,7 @@ def test_b_many_guesses_at_once_with_the_true_values():
         assert float(losses[i]) == pytest.approx(value, rel=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.01, 0.001])
 def test_b_without_an_intercept_gradient_descent_finds_the_minimum_which_is_not_stuck(rate):
     run = train(SPENT, SEND, optax.sgd(rate), num_epochs=20_000, fit_intercept=False)

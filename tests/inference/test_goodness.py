@@ -280,6 +280,7 @@ def test_hosmer_lemeshow_is_that_of_plain_numpy_with_ties_and_weights(levels):
             assert float(found.df[i]) == used - 2
 
 
+@pytest.mark.slow
 def test_hosmer_lemeshow_of_groups_is_that_of_their_trials_and_the_same_under_jit():
     fit, problem = grouped()
     rows, y = single(X, SUCCESSES, TRIALS)

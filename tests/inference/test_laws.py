@@ -165,6 +165,7 @@ def test_p_values_are_right_in_the_far_tail():
 # --- tests and intervals ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_likelihood_ratio_score_and_profile_tests_agree_with_refits(fit):
     smaller = jaxlr.fit(X[:, :2], Y)
     test = inference.likelihood_ratio(fit, smaller, PROBLEM)

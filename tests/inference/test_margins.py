@@ -120,6 +120,7 @@ def average(fit, problem, at, method, discrete):
 QUICK = [("binary", "overall", "eyex")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "at", "method"), grid(NAMES, ["overall", "mean"], METHODS, quick=QUICK))
 def test_effects_and_their_errors_are_those_of_autodiff(name, at, method):
     fit, problem = models()[name]

@@ -26,6 +26,7 @@ def fitted(name):
     return data, X, jaxlr.fit(X, y, tol=1e-14), Problem(X, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("kind", ["model", "cluster"])
 def test_predictions_are_those_of_get_prediction(name, kind):
@@ -78,6 +79,7 @@ def test_effects_are_those_that_stata_prints():
         )
 
 
+@pytest.mark.slow
 def test_effects_on_classes_are_those_of_mnlogit():
     X, labels = map(np.asarray, mnlogit.load("anes96"))
     fit = jaxlr.fit(X, labels, num_classes=7, tol=1e-13)
@@ -114,6 +116,7 @@ def test_marginaleffects_takes_a_fit_and_says_the_same(num_classes):
     np.testing.assert_allclose(slopes["estimate"].to_numpy()[order], np.ravel(ours.estimate), rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_marginaleffects_has_errors_of_fits_in_either_dtype_and_columns_by_name(dtype):
     import marginaleffects
@@ -140,6 +143,7 @@ def test_marginaleffects_has_errors_of_fits_in_either_dtype_and_columns_by_name(
         inference.for_marginaleffects(fit, problem, X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -92,6 +92,7 @@ def test_estimators_refuse_groups_without_a_share():
     assert search.best_score_ > 0.5
 
 
+@pytest.mark.slow
 def test_a_cross_validation_is_no_fit():
     cv = cross_validate(X, Y, l2=0.1, folds=FOLDS)
     with pytest.raises(TypeError, match="a Fit, got CrossValidation; pass its refit"):

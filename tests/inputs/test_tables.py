@@ -21,6 +21,7 @@ def path():
     return jaxlr.fit(TABLE, SERIES, l2=L2)
 
 
+@pytest.mark.slow
 def test_a_table_is_its_numbers_and_the_fit_knows_the_names(path):
     bare = jaxlr.fit(X, Y, l2=L2)
     assert path.names == tuple(NAMES)
@@ -134,6 +135,7 @@ def test_a_cross_validation_is_a_table_of_penalties():
     assert f"best: l1 0, l2 {L2[cv.best]:.3g}" in str(cv)
 
 
+@pytest.mark.slow
 def test_a_summary_is_a_table_of_terms():
     table = inference.summary(jaxlr.fit(TABLE, SERIES), Problem(X, Y)).to_pandas()
     assert table.index.tolist() == ["(Intercept)", *NAMES]

@@ -23,6 +23,7 @@ def matrices(count, k, used):
     return jnp.asarray(H), jnp.asarray(b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("k", "used"), [(5, 5), (256, 40), (257, 257), (300, 129), (512, 512), (700, 1), (700, 500)])
 def test_solves_are_those_of_numpy(k, used):
     H, b = matrices(3, k, used)

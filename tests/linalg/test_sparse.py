@@ -81,6 +81,7 @@ def test_entries_in_any_order_with_duplicates_and_fillers():
     assert found.squares_times(jnp.ones(3)).tolist() == [0, 16, 4]  # a square of the sum
 
 
+@pytest.mark.slow
 def test_moments_are_those_of_the_array_and_exactly_0_in_constant_columns():
     w = RNG.random((4, M)) * (RNG.random((4, M)) < 0.7)
     w[1] = np.arange(M) == 9  # one row
@@ -111,6 +112,7 @@ def test_some_columns_with_their_empty_places():
     close(to_dense(SPARSE), DENSE, 0)
 
 
+@pytest.mark.slow
 def test_padding_changes_nothing():
     host = sparse_design(scipy.sparse.csr_array(DENSE))
     padded = jax.device_put(host.padded(M + 3, N + 2, host.num_entries + 10))
@@ -122,6 +124,7 @@ def test_padding_changes_nothing():
         assert np.all(np.asarray(one[N:]) == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ones", [0, 1])
 def test_a_standardized_sparse_design_is_that_of_the_array(ones):
     center, unit = jnp.asarray(RNG.standard_normal(N)), jnp.asarray(RNG.random(N) + 0.5)

@@ -71,6 +71,7 @@ def test_pairs_of_classes_are_ranked_by_themselves(y, z, s):
         close(areas[a, b], reference.roc_auc_score(y[rows] == a, z[rows, a], sample_weight=s[rows]))
 
 
+@pytest.mark.slow
 def test_the_mean_of_all_pairs_is_the_measure_of_hand_and_till():
     rng = np.random.default_rng(0)
     y, proba = rng.integers(0, K, 60), softmax(rng.normal(size=(60, K)), axis=1)

@@ -60,6 +60,7 @@ def by_choices(params, problem):
     return J, g, H
 
 
+@pytest.mark.slow
 @given(matched())
 def test_value_and_derivatives_are_those_of_all_choices(case):
     problem, params = taken(case)

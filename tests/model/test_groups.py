@@ -55,6 +55,7 @@ def nearest(penalty, x):
     return np.clip(x, penalty.base.lower, penalty.base.upper) if isinstance(penalty.base, Bounded) else np.asarray(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [(), (3,)])
 @pytest.mark.parametrize("boxed", [False, True])
 def test_the_value_is_that_of_the_definition_and_growth_its_change(classes, boxed):

@@ -58,6 +58,7 @@ def assert_same(got, expected, tol=4 * TOL, l2=1e-2):
 # Numbers of the rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, np.float32, np.float64])
 def test_log_softmax_and_logsumexp_are_right_to_the_last_digits(dtype):
     rng = np.random.default_rng(10)
@@ -193,6 +194,7 @@ def test_a_permutation_of_the_classes_permutes_the_rows(problem, order):
     np.testing.assert_allclose(permuted.value, fit.value, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("l2", [0.0, pytest.param(0.05, marks=pytest.mark.slow)])
 def test_a_weight_is_a_number_of_rows_and_zero_sums_hold(l2):
     rng = np.random.default_rng(10)

@@ -39,6 +39,7 @@ def test_a_model_of_several_classes_shows_the_coefficients_of_each():
     assert len(list(parsed(path).iter("title"))) == 2
 
 
+@pytest.mark.slow
 def test_only_the_largest_of_many_coefficients_are_listed():
     wide = np.random.default_rng(0).normal(size=(30, 50)).astype(np.float32)
     page = parsed(fit(wide, np.arange(30) % 2, l2=1.0))
@@ -66,6 +67,7 @@ def test_an_empty_selection_is_no_models():
     assert "0 models" in "".join(parsed(none).itertext())
 
 
+@pytest.mark.slow
 def test_a_cross_validation_shows_its_choice_and_its_fits():
     cv = cross_validate(X, Y, l2=np.array([0.1, 1.0]), folds=1.0 - np.eye(4)[[0, 3]])
     shown = cv._repr_html_()

@@ -124,6 +124,7 @@ def test_bad_types_are_refused(changes, message):
         cross_validate(**({"X": X, "y": Y, "l2": L2, "folds": FOLDS} | changes))
 
 
+@pytest.mark.slow
 def test_a_penalty_that_is_out_of_the_choice_is_said_to_be():
     separated = (X[:, 0] > 0).astype(float)
     with pytest.warns(UserWarning, match="1 of 2 penalties lack a log_loss in some fold: the choice is among the others"):

@@ -58,6 +58,7 @@ CASES = {
 QUICK = ("ridge", "standardized elastic net")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES])
 def test_the_held_out_loss_is_near_that_of_exact_refits(name):
     case = {"y": Y, "l2": L2} | CASES[name]
@@ -73,6 +74,7 @@ def cv():
     return cross_validate(X, Y, l2=L2, folds="loo", sample_weight=S, metrics=METRICS)
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_held_out_logits_of_all_rows(cv):
     alone = fit(X, Y, l2=L2, sample_weight=S)
     z = np.asarray(inference.leave_one_out(alone, Problem(X, Y, S, l2=L2)).logits)
@@ -160,6 +162,7 @@ def test_tables_and_float32_are_served():
     np.testing.assert_allclose(single.mean["log_loss"], double.mean["log_loss"], rtol=1e-4)  # tol of float32 is 1e-5
 
 
+@pytest.mark.slow
 def test_what_did_not_converge_has_no_score_and_is_not_chosen():
     separated = (X[:, 0] > 0).astype(float)
     with pytest.warns(UserWarning, match="1 of 2 penalties lack a log_loss: the choice is among the others"):

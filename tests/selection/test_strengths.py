@@ -30,6 +30,7 @@ GLMNET = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", quick(GLMNET, (0.5, True, True)), ids=str)
 def test_the_strengths_are_those_of_glmnet(case):
     alpha, standardize, weighted = case

@@ -49,6 +49,7 @@ def test_a_cell_far_out_does_not_stop_cross_validation():
     assert cv.fits.converged.all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "distances"), [(np.float64, 10.0 ** np.arange(-15, -1)), (np.float32, [1e-5, 1e-4, 1e-3])])
 def test_a_column_that_others_nearly_make_up_is_fitted_or_said_to_be_beyond_the_dtype(dtype, distances):
     rng = np.random.default_rng(0)
@@ -88,6 +89,7 @@ def test_labels_smoothed_by_a_hair_have_an_estimate(dtype, rest):
     assert float(got.params.coef[0]) == pytest.approx(expected, rel=float(np.finfo(dtype).eps) / rest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("standardize", quick([False, True], True))
 @pytest.mark.parametrize(
     ("dtype", "unit"), [(np.float32, 1e-30), (np.float32, 1e30), (np.float64, 1e-200), (np.float64, 1e200)]
@@ -133,6 +135,7 @@ def _share(fit, X, is_rare, weights, rare):
     return np.sum(weights * (p if p.ndim == 1 else p[:, rare])) / np.sum(weights * is_rare)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", quick([np.float32, np.float64], np.float32))
 @pytest.mark.parametrize("name", quick(RARE, "newton_cg", "three classes"))
 def test_a_class_of_next_to_no_weight_has_its_intercept_or_no_converged(name, dtype):
@@ -168,6 +171,7 @@ def _hidden_row(distance, seed):
     return np.column_stack([a, a + distance * (np.arange(40) == 0), e]), y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", quick(["newton", "newton_cg", "proximal"], "newton"))
 @pytest.mark.parametrize("dtype", quick([np.float64, np.float32], np.float64))
 def test_a_row_that_its_offset_has_settled_does_not_hide_that_it_separates(solver, dtype):

@@ -129,6 +129,7 @@ def test_derivatives_are_the_differences_of_refits_in_every_field(case):
         assert_derivatives(derivatives[name], fields, name, **options)
 
 
+@pytest.mark.slow
 def test_the_refits_may_be_those_of_fit_itself():
     derivatives, _ = derivatives_of(ONE)
     up, down = (derivatives_of(ONE | {"l2": ONE["l2"] + t})[1] for t in (1e-5, -1e-5))
@@ -282,6 +283,7 @@ def test_resamples():
     assert_derivatives(jax.jit(jax.jacfwd(fitted))(0.1), fields, "l2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("constant", [3.7, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_a_constant_column_beside_the_intercept_has_derivatives(constant):
     """Of what is determined: the probabilities, here of the null model with one column more."""

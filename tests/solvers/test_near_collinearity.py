@@ -51,6 +51,7 @@ def test_no_model_of_ten_thousand_converges_to_anything_but_its_minimum():
     assert_never_wrong(jaxlr.fit(designs, labels), exact, distance, 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "solver", ["newton", *(pytest.param(name, marks=pytest.mark.slow) for name in ("newton_cg", "proximal"))]
 )
@@ -124,6 +125,7 @@ def test_classes_and_jit_resolve_them_too():
     assert np.all(off(fits, exact, distance) <= 100 * EPS / distance)
 
 
+@pytest.mark.slow
 def test_a_copy_is_held_at_0_and_the_rest_is_the_model_without_it():
     designs, _, labels = near(1.0, [2])
     copied = np.column_stack([designs[0], designs[0][:, 1] - designs[0][:, 2]])
@@ -132,6 +134,7 @@ def test_a_copy_is_held_at_0_and_the_rest_is_the_model_without_it():
         np.testing.assert_allclose(np.reshape(fits.params.coef, (-1, 5))[-1], expected, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", [1e-13, *(pytest.param(d, marks=pytest.mark.slow) for d in (1e-8, 1e-10, 1e-12))])
 def test_an_own_column_near_the_covariates_is_never_converged_to_anything_else(distance):
     designs, _, labels = near(distance, [3], effect=0.1)
@@ -158,6 +161,7 @@ def test_derivatives_are_those_of_the_difference():
     np.testing.assert_allclose(slope_through_X(jnp.asarray(designs[0])), expected, atol=1e3 * EPS / distance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "options", [{}, *(pytest.param(o, marks=pytest.mark.slow) for o in ({"solver": "newton_cg"}, {"num_classes": 3}))]
@@ -182,6 +186,7 @@ def chain(m, n, step, share, seed):
     return np.column_stack([walk, last]), y
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_what_a_chain_of_near_columns_leaves_of_another_is_not_taken_for_rounding():
     X, y = chain(2000, 30, 5e-4, 1e-4, seed=1)

@@ -310,6 +310,7 @@ def test_classes_that_overlap_by_a_hair_or_by_a_row_of_little_weight_are_not_sep
 # --- precision and pace ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_tol_below_the_dtype_ends_stalled_with_the_residual_that_was_reached(dtype):
     X, y = _noisy(np.random.default_rng(10), (64, 60, 6))

@@ -46,6 +46,7 @@ def fail():
     raise OSError("the disk is gone")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [3, 8, 14, 21])
 def test_a_call_goes_on_where_another_ended_to_the_same_bits(block, tmp_path):
     path, wanted, whole = tmp_path / "state.npz", Blocks(), Blocks(block, fail)
@@ -89,6 +90,7 @@ def test_an_interrupt_hands_back_what_is_known():
         fit_stream(Blocks(2, interrupt), **ARGUMENTS)
 
 
+@pytest.mark.slow
 def test_a_bar_counts_rows_and_passes(capsys):
     fit_stream(Blocks(), l2=0.1, progress=True)
     assert "pass 2, 1 of 1 models" in capsys.readouterr().err

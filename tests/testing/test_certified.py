@@ -25,6 +25,7 @@ TABLE = np.loadtxt(Path(__file__).parent.parent / "reference" / "iris.csv", deli
 IRIS, SPECIES = TABLE[:, 1:], np.array(["setosa", "versicolor", "virginica"])[TABLE[:, 0].astype(int)]
 
 
+@pytest.mark.slow
 def test_a_fit_its_arrays_and_float32_are_certified():
     fit = jaxlr.fit(X, Y, l2=0.01)
     found = check_certified(fit, Problem(X, Y, l2=0.01), 1e-10)
@@ -37,6 +38,7 @@ def test_a_fit_its_arrays_and_float32_are_certified():
         assert 0 < check_certified(narrow, Problem(X.astype(np.float32), Y, l2=np.float32(0.01)), 1e-5).kkt < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -19,6 +19,7 @@ def test_sound_sigmoids_of_others_pass(sigmoid):
     check_bounds_of_sigmoid(sigmoid)
 
 
+@pytest.mark.slow
 def test_a_sound_loss_of_another_passes():
     check_limits_of_loss(lambda z, y: y * np.logaddexp(0, -z) + np.where(y < 1, (1 - y) * np.logaddexp(0, z), 0) if y.min() > 0
                          else np.logaddexp(0, z))  # fmt: skip
