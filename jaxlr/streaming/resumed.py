@@ -15,8 +15,9 @@ from jaxlr.streaming.blocks import Kind, Reader
 from jaxlr.streaming.calls import Progress
 from jaxlr.streaming.models import Asked
 from jaxlr.streaming.points import Model
+from jaxlr.streaming.secants import Pairs
 from jaxlr.streaming.steps import State, Trail
-from jaxlr.streaming.surrogate import Pairs, Sample
+from jaxlr.streaming.surrogate import Sample
 
 
 def identity(asked: Asked, x64: bool) -> dict[str, Any]:

@@ -32,8 +32,8 @@ from jaxlr.solvers.descent import RUNNING, Direction, Rules, judge, proved_lengt
 from jaxlr.solvers.newton import POLISH
 from jaxlr.streaming.directions import EPS, Aid, How, direction
 from jaxlr.streaming.points import Here, Model, point
+from jaxlr.streaming.secants import Pairs, with_pair
 from jaxlr.streaming.sums import Sums
-from jaxlr.streaming.surrogate import Pairs, with_pair
 
 _FALL, _GROWTH = 0.1, 4
 _PATIENCE = 8  # passes without a lower residual, of the steps of many columns

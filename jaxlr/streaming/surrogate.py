@@ -2,14 +2,9 @@
 
     minimize  g . d + d' B d / 2 + kinks at x + d      g: gradient over all rows
     B_0 = c ((1 - a) S + a T) + diag(l2)               S: Hessian of the loss over the sampled rows, by its products
-    B_i+1 = B_i - u_i u_i' + v_i v_i'                  u_i = B_i s_i / sqrt(s_i . B_i s_i),   v_i = y_i / sqrt(y_i . s_i)
 
-s_i are the last steps, y_i what the gradient changed by along each of them: after a pass that is known over all rows, and
-costs no product of its own (BFGS: Nocedal & Wright, Numerical Optimization (2006), equation 6.19; from the Hessian of a sample:
-Byrd, Chin, Neveitt & Nocedal 2011, SIAM Journal on Optimization 21). On a quadratic that is about the rate of conjugate
-gradients, preconditioned by B_0, and no pass is lost to a line search. Where the loss has bent more along these steps than B_0
-says, as it does beside far more columns than rows, c >= 1 is that ratio (self-scaling: Oren & Luenberger 1974, Management
-Science 20).
+and B that of `jaxlr.streaming.secants` (BFGS from the Hessian of a sample: Byrd, Chin, Neveitt & Nocedal 2011, SIAM Journal on
+Optimization 21). On a quadratic that is about the rate of conjugate gradients, preconditioned by B_0.
 
 S over few rows is too long along its largest axes and 0 along most: it is shrunk to a target as far as its rows differ,
 
@@ -28,7 +23,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import aligned, dot, times
@@ -39,6 +33,7 @@ from jaxlr.solvers.damped import damping
 from jaxlr.solvers.proximal import ENOUGH, SHORTER
 from jaxlr.solvers.quadratic_cg import Quadratic, State, minimum
 from jaxlr.streaming.points import Here, Model
+from jaxlr.streaming.secants import Pairs, bent, longer_of, part_of
 
 _LEFT = 0.03  # of the residual, that a direction may leave: the next pass leaves more
 _MOST_PRODUCTS = 300  # of rows in memory, in one direction
@@ -61,38 +56,6 @@ class Sample(NamedTuple):
     s: Any
     offset: Any
     gram: Any = None
-
-
-class Pairs(NamedTuple):
-    """What passes have seen, of one model.
-
-    Attributes:
-        s: steps of length 1 (h, *B, k), the newest last, 0 for those that were not taken yet; float32.
-        y: what the gradient changed by along them, float32.
-    """
-
-    s: Any
-    y: Any
-
-
-def no_pairs(count: int, shape: tuple[int, ...], lanes: int) -> Pairs:
-    """Of models (lanes,) with parameters of this shape."""
-    return Pairs(*(np.zeros((lanes, count, *shape), np.float32) for _ in range(2)))
-
-
-def with_pair(pairs: Pairs, step: Float[Array, "*B k"], change: Float[Array, "*B k"]) -> Pairs:
-    """With one more, where it has the curvature > 0 that a convex function has beyond rounding.
-
-    Args:
-        step: from one point to another.
-        change: of the gradient of the smooth part.
-    """
-    size = jnp.sqrt(jnp.sum(step**2))
-    safe = jnp.where(size > 0, size, 1)
-    s, y = (part / safe for part in (step, change))
-    known = (size > 0) & (jnp.sum(s * y) > 1e-8 * jnp.sum(y * y)) & jnp.isfinite(jnp.sum(y))
-    new = (jnp.concatenate([old[1:], part[None].astype(old.dtype)]) for old, part in zip(pairs, (s, y), strict=True))
-    return Pairs(*(jnp.where(known, after, old) for after, old in zip(new, pairs, strict=True)))
 
 
 def direction(
@@ -125,14 +88,14 @@ def direction(
 
     no_logits = jnp.zeros(1, dtype)  # nobody asks for their change
     seen = jax.lax.map(of_loss, pairs.s)
-    longer = _longer(seen, pairs, more)
-    minus, plus = _bent(longer * seen + more[None] * pairs.s, pairs)
+    longer = longer_of(seen, pairs, more)
+    minus, plus = bent(longer * seen + more[None] * pairs.s, pairs)
 
     def at_first(p: Array) -> Array:
         return longer * of_loss(p) + more * p
 
     def product(p: Array) -> tuple[Array, Array]:
-        return no_logits, jnp.where(free, at_first(p) - _part(minus, p) + _part(plus, p), 0)
+        return no_logits, jnp.where(free, at_first(p) - part_of(minus, p) + part_of(plus, p), 0)
 
     largest = jnp.max(penalty.violations(here.g, x) / aligned(model.scale, x))
     largest = jnp.where(largest > 0, largest, 1)
@@ -221,40 +184,3 @@ def _shrinkage(
     of_row = jnp.sum(curvatures.reshape(-1, len(A)), axis=0) * jnp.sum(A * A, axis=1)
     noise = jnp.maximum(jnp.sum(of_row**2) - square / len(A), 0)
     return jnp.where((noise < apart) & (square > 0), noise / jnp.where(apart > 0, apart, 1), 1), b
-
-
-def _longer(seen: Float[Array, "h *B k"], pairs: Pairs, more: Float[Array, "*B k"]) -> Array:
-    """c: what steps have seen of the curvature of the loss, over what B_0 had said of it.
-
-    Args:
-        seen: products of the loss of B_0 with the steps.
-        more: what is added to its diagonal.
-    """
-    said = jnp.sum(pairs.s * seen)
-    ratio = jnp.sum(pairs.s * (pairs.y - more[None] * pairs.s)) / jnp.where(said > 0, said, 1)
-    return jnp.where((said > 0) & (ratio > 1), ratio, 1)
-
-
-def _bent(Bs: Float[Array, "h *B k"], pairs: Pairs) -> tuple[Float[Array, "h *B k"], Float[Array, "h *B k"]]:
-    """u_i and v_i, 0 for pairs that are none.
-
-    Args:
-        Bs: B_0 s_i.
-    """
-
-    def one(i: Array, both: tuple[Array, Array]) -> tuple[Array, Array]:
-        s, y = pairs.s[i], pairs.y[i]
-        own = Bs[i] - _part(both[0], s) + _part(both[1], s)  # of those before it, the others are 0 yet
-        before, after = jnp.sum(s * own), jnp.sum(s * y)
-        known = (before > 0) & (after > 0)
-        u = jnp.where(known, own * jax.lax.rsqrt(jnp.where(known, before, 1)), 0)
-        v = jnp.where(known, y * jax.lax.rsqrt(jnp.where(known, after, 1)), 0)
-        return both[0].at[i].set(u), both[1].at[i].set(v)
-
-    return jax.lax.fori_loop(0, len(Bs), one, (jnp.zeros_like(Bs), jnp.zeros_like(Bs)))
-
-
-def _part(u: Float[Array, "h *B k"], p: Float[Array, "*B k"]) -> Float[Array, "*B k"]:
-    """sum_i u_i (u_i . p)."""
-    flat = u.reshape(len(u), -1)
-    return dot(dot(flat, p.ravel()), flat).reshape(p.shape)

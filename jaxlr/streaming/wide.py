@@ -26,9 +26,10 @@ from jaxlr.streaming.inside import Inside, chosen, most_inside, overflows, urgen
 from jaxlr.streaming.models import Batch
 from jaxlr.streaming.passes import Shape
 from jaxlr.streaming.points import Model, point
+from jaxlr.streaming.secants import no_pairs
 from jaxlr.streaming.steps import State
 from jaxlr.streaming.sums import Sums
-from jaxlr.streaming.surrogate import Sample, no_pairs
+from jaxlr.streaming.surrogate import Sample
 
 _FEW, _WORK = 512, 2**20  # columns, and products a row of all Hessians: up to either they are summed
 _PAIRS = 8

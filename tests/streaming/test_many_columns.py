@@ -16,7 +16,8 @@ from jaxlr.streaming import inside, run, wide
 from jaxlr.streaming.passes import Shape
 from jaxlr.streaming.points import Here, Model
 from jaxlr.streaming.resamples import Resamples, resample_weights
-from jaxlr.streaming.surrogate import Pairs, Sample, direction, no_pairs, with_pair
+from jaxlr.streaming.secants import Pairs, no_pairs, with_pair
+from jaxlr.streaming.surrogate import Sample, direction
 
 pytestmark = pytest.mark.usefixtures("x64")
 
