@@ -106,7 +106,7 @@ def _at_zero_where_that_is_better(new: State, null: np.ndarray, call: Call, at: 
     axes = tuple(range(1, zero.ndim))
     worse = (new.status != Status.INVALID) & ~(new.value <= null * (1 + 1e-9)) & np.any(new.origin != zero, axis=axes)
     anew = start(zero, call.wide)._replace(slow=worse)  # a chord's Hessian is that of elsewhere
-    if new.trail is not None:
+    if new.trail is not None and anew.trail is not None:
         anew = anew._replace(trail=anew.trail._replace(pairs=jax.tree.map(np.zeros_like, new.trail.pairs)))
     return jax.tree.map(lambda old, value: np.where(worse.reshape(-1, *(1,) * (old.ndim - 1)), value, old), new, anew)
 

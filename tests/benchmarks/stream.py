@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,9 +79,9 @@ def measure_many(folder: Path, strengths: int, kind: str) -> None:
     import jaxlr
 
     X, y = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("X", "y"))
-    path = _strengths(kind, strengths).astype(np.float32)
+    path: dict[str, Any] = {kind: _strengths(kind, strengths).astype(np.float32)}
     start = time.perf_counter()
-    fit = jaxlr.fit_stream(jaxlr.streaming.from_arrays(X, y, rows=2**13), **{kind: path}, progress=True)
+    fit = jaxlr.fit_stream(jaxlr.streaming.from_arrays(X, y, rows=2**13), **path, progress=True)
     found = {"rows": len(y), "columns": X.shape[1], "seconds": time.perf_counter() - start}
     found |= {"passes": int(np.max(fit.num_passes)), "models": int(fit.status.size), "converged": int(np.sum(fit.converged))}
     found |= {"worst kkt": float(np.max(fit.kkt)), "worst gap": float(np.max(fit.gap)), "peak GiB": _peak()}
@@ -115,7 +116,8 @@ def many(m: int, strengths: int) -> None:
         model.fit(X, y)
         seconds = time.perf_counter() - start
         params = jaxlr.Params(np.asarray(model.coef_, float)[0], np.asarray(model.intercept_, float)[0])
-        problem = jaxlr.Problem(X.astype(float), y.astype(float), **{kind: strength})
+        given: dict[str, Any] = {kind: strength}
+        problem = jaxlr.Problem(X.astype(float), y.astype(float), **given)
         residual = float(jaxlr.kkt_residual(params, problem))
         print(f"| scikit-learn {solver}, one of them: {seconds:.3g} s, residual {residual:.1e}", flush=True)
         assert found["converged"] == found["models"], found
