@@ -47,8 +47,8 @@ def begin(call: Call, first: First, m: int) -> Progress:
             given[name] = first.sample[name].astype(np.float64).reshape(*batch.leads[name], *first.sample[name].shape[1:])
     enough = len(first.numbers) >= min(m, _PER_COLUMN * call.k)
     found, tol = None, None
-    if call.wide and len(first.numbers) < m:
-        tol = max(call.tol, _TOL)
+    if call.wide:
+        tol = call.tol if len(first.numbers) == m else max(call.tol, _TOL)
     if enough or (call.wide and _over_noise(call, len(first.numbers))):
         with contextlib.suppress(ValueError):  # the sample lacks a class, or weight: what all rows have is seen later
             found = fit(
