@@ -73,7 +73,8 @@ def direction(
     z = times(A, likelihood.expand(x.astype(dtype))) + offset
     curvature = likelihood.curvature(z, rows.s)
     free, l1 = aligned(penalty.free, x), aligned(jnp.where(penalty.free, penalty.l1, 0), x)
-    more = aligned(jnp.minimum(penalty.l2 + damping(here.kkt) * model.squares, _LARGEST), x).astype(dtype)
+    more = jnp.minimum(penalty.l2 + damping(here.kkt) * model.squares, _LARGEST).astype(dtype)
+    more = jnp.broadcast_to(aligned(more, x), x.shape)
     diagonal = _diagonal(curvature.diagonal(), A, likelihood)
 
     def of_rows(p: Array) -> Array:
