@@ -122,6 +122,7 @@ PRINTS = {  # by each block of a page
     "examples/margins.md": ["'smoke': "],
     "examples/streams.md": [
         "50 models by stream, shape (5, 10): 50 converged",
+        "5 models by stream, shape (5,): 5 converged",
         "(5, 10, 5000)\n(5, 10, 5000)\n",
         "1 model by stream",
     ],

@@ -12,6 +12,7 @@ from jaxlr.streaming.points import Model
 from jaxlr.streaming.resamples import Resamples
 from jaxlr.streaming.steps import State
 from jaxlr.streaming.sums import Frame, Plan
+from jaxlr.streaming.surrogate import Sample
 
 _MOST_STEPS = 200  # as in `jaxlr.fit`
 
@@ -26,6 +27,7 @@ class Call(NamedTuple):
         frame: of the columns.
         dtype: of the results.
         tol: on the KKT residual.
+        wide: whether there are many columns (`jaxlr.streaming.wide`).
     """
 
     asked: Asked
@@ -37,6 +39,7 @@ class Call(NamedTuple):
     frame: Frame
     dtype: Any
     tol: float
+    wide: bool
 
     @property
     def k(self) -> int:
@@ -57,11 +60,11 @@ class Call(NamedTuple):
         none = np.full((self.batch.size, n), np.inf)
         return fields.get("lower", -none), fields.get("upper", none)
 
-    def plan(self, exact: bool, measures: bool) -> Plan:
-        """Of a pass."""
-        return Plan(
-            self.steps, bool(self.asked.fit_intercept), self.resamples, self.batch.kinked, exact, measures, self.shape.products
-        )
+    def plan(self, exact: bool, measures: bool, inside: int | None = None, shared: bool = False) -> Plan:
+        """Of a pass, with the Hessians of so many columns, None for all."""
+        shape = self.shape if inside is None else self.shape._replace(k=inside)
+        flags = exact, measures, shape.products, shared
+        return Plan(self.steps, bool(self.asked.fit_intercept), self.resamples, self.batch.kinked, *flags)
 
 
 class Progress(NamedTuple):
@@ -73,6 +76,8 @@ class Progress(NamedTuple):
         chord: Hessians of the sample (L, *P, k, k), or None.
         exact: whether Hessians are summed.
         passes: so far; ended: after which each model ended (L,), 0 before.
+        sample: rows in memory, of many columns; None else.
+        urgency: of these columns (n,), with kinks (`jaxlr.streaming.inside`); None else.
     """
 
     state: State
@@ -81,6 +86,8 @@ class Progress(NamedTuple):
     exact: bool
     passes: int
     ended: np.ndarray
+    sample: Sample | None = None
+    urgency: np.ndarray | None = None
 
     @property
     def running(self) -> np.ndarray:

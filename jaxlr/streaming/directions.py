@@ -1,6 +1,7 @@
 """The direction of ONE model from what is known where it is: Newton's, or with kinks that of the quadratic with them.
 
-Of the Hessian that the pass has summed, or of that of the sampled rows (a chord). In the words of `jaxlr.solvers.newton` and
+Of the Hessian that the pass has summed, of all columns or of those inside (`jaxlr.streaming.inside`), or of that of the sampled
+rows: as a matrix (a chord), or by its products (`jaxlr.streaming.surrogate`). In the words of `jaxlr.solvers.newton` and
 `jaxlr.solvers.proximal`, whose lines these are, for a Hessian that is known as a matrix.
 """
 
@@ -18,7 +19,11 @@ from jaxlr.solvers import quadratic
 from jaxlr.solvers.damped import damping
 from jaxlr.solvers.newton import POLISH
 from jaxlr.solvers.proximal import ENOUGH, SHORTER
+from jaxlr.streaming.inside import Inside, restricted, spread
 from jaxlr.streaming.points import Here, Model
+from jaxlr.streaming.secants import Pairs
+from jaxlr.streaming.surrogate import Sample
+from jaxlr.streaming.surrogate import direction as surrogate
 
 EPS = 2.0**-52
 _TRIES = 12  # of a factor, each with ten times the jitter
@@ -52,10 +57,29 @@ class Found(NamedTuple):
     inexact: Array
 
 
-def direction(x: Float[Array, "*B k"], here: Here, chord: Array | None, model: Model, tol: Array, how: How) -> Found:
-    """Newton's direction, or that of the quadratic with its kinks; the decrement is not finite where no factor was found."""
+# What a direction is made of beside the sums: nothing, the Hessian of the sampled rows, the columns inside, or these rows.
+Aid = Array | Inside | Sample | None
+
+
+def direction(x: Float[Array, "*B k"], here: Here, aid: Aid, pairs: Pairs | None, model: Model, tol: Array, how: How) -> Found:
+    """Newton's direction, or that of the quadratic with its kinks; the decrement is not finite where no factor was found.
+
+    Args:
+        pairs: what passes have seen, where rows are the aid.
+    """
+    if isinstance(aid, Sample):
+        assert pairs is not None
+        d, decrement = surrogate(x, here, aid, pairs, model, tol, how.likelihood)
+        return Found(d, decrement, jnp.inf + decrement, 0 * decrement, jnp.bool_(False))
+    if isinstance(aid, Inside):
+        some = how._replace(n=how.n - x.shape[-1] + len(aid.columns))
+        found = _of_matrix(*restricted(x, here, model, aid), here.H, tol, some)
+        return found._replace(d=spread(found.d, aid, x.shape[-1]), error=jnp.inf + found.error)
+    return _of_matrix(x, here, model, here.H if how.exact else aid, tol, how)
+
+
+def _of_matrix(x: Array, here: Here, model: Model, H: Array | None, tol: Array, how: How) -> Found:
     likelihood, penalty = how.likelihood, model.penalty
-    H = here.H if how.exact else chord
     assert H is not None
     H = likelihood.with_sums(H, penalty.absent) if how.kinked else H
     more, free = alike(penalty.l2 + damping(here.kkt) * model.squares, x), alike(penalty.free, x)

@@ -12,21 +12,29 @@ from jaxlr.solvers.descent import RUNNING
 from jaxlr.streaming.blocks import Reader
 from jaxlr.streaming.calls import Call, Progress
 from jaxlr.streaming.checks import check_classes, check_independent
-from jaxlr.streaming.directions import How
+from jaxlr.streaming.directions import Aid, How
 from jaxlr.streaming.frames import models_of, rounded, starts
+from jaxlr.streaming.inside import Inside
 from jaxlr.streaming.passes import one_pass
 from jaxlr.streaming.points import Model
 from jaxlr.streaming.steps import State, advance, start
 from jaxlr.streaming.sums import Sums
+from jaxlr.streaming.wide import of_models, road, urgency, wants_gram
 
 
 def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[int], None]) -> Progress:
     """One more pass, and what it says about each model."""
     measures = progress.model is None
-    running = progress.running
-    rows = reader.rows(call.shape.rows(reader.m))
-    sums, at = one_pass(rows, progress.state, call.batch, call.frame, call.plan(progress.exact, measures), running, told)
-    model, state = progress.model, progress.state
+    running, exact = progress.running, progress.exact
+    inside, state = road(call, progress) if call.wide else (None, progress.state)
+    frame, plan = call.frame, call.plan(exact, measures)
+    if call.wide and inside is None:
+        plan = call.plan(False, measures, shared=wants_gram(call, progress))
+    if inside is not None:
+        exact, frame, plan = True, frame._replace(inside=inside.columns), call.plan(True, measures, len(inside.columns))
+    rows = reader.rows(call.shape.rows(reader.m, call.wide))
+    sums, at = one_pass(rows, state, call.batch, frame, plan, running, told)
+    model = progress.model
     if model is None:
         own = {name: value[at] for name, value in call.batch.fields.items()}
         model = _host(
@@ -45,13 +53,15 @@ def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[in
         state = state._replace(status=status, num_steps=np.where(invalid, 0, state.num_steps))
         if progress.exact:
             check_independent(sums, model, call.k, call.frame.center.shape[0], ~invalid, reader.kind)
-    how = How(call.steps, call.frame.center.shape[0], call.batch.kinked, progress.exact, call.max_steps)
+    how = How(call.steps, call.frame.center.shape[0], call.batch.kinked, exact, call.max_steps)
     few = jax.tree.map(lambda leaf: leaf[at], (state, model))
-    chord = None if progress.chord is None or progress.exact else progress.chord[at]
+    if sums.shared is not None and progress.sample is not None:
+        progress = progress._replace(sample=progress.sample._replace(gram=np.asarray(sums.shared, np.float32)))
     null = sums.null
     # Those of the next pass, without.
-    sums = sums._replace(classes=None, null=None, total=None, means=None, squares=None, norm=None)
-    new = _host(_advance(few[0], sums, chord, few[1], np.float64(call.tol), how))
+    sums = sums._replace(classes=None, null=None, total=None, means=None, squares=None, norm=None, shared=None)
+    aid, axes = _aid(call, progress, inside, at)
+    new = _host(_advance(few[0], sums, aid, few[1], np.float64(call.tol), how, axes))
     if null is not None:
         new = _at_zero_where_that_is_better(new, np.asarray(null) / few[1].total, call, at)
     bounds = None if call.bounds is None else tuple(bound[at] for bound in call.bounds)
@@ -59,20 +69,31 @@ def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[in
     # A point that was judged stays what it is.
     keep = (new.status != RUNNING).reshape(-1, *(1,) * (x.ndim - 1))
     new = new._replace(x=np.where(keep, new.x, np.asarray(x)))
+    wanted = None
+    if inside is not None:
+        wanted = np.asarray(urgency(new.x, few[0].x, new.status, sums, few[1], call.steps, call.frame.center.shape[0]))
     state = _put(state, new, at)
     passes = progress.passes + 1
     ended = np.where((state.status != RUNNING) & (progress.ended == 0), np.int32(passes), progress.ended)
     left = state.status == RUNNING
     suffices = np.asarray(call.tol <= 2.5e-3 * model.rarity)
     exact = progress.exact or bool(np.any(state.slow[left])) or not bool(np.all(suffices[left]))
-    return Progress(state, model, progress.chord, exact, passes, ended)
+    return Progress(state, model, progress.chord, exact and not call.wide, passes, ended, progress.sample, wanted)
 
 
-@program("how")
-def _advance(state: State, sums: Sums, chord: Any, model: Model, tol: Any, how: How) -> State:
-    axes = (0, 0, None if chord is None else 0, 0)
-    return jax.vmap(lambda state, sums, chord, model: advance(state, sums, chord, model, tol, how), in_axes=axes)(
-        state, sums, chord, model
+def _aid(call: Call, progress: Progress, inside: Inside | None, at: np.ndarray) -> tuple[Aid, Any]:
+    """What directions of some models are made of beside the sums, and its axes of models."""
+    if inside is not None:
+        return inside, None
+    if progress.sample is not None:
+        return of_models(progress.sample, call, at)
+    return (None, None) if progress.chord is None or progress.exact else (progress.chord[at], 0)
+
+
+@program("how", "axes")
+def _advance(state: State, sums: Sums, aid: Aid, model: Model, tol: Any, how: How, axes: Any) -> State:
+    return jax.vmap(lambda state, sums, aid, model: advance(state, sums, aid, model, tol, how), in_axes=(0, 0, axes, 0))(
+        state, sums, aid, model
     )
 
 
@@ -84,7 +105,9 @@ def _at_zero_where_that_is_better(new: State, null: np.ndarray, call: Call, at: 
     zero = np.asarray(starts(nothing, call.bounds, call.frame, call.steps, call.k))[at]
     axes = tuple(range(1, zero.ndim))
     worse = (new.status != Status.INVALID) & ~(new.value <= null * (1 + 1e-9)) & np.any(new.origin != zero, axis=axes)
-    anew = start(zero)._replace(slow=worse)  # a chord's Hessian is that of elsewhere
+    anew = start(zero, call.wide)._replace(slow=worse)  # a chord's Hessian is that of elsewhere
+    if new.trail is not None and anew.trail is not None:
+        anew = anew._replace(trail=anew.trail._replace(pairs=jax.tree.map(np.zeros_like, new.trail.pairs)))
     return jax.tree.map(lambda old, value: np.where(worse.reshape(-1, *(1,) * (old.ndim - 1)), value, old), new, anew)
 
 

@@ -21,6 +21,7 @@ _BYTES = 2**27  # that the numbers of a block may take
 _MOST_ROWS, _FEWEST_ROWS = 2**16, 64
 _MOST_PRODUCTS, _SHARED = 4096, 16  # of pairs of columns, and models that share them, at least
 _CACHED = 2**23  # bytes of products that stay near the processor; of columns alone a quarter, which are read five times
+_WIDE = 2**24  # bytes of a block of many columns, whose products and sums want many rows
 _CHEAP = 2**18  # products a row, of all Hessians: below this reading takes longer
 _EXACT = 8  # so many models are not sorted out
 
@@ -56,11 +57,12 @@ class Shape(NamedTuple):
         """Whether the products of all pairs of columns are formed."""
         return self.k * (self.k + 1) // 2 <= _MOST_PRODUCTS and self.lanes * self.pairs >= _SHARED
 
-    def rows(self, m: int) -> int:
+    def rows(self, m: int, wide: bool = False) -> int:
         """Rows of a block: as many as are worth their memory, a power of 2."""
-        products = self.k * (self.k + 1) // 2 if self.products else self.k
+        products = self.k * (self.k + 1) // 2 if self.products and not wide else self.k
         numbers = self.lanes * (8 + 6 * self.classes + 2 * self.pairs) + 4 * self.k + products + 3 * self.weights
         near = _CACHED // (8 * products) if self.products else _CACHED // (4 * 8 * products)
+        near = _WIDE // (8 * self.k) if wide else near
         most = min(_BYTES // (8 * numbers), near, _MOST_ROWS)
         size = max(most, _FEWEST_ROWS)
         return min(2 ** (size.bit_length() - 1), 2 ** max(m - 1, 1).bit_length())

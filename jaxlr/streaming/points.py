@@ -53,14 +53,16 @@ class Model(NamedTuple):
 
 
 class Here(NamedTuple):
-    """What is known at parameters x: gradient of the smooth part (*B, k), Hessian of the loss (None where it was not summed),
-    objective, KKT residual and duality gap."""
+    """What is known at parameters x: gradient of the smooth part (*B, k), Hessian of the loss on the columns of which it was
+    summed (None where it was not), objective, KKT residual, duality gap, and the gradient of all classes for the centred
+    columns (*K, k)."""
 
     g: Array
     H: Any
     value: Array
     kkt: Array
     gap: Array
+    u: Any = None
 
 
 def point(x: Float[Array, "*B k"], sums: Sums, model: Model, likelihood: Likelihood, n: int) -> Here:
@@ -70,17 +72,16 @@ def point(x: Float[Array, "*B k"], sums: Sums, model: Model, likelihood: Likelih
         likelihood: in the coordinates of x.
         n: columns, without the intercept.
     """
-    penalty, k = model.penalty, x.shape[-1]
+    penalty = model.penalty
     params = likelihood.expand(x)
     slope, bend, loss = sums.slope / model.total, sums.bend / model.total, sums.loss / model.total
     g = jnp.where(aligned(penalty.free, x), slope + penalty.smooth_slope(x), 0)
-    H = None if sums.gram is None else likelihood.assemble(unpacked(sums.gram, k) / model.total)
+    H = None if sums.gram is None else likelihood.assemble(unpacked(sums.gram) / model.total)
     full = jnp.where(aligned(penalty.free, params), likelihood.expand(slope) + penalty.smooth_slope(params), 0)
     centered = full - aligned(model.location, full) * jnp.sum(full[..., n:], axis=-1, keepdims=True)
     kkt = jnp.max(penalty.violations(centered, params) / aligned(model.scale, full))
-    return Here(
-        g, H, loss + penalty.value(params), kkt, _gap(params, slope, bend, loss, sums.chi / model.total, model, likelihood, n)
-    )
+    gap = _gap(params, slope, bend, loss, sums.chi / model.total, model, likelihood, n)
+    return Here(g, H, loss + penalty.value(params), kkt, gap, centered)
 
 
 def _gap(

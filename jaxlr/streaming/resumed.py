@@ -15,7 +15,9 @@ from jaxlr.streaming.blocks import Kind, Reader
 from jaxlr.streaming.calls import Progress
 from jaxlr.streaming.models import Asked
 from jaxlr.streaming.points import Model
-from jaxlr.streaming.steps import State
+from jaxlr.streaming.secants import Pairs
+from jaxlr.streaming.steps import State, Trail
+from jaxlr.streaming.surrogate import Sample
 
 
 def identity(asked: Asked, x64: bool) -> dict[str, Any]:
@@ -37,13 +39,24 @@ def to_arrays(
     """Everything that a later call needs to go on; `prints` are those of the readers of all processes."""
     arrays: dict[str, Any] = {"kind": np.array(kind.described()), "center": center, "unit": unit}
     arrays |= {"prints": np.concatenate(prints), "blocks": np.array([len(its) for its in prints])}
-    arrays |= {f"state.{name}": value for name, value in progress.state._asdict().items()}
+    state = progress.state._asdict()
+    trail = state.pop("trail")
+    arrays |= {f"state.{name}": value for name, value in state.items()}
+    if trail is not None:
+        trail = trail._asdict()
+        pairs = trail.pop("pairs")
+        arrays |= {f"trail.{name}": value for name, value in trail.items()}
+        arrays |= {} if pairs is None else {f"pairs.{name}": value for name, value in pairs._asdict().items()}
     if progress.model is not None:
         model = progress.model._asdict()
         arrays |= {f"penalty.{name}": value for name, value in model.pop("penalty")._asdict().items()}
         arrays |= {f"model.{name}": value for name, value in model.items()}
     if progress.chord is not None:
         arrays["chord"] = progress.chord
+    if progress.sample is not None:
+        arrays |= {f"sample.{name}": value for name, value in progress.sample._asdict().items() if value is not None}
+    if progress.urgency is not None:
+        arrays["urgency"] = progress.urgency
     return arrays | {"exact": np.bool_(progress.exact), "passes": np.int64(progress.passes), "ended": progress.ended}
 
 
@@ -68,12 +81,16 @@ def of_arrays(arrays: Mapping[str, np.ndarray], reader: Reader) -> tuple[Progres
     reader.prints, reader.m, reader.start = array("Q", prints[process].tobytes()), rows[process], sum(rows[:process])
     parts: dict[str, dict[str, Any]] = {
         prefix: {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-        for prefix in ("state.", "penalty.", "model.")
+        for prefix in ("state.", "trail.", "pairs.", "penalty.", "model.", "sample.")
     }
     model = None
     if parts["model."]:
         penalty = (Bounded if "lower" in parts["penalty."] else Penalty)(**parts["penalty."])
         model = Model(penalty=penalty, **parts["model."])
-    state, chord = State(**parts["state."]), arrays.get("chord")
-    progress = Progress(state, model, chord, bool(arrays["exact"]), int(arrays["passes"]), arrays["ended"])
+    trail = sample = None
+    if parts["trail."]:
+        trail = Trail(**parts["trail."], pairs=Pairs(**parts["pairs."]) if parts["pairs."] else None)
+        sample = Sample(**{"offset": None} | parts["sample."])
+    state, exact, passes = State(**parts["state."], trail=trail), bool(arrays["exact"]), int(arrays["passes"])
+    progress = Progress(state, model, arrays.get("chord"), exact, passes, arrays["ended"], sample, arrays.get("urgency"))
     return progress, prints, arrays["center"], arrays["unit"]

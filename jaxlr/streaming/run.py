@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlr.inputs.memory import bytes_free
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers.descent import RUNNING
@@ -31,8 +30,9 @@ from jaxlr.streaming.resamples import typed
 from jaxlr.streaming.resumed import identity, of_arrays, to_arrays
 from jaxlr.streaming.start import begin
 from jaxlr.streaming.sums import Frame
+from jaxlr.streaming.wide import check_memory, is_coercive, is_wide
 
-_SAMPLE, _SAMPLE_NUMBERS = 2**14, 2**23  # rows that the start is fitted to, at most, and their numbers
+_SAMPLE, _SAMPLE_NUMBERS = 2**14, 2**25  # rows that the start is fitted to, at most, and their numbers
 _READ = 2**13  # rows of a block of the first pass
 
 
@@ -70,8 +70,9 @@ class Run:
             bar.set_description(f"pass {now.passes + 1}, {len(now.running)} of {call.batch.size} models")
             progress = together(lambda: next_pass(call, self.reader, now, told))
         # Hessians of the sample stay where they are: with them too the first process decides.
-        agreed = of_first(progress._replace(chord=None))
-        self.progress = agreed._replace(chord=progress.chord, exact=bool(agreed.exact), passes=int(agreed.passes))
+        agreed = of_first(progress._replace(chord=None, sample=None))
+        own = {"chord": progress.chord, "sample": progress.sample}
+        self.progress = agreed._replace(**own, exact=bool(agreed.exact), passes=int(agreed.passes))
         together(lambda: self._save(mark))
 
     def _resumed(self, mark: str) -> bool:
@@ -133,13 +134,12 @@ class Run:
         tol = (1e-10 if dtype == np.float64 else 1e-5) if asked.tol is None else float(np.asarray(asked.tol))
         steps = self.likelihood if batch.kinked else self.likelihood.in_contrasts()
         shape = shape_of(batch, steps, kind.n, kind.n + int(asked.fit_intercept), self.resamples)
-        if shape.hessian_bytes > bytes_free():
-            raise MemoryError(
-                f"the Hessians of {batch.size} models of {shape.k} columns need {shape.hessian_bytes / 2**30:.1f} GiB, more "
-                "than is free; fit fewer models a call, or screen the columns on a sample first"
-            )
         frame = Frame(center, unit, typed(asked.key))
-        return Call(asked, self.likelihood, steps, self.resamples, batch, shape, frame, dtype, tol)
+        call = Call(asked, self.likelihood, steps, self.resamples, batch, shape, frame, dtype, tol, False)
+        coercive = is_coercive(batch, call.bounds)
+        wide = is_wide(shape, coercive)
+        check_memory(shape, coercive, wide, _sample_size(kind.n))
+        return call._replace(wide=wide)
 
     def fit(self) -> Fit:
         """What is known now."""

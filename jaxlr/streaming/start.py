@@ -21,13 +21,16 @@ from jaxlr.streaming.points import Model, point
 from jaxlr.streaming.resamples import resample_weights
 from jaxlr.streaming.steps import State, start
 from jaxlr.streaming.sums import Lanes, Sums, add_block
+from jaxlr.streaming.wide import is_coercive, sample_of, urgency
 
 _PER_COLUMN = 5  # rows of the sample, at least; of fewer the minimum is further from that of all rows than 0 is
 
+_TOL = 1e-4  # of that minimum, of many columns: what other rows change is more
+
 
 def begin(call: Call, first: First, m: int) -> Progress:
-    """Where the models start: at the minimum over the sampled rows, or at 0 where these are so few that it is far from that of
-    all m rows."""
+    """Where the models start: at the minimum over the sampled rows, or at 0 where these are so few for the columns that count
+    that it is far from that of all m rows."""
     batch, kind = call.batch, call.likelihood.params_type
     classes, n, L = call.likelihood.classes, call.frame.center.shape[0], batch.size
     coef, intercept = np.zeros((L, *classes, n)), np.zeros((L, *classes))
@@ -43,8 +46,10 @@ def begin(call: Call, first: First, m: int) -> Progress:
         if name in first.sample:
             given[name] = first.sample[name].astype(np.float64).reshape(*batch.leads[name], *first.sample[name].shape[1:])
     enough = len(first.numbers) >= min(m, _PER_COLUMN * call.k)
-    found = None
-    if enough:
+    found, tol = None, None
+    if call.wide:
+        tol = call.tol if len(first.numbers) == m else max(call.tol, _TOL)
+    if enough or (call.wide and _over_noise(call, len(first.numbers))):
         with contextlib.suppress(ValueError):  # the sample lacks a class, or weight: what all rows have is seen later
             found = fit(
                 first.sample["X"].astype(np.float64),
@@ -52,35 +57,54 @@ def begin(call: Call, first: First, m: int) -> Progress:
                 sample_weight=weights,
                 fit_intercept=bool(call.asked.fit_intercept),
                 standardize=bool(call.asked.standardize),
+                tol=tol,
                 **given,
             )
     if found is not None:
         good = np.asarray(found.status).reshape(L) == Status.CONVERGED
         whole_coef, whole_intercept = (np.asarray(part).reshape(L, *part.shape[len(batch.shape) :]) for part in found.params)
+        if not enough:
+            used = np.sum(np.any((whole_coef != 0).reshape(L, -1, n), axis=1), axis=1)
+            good &= len(first.numbers) >= _PER_COLUMN * used
         coef[good], intercept[good] = whole_coef[good], whole_intercept[good]
     x = starts(kind(coef, intercept), call.bounds, call.frame, call.steps, call.k)
     x, _ = rounded(x, call.bounds, None, call.frame, call.steps, batch.kinked, str(call.dtype))
-    state = start(np.asarray(x))
-    exact = call.shape.cheap or not enough or not _coercive(call)
+    state = start(np.asarray(x), call.wide)
+    exact = not call.wide and (call.shape.cheap or not enough or not is_coercive(batch, call.bounds))
     progress = Progress(state, None, None, exact, 1, np.zeros(L, np.int32))
+    if call.wide:
+        flat = None if weights is None else weights.reshape(-1, len(first.numbers))
+        progress = progress._replace(sample=sample_of(call, first, flat))
+        return progress._replace(urgency=_urgency(call, first, state)) if batch.kinked else progress
     return progress if exact else progress._replace(chord=_chord(call, first, progress.state))
 
 
-def _coercive(call: Call) -> bool:
-    """Whether every column of every model has a penalty, or two finite bounds."""
+def _over_noise(call: Call, rows: int) -> bool:
+    """Whether every l1 is over what gradients of so few rows differ by from that of all: two standard errors, each of at most
+    1/2 over the root of their number."""
     fields = call.batch.fields
-    factor = fields.get("penalty_factor", np.ones((1, 1)))
-    kept = factor * (fields["l1"] + fields["l2"])[:, None] > 0
-    if call.bounds is not None:
-        kept = kept | (np.isfinite(call.bounds[0]) & np.isfinite(call.bounds[1]))
-    return bool(np.all(kept))
+    l1 = fields["l1"][:, None] * fields.get("penalty_factor", np.ones((1, 1)))
+    return bool(np.all(l1 >= (1 if call.asked.standardize else call.frame.unit) / np.sqrt(rows)))
+
+
+def _urgency(call: Call, first: First, state: State) -> np.ndarray:
+    """Of the columns, over the sampled rows (n,)."""
+    sums, model = _summed(call, first, state, False)
+    n = call.frame.center.shape[0]
+    return np.asarray(urgency(state.x, state.x, state.status, sums, model, call.steps, n))
 
 
 def _chord(call: Call, first: First, state: State) -> np.ndarray:
     """Hessians of the loss over the sampled rows (L, p, p)."""
-    plan, batch = call.plan(True, True), call.batch
+    sums, model = _summed(call, first, state, True)
+    return np.asarray(_hessians(state.x, sums, model, call.steps, call.frame.center.shape[0]))
+
+
+def _summed(call: Call, first: First, state: State, exact: bool) -> tuple[Sums, Model]:
+    """The sums over the sampled rows, and the models that these measure."""
+    plan, batch = call.plan(exact, True), call.batch
     lanes = Lanes(state.x, np.zeros_like(state.x), batch.y, batch.s, batch.offset)
-    size, m, carried = call.shape.rows(len(first.numbers)), len(first.numbers), None
+    size, m, carried = call.shape.rows(len(first.numbers), call.wide), len(first.numbers), None
     for begin in range(0, m, size):
         some = np.arange(begin, begin + size)
         rows = {name: rows_of(name, value, np.minimum(some, m - 1)) for name, value in first.sample.items()}
@@ -90,8 +114,7 @@ def _chord(call: Call, first: First, state: State) -> np.ndarray:
     sums = whole(carried)
     model = models_of(sums, batch.s, batch.fields, call.frame, call.steps, bool(call.asked.fit_intercept), False)
     safe = model._replace(total=jnp.where(model.total > 0, model.total, 1))
-    few = sums._replace(classes=None, null=None, total=None, means=None, squares=None, norm=None)
-    return np.asarray(_hessians(state.x, few, safe, call.steps, call.frame.center.shape[0]))
+    return sums._replace(classes=None, null=None, total=None, means=None, squares=None, norm=None), safe
 
 
 @program("likelihood", "n")

@@ -14,6 +14,10 @@ Directions are those of `jaxlr.solvers.newton`, with kinks of `jaxlr.solvers.pro
 (exact), or of that of the sampled rows at their own minimum (a chord: Kelley 1995, Iterative Methods for Linear and Nonlinear
 Equations, section 5.4), for many models with a penalty on all columns. Of those kkt <= tol is the verdict; where it does not
 halve, Hessians are summed from there on.
+
+With many columns, all of them with a penalty (`jaxlr.streaming.wide`), the direction is that of `jaxlr.streaming.inside` or
+`jaxlr.streaming.surrogate`. There too kkt <= tol is the verdict, beside an intercept of a rare class kkt <= 2.5e-3 rarity
+(`jaxlr.solvers.damped`), and STALLED that some passes have found no lower residual.
 """
 
 from typing import Any, NamedTuple
@@ -26,11 +30,28 @@ from jaxtyping import Array
 from jaxlr.results.status import Status
 from jaxlr.solvers.descent import RUNNING, Direction, Rules, judge, proved_length
 from jaxlr.solvers.newton import POLISH
-from jaxlr.streaming.directions import EPS, How, direction
+from jaxlr.streaming.directions import EPS, Aid, How, direction
 from jaxlr.streaming.points import Here, Model, point
+from jaxlr.streaming.secants import Pairs, with_pair
 from jaxlr.streaming.sums import Sums
 
 _FALL, _GROWTH = 0.1, 4
+_PATIENCE = 8  # passes without a lower residual, of the steps of many columns
+
+
+class Trail(NamedTuple):
+    """What steps of many columns leave behind.
+
+    Attributes:
+        g: gradient of the smooth part at the origin (*B, k).
+        least: the lowest KKT residual so far; idle: passes since then.
+        pairs: steps, and what the gradient changed by along them; None where Hessians are summed.
+    """
+
+    g: Any
+    least: Any
+    idle: Any
+    pairs: Pairs | None
 
 
 class State(NamedTuple):
@@ -47,6 +68,7 @@ class State(NamedTuple):
         slow: whether a chord's step did not halve the residual.
         status: `jaxlr.Status`, or RUNNING.
         num_steps: steps so far.
+        trail: of many columns, else None.
     """
 
     x: Any
@@ -66,9 +88,10 @@ class State(NamedTuple):
     slow: Any
     status: Any
     num_steps: Any
+    trail: Trail | None = None
 
 
-def start(x: np.ndarray) -> State:
+def start(x: np.ndarray, many_columns: bool) -> State:
     """Models (L, *B, k) that have not been summed yet."""
     L = len(x)
     number, flag, count = (lambda fill, dtype=dtype: np.full(L, fill, dtype) for dtype in (np.float64, bool, np.int32))
@@ -91,14 +114,15 @@ def start(x: np.ndarray) -> State:
         slow=flag(False),
         status=count(RUNNING),
         num_steps=count(0),
+        trail=Trail(np.zeros_like(x), inf, count(0), None) if many_columns else None,
     )
 
 
-def advance(state: State, sums: Sums, chord: Array | None, model: Model, tol: Array, how: How) -> State:
+def advance(state: State, sums: Sums, aid: Aid, model: Model, tol: Array, how: How) -> State:
     """One model after a pass; one that has ended stays as it is.
 
     Args:
-        chord: Hessian of the loss of the sampled rows, or None.
+        aid: what its direction is made of beside the sums.
     """
     likelihood, penalty, n = how.likelihood, model.penalty, how.n
     here = point(state.x, sums, model, likelihood, n)
@@ -107,6 +131,8 @@ def advance(state: State, sums: Sums, chord: Array | None, model: Model, tol: Ar
     penalized = jnp.all((penalty.bounding | ~penalty.free)[:n])
     suffices = penalized
     if state.x.shape[-1] > n:  # as in `jaxlr.solvers.damped`
+        if state.trail is not None:
+            tol = jnp.minimum(tol, 2.5e-3 * model.rarity)
         suffices &= tol <= 2.5e-3 * model.rarity
     rules = Rules(penalty, penalized, suffices, model.rarity, tol, jnp.int32(how.max_steps), POLISH)
 
@@ -126,20 +152,24 @@ def advance(state: State, sums: Sums, chord: Array | None, model: Model, tol: Ar
     judged = ~first & ~passed & finite
     status = jnp.where(judged, verdict.status, RUNNING)
     seen = here.kkt <= tol
-    if not how.exact:
+    if not how.exact or state.trail is not None:
         status = jnp.where(judged & seen & suffices, Status.CONVERGED, status)
+    trail = None if state.trail is None else _followed(state.trail, step, here, first, passed)
+    if trail is not None:
+        status = jnp.where((status == RUNNING) & (trail.idle >= _PATIENCE), Status.STALLED, status)
     status = jnp.where(last & (status == RUNNING), Status.MAX_STEPS, status)
     # Where nothing more is to come the better of the two points is handed back.
     better = ~passed & finite & (first | (verdict.polished & seen) | ~(here.kkt > state.kkt))
     status = jnp.where((status == Status.CONVERGED) & ~(jnp.where(better, here.kkt, state.kkt) <= tol), Status.STALLED, status)
     status = jnp.where(finite, status, Status.NONFINITE)
 
-    moved = direction(state.x, here, chord, model, tol, how)
+    moved = direction(state.x, here, aid, None if trail is None else trail.pairs, model, tol, how)
     factored = jnp.isfinite(moved.decrement)
+    old = not how.exact or trail is not None
     # By the norms of the rows the next step is so small that no digit that counts would change.
     most = np.sqrt(2) * model.norm * jnp.sqrt(jnp.sum(moved.d**2))
     ahead = Direction(
-        moved.d, moved.d, moved.decrement, moved.error, moved.unresolved, jnp.bool_(False), moved.inexact, old=not how.exact
+        moved.d, moved.d, moved.decrement, moved.error, moved.unresolved, jnp.bool_(False), moved.inexact, old=old
     )
     near = judge(rules, _Before(verdict.decrement, verdict.steep_steps), here, ahead, most, jnp.asarray(jnp.inf), last, EPS)
     arrived = ~passed & finite & seen & (most <= tol / 10) & near.polished & (near.status == Status.CONVERGED)
@@ -171,15 +201,30 @@ def advance(state: State, sums: Sums, chord: Array | None, model: Model, tol: Ar
         unresolved=take(moved.unresolved, state.unresolved),
         decrement=take(moved.decrement, state.decrement),
         inexact=take(moved.inexact, state.inexact),
-        old=take(jnp.bool_(not how.exact), state.old),
+        old=take(jnp.bool_(old), state.old),
         before=jnp.where(goes & ~first, verdict.decrement, state.before),
         steep_steps=jnp.where(goes & ~first, verdict.steep_steps, state.steep_steps),
         slow=state.slow | (goes & ~first & (not how.exact) & (here.kkt > state.kkt / 2)),
         status=status.astype(jnp.int32),
         num_steps=state.num_steps + (~ended).astype(jnp.int32),
+        trail=None if trail is None else trail._replace(g=take(here.g, trail.g)),
     )
     running = state.status == RUNNING
     return jax.tree.map(lambda new, old: jnp.where(running, new, old), new, state)
+
+
+def _followed(trail: Trail, step: Array, here: Here, first: Array, passed: Array) -> Trail:
+    """With what this pass has found at the end of a step."""
+    lower = here.kkt < trail.least
+    pairs = trail.pairs
+    if pairs is not None:
+        pairs = with_pair(pairs, jnp.where(first, 0, step), here.g - trail.g)
+    return Trail(
+        trail.g,
+        jnp.where(passed, trail.least, jnp.minimum(here.kkt, trail.least)),
+        jnp.where(passed, trail.idle, jnp.where(lower, 0, trail.idle + 1)),
+        pairs,
+    )
 
 
 class _Before(NamedTuple):

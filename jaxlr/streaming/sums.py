@@ -10,6 +10,7 @@ All in float64, whatever the dtype of the data. Within a block sums are matrix p
 with their rounding errors (`jaxlr.streaming.carried`).
 """
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -37,6 +38,7 @@ class Plan(NamedTuple):
         exact: whether Hessians are summed, and `moves` measured.
         measures: whether moments and class weights are.
         products: whether Hessians are one matrix product with the products of all pairs of columns.
+        shared: whether the Gram matrix at the mean curvature is summed.
     """
 
     likelihood: Likelihood
@@ -46,14 +48,17 @@ class Plan(NamedTuple):
     exact: bool
     measures: bool
     products: bool
+    shared: bool = False
 
 
 class Frame(NamedTuple):
-    """Origin and units of the working columns (n,), and the key of the resamples."""
+    """Origin and units of the working columns (n,), the key of the resamples, and of which columns of A Hessians are summed,
+    None for all."""
 
     center: Any
     unit: Any
     key: Any
+    inside: Any = None
 
 
 class Lanes(NamedTuple):
@@ -77,6 +82,7 @@ class Sums(NamedTuple):
         total: sum of the weights.
         means, squares: weighted sums of A and of its squares (W, k).
         norm: the largest norm of a row of A ().
+        shared: A' D A (k, k), D the mean of s W over models and classes, float32: directions are made of it, no evidence is.
     """
 
     loss: Any
@@ -91,6 +97,7 @@ class Sums(NamedTuple):
     means: Any = None
     squares: Any = None
     norm: Any = None
+    shared: Any = None
 
     def largest(self) -> list[str]:
         """Names of those that are maxima, not sums."""
@@ -170,7 +177,11 @@ def _of_block(fields: dict[str, Array], row: Array, count: Array, lanes: Lanes, 
         axes.append(None if shared else 0)
         own.append(None if values is None else values[0] if shared else values[at])
     loss, slope, pairs, chi, moves, classes, null = jax.vmap(of_lane, in_axes=tuple(axes))(lanes.x, lanes.step, *own)
-    sums = Sums(loss, slope, dot(pairs, A), chi, _grams(pairs, A, plan) if plan.exact else None, moves)
+    some = A if frame.inside is None else A[:, frame.inside]
+    sums = Sums(loss, slope, dot(pairs, A), chi, _grams(pairs, some, plan) if plan.exact else None, moves)
+    if plan.shared:
+        narrow, mean = A.astype(jnp.float32), jnp.mean(_traces(pairs, plan), axis=0).astype(jnp.float32)
+        sums = sums._replace(shared=dot(narrow.T * mean[None, :], narrow))
     if not plan.measures:
         return sums
     return sums._replace(
@@ -186,6 +197,14 @@ def _of_block(fields: dict[str, Array], row: Array, count: Array, lanes: Lanes, 
 _traced = jax.jit(_of_block, static_argnames="plan")  # keeps what shapes it has seen
 
 
+def _traces(pairs: Float[Array, "L *P r"], plan: Plan) -> Float[Array, "L r"]:
+    """Of the curvatures of the rows."""
+    if not plan.likelihood.classes:
+        return pairs
+    i, j = np.triu_indices(plan.likelihood.coordinates[0])
+    return jnp.sum(pairs[:, np.flatnonzero(i == j)], axis=1)
+
+
 def _grams(pairs: Float[Array, "*P r"], A: Float[Array, "r k"], plan: Plan) -> Float[Array, "*P packed"]:
     """A' diag(d) A for every row d of pairs, its triangle i <= j."""
     i, j = np.triu_indices(A.shape[1])
@@ -195,6 +214,6 @@ def _grams(pairs: Float[Array, "*P r"], A: Float[Array, "r k"], plan: Plan) -> F
     return flat.reshape(*pairs.shape[:-1], -1)
 
 
-def unpacked(packed: Float[Array, "*P packed"], k: int) -> Float[Array, "*P k k"]:
+def unpacked(packed: Float[Array, "*P packed"]) -> Float[Array, "*P k k"]:
     """Gram matrices of their triangles."""
-    return packed[..., triangle(k)]
+    return packed[..., triangle((math.isqrt(8 * packed.shape[-1] + 1) - 1) // 2)]

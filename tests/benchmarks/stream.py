@@ -4,6 +4,8 @@ The full size is 20 million rows x 50 (4 GB); ``python -m tests.benchmarks strea
 tests/benchmarks/stream.py ROWS FOLDER [STRENGTHS]`` any number. The fit runs in a process of its own, whose peak is the largest
 resident set that the kernel saw, JAX itself included. Reading is what a pass costs without any sums: decoding, checksums
 and re-cutting, in a thread beside the sums. ``--one ROWS`` takes one model beside scikit-learn's solvers on the data in memory.
+``--many ROWS [STRENGTHS]`` takes 2,000 columns, whose Hessians nobody sums: a path of l2, one of l1 where 40 columns count,
+and of each a model by scikit-learn.
 """
 
 import json
@@ -13,24 +15,25 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-N, BLOCK = 50, 100_000
+N, MANY, BLOCK = 50, 2_000, 100_000
 LIMIT = 1.5  # GiB
 
 
-def write(folder: Path, m: int) -> None:
-    """X.npy (m, n) and y.npy (m,), a block at a time: correlated columns, a third of which count."""
-    rng = np.random.default_rng(0)
-    mix = np.linalg.cholesky(0.5 ** np.abs(np.subtract.outer(np.arange(N), np.arange(N)))).T.astype(np.float32)
-    coef = np.where(np.arange(N) % 3 == 0, rng.normal(size=N) / 3, 0).astype(np.float32)
-    X = np.lib.format.open_memmap(folder / "X.npy", "w+", np.float32, (m, N))
+def write(folder: Path, m: int, n: int = N, every: int = 3, size: float = 1 / 3) -> None:
+    """X.npy (m, n) and y.npy (m,), a block at a time: correlated columns, of which one in so many counts."""
+    rng, block = np.random.default_rng(0), BLOCK * N // n
+    mix = np.linalg.cholesky(0.5 ** np.abs(np.subtract.outer(np.arange(n), np.arange(n)))).T.astype(np.float32)
+    coef = np.where(np.arange(n) % every == 0, rng.normal(size=n) * size, 0).astype(np.float32)
+    X = np.lib.format.open_memmap(folder / "X.npy", "w+", np.float32, (m, n))
     y = np.lib.format.open_memmap(folder / "y.npy", "w+", np.int8, (m,))
-    for start in range(0, m, BLOCK):
-        rows = rng.standard_normal((min(BLOCK, m - start), N), np.float32) @ mix
-        X[start : start + BLOCK] = rows
-        y[start : start + BLOCK] = rows @ coef - 0.5 + rng.logistic(size=len(rows)) > 0
+    for start in range(0, m, block):
+        rows = rng.standard_normal((min(block, m - start), n), np.float32) @ mix
+        X[start : start + block] = rows
+        y[start : start + block] = rows @ coef - 0.5 + rng.logistic(size=len(rows)) > 0
     X.flush()
     y.flush()
 
@@ -69,6 +72,55 @@ def measure(folder: Path, strengths: int) -> None:
             }
         )
     )
+
+
+def measure_many(folder: Path, strengths: int, kind: str) -> None:
+    """Fit many columns, and print the numbers as JSON."""
+    import jaxlr
+
+    X, y = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("X", "y"))
+    path: dict[str, Any] = {kind: _strengths(kind, strengths).astype(np.float32)}
+    start = time.perf_counter()
+    fit = jaxlr.fit_stream(jaxlr.streaming.from_arrays(X, y, rows=2**13), **path, progress=True)
+    found = {"rows": len(y), "columns": X.shape[1], "seconds": time.perf_counter() - start}
+    found |= {"passes": int(np.max(fit.num_passes)), "models": int(fit.status.size), "converged": int(np.sum(fit.converged))}
+    found |= {"worst kkt": float(np.max(fit.kkt)), "worst gap": float(np.max(fit.gap)), "peak GiB": _peak()}
+    found |= {"most columns in use": int(np.max(np.sum(np.asarray(fit.params.coef) != 0, axis=-1)))}
+    print(json.dumps(found))
+
+
+def _strengths(kind: str, count: int) -> np.ndarray:
+    return np.geomspace(0.1, 1e-3, count) if kind == "l2" else np.geomspace(0.05, 0.005, count)
+
+
+def many(m: int, strengths: int) -> None:
+    """Paths of l2 and of l1 from the stream, one model of each by scikit-learn from memory."""
+    import jax
+    from sklearn.linear_model import LogisticRegression
+
+    import jaxlr
+
+    jax.config.update("jax_enable_x64", True)
+    for kind, every, size in (("l2", 3, 0.05), ("l1", 50, 0.3)):
+        with tempfile.TemporaryDirectory() as place:
+            write(Path(place), m, MANY, every, size)
+            command = [sys.executable, __file__, "--measure-many", place, str(strengths), kind]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ)
+            found = json.loads(done.stdout.splitlines()[-1])
+            print(f"| {kind}: ", *(f"{name} {value:.3g} |" for name, value in found.items()), flush=True)
+            X, y = (np.array(np.load(Path(place) / f"{name}.npy", mmap_mode="r")) for name in ("X", "y"))
+        strength = float(_strengths(kind, strengths)[strengths // 2])
+        ratio, solver, tol = (0.0, "lbfgs", 1e-5) if kind == "l2" else (1.0, "saga", 1e-3)
+        model = LogisticRegression(C=1 / (strength * m), l1_ratio=ratio, solver=solver, tol=tol, max_iter=200)
+        start = time.perf_counter()
+        model.fit(X, y)
+        seconds = time.perf_counter() - start
+        params = jaxlr.Params(np.asarray(model.coef_, float)[0], np.asarray(model.intercept_, float)[0])
+        given: dict[str, Any] = {kind: strength}
+        problem = jaxlr.Problem(X.astype(float), y.astype(float), **given)
+        residual = float(jaxlr.kkt_residual(params, problem))
+        print(f"| scikit-learn {solver}, one of them: {seconds:.3g} s, residual {residual:.1e}", flush=True)
+        assert found["converged"] == found["models"], found
 
 
 def _peak() -> float:
@@ -132,6 +184,10 @@ def one(m: int) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "--one":
         one(int(sys.argv[2]))
+    elif sys.argv[1] == "--many":
+        many(int(sys.argv[2]), *map(int, sys.argv[3:] or ["20"]))
+    elif sys.argv[1] == "--measure-many":
+        measure_many(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
     elif sys.argv[1] == "--measure":
         measure(Path(sys.argv[2]), int(sys.argv[3]))
     else:

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from jaxlr import fit_stream, predict_stream, score_stream
-from jaxlr.streaming import own_parts, passes, run
+from jaxlr.streaming import own_parts, passes, run, wide
 
 M, LAST = 3000, 5
 RNG = np.random.default_rng(0)
@@ -28,6 +28,8 @@ CALLS = {
     "three classes": {"l2": 0.01, "num_classes": 3},
     "without a penalty": {},
     "chords": {"l2": np.array([1.0, 0.1])},
+    "many columns": {"l2": np.array([1.0, 0.1])},
+    "many columns with kinks": {"l1": np.array([0.1, 0.01]), "l2": 0.01},
 }
 
 
@@ -56,6 +58,7 @@ def arguments_of(name):
 def found(name, parts):
     """What a call finds, its numbers to the last bit."""
     passes._CHEAP = 0 if name == "chords" else 2**18
+    wide._FEW, wide._WORK = (0, 0) if name.startswith("many columns") else (2**9, 2**20)
     fits = fit_stream(Blocks(parts, THREE if name == "three classes" else Y), **arguments_of(name))
     numbers = [np.asarray(part, float).ravel() for part in (*fits.params, fits.value, fits.kkt, fits.num_passes)]
     if name == "path and folds":

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxlr.results.status import Status
-from jaxlr.streaming import passes, run
+from jaxlr.streaming import passes, run, wide
 from tests.streaming.in_processes import CALLS, LAST, found
 
 pytestmark = [pytest.mark.usefixtures("x64")]
@@ -50,6 +50,8 @@ def failures(tmp_path_factory):
 def test_two_processes_find_what_one_finds_and_the_same_to_the_last_bit(reports, monkeypatch, name):
     monkeypatch.setattr(run, "_SAMPLE", 200)
     monkeypatch.setattr(passes, "_CHEAP", passes._CHEAP)
+    for constant in ("_FEW", "_WORK"):
+        monkeypatch.setattr(wide, constant, getattr(wide, constant))
     first, second = (report[name] for report in reports)
     assert first == second
     expected = found(name, range(LAST))
