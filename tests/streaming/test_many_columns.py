@@ -109,6 +109,7 @@ def test_weights_offsets_targets_and_folds(many):
     agree(found, fit(X, Y, sample_weight=weights, l1=0.01, l2=0.01, tol=1e-12))
 
 
+@pytest.mark.slow
 def test_more_columns_in_use_than_there_is_room_for_go_on_by_the_surrogate(many):
     """Room for 20 of 40 at most, of which the weaker strength takes more."""
     many.setattr(inside, "_WORTH", 10)
@@ -129,6 +130,7 @@ def test_513_columns_are_many():
         np.testing.assert_allclose(found.params.coef, wanted.params.coef, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [{"l2": 0.01}, pytest.param({"l1": 0.02, "l2": 0.01}, marks=pytest.mark.slow)], ids=str)
 def test_the_evidence_is_that_of_the_parameters_handed_back(many, arguments):
     found = fit_stream(blocks(), **arguments, max_steps=2)
@@ -140,6 +142,7 @@ def test_the_evidence_is_that_of_the_parameters_handed_back(many, arguments):
     assert 0 < float(found.value - best.value) <= float(found.gap) + 1e-15  # rounding of J
 
 
+@pytest.mark.slow
 def test_a_tol_under_the_rounding_of_sums_is_stalled_and_a_model_without_a_class_invalid(many):
     targets = np.stack([Y, np.zeros_like(Y)])
     found = fit_stream(blocks(targets), l2=0.1, tol=1e-30)
@@ -147,6 +150,7 @@ def test_a_tol_under_the_rounding_of_sums_is_stalled_and_a_model_without_a_class
     assert float(found.kkt[0]) <= 1e-14
 
 
+@pytest.mark.slow
 def test_a_rare_class_is_asked_for_a_smaller_residual(many):
     """Where an intercept has next to no curvature a small gradient shows little: tol alone would leave it free to move."""
     rare = np.where(np.arange(M) < 3, 1, 0)
@@ -175,6 +179,7 @@ def fail():
     raise OSError("the disk is gone")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [{"l2": 0.01}, {"l1": np.array([0.05, 0.01]), "l2": 0.01}], ids=str)
 def test_a_call_goes_on_where_another_ended_to_the_same_bits(many, tmp_path, arguments):
     path = tmp_path / "state.npz"
@@ -191,6 +196,7 @@ def test_a_call_goes_on_where_another_ended_to_the_same_bits(many, tmp_path, arg
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_an_interrupt_hands_back_what_is_known(many):
     with pytest.raises(KeyboardInterrupt, match="0 of 1 models had ended") as caught:
         fit_stream(Stopping(4 * 5 + 2, lambda: os.kill(os.getpid(), signal.SIGINT)), l2=0.01)
