@@ -145,6 +145,10 @@ TABLE = {
     "a subnormal": (lambda: fit(l2=1e-320), r"l2 that float64 can hold, 0 or >= 2.2e-308, got 1e-320; 0 leaves it out"),
     "a bound": (lambda: fit(lower=np.inf), r"lower to be numbers, or -inf for no bound, got inf first at index \(0,\); None"),
     "crossed bounds": (lambda: fit(lower=1.0, upper=[2.0, 0.0]), r"lower <= upper, got 1.0 > 0.0 first at index \(1,\); swap"),
+    "a bound beside 0": (
+        lambda: jaxlr.fit(FRAME, Y, l2=0.1, penalty_factor=[1.0, np.inf], lower=[-9.0, 0.1]),
+        "bounds around 0 where penalty_factor is inf, .* got lower = 0.1 for column 'b'; give it a finite factor",
+    ),
     "labels": (lambda: fit(y=2 * Y - 1), "got values from -1 to 1; pass y == 1"),
     "fractions": (lambda: fit(y=LABELS + 0.5, num_classes=4), "integer labels 0..3, got 0.5; number the classes from 0"),
     "too many classes": (lambda: fit(y=LABELS, num_classes=2), "labels 0..1 of num_classes = 2, got 0 to 2; pass np.unique"),

@@ -93,7 +93,7 @@ def checked(
                 check_probabilities(value)
             elif name == "y":
                 check_labels(value, num_classes)
-    check_bounds(given)
+    check_bounds(given, fields["X"])
     return given, dtype, batch
 
 
