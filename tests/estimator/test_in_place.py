@@ -5,11 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sklearn
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor  # 1.9
 from sklearn.datasets import load_iris
-from sklearn.metrics import get_scorer, log_loss
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
+from sklearn.ensemble import BaggingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer, log_loss, make_scorer
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -86,15 +89,47 @@ def test_a_fold_of_one_class_alone(fit_intercept):
 
 
 @pytest.mark.slow
-def test_a_class_of_weight_0_has_probability_0():
-    for multi_class in ("multinomial", "ovr"):
-        weights = {"setosa": 1, "versicolor": 2, "virginica": 0}
-        model = LogisticRegressor(multi_class=multi_class, class_weight=weights).fit(IRIS, NAMES)
-        assert sorted(set(model.predict(IRIS))) == ["setosa", "versicolor"]
-        assert not model.predict_proba(IRIS)[:, 2].any()
-        assert not model.predict_proba(jnp.asarray(IRIS, jnp.float32))[:, 2].any()
-    with pytest.raises(ValueError, match="expected class_weight > 0 of at least 2 classes"):
-        LogisticRegressor(class_weight={0: 0, 1: 1}).fit(X, Y)
+@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
+def test_a_class_of_weight_0_has_probability_0(multi_class):
+    weights, by_row, there = {"setosa": 1, "versicolor": 2, "virginica": 0}, np.array([1.0, 2.0, 0.0])[SPECIES], SPECIES < 2
+    model = LogisticRegressor(multi_class=multi_class, class_weight=weights).fit(IRIS, NAMES)
+    assert sorted(set(model.predict(IRIS))) == ["setosa", "versicolor"]
+    assert not model.predict_proba(IRIS)[:, 2].any()
+    assert not model.predict_proba(jnp.asarray(IRIS, jnp.float32))[:, 2].any()
+    same = LogisticRegressor(multi_class=multi_class).fit(IRIS, NAMES, by_row)
+    np.testing.assert_array_equal(same.predict_proba(IRIS), model.predict_proba(IRIS))
+    # of one model with coefficients -c/2 and c/2 the squared penalty is half that of c; of two models each is that of c
+    two = LogisticRegressor(C=2 if multi_class == "multinomial" else 1).fit(IRIS[there], NAMES[there], by_row[there])
+    np.testing.assert_allclose(model.predict_proba(IRIS)[:, :2], two.predict_proba(IRIS), rtol=0, atol=1e-7)
+
+
+def test_one_class_that_has_weight_has_probability_1():
+    assert LogisticRegressor(class_weight={0: 0, 1: 1}).fit(X, Y).predict_proba(X)[:, 1].tolist() == [1.0] * len(X)
+    alone = LogisticRegressor(lower=0.5).fit(X, Y, Y == 0)
+    assert alone.predict_proba(X)[:, 0].tolist() == [1.0] * len(X)
+    assert (alone.coef_ == 0.5).all()
+    assert alone.converged_.all()
+    with pytest.raises(ValueError, match="sample_weight times class_weight, got weights that are all 0; give"):
+        LogisticRegressor(class_weight={0: 0, 1: 1}).fit(X, Y, Y == 0)
+
+
+def test_balanced_classes_are_those_that_have_weight():
+    kept = SPECIES < 2
+    model = LogisticRegressor(class_weight="balanced").fit(IRIS, NAMES, np.where(kept, 1 + SPECIES, 0))
+    wanted = LogisticRegressor(class_weight="balanced", C=2).fit(IRIS[kept], NAMES[kept], 1 + SPECIES[kept])
+    np.testing.assert_allclose(model.predict_proba(IRIS)[:, :2], wanted.predict_proba(IRIS), rtol=0, atol=1e-7)
+
+
+def test_bags_without_a_rare_class_are_fitted():
+    """As scikit-learn's LogisticRegression on the rows of a bag; a bag of one class is sure of it."""
+    rare = np.isin(np.arange(90), (3, 50)).astype(int)
+    bag = BaggingClassifier(LogisticRegressor(), n_estimators=8, random_state=0).fit(X, rare)
+    proba = np.zeros(90)
+    for rows in bag.estimators_samples_:
+        if rare[rows].any():
+            proba += LogisticRegression(tol=1e-10, max_iter=10**4).fit(X[rows], rare[rows]).predict_proba(X)[:, 1]
+    assert sum(not rare[rows].any() for rows in bag.estimators_samples_) > 0
+    np.testing.assert_allclose(bag.predict_proba(X)[:, 1], proba / 8, rtol=0, atol=1e-6)
 
 
 def test_pairs_that_all_have_one_label_are_fitted_without_an_intercept():
