@@ -4,6 +4,7 @@ The score of a penalty is its mean over the folds, and the best one wins, the sm
 `jaxlr.cross_validate` for standard errors and their rule.
 """
 
+import copy
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -177,19 +178,23 @@ class LogisticRegressorCV(LinearClassifier):
             with_legacy_attributes(self)
         return self
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> float:
+    def score(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None, **params: Any) -> float:
         """The score that `scoring` names.
 
         Args:
             X: (m, n).
             y: (m,).
             sample_weight: (m,) >= 0; None is 1.
+            offset: as for `decision_function`; a scorer knows of none, and judges a model that has it.
             **params: with metadata routing, what else the scorer requests.
 
         Returns:
             The score, more is better.
         """
-        return self._get_scorer()(self, X, y, **routed(self, "score", sample_weight, {}, params)[1])
+        model = copy.copy(self)
+        if offset is not None:
+            vars(model)["decision_function"] = lambda X, _=None: self.decision_function(X, offset)
+        return self._get_scorer()(model, X, y, **routed(self, "score", sample_weight, {}, params)[1])
 
     def get_metadata_routing(self) -> Any:
         """What goes to whom: the weights of scores to the scorer, groups to the splitter.

@@ -191,7 +191,7 @@ def test_metadata_go_where_they_are_requested():
         with pytest.raises(TypeError, match="got unexpected argument"):
             model.fit(X, Y, exposure=offset)
         part = LogisticRegressor().set_fit_request(sample_weight=True, offset=True, penalty_factor=False)
-        part.set_score_request(sample_weight=True)
+        part.set_score_request(sample_weight=True, offset=True)
         search = GridSearchCV(make_pipeline(StandardScaler().set_fit_request(sample_weight=False), part), {}, cv=2)
         search.fit(X, Y, sample_weight=weights, offset=offset)
         scaled = StandardScaler().fit_transform(X)
