@@ -52,7 +52,8 @@ class LogisticRegressorCV(LinearClassifier):
         C_, l1_ratio_: the choice; without refit the means over the folds.
         Cs_: (c,).
         l1_ratios_: (r,).
-        scores_: (k, r, c), on the rows that each of k folds holds out; NaN where a model did not converge.
+        scores_: (k, r, c), on the rows that each of k folds holds out; NaN where a model did not converge, or the score is: a
+            fold that has none at all leaves the choice to the others.
         coefs_paths_: (k, r, c, 1 or K, n + 1), the intercept last; (..., n) without one.
         n_iter_: (k, r, c), the most steps of a model.
 
@@ -144,10 +145,12 @@ class LogisticRegressorCV(LinearClassifier):
             The estimator.
 
         Raises:
-            TypeError, ValueError: as `LogisticRegressor.fit`; for every penalty some model did not converge.
+            TypeError, ValueError: as `LogisticRegressor.fit`; for every penalty some model did not converge, or no fold has a
+                score.
 
         Warns:
             ConvergenceWarning: some models did not converge; their penalties cannot be chosen.
+            UserWarning: a fold has no score, such as "roc_auc" of one class, and the others choose.
             FutureWarning, UserWarning: as `jaxlr.estimator.parameters.shares`.
         """
         sample_weight, offset = (None if part is None else np.asarray(to_numpy(part)) for part in (sample_weight, offset))

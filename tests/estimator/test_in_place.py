@@ -164,6 +164,58 @@ def test_offset_and_penalty_factor_are_those_of_fit(classes, multi_class):
         model.fit(data, labels, offset=offset[:3])
 
 
+@pytest.mark.filterwarnings("ignore:Only one class is present:sklearn.exceptions.UndefinedMetricWarning")
+@pytest.mark.slow
+@pytest.mark.parametrize("refit", [True, False])
+def test_folds_that_have_no_score_leave_the_choice_to_the_others(refit):
+    rare = np.isin(np.arange(90), (3, 50)).astype(int)
+    options = {"Cs": [1e-4, 1.0, 1e4], "scoring": "roc_auc", "refit": refit}
+    with pytest.warns(UserWarning, match="(least populated class|roc_auc is NaN)") as told:
+        model = LogisticRegressorCV(cv=5, **options).fit(X, rare)
+    mute = np.isnan(model.scores_[:, 0]).all(axis=1)
+    words = (
+        f"roc_auc is NaN on the rows held out in folds {np.flatnonzero(mute).tolist()}, whatever the penalty: the choice is by"
+    )
+    assert any(words in str(one.message) for one in told)
+    assert mute.sum() == 3
+    of_others = model.scores_[~mute, 0]
+    best = of_others.mean(axis=0).argmax() if refit else of_others.argmax(axis=1)
+    assert np.mean(np.array(options["Cs"])[best]) == model.C_
+    assert np.isfinite(model.coef_).all()
+    zeros = [(np.arange(90), np.flatnonzero(rare == 0))] * 2
+    with pytest.raises(ValueError, match=r"expected a fold that has a score, got none: roc_auc is NaN .* in folds \[0, 1\]"):
+        LogisticRegressorCV(cv=zeros, **options).fit(X, rare)
+
+
+@pytest.mark.slow
+def test_scores_know_the_offset():
+    offset = 3 * RNG.normal(size=90)
+    y = (X[:, 0] + offset + RNG.logistic(size=90) > 0).astype(int)
+    right, losses, folds = [], [], list(KFold(2).split(X))
+    for train, test in folds:
+        model = LogisticRegressor().fit(X[train], y[train], offset=offset[train])
+        proba = model.predict_proba(X[test], offset[test])[:, 1]
+        right.append(np.mean((proba > 0.5) == y[test]))
+        losses.append(-log_loss(y[test], proba))
+        assert model.score(X[test], y[test], offset=offset[test]) == right[-1]
+        assert model.score(X[test], y[test]) < right[-1] - 0.1  # a third of what moves the labels is in X
+    given = {"cv": folds, "params": {"offset": offset}}
+    of_logits = make_scorer(lambda y, z, offset: -log_loss(y, expit(z + offset)), response_method="decision_function")
+    with sklearn.config_context(enable_metadata_routing=True):
+        one = LogisticRegressor().set_fit_request(offset=True)
+        with pytest.raises(ValueError, match=r"\[offset\] are passed but are not explicitly set .* LogisticRegressor.score"):
+            cross_val_score(one, X, y, **given)
+        one.set_score_request(offset=True)
+        assert cross_val_score(one, X, y, **given).tolist() == right
+        found = cross_val_score(one, X, y, scoring=of_logits.set_score_request(offset=True), **given)
+        np.testing.assert_allclose(found, losses, rtol=1e-12)
+    chosen = LogisticRegressorCV(Cs=[1.0], cv=2, scoring="neg_log_loss").fit(X, y, offset=offset)
+    wanted = -log_loss(y, chosen.predict_proba(X, offset))
+    assert chosen.score(X, y, offset=offset) == pytest.approx(wanted, rel=1e-12)
+    with pytest.raises(ValueError, match="X has 2 features, but LogisticRegressorCV"):
+        chosen.score(X[:, :2], y, offset=offset)
+
+
 @pytest.mark.slow
 def test_scores_of_cross_validation_know_the_offset():
     offset = 2 * RNG.normal(size=90)
