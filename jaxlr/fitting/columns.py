@@ -26,7 +26,7 @@ from jaxlr.engine.memory import models_side_by_side
 from jaxlr.engine.plan import Call
 from jaxlr.engine.run import before, run
 from jaxlr.fitting.fit import start_of
-from jaxlr.inputs.checks import Data, checked, core_axes, is_zero, real_array
+from jaxlr.inputs.checks import Data, check_values, checked, core_axes, dtype_of_design, is_zero, real_array
 from jaxlr.inputs.labels import hint_of_counts
 from jaxlr.inputs.tables import check_aligned, column_names, is_concrete
 from jaxlr.linalg.cholesky import cholesky, in_own_units, inverse
@@ -135,9 +135,11 @@ def fit_columns(
 def _checked_columns(columns: Data, covariates: Data | None, y: Data) -> tuple[Any, Any]:
     """The columns (k, m) and the covariates (m, c), of one dtype."""
     given = real_array("columns", columns)
-    if given.ndim != 2:
+    if given.ndim != 2 or 0 in given.shape:
         raise ValueError(f"expected columns (k, m), one model each, got shape {given.shape}; one column is columns[None]")
-    _, dtype, _ = checked({"X": given[:, :, None]})  # a design each
+    dtype = dtype_of_design(given)
+    if is_concrete(given):
+        check_values("columns", given, dtype, 1, columns)
     k, m = given.shape
     common = np.zeros((m, 0)) if covariates is None else checked({"X": covariates})[0]["X"]
     if common.ndim != 2 or common.shape[0] != m:

@@ -96,7 +96,7 @@ def fit(
             None is 0. The answer does not depend on it beyond tol.
         solver: static: "newton" factors Hessians, "newton_cg" takes conjugate gradients for many columns, "proximal" is for l1,
             groups and bounds, "auto" chooses by shapes; the Fit says which.
-        tol: on the KKT residual, > 0; None is 1e-10 in float64 and 1e-5 in float32.
+        tol: on the KKT residual, > 0 and finite; None is 1e-10 in float64 and 1e-5 in float32.
         max_steps: static, from 1 to 2**31 - 1; None is 200. With l1 steps may share a Hessian: twice as many, and cheaper.
         batch_size: static, models at a time; None is as many as are worth their memory, and fit into what the device has
             free. The answer does not depend on it beyond tol.

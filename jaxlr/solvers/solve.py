@@ -242,7 +242,7 @@ def _is_invalid(problem: Problem, tol: Float[Array, ""], settings: Settings) -> 
     if settings.checked:  # of bounds that exclude a 0 only where all members have such
         return invalid if problem.lower is None else invalid | penalty.invalid
     # What does not vary along a path comes first: XLA takes it out of the loop, whole.
-    invalid = invalid | likelihood.out_of_range(y) | ~(tol > 0)
+    invalid = invalid | likelihood.out_of_range(y) | ~((tol > 0) & (tol < jnp.inf))
     if s is not None:
         invalid = invalid | jnp.any(s < 0)
     return invalid | penalty.invalid
