@@ -165,6 +165,14 @@ TABLE = {
         lambda: jaxlr.fit_columns(HOLE.T[1:], Y, l2=0.1),
         r"expected finite columns, got nan first at index \(0, 3\)",
     ),
+    "a hole in a covariate": (
+        lambda: jaxlr.fit_columns(X.T, Y, covariates=HOLE, l2=0.1),
+        "expected finite covariates, got column 1 has 1 missing value, first at row 3",
+    ),
+    "a hole in a covariate of a scan": (
+        lambda: jaxlr.association_scan(X.T, Y, covariates=HOLE),
+        "expected finite covariates, got column 1 has 1 missing value, first at row 3",
+    ),
     "a hole in the only column of a scan": (
         lambda: jaxlr.association_scan(HOLE.T[1:], Y),
         r"expected finite columns, got nan first at index \(0, 3\)",

@@ -194,8 +194,9 @@ class LogisticRegressorCV(LinearClassifier):
         Returns:
             The score, more is better.
         """
-        model = copy.copy(self)
+        model = self
         if offset is not None:
+            model = copy.copy(self)
             vars(model)["decision_function"] = lambda X, _=None: self.decision_function(X, offset)
         return self._get_scorer()(model, X, y, **routed(self, "score", sample_weight, {}, params)[1])
 

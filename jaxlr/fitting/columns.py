@@ -6,6 +6,8 @@ Everything that touches the covariates is one matrix product for all models of a
 copied (`jaxlr.linalg.operators`). Every model starts from the fit of the covariates alone, where its own coefficient is 0.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import Any
 
@@ -26,8 +28,9 @@ from jaxlr.engine.memory import models_side_by_side
 from jaxlr.engine.plan import Call
 from jaxlr.engine.run import before, run
 from jaxlr.fitting.fit import start_of
-from jaxlr.inputs.checks import Data, check_values, checked, core_axes, dtype_of_design, is_zero, real_array
+from jaxlr.inputs.checks import Data, checked, core_axes, is_zero, real_array
 from jaxlr.inputs.labels import hint_of_counts
+from jaxlr.inputs.own_columns import checked_columns
 from jaxlr.inputs.tables import check_aligned, column_names, is_concrete
 from jaxlr.linalg.cholesky import cholesky, in_own_units, inverse
 from jaxlr.linalg.dot import dot
@@ -134,12 +137,7 @@ def fit_columns(
 
 def _checked_columns(columns: Data, covariates: Data | None, y: Data) -> tuple[Any, Any]:
     """The columns (k, m) and the covariates (m, c), of one dtype."""
-    given = real_array("columns", columns)
-    if given.ndim != 2 or 0 in given.shape:
-        raise ValueError(f"expected columns (k, m), one model each, got shape {given.shape}; one column is columns[None]")
-    dtype = dtype_of_design(given)
-    if is_concrete(given):
-        check_values("columns", given, dtype, 1, columns)
+    given, dtype = checked_columns(columns, covariates, "model")
     k, m = given.shape
     common = np.zeros((m, 0)) if covariates is None else checked({"X": covariates})[0]["X"]
     if common.ndim != 2 or common.shape[0] != m:
@@ -177,8 +175,7 @@ def check_enough_rows(common: Any, sample_weight: Data | None, free: np.ndarray,
 
 def _call_of_columns(call: Call, own: Any, common: Any, names: tuple[str, ...] | None) -> Call:
     """The call of all columns, from that of one."""
-    settings = call.settings
-    if settings.room:  # no column is left out
+    if (settings := call.settings).room:  # no column is left out
         settings = with_room(settings, call.traits, call.traits.n + settings.fit_intercept)
     return call._replace(
         program=_program,

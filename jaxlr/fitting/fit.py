@@ -13,6 +13,8 @@ and with num_classes = K the multinomial model, every class with coefficients of
 batch into chunks, and `jaxlr.batching.program` fits a chunk in one compiled program.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import Any
 

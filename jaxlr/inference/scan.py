@@ -8,6 +8,8 @@ as association studies do it (Chang et al. 2015, GigaScience 4, on PLINK; Mbatch
 REGENIE's fallback to Firth).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +33,7 @@ from jaxlr.inference.score_test import score_test
 from jaxlr.inference.tails import Test, chi_square_test, log_normal_tails
 from jaxlr.inputs.checks import Data, checked, core_axes, real_array
 from jaxlr.inputs.labels import hint_of_counts
+from jaxlr.inputs.own_columns import checked_columns
 from jaxlr.inputs.tables import check_aligned, column_names, is_concrete
 from jaxlr.linalg.cholesky import inverse_root
 from jaxlr.linalg.dot import dot
@@ -183,9 +186,7 @@ def _checked(
         {"columns": columns, "covariates": covariates, "y": y, "sample_weight": sample_weight, "offset": offset},
         core_axes() | {"columns": "m", "covariates": "mn"},
     )
-    given = real_array("columns", columns)
-    if given.ndim != 2 or given.shape[0] == 0:
-        raise ValueError(f"expected columns (k, m), one test each, got shape {given.shape}; one column is columns[None]")
+    given, _ = checked_columns(columns, covariates, "test")
     k, m = given.shape
     labels = real_array("y", y)
     if labels.shape != (m,):

@@ -261,7 +261,7 @@ def check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given: 
         if none:
             if spread:
                 got = "NaN or infinity"
-            elif name == "X" and value.ndim == 2:
+            elif name in ("X", "covariates") and value.ndim == 2:
                 got = not_finite(value, given)
             else:
                 first = tuple(map(int, np.argwhere(~finite)[0]))

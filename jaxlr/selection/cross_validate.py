@@ -10,6 +10,8 @@ The one-standard-error rule takes the strongest penalty whose mean is within one
 Tibshirani & Friedman, The Elements of Statistical Learning, 2009, section 7.10.1).
 """
 
+from __future__ import annotations
+
 import functools
 import warnings
 from collections.abc import Sequence
@@ -219,8 +221,7 @@ def _warn_about_dropped(dropped: Any, lacking: str, best: tuple[int, ...] | None
     """Say how many penalties cannot be chosen."""
     if count := int(np.sum(dropped)):
         outcome = "nothing is chosen" if best is None else "the choice is among the others"
-        words = f"{count} of {np.size(dropped)} penalties lack a {lacking}: {outcome}; look at print(cv.fits)"
-        warnings.warn(words, stacklevel=3)
+        warnings.warn(f"{count} of {np.size(dropped)} penalties lack a {lacking}: {outcome}; see print(cv.fits)", stacklevel=3)
 
 
 @program("names")
