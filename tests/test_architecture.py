@@ -157,3 +157,12 @@ def test_the_page_of_the_house_has_every_room_from_the_front_door_down():
     assert named == [set(), *reversed(ROOMS)]  # the first is `__init__.py`
     there = {path.stem for path in PACKAGE.iterdir() if path.suffix in ("", ".py")}
     assert set().union(*ROOMS) == there - {"__init__", "__pycache__"}
+
+
+FITS = ("fit", "fit_bootstrap", "fit_columns", "fit_conditional", "fit_firth", "cross_validate", "association_scan")
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_help_begins_with_names_of_types_and_not_with_all_that_they_may_be(name):
+    """Annotations that stay strings (from __future__ import annotations) are shown as they are written."""
+    assert "Union" not in str(inspect.signature(getattr(jaxlr, name)))

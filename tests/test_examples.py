@@ -142,7 +142,11 @@ PRINTS = {  # by each block of a page
         "40 models by newton_cg, shape (5, 8): 40 converged",
         "relative risk ratio -1.952, standard error 0.404",
     ],
-    "examples/scikit_learn.md": ["['malignant' 'malignant' 'malignant']", "[1 1 0 0] (1, 8) csr_matrix\nTrue ArrayImpl"],
+    "examples/scikit_learn.md": [
+        "['malignant' 'malignant' 'malignant']",
+        "[1 1 0 0] (1, 8) csr_matrix\nTrue ArrayImpl",
+        "0.82\n-0.39\n-0.38\n",
+    ],
     "examples/tables_and_files.md": [
         "column 'age' has 1 missing value, first at row 17; drop or impute",
         "('age', 'race[black]', 'race[other]', 'race[white]') True\n('race[T.other]', 'race[T.white]') True\n",

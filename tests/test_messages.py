@@ -23,6 +23,7 @@ from jax.experimental import sparse as jax_sparse
 import jaxlr
 from jaxlr import Params, Problem, SoftmaxParams, datasets, inference, plots, preprocessing
 from jaxlr.engine import memory
+from jaxlr.estimator import LogisticRegressor
 from jaxlr.inputs import sparse as sparse_inputs
 from jaxlr.linalg.operators import as_design
 from jaxlr.model.norms import as_groups
@@ -134,7 +135,48 @@ TABLE = {
     "another length": (lambda: fit(y=Y[1:]), r"y \(..., m\) with last axis 12 to match X \(12, 2\), got shape \(11,\)"),
     "a column of y": (lambda: fit(y=Y[:, None]), r"got shape \(12, 1\); batch axes lead: .* pass np.ravel\(y\)"),
     "a negative probability": (lambda: fit(y=np.eye(3)[LABELS] - 0.1, num_classes=3), "soft labels >= 0, .*, got -0.1"),
-    "a row of probabilities": (lambda: fit(y=np.eye(3)[LABELS] * 0.5, num_classes=3), "got 0.5 in row 0; divide by the sums"),
+    "a row of probabilities": (
+        lambda: fit(y=np.eye(3)[LABELS] * 0.5, num_classes=3),
+        "got 0.5 in row 0, off by 0.5; divide by the sums",
+    ),
+    "a row of nearly probabilities": (
+        lambda: fit(y=np.eye(3)[LABELS] * (1 + 1e-6), num_classes=3),
+        "got 1 in row 0, off by 1e-06; divide by the sums",
+    ),
+    "probabilities of other classes": (
+        lambda: fit(y=np.full((M, 2), 0.5), num_classes=3),
+        r"got shape \(12, 2\); soft labels have a column for each of the 3 classes",
+    ),
+    "a key for weights": (
+        lambda: fit(sample_weight=KEY),
+        "sample_weight to be an array, got a key of jax.random; pass",
+    ),
+    "a key for a tol": (lambda: fit(tol=KEY), "tol to be an array, got a key of jax.random"),
+    "a key for strata": (lambda: jaxlr.fit_conditional(X, Y, strata=KEY), "strata to be an array, got a key of jax.random"),
+    "an estimator": (
+        lambda: jaxlr.predict_proba(LogisticRegressor(), X),
+        r"got LogisticRegressor; of an estimator pass Params\(coef_\[0\]",
+    ),
+    "an estimator of a stream": (
+        lambda: jaxlr.predict_stream(LogisticRegressor(multi_class="ovr"), lambda: [X]),
+        'got LogisticRegressor; the models of "ovr" are no Params: call its own predict_proba',
+    ),
+    "a hole in the only column": (
+        lambda: jaxlr.fit_columns(HOLE.T[1:], Y, l2=0.1),
+        r"expected finite columns, got nan first at index \(0, 3\)",
+    ),
+    "a hole in a covariate": (
+        lambda: jaxlr.fit_columns(X.T, Y, covariates=HOLE, l2=0.1),
+        "expected finite covariates, got column 1 has 1 missing value, first at row 3",
+    ),
+    "a hole in a covariate of a scan": (
+        lambda: jaxlr.association_scan(X.T, Y, covariates=HOLE),
+        "expected finite covariates, got column 1 has 1 missing value, first at row 3",
+    ),
+    "a hole in the only column of a scan": (
+        lambda: jaxlr.association_scan(HOLE.T[1:], Y),
+        r"expected finite columns, got nan first at index \(0, 3\)",
+    ),
     "X turned": (lambda: fit(X=X.T), r"the axes of X look transposed, pass X.T"),
     "clashing batches": (lambda: fit(y=np.stack([Y] * 2), l2=np.ones(3)), r"got y \(2,\), l2 \(3,\); \[:, None\] adds an axis"),
     "a NaN": (lambda: fit(X=HOLE), "column 1 has 1 missing value, first at row 3; drop or impute"),
@@ -145,6 +187,10 @@ TABLE = {
     "a subnormal": (lambda: fit(l2=1e-320), r"l2 that float64 can hold, 0 or >= 2.2e-308, got 1e-320; 0 leaves it out"),
     "a bound": (lambda: fit(lower=np.inf), r"lower to be numbers, or -inf for no bound, got inf first at index \(0,\); None"),
     "crossed bounds": (lambda: fit(lower=1.0, upper=[2.0, 0.0]), r"lower <= upper, got 1.0 > 0.0 first at index \(1,\); swap"),
+    "a bound beside 0": (
+        lambda: jaxlr.fit(FRAME, Y, l2=0.1, penalty_factor=[1.0, np.inf], lower=[-9.0, 0.1]),
+        "bounds around 0 where penalty_factor is inf, .* got lower = 0.1 for column 'b'; give it a finite factor",
+    ),
     "labels": (lambda: fit(y=2 * Y - 1), "got values from -1 to 1; pass y == 1"),
     "fractions": (lambda: fit(y=LABELS + 0.5, num_classes=4), "integer labels 0..3, got 0.5; number the classes from 0"),
     "too many classes": (lambda: fit(y=LABELS, num_classes=2), "labels 0..1 of num_classes = 2, got 0 to 2; pass np.unique"),
@@ -196,7 +242,8 @@ TABLE = {
     "steps": (lambda: fit(max_steps=0), r"max_steps to be an integer from 1 to 2\*\*31 - 1, got 0"),
     "a start": (lambda: fit(init=made("fit")), r"init to be jaxlr.Params\(coef, intercept\), got Fit; pass fit.params"),
     "nothing": (lambda: fit(X=X[:, :0], fit_intercept=False), "got X without columns and fit_intercept=False; leave that True"),
-    "a tol": (lambda: fit(tol=-1.0), "tol to be one number > 0, got -1.0"),
+    "a tol": (lambda: fit(tol=-1.0), "tol to be one finite number > 0, got -1.0; leave it out"),
+    "an infinite tol": (lambda: fit(tol=np.inf), "tol to be one finite number > 0, got inf"),
     "a flag": (lambda: fit(standardize=1), "standardize to be True or False, known outside jit, got 1"),
     "no mesh": (lambda: fit(mesh=2), "mesh to be a jax.sharding.Mesh, .* got 2"),
     "axes of a mesh": (lambda: fit(mesh=mesh("a", "b")), r"got axes \('a', 'b'\); name them in jax.make_mesh"),
@@ -520,6 +567,10 @@ TABLE = {
         lambda: stat("marginal_effects", method="eyex", problem=BINARY, of="binary", discrete=[0]),
         "got 'eyex': their logarithm is that of 0",
     ),
+    "a discrete column of no names": (
+        lambda: stat("marginal_effects", discrete=["x"]),
+        r"columns from 0 to 1 \(they have no names\), got 'x'",
+    ),
     "one discrete": (lambda: stat("marginal_effects", discrete=0), "got 0"),
     "discrete text": (lambda: stat("marginal_effects", discrete="all"), "got 'all'; list one column too"),
     "discrete in jit": (
@@ -527,7 +578,7 @@ TABLE = {
         "got a tracer; list the columns",
     ),
     "discrete numbers": (lambda: stat("marginal_effects", discrete=[1]), "got other numbers in column 1; compare any two"),
-    "no such discrete": (lambda: stat("marginal_effects", discrete=[2]), "columns from 0 to 1, got 2"),
+    "no such discrete": (lambda: stat("marginal_effects", discrete=[2]), r"columns from 0 to 1 \(they have no names\), got 2"),
     "a batch elsewhere": (
         lambda: inference.for_marginaleffects(made("batch"), replace(P, l2=np.array([0.1, 0.2])), FRAME),
         r"got a batch \(2,\); take one",

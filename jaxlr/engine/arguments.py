@@ -23,7 +23,7 @@ from jaxlr.engine.sparsity import as_it_pays
 from jaxlr.inputs.checks import Data, DesignData, check_count, check_flag, checked, is_zero
 from jaxlr.inputs.groups import checked_groups
 from jaxlr.inputs.labels import check_classes, is_soft
-from jaxlr.inputs.tables import as_numpy, column_names, is_concrete
+from jaxlr.inputs.tables import as_numpy, column_names, is_concrete, is_key
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.likelihood import Likelihood, likelihood_of
 from jaxlr.model.multinomial import Multinomial
@@ -236,7 +236,7 @@ def _checked_models(given: Arguments) -> tuple[Models, jnp.dtype, tuple[int, ...
 def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array | np.ndarray:
     if tol is None:
         tol = 1e-10 if dtype == jnp.float64 else 1e-5
-    tol = tol if isinstance(tol, jax.Array) else as_numpy("tol", tol)
-    if is_concrete(tol) and not (np.ndim(tol) == 0 and np.asarray(tol).dtype.kind in "iuf" and np.asarray(tol) > 0):
-        raise ValueError(f"expected tol to be one number > 0, got {tol}")
+    tol = tol if isinstance(tol, jax.Array) and not is_key(tol) else as_numpy("tol", tol)
+    if is_concrete(tol) and not (np.ndim(tol) == 0 and np.asarray(tol).dtype.kind in "iuf" and 0 < np.asarray(tol) < np.inf):
+        raise ValueError(f"expected tol to be one finite number > 0, got {tol}; leave it out for the default")
     return np.asarray(tol, dtype) if is_concrete(tol) else jnp.asarray(tol, dtype)

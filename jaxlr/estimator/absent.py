@@ -1,4 +1,4 @@
-"""Models of rows that lack a class: of a fold, or where class_weight is 0.
+"""Models of rows that lack a class: of a fold, or where all its weight is 0, by class_weight or by sample_weight.
 
 The class has no weight, and an intercept of its own is never penalized: the minimum is approached as that goes to minus
 infinity, where the class has probability 0 and no coefficient, and the others are the model of the classes that are there. So
@@ -16,6 +16,7 @@ import numpy as np
 from jaxlr.estimator.rows import Rows, fit_classes, is_one_model, unfitted
 from jaxlr.model.params import Params
 from jaxlr.results.fit import Fit
+from jaxlr.results.status import Status
 
 
 def never(dtype: Any) -> float:
@@ -53,26 +54,36 @@ def _fit_some(estimator: Any, rows: Rows, there: np.ndarray, C: Any, l1_ratio: A
     """Models of rows that all have the same classes: Fit as `fit_rows`, of weights (F, 1 or M, m)."""
     if there.all():
         return fit_classes(estimator, rows, C, l1_ratio, init=init, max_steps=max_steps)
-    count, K, one_model = len(rows.weights), len(there), is_one_model(estimator)
-    grid, classes = np.broadcast_shapes(np.shape(C), np.shape(l1_ratio)), K if K > 2 else 1
-    fits = unfitted(rows, (count, 1 if one_model else classes, *grid), (count, classes, *grid))
-    coef, intercept = fits.params
-    far, present = never(rows.X.dtype), there if K > 2 else there[1:]  # of two classes the logit is that of the second
-    intercept[:, ~present] = far
-    if there.sum() == 1 and not one_model:
-        intercept[:, present] = -far
-    bounds = [estimator.lower, estimator.upper]
-    coef = coef if bounds == [None, None] else np.clip(coef, *bounds).astype(coef.dtype)
-    done = {name: np.zeros_like(getattr(fits, name)) for name in ("value", "kkt", "gap", "status")}  # CONVERGED is 0
-    fits = replace(fits, params=Params(coef, intercept), **done)
-    if there.sum() == 1:
-        return fits
+    certain = _certain(estimator, rows, there, np.broadcast_shapes(np.shape(C), np.shape(l1_ratio)))
     number = np.flatnonzero(there)
+    if len(number) == 1:
+        return certain
     init = None if init is None else tuple(part[number] for part in init)
-    part = fit_classes(estimator, rows, C, l1_ratio, classes=number, init=init, max_steps=max_steps)
-    coef[:, number], intercept[:, number] = part.params
-    if one_model:
-        return replace(part, params=fits.params)
-    for name in (*done, "num_steps"):
-        getattr(fits, name)[:, number] = getattr(part, name)
-    return replace(fits, solver=part.solver)
+    fits = fit_classes(estimator, rows, C, l1_ratio, classes=number, init=init, max_steps=max_steps)
+    fits = replace(fits, params=Params(*fits.params))
+
+    def among_all(every: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+        every = every.copy()
+        every[:, number] = fitted
+        return every
+
+    if is_one_model(estimator):  # whose evidence is that of the classes that are there
+        return replace(fits, params=jax.tree.map(among_all, certain.params, fits.params))
+    return jax.tree.map(among_all, replace(certain, solver=fits.solver), fits)
+
+
+def _certain(estimator: Any, rows: Rows, there: np.ndarray, grid: tuple[int, ...]) -> Fit:
+    """Models that give each absent class the probability 0, and a class that is alone 1: Fit as `fit_rows`.
+
+    No residual and so no gradient is left there, but that of the penalty, whose minimum is the coefficient next to 0: kkt is 0.
+    The value and the gap are not asked for, and NaN.
+    """
+    own = there if len(there) > 2 else there[1:]  # of two classes the logit is that of the second
+    one_model, far = is_one_model(estimator), never(rows.X.dtype)
+    of_class = np.where(own, -far if there.sum() == 1 and not one_model else 0, far)
+    shape = (len(rows.weights), len(own), *grid)
+    intercept = np.broadcast_to(of_class.reshape(-1, *[1] * len(grid)), shape)
+    lower, upper = (none if bound is None else bound for bound, none in ((estimator.lower, -np.inf), (estimator.upper, np.inf)))
+    coef = np.broadcast_to(np.clip(np.zeros(rows.X.shape[1]), lower, upper), (*shape, rows.X.shape[1]))
+    models = unfitted(rows, (shape[0], 1 if one_model else len(own), *grid), shape, (coef, intercept))
+    return replace(models, kkt=np.zeros_like(models.kkt), status=np.full_like(models.status, Status.CONVERGED))

@@ -4,6 +4,7 @@ The score of a penalty is its mean over the folds, and the best one wins, the sm
 `jaxlr.cross_validate` for standard errors and their rule.
 """
 
+import copy
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -51,7 +52,8 @@ class LogisticRegressorCV(LinearClassifier):
         C_, l1_ratio_: the choice; without refit the means over the folds.
         Cs_: (c,).
         l1_ratios_: (r,).
-        scores_: (k, r, c), on the rows that each of k folds holds out; NaN where a model did not converge.
+        scores_: (k, r, c), on the rows that each of k folds holds out; NaN where a model did not converge, or the score is: a
+            fold that has none at all leaves the choice to the others.
         coefs_paths_: (k, r, c, 1 or K, n + 1), the intercept last; (..., n) without one.
         n_iter_: (k, r, c), the most steps of a model.
 
@@ -143,10 +145,12 @@ class LogisticRegressorCV(LinearClassifier):
             The estimator.
 
         Raises:
-            TypeError, ValueError: as `LogisticRegressor.fit`; for every penalty some model did not converge.
+            TypeError, ValueError: as `LogisticRegressor.fit`; for every penalty some model did not converge, or no fold has a
+                score.
 
         Warns:
             ConvergenceWarning: some models did not converge; their penalties cannot be chosen.
+            UserWarning: a fold has no score, such as "roc_auc" of one class, and the others choose.
             FutureWarning, UserWarning: as `jaxlr.estimator.parameters.shares`.
         """
         sample_weight, offset = (None if part is None else np.asarray(to_numpy(part)) for part in (sample_weight, offset))
@@ -177,19 +181,24 @@ class LogisticRegressorCV(LinearClassifier):
             with_legacy_attributes(self)
         return self
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> float:
+    def score(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None, **params: Any) -> float:
         """The score that `scoring` names.
 
         Args:
             X: (m, n).
             y: (m,).
             sample_weight: (m,) >= 0; None is 1.
+            offset: as for `decision_function`; a scorer knows of none, and judges a model that has it.
             **params: with metadata routing, what else the scorer requests.
 
         Returns:
             The score, more is better.
         """
-        return self._get_scorer()(self, X, y, **routed(self, "score", sample_weight, {}, params)[1])
+        model = self
+        if offset is not None:
+            model = copy.copy(self)
+            vars(model)["decision_function"] = lambda X, _=None: self.decision_function(X, offset)
+        return self._get_scorer()(model, X, y, **routed(self, "score", sample_weight, {}, params)[1])
 
     def get_metadata_routing(self) -> Any:
         """What goes to whom: the weights of scores to the scorer, groups to the splitter.

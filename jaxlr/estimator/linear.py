@@ -114,31 +114,31 @@ class LinearClassifier(CallbackSupportMixin, LinearClassifierMixin, SparseCoefMi
             return jnp.asarray(self.classes_)[best]
         return self.classes_[np.asarray(best)]
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> float:
         """The accuracy.
 
         Args:
             X: (m, n).
             y: (m,).
             sample_weight: (m,) >= 0; None is 1.
+            offset: as for `decision_function`.
 
         Returns:
             The share of rows that are predicted right.
         """
-        predicted, labels = np.asarray(self.predict(X)), np.asarray(y)
+        predicted, labels = np.asarray(self.predict(X, offset)), np.asarray(y)
         if sample_weight is None and labels.shape == predicted.shape and labels.dtype == predicted.dtype:
             return float(np.mean(predicted == labels))  # without the checks of labels of any kind, which take longer than a fit
         return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     def predict_log_proba(self, X: Any, offset: Any = None) -> Any:
-        """Logarithms of the probabilities, right also where a probability is 0 or 1 to rounding.
+        """Logarithms of `predict_proba`, right also where a probability is 0 or 1 to rounding.
 
         Args:
-            X: (m, n).
-            offset: as for `decision_function`.
+            X, offset: as for `decision_function`.
 
         Returns:
-            (m, K), in the order of `classes_`; with "ovr" those of each class against the rest, scaled to sum to 1.
+            (m, K).
         """
         z = self.decision_function(X, offset)
         return log_probabilities(z, self.multi_class if z.ndim > 1 else "")

@@ -96,12 +96,12 @@ def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, offset: Any, 
     s = np.ones(X.shape[0], X.dtype)
     if sample_weight is not None:
         s = _check_sample_weight(to_numpy(sample_weight), X, dtype=X.dtype, ensure_non_negative=True)
-    present = np.bincount(codes, minlength=len(classes)) > 0
-    if empty := [c for i, c in enumerate(classes) if present[i] and not np.any(s[codes == i] > 0)]:
-        raise ValueError(f"expected rows of positive sample_weight in every class, got none in class {empty[0]}")
     weights = (_class_weights(estimator, y, codes, s) * s).astype(X.dtype)
-    if estimator.fit_intercept and np.count_nonzero(np.bincount(codes, weights.max(axis=0) > 0)) < 2:
-        raise ValueError(f"expected class_weight > 0 of at least 2 classes, got {estimator.class_weight}")
+    if not np.any(weights > 0):
+        raise ValueError(
+            "expected rows of positive weight, sample_weight times class_weight, got weights that are all 0; give some class "
+            "weight"
+        )
     if offset is not None:
         offset = np.asarray(to_numpy(offset), X.dtype)
         shapes = {(len(y), len(classes))} if is_one_model(estimator) else {(len(y),)}
@@ -115,17 +115,20 @@ def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, offset: Any, 
 
 def _class_weights(estimator: Any, y: np.ndarray, codes: np.ndarray, s: np.ndarray) -> np.ndarray:
     """The factors that class_weight means: (1, m), or (M, m) where "balanced" is meant of each class against the rest."""
-    classes, kind = estimator.classes_, estimator.class_weight
-    if kind is None:
+    if (kind := estimator.class_weight) is None:
         return np.ones((1, len(y)))
-    if kind != "balanced" or is_one_model(estimator):
-        balance = {"sample_weight": s} if kind == "balanced" else {}
-        return compute_class_weight(kind, classes=classes, y=y, **balance)[codes][None, :]
-    labels = codes == _models(estimator)[:, None]
-    sides = np.array([False, True])
-    halves = [compute_class_weight("balanced", classes=sides, y=row, sample_weight=s) for row in labels]
-    of_rest, of_class = np.array(halves).T[:, :, None]
-    return np.where(labels, of_class, of_rest)
+    if kind != "balanced":
+        return compute_class_weight(kind, classes=estimator.classes_, y=y)[codes][None, :]
+    sides = codes[None, :] if is_one_model(estimator) else (codes == _models(estimator)[:, None]).astype(int)
+    return np.stack([_balanced(of_rows, s)[of_rows] for of_rows in sides])
+
+
+def _balanced(codes: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """Factors that give all classes the same weight, as scikit-learn's do: of those that have any, for rows of weight 0 are not
+    there."""
+    by_class = np.bincount(codes, s)
+    there = by_class > 0
+    return by_class.sum() / (max(there.sum(), 1) * np.where(there, by_class, np.inf))
 
 
 def _models(estimator: Any) -> np.ndarray:

@@ -6,6 +6,8 @@ fitted and forgotten before the next, so that the weights of a million never sta
 the fit of all rows.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import jax

@@ -6,6 +6,8 @@ Everything that touches the covariates is one matrix product for all models of a
 copied (`jaxlr.linalg.operators`). Every model starts from the fit of the covariates alone, where its own coefficient is 0.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +30,7 @@ from jaxlr.engine.run import before, run
 from jaxlr.fitting.fit import start_of
 from jaxlr.inputs.checks import Data, checked, core_axes, is_zero, real_array
 from jaxlr.inputs.labels import hint_of_counts
+from jaxlr.inputs.own_columns import checked_columns
 from jaxlr.inputs.tables import check_aligned, column_names, is_concrete
 from jaxlr.linalg.cholesky import cholesky, in_own_units, inverse
 from jaxlr.linalg.dot import dot
@@ -134,10 +137,7 @@ def fit_columns(
 
 def _checked_columns(columns: Data, covariates: Data | None, y: Data) -> tuple[Any, Any]:
     """The columns (k, m) and the covariates (m, c), of one dtype."""
-    given = real_array("columns", columns)
-    if given.ndim != 2:
-        raise ValueError(f"expected columns (k, m), one model each, got shape {given.shape}; one column is columns[None]")
-    _, dtype, _ = checked({"X": given[:, :, None]})  # a design each
+    given, dtype = checked_columns(columns, covariates, "model")
     k, m = given.shape
     common = np.zeros((m, 0)) if covariates is None else checked({"X": covariates})[0]["X"]
     if common.ndim != 2 or common.shape[0] != m:
@@ -175,8 +175,7 @@ def check_enough_rows(common: Any, sample_weight: Data | None, free: np.ndarray,
 
 def _call_of_columns(call: Call, own: Any, common: Any, names: tuple[str, ...] | None) -> Call:
     """The call of all columns, from that of one."""
-    settings = call.settings
-    if settings.room:  # no column is left out
+    if (settings := call.settings).room:  # no column is left out
         settings = with_room(settings, call.traits, call.traits.n + settings.fit_intercept)
     return call._replace(
         program=_program,

@@ -1,5 +1,7 @@
 """Matched sets: conditional logistic regression, for one model or a batch (`jaxlr.model.conditional`)."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import Any
 

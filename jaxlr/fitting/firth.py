@@ -1,5 +1,7 @@
 """Firth's estimates, for one model or a batch, or for those models of a batch that are separated."""
 
+from __future__ import annotations
+
 import numpy as np
 from jax.sharding import Mesh
 from jax.typing import ArrayLike

@@ -13,6 +13,8 @@ and with num_classes = K the multinomial model, every class with coefficients of
 batch into chunks, and `jaxlr.batching.program` fits a chunk in one compiled program.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import Any
 
@@ -87,7 +89,7 @@ def fit(
             standardize too. None is none. The intercept is free; a coefficient at its bound is exactly that.
         upper: greatest ones likewise, inf for none; one that equals the lower one is the coefficient.
         penalty_factor: (..., n) >= 0, multiplies the strengths by column, inf leaves a column out: its coefficient is 0, as in
-            glmnet; None is 1. The intercept is never penalized.
+            glmnet, and bounds have to allow that; None is 1. The intercept is never penalized.
         fit_intercept: static. Without it the intercepts are 0.
         standardize: static. True measures each penalty in standard deviations of its column under the model's own
             weights, as glmnet does (a constant column gets coefficient 0, or the bound next to that); coefficients stay on the
@@ -96,7 +98,7 @@ def fit(
             None is 0. The answer does not depend on it beyond tol.
         solver: static: "newton" factors Hessians, "newton_cg" takes conjugate gradients for many columns, "proximal" is for l1,
             groups and bounds, "auto" chooses by shapes; the Fit says which.
-        tol: on the KKT residual, > 0; None is 1e-10 in float64 and 1e-5 in float32.
+        tol: on the KKT residual, > 0 and finite; None is 1e-10 in float64 and 1e-5 in float32.
         max_steps: static, from 1 to 2**31 - 1; None is 200. With l1 steps may share a Hessian: twice as many, and cheaper.
         batch_size: static, models at a time; None is as many as are worth their memory, and fit into what the device has
             free. The answer does not depend on it beyond tol.
@@ -113,9 +115,9 @@ def fit(
     Raises:
         TypeError: an argument has the wrong type.
         ValueError: shapes do not fit, labels outside [0, 1] or no integers 0..num_classes - 1, a negative weight or penalty,
-            lower > upper, groups that are missing or not (n,); or NaN, a class without weight beside an intercept, no weight
-            in the whole call. In some members of a batch only, these are the status
-            NONFINITE or INVALID of the members.
+            lower > upper, groups that are missing or not (n,); or NaN, a class without weight beside an intercept, no weight,
+            or bounds that exclude the 0 of a column left out, in the whole call. In some members of a batch only, these are
+            the status NONFINITE or INVALID of the members.
         MemoryError: a chunk, or a sparse X that has to be dense, needs more than the device has free; nothing was allocated.
         KeyboardInterrupt: between chunks; its attribute `fit` is the Fit so far, NOT_RUN where models were not reached.
 

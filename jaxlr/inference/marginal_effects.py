@@ -137,8 +137,8 @@ def _discrete_columns(discrete: Any, fit: Fit, problem: Problem) -> tuple[int, .
         elif isinstance(column, (int, np.integer)) and -n <= column < n:
             found.append(int(column) % n)
         else:
-            listed = f" or {', '.join(map(repr, names[:5]))}{', ...' if len(names) > 5 else ''}" if names else ""
-            raise ValueError(f"expected discrete columns from 0 to {n - 1}{listed}, got {column!r}")
+            known = f"or {', '.join(map(repr, names[:5]))}{', ...' * (len(names) > 5)}" if names else "(they have no names)"
+            raise ValueError(f"expected discrete columns from 0 to {n - 1} {known}, got {column!r}")
         if X is not None and not np.isin(X[:, found[-1]], [0, 1]).all():
             raise ValueError(
                 f"expected discrete columns of 0 and 1, got other numbers in column {column!r}; compare any two of its values "

@@ -8,6 +8,8 @@ as association studies do it (Chang et al. 2015, GigaScience 4, on PLINK; Mbatch
 REGENIE's fallback to Firth).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +33,7 @@ from jaxlr.inference.score_test import score_test
 from jaxlr.inference.tails import Test, chi_square_test, log_normal_tails
 from jaxlr.inputs.checks import Data, checked, core_axes, real_array
 from jaxlr.inputs.labels import hint_of_counts
+from jaxlr.inputs.own_columns import checked_columns
 from jaxlr.inputs.tables import check_aligned, column_names, is_concrete
 from jaxlr.linalg.cholesky import inverse_root
 from jaxlr.linalg.dot import dot
@@ -52,7 +55,8 @@ class Scan:
         standard_error: (k,), of the information at the estimate.
         wald: tests z^2 of the estimates.
         likelihood_ratio: tests against the covariates alone; for Firth's estimates of the penalized likelihood.
-        status: int32 (k,), of the fit by maximum likelihood; NOT_RUN where the column was not promising.
+        status: int32 (k,), of the fit by maximum likelihood; STALLED for a column that has no estimate, as one that is constant
+            or a combination of covariates, and NOT_RUN where the column was not promising.
         firth: (k,), whether the estimate is Firth's.
         null: the Fit of the covariates alone, of the rows that are not left out.
         left_out: (m,), the rows that covariates predict perfectly, where these separate the classes.
@@ -84,7 +88,7 @@ def association_scan(
 
     Args:
         columns: (k, m), one test each, such as genotypes 0, 1, 2; the floating dtype is that of everything else.
-        y: labels (m,), 0/1.
+        y: labels (m,), 0/1, or shares of 1 as in `jaxlr.fit`, such as successes / trials with sample_weight = trials.
         covariates: (m, c), in every model; None is none.
         sample_weight: (m,) >= 0.
         offset: (m,), such as a prediction from the rest of a genome.
@@ -153,6 +157,8 @@ def association_scan(
         fits = fit_columns(own, labels, covariates=common, batch_size=batch_size, progress=progress, **rows)
         status[chosen] = fits.status
         estimate[chosen], error[chosen] = _own(fits, own, problem)
+        # of a constant one `fit_columns` knows that it is one, and not only that it is near the span of the others
+        status[chosen & np.isnan(error) & (status == Status.CONVERGED)] = Status.STALLED
         ratio[chosen] = ratio_test(fits, small, problem, 1).statistic
     firth = status == Status.SEPARATED
     if np.any(firth):
@@ -180,9 +186,7 @@ def _checked(
         {"columns": columns, "covariates": covariates, "y": y, "sample_weight": sample_weight, "offset": offset},
         core_axes() | {"columns": "m", "covariates": "mn"},
     )
-    given = real_array("columns", columns)
-    if given.ndim != 2 or given.shape[0] == 0:
-        raise ValueError(f"expected columns (k, m), one test each, got shape {given.shape}; one column is columns[None]")
+    given, _ = checked_columns(columns, covariates, "test")
     k, m = given.shape
     labels = real_array("y", y)
     if labels.shape != (m,):

@@ -16,9 +16,10 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxlr.inputs.bounds import check_bounds, to_columns
+from jaxlr.inputs.finite import all_finite, not_finite
 from jaxlr.inputs.labels import advice, check_labels, check_probabilities, hint_of_counts, is_soft
 from jaxlr.inputs.sparse import is_sparse, sparse_design, to_dense
-from jaxlr.inputs.tables import Data, DesignData, as_numpy, check_aligned, column_names, is_concrete, not_finite, table_numbers
+from jaxlr.inputs.tables import Data, DesignData, as_numpy, check_aligned, column_names, is_concrete, is_key, table_numbers
 from jaxlr.linalg.sparse import Sparse
 
 _NOT_NEGATIVE = ("sample_weight", "l1", "l2", "l1_group", "penalty_factor")
@@ -81,19 +82,19 @@ def checked(
         raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
     check_aligned(fields, axes)
     given = {name: _at_hand(name, _as_array(name, value, sparse)) for name, value in fields.items() if value is not None}
-    dtype = _dtype_of_design(given["X"])
+    dtype = dtype_of_design(given["X"])
     given |= {name: to_columns(given[name], given["X"].shape[-1], dtype) for name in ("lower", "upper") if name in given}
     batch = _check_shapes(given, axes, num_classes)
     for name, value in given.items():
         if isinstance(value, Sparse):
             _check_entries(value, fields[name])
-        elif name not in ("lower", "upper") and is_concrete(value) and not (name == "X" and _all_finite(value)):
-            _check_values(name, value, dtype, len(axes[name]), fields[name])
+        elif name not in ("lower", "upper") and is_concrete(value) and not (name == "X" and all_finite(value)):
+            check_values(name, value, dtype, len(axes[name]), fields[name])
             if name == "y" and soft:
                 check_probabilities(value)
             elif name == "y":
                 check_labels(value, num_classes)
-    check_bounds(given)
+    check_bounds(given, fields["X"])
     return given, dtype, batch
 
 
@@ -120,7 +121,7 @@ def real_array(name: str, value: Data) -> Any:
         raise TypeError(f"expected {name} to be a dense array without mask, got {type(value).__name__}; make it one first")
     if isinstance(value, (list, tuple)) and any(hasattr(part, "todense") for part in value):
         raise TypeError(f"expected one {name}, got a {type(value).__name__} of sparse ones; several designs have to be dense")
-    raw = value if isinstance(value, jax.Array) else as_numpy(name, table_numbers(name, value))
+    raw = value if isinstance(value, jax.Array) and not is_key(value) else as_numpy(name, table_numbers(name, value))
     if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
         hint = advice(raw) if name == "y" and isinstance(raw, np.ndarray) else "convert it to float first"
         raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}; {hint}")
@@ -142,7 +143,7 @@ def _at_hand(name: str, value: Any) -> Any:
 
 def check_key(key: object) -> None:
     """Refuse what is not one key of `jax.random`, typed or of the old kind."""
-    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    typed = is_key(key)
     if not isinstance(key, jax.Array) or not (typed or key.dtype == jnp.uint32):
         raise TypeError(f"expected a key of jax.random, such as jax.random.key(0), got {key!r}")
     if key.ndim != (0 if typed else 1):
@@ -164,7 +165,8 @@ def warn_about_float32(name: str) -> None:
     )
 
 
-def _dtype_of_design(X: Any) -> jnp.dtype:
+def dtype_of_design(X: Any) -> jnp.dtype:
+    """That of what is computed from a design."""
     dtype = np.dtype(X.dtype)
     if not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize < 4:
         return jnp.result_type(float)
@@ -224,8 +226,11 @@ def _hint(name: str, value: Any, length: int, design: tuple[int, ...], num_class
     if len(shape) > 1 and shape[-2] == length:
         turned = f"{name}.T" if shape[-1] > 1 else f"np.ravel({name})"
         counts = hint_of_counts(shape, length) if name == "y" and num_classes is None else ""
-        if name == "y" and shape[-1] > 1 and is_concrete(value) and _is_one_hot(np.asarray(value)):
-            meant = "y[:, 1]" if shape[-1] == 2 else f"y.argmax(axis=-1) with num_classes={shape[-1]}"
+        known = np.asarray(value) if name == "y" and shape[-1] > 1 and is_concrete(value) else np.zeros(1)
+        if num_classes is not None and np.any(known != np.floor(known)):
+            return f"; soft labels have a column for each of the {num_classes} classes"
+        if known.size > 1 and _is_one_hot(known):
+            meant = "y[:, 1]" if shape[-1] == 2 and num_classes is None else f"y.argmax(axis=-1) with num_classes={shape[-1]}"
             return f"; pass {meant} of one-hot rows, y.T for a model of each column{counts}"
         return f"; batch axes lead: the axes look transposed, pass {turned}{counts}"
     return "; the axes of X look transposed, pass X.T" if design[1:] == shape[-1:] and length == design[-2] else ""
@@ -233,7 +238,7 @@ def _hint(name: str, value: Any, length: int, design: tuple[int, ...], num_class
 
 def _check_entries(X: Sparse, given: Any) -> None:
     """Refuse what is missing or infinite in a sparse design."""
-    if is_concrete(X.rows.data) and not (_all_finite(X.rows.data) or np.isfinite(X.rows.data).all()):
+    if is_concrete(X.rows.data) and not (all_finite(X.rows.data) or np.isfinite(X.rows.data).all()):
         entry = int(np.argmin(np.isfinite(X.rows.data)))
         row, column = int(np.searchsorted(X.rows.indptr, entry, side="right") - 1), int(X.rows.indices[entry])
         names, more = column_names(given), int(np.sum(~np.isfinite(X.rows.data)))
@@ -241,32 +246,14 @@ def _check_entries(X: Sparse, given: Any) -> None:
         raise ValueError(f"expected finite X, got {got}; drop or impute missing values before the fit")
 
 
-def _all_finite(value: Any) -> bool:
-    """A sum that is finite proves it in one pass, wherever the numbers lie; one that is not proves nothing."""
-    if not jnp.issubdtype(value.dtype, jnp.floating):
-        return True
-    wide = value.dtype if value.dtype.itemsize > 2 else np.dtype(np.float32)
-    with np.errstate(invalid="ignore", over="ignore"):
-        if isinstance(value, np.ndarray):
-            return bool(np.isfinite(value.sum(dtype=wide)))
-        with jax.ensure_compile_time_eval():
-            return bool(np.isfinite((np.asarray(value) if _lies_on_host(value) else value).sum(dtype=wide)))
-
-
-def _lies_on_host(value: Any) -> bool:
-    """Whether NumPy can read the numbers where they are, all of them by this process."""
-    if not isinstance(value, jax.Array):
-        return True
-    return len(value.devices()) == 1 and value.is_fully_addressable and next(iter(value.devices())).platform == "cpu"
-
-
-def _check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given: Any) -> None:
-    """Of a field that is as large as the memory allows no copy is made, and a spread design is not gathered."""
-    spread = isinstance(raw, jax.Array) and len(raw.sharding.device_set) > 1 and name == "X"
+def check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given: Any) -> None:
+    """Refuse numbers that no member of a batch can have. Of a field that is as large as the memory allows no copy is made, and
+    a spread design is not gathered."""
+    spread = isinstance(raw, jax.Array) and len(raw.sharding.device_set) > 1 and name in ("X", "columns")
     value: Any = raw if spread else np.asarray(raw)
     if not spread and value.dtype.itemsize < 4 and jnp.issubdtype(value.dtype, jnp.floating):
         value = value.astype(np.float32)  # 16-bit types lack NumPy's functions
-    if not _all_finite(value) and not (name == "penalty_factor" and not np.any(np.isnan(value) | np.isneginf(value))):
+    if not all_finite(value) and not (name == "penalty_factor" and not np.any(np.isnan(value) | np.isneginf(value))):
         core = tuple(range(-core_rank, 0))
         with jax.ensure_compile_time_eval():
             finite = (jnp if spread else np).isfinite(value)
@@ -274,7 +261,7 @@ def _check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given:
         if none:
             if spread:
                 got = "NaN or infinity"
-            elif name == "X" and value.ndim == 2:
+            elif name in ("X", "covariates") and value.ndim == 2:
                 got = not_finite(value, given)
             else:
                 first = tuple(map(int, np.argwhere(~finite)[0]))

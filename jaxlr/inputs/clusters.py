@@ -36,7 +36,7 @@ def numbered(name: str, groups: Any, m: int | None = None) -> tuple[np.ndarray, 
     """
     if not is_concrete(groups):
         raise TypeError(f"expected {name} to be known outside jit, for their number is a shape; got a tracer")
-    labels = _labels(groups)
+    labels = _labels(name, groups)
     if labels.ndim != 1 or labels.shape[0] != (labels.shape[0] if m is None else m):
         got = f"shape {labels.shape}" if labels.ndim else repr(groups)
         raise ValueError(
@@ -57,7 +57,7 @@ def numbered(name: str, groups: Any, m: int | None = None) -> tuple[np.ndarray, 
     return numbers, len(known)
 
 
-def _labels(groups: Any) -> np.ndarray:
+def _labels(name: str, groups: Any) -> np.ndarray:
     """Labels in an array that leaves each as it is; of a list alone NumPy would make strings or floats, and axes of tuples."""
     if isinstance(groups, np.ma.MaskedArray):
         labels = groups.data.astype(object)
@@ -65,7 +65,7 @@ def _labels(groups: Any) -> np.ndarray:
         return labels
     if isinstance(groups, (list, tuple)):
         return np.fromiter((None if label is np.ma.masked else label for label in groups), object, len(groups))
-    return as_numpy("labels", groups)
+    return as_numpy(name, groups)
 
 
 def _is_missing(label: Any) -> bool:

@@ -76,10 +76,10 @@ def check_probabilities(Y: Any) -> None:
     eps = jnp.finfo(Y.dtype).eps if jnp.issubdtype(Y.dtype, jnp.floating) else 0
     total = wide.sum(axis=-1)
     if (bad := np.argwhere(np.abs(total - 1) > 16 * Y.shape[-1] * float(eps))).size:
-        row = int(bad[0][-1])
+        row, of_row = int(bad[0][-1]), float(total[tuple(bad[0])])
         raise ValueError(
-            f"expected soft labels (..., m, K) whose rows sum to 1, got {total[tuple(bad[0])]:.6g} in row {row}; "
-            "divide by the sums"
+            f"expected soft labels (..., m, K) whose rows sum to 1, got {of_row:.6g} in row {row}, off by "
+            f"{abs(of_row - 1):.2g}; divide by the sums"
         )
 
 

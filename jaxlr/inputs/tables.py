@@ -111,8 +111,9 @@ def as_numpy(name: str, value: Any) -> np.ndarray:
     """The array that NumPy makes of a value.
 
     Raises:
-        TypeError: it makes none, as of rows of different lengths.
+        TypeError: it makes none, as of rows of different lengths, or of keys.
     """
+    check_no_key(name, value)
     try:
         return np.asarray(value)
     except (ValueError, TypeError, OverflowError) as error:
@@ -124,6 +125,17 @@ def as_numpy(name: str, value: Any) -> np.ndarray:
             f"expected {name} to be a real array, got a {type(value).__name__} of which NumPy makes none ({error}); give all "
             "rows the same length"
         ) from None
+
+
+def is_key(value: Any) -> bool:
+    """Whether it is a typed key of `jax.random`, or an array of them."""
+    return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+
+
+def check_no_key(name: str, value: Any) -> None:
+    """Refuse a key in the place of what may be drawn with it."""
+    if is_key(value):
+        raise TypeError(f"expected {name} to be an array, got a key of jax.random; pass what is drawn with it, or it as key=")
 
 
 def has_fill(dtype: Any) -> bool:
@@ -178,22 +190,6 @@ def _labels(value: Any, core: str, axis: str) -> Any:
     return value.columns if _is_table(value) else None
 
 
-def not_finite(value: np.ndarray, table: Any) -> str:
-    """Which columns of a design hold what is missing or infinite, and where it begins: half a sentence, such as "column 'age'
-    has 3 missing values, first at row 17"."""
-    names, index = column_names(table), getattr(table, "index", None)
-    found = []
-    bad = ~np.isfinite(value)
-    for j in np.flatnonzero(bad.any(axis=0)):
-        rows = np.flatnonzero(bad[:, j])
-        kind = "missing" if np.isnan(value[rows, j]).all() else "missing or infinite"
-        row = int(rows[0])
-        label = "" if index is None or index[row] == row else f" (index {index[row]})"
-        values = f"{len(rows)} {kind} value{'s' if len(rows) > 1 else ''}"
-        found.append(f"column {repr(names[j]) if names else j} has {values}, first at row {row}{label}")
-    return "; ".join(found[:_LISTED]) + (f"; and {len(found) - _LISTED} more columns" if len(found) > _LISTED else "")
-
-
 def _is_table(value: object) -> bool:
     return hasattr(value, "columns") and hasattr(value, "to_numpy")
 
@@ -221,4 +217,5 @@ def as_floating(x: Data) -> Float[Array, "..."]:
         return jnp.asarray(
             np.asarray(given).astype(wide) if not isinstance(given, jax.Array) else given.astype(wide)
         )  # in NumPy, where a large integer has its place
+    check_no_key("an argument", given)
     raise TypeError(f"expected a real array, got dtype {kind}; convert it to float first")

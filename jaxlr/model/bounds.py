@@ -75,8 +75,9 @@ class Bounded(NamedTuple):
 
     @property
     def invalid(self) -> Array:
-        """Whether a strength is negative, or nothing lies between two bounds, ()."""
-        return jnp.any(self.lower > self.upper) | self.strengths.invalid
+        """Whether a strength is negative, nothing lies between two bounds, or these exclude the 0 of one held there, ()."""
+        barred = ~self.strengths.free & ((self.lower > 0) | (self.upper < 0))
+        return jnp.any((self.lower > self.upper) | barred) | self.strengths.invalid
 
     def like(self, x: Float[Array, "*K k"]) -> "Bounded":
         """For parameters with an axis of classes in front."""
@@ -122,9 +123,9 @@ class Bounded(NamedTuple):
         return Bounded(*self.strengths.padded(k), lower, upper)
 
     def outside(self, x: Float[Array, "*K k"]) -> Bool[Array, "*K k"]:
-        """Which coefficients are out of bounds."""
+        """Which coefficients are out of bounds, or not 0 where they are held there."""
         at = self.like(x)
-        return (x < at.lower) | (x > at.upper)
+        return (x < at.lower) | (x > at.upper) | (~at.strengths.free & (x != 0))
 
     def value(self, x: Float[Array, "*K k"]) -> Float[Array, ""]:
         """The penalty of all coefficients."""

@@ -41,7 +41,12 @@ def likelihood_of_params(params: Any) -> Likelihood:
         return Multinomial(jnp.shape(params.coef)[-2])
     if isinstance(params, Params):
         return Binary()
-    raise TypeError(f"expected jaxlr.Params or jaxlr.SoftmaxParams, got {type(params).__name__}; give coef and intercept")
+    fix = "give coef and intercept"
+    if getattr(params, "multi_class", None) == "ovr":
+        fix = 'the models of "ovr" are no Params: call its own predict_proba, for each block of rows'
+    elif hasattr(params, "predict_proba"):
+        fix = "of an estimator pass Params(coef_[0], intercept_[0]), of several classes SoftmaxParams(coef_, intercept_)"
+    raise TypeError(f"expected jaxlr.Params or jaxlr.SoftmaxParams, got {type(params).__name__}; {fix}")
 
 
 def alike(vector: Shaped[Array, " k"], x: Float[Array, "*B k"]) -> Shaped[Array, " parameters"]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxlr.model.params import SoftmaxParams
 from jaxlr.results.fit import Fit
@@ -78,27 +78,41 @@ def fit_present(
     return jax.tree.map(lambda *leaves: jax.numpy.asarray(np.concatenate(leaves)[order]), *parts)
 
 
-def of_comparable_folds(scores: Float[Array, "k *grid"], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard error over the folds in which some penalty has a finite score: a fold that is infinite under all, for a
-    class that its training rows lack, tells nothing about penalties. A warning names such folds.
+def of_comparable_folds(
+    scores: Float[Array, "k *grid"], converged: Bool[Array, "k *grid"], name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and standard error over the folds in which some penalty has a finite score. One whose scores are all infinite, for a
+    class that its training rows lack, or all undefined, for one that its held-out rows lack, tells nothing about penalties. A
+    warning names such folds.
 
     Args:
         scores: by fold and penalty.
+        converged: whether the models did.
         name: of the metric.
 
     Returns:
-        Both (*grid); NaN where a model did not converge, and everywhere where no fold tells.
+        Both (*grid), NaN where a model did not converge, and everywhere where no fold tells; and which penalties have no score
+        in some fold that tells.
     """
-    given = np.asarray(scores)
-    tells = ~np.all(np.isinf(given.reshape(len(given), -1)), axis=1)
-    if not tells.all():
-        outcome = "the choice is by the other folds" if tells.any() else "nothing is chosen"
-        warnings.warn(
-            f"{name} is infinite under every penalty in folds {np.flatnonzero(~tells).tolist()}, whose training rows lack a "
-            f"class that is held out: {outcome}; jaxlr.stratified_kfold deals classes evenly",
-            stacklevel=3,
-        )
-        given = given[tells] if tells.any() else np.full_like(given, np.nan)
-    count = len(given)
-    error = np.std(given, axis=0, ddof=1) / count**0.5 if count > 1 else np.full(given.shape[1:], np.nan)
-    return np.asarray(np.mean(given, axis=0)), np.asarray(error)
+    given, known = np.asarray(scores), np.asarray(converged)
+    by_fold, of_fold = given.reshape(len(given), -1), known.reshape(len(given), -1)
+    some = of_fold.any(axis=1)
+    infinite = some & (~of_fold | np.isinf(by_fold)).all(axis=1)
+    undefined = some & (~of_fold | np.isnan(by_fold)).all(axis=1)
+    tells = ~(infinite | undefined)
+    outcome = "the choice is by the other folds" if tells.any() else "nothing is chosen"
+    because = {
+        "infinite": (infinite, "training rows lack a class that is held out"),
+        "undefined": (undefined, "held-out rows lack a class"),
+    }
+    for what, (mute, rows) in because.items():
+        if mute.any():
+            warnings.warn(
+                f"{name} is {what} under every penalty in folds {np.flatnonzero(mute).tolist()}, whose {rows}: {outcome}; "
+                "jaxlr.stratified_kfold deals classes evenly",
+                stacklevel=3,
+            )
+    given = given[tells] if tells.any() else np.full_like(given, np.nan)
+    mean = np.where(known.all(axis=0), np.mean(given, axis=0), np.nan)
+    error = np.std(given, axis=0, ddof=1) / len(given) ** 0.5 if len(given) > 1 else np.full(mean.shape, np.nan)
+    return mean, np.asarray(error), np.asarray(np.isnan(mean) if tells.any() else ~known.all(axis=0))

@@ -10,6 +10,8 @@ The one-standard-error rule takes the strongest penalty whose mean is within one
 Tibshirani & Friedman, The Elements of Statistical Learning, 2009, section 7.10.1).
 """
 
+from __future__ import annotations
+
 import functools
 import warnings
 from collections.abc import Sequence
@@ -117,7 +119,7 @@ def cross_validate(
             (other than those that l1 holds at 0, or of more columns than rows with l2 alone).
 
     Warns:
-        UserWarning: a penalty has no score in some fold, and so cannot be chosen.
+        UserWarning: a penalty lacks a score in some fold, and cannot be chosen; or a fold lacks all, and the others choose.
 
     Example:
         >>> import jax, numpy as np
@@ -187,9 +189,10 @@ def cross_validate(
         filled = filled_rows(Models(problem=scored), fits.status.size, likelihood_of(num_classes)).problem
         scores, mean, error = _score(fits.params, fits.status, filled, names)
     strength = np.broadcast_to(sum(map(np.asarray, strengths.values())), grid)
-    selecting, its_error = (mean[select], error[select]) if loo else of_comparable_folds(scores[select], select)
+    own = mean[select], error[select], np.isnan(mean[select])
+    selecting, its_error, dropped = own if loo else of_comparable_folds(scores[select], fits.converged, select)
     best, one_se = choose(np.asarray(known[select].sign * selecting), np.asarray(its_error), strength)
-    _warn_about_dropped(mean[select], select if loo else f"{select} in some fold", best)
+    _warn_about_dropped(dropped, select if loo else f"{select} in some fold", best)
     chosen = None
     if best is not None and refit:
         at = best if rule == "best" else one_se
@@ -214,14 +217,11 @@ def _metrics(metrics: Sequence[str], select: str, num_classes: int | None) -> tu
     return names, known
 
 
-def _warn_about_dropped(mean: Array, lacking: str, best: tuple[int, ...] | None) -> None:
-    """Say which penalties cannot be chosen."""
-    if dropped := int(np.sum(np.isnan(np.asarray(mean)))):
+def _warn_about_dropped(dropped: Any, lacking: str, best: tuple[int, ...] | None) -> None:
+    """Say how many penalties cannot be chosen."""
+    if count := int(np.sum(dropped)):
         outcome = "nothing is chosen" if best is None else "the choice is among the others"
-        warnings.warn(
-            f"{dropped} of {mean.size} penalties lack a {lacking}: {outcome}; look at print(cv.fits)",
-            stacklevel=3,
-        )
+        warnings.warn(f"{count} of {np.size(dropped)} penalties lack a {lacking}: {outcome}; see print(cv.fits)", stacklevel=3)
 
 
 @program("names")

@@ -229,7 +229,8 @@ def _judged(
 
 
 def _is_invalid(problem: Problem, tol: Float[Array, ""], settings: Settings) -> Bool[Array, ""]:
-    """No weight, a class without weight beside an intercept, or values that only tracers get past the checks."""
+    """No weight, a class without weight beside an intercept, bounds that exclude the 0 of a column that is left out, or values
+    that only tracers get past the checks."""
     y, s, penalty, likelihood = problem.y, problem.sample_weight, penalty_of(problem), settings.likelihood
     if problem.strata is not None:
         lacking = matched_of(problem).num_cases == 0
@@ -238,10 +239,10 @@ def _is_invalid(problem: Problem, tol: Float[Array, ""], settings: Settings) -> 
         if problem.fit_intercept:  # which has no finite estimate then
             lacking = jnp.min(likelihood.class_weights(y, row_weights(problem))) == 0  # not where a label is NaN
     invalid = lacking if s is None else lacking | jnp.all(s == 0)  # a maximum may lose a NaN
-    if settings.checked:
-        return invalid
+    if settings.checked:  # of bounds that exclude a 0 only where all members have such
+        return invalid if problem.lower is None else invalid | penalty.invalid
     # What does not vary along a path comes first: XLA takes it out of the loop, whole.
-    invalid = invalid | likelihood.out_of_range(y) | ~(tol > 0)
+    invalid = invalid | likelihood.out_of_range(y) | ~((tol > 0) & (tol < jnp.inf))
     if s is not None:
         invalid = invalid | jnp.any(s < 0)
     return invalid | penalty.invalid

@@ -5,11 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sklearn
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor  # 1.9
 from sklearn.datasets import load_iris
-from sklearn.metrics import get_scorer, log_loss
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
+from sklearn.ensemble import BaggingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer, log_loss, make_scorer
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -86,15 +89,47 @@ def test_a_fold_of_one_class_alone(fit_intercept):
 
 
 @pytest.mark.slow
-def test_a_class_of_weight_0_has_probability_0():
-    for multi_class in ("multinomial", "ovr"):
-        weights = {"setosa": 1, "versicolor": 2, "virginica": 0}
-        model = LogisticRegressor(multi_class=multi_class, class_weight=weights).fit(IRIS, NAMES)
-        assert sorted(set(model.predict(IRIS))) == ["setosa", "versicolor"]
-        assert not model.predict_proba(IRIS)[:, 2].any()
-        assert not model.predict_proba(jnp.asarray(IRIS, jnp.float32))[:, 2].any()
-    with pytest.raises(ValueError, match="expected class_weight > 0 of at least 2 classes"):
-        LogisticRegressor(class_weight={0: 0, 1: 1}).fit(X, Y)
+@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
+def test_a_class_of_weight_0_has_probability_0(multi_class):
+    weights, by_row, there = {"setosa": 1, "versicolor": 2, "virginica": 0}, np.array([1.0, 2.0, 0.0])[SPECIES], SPECIES < 2
+    model = LogisticRegressor(multi_class=multi_class, class_weight=weights).fit(IRIS, NAMES)
+    assert sorted(set(model.predict(IRIS))) == ["setosa", "versicolor"]
+    assert not model.predict_proba(IRIS)[:, 2].any()
+    assert not model.predict_proba(jnp.asarray(IRIS, jnp.float32))[:, 2].any()
+    same = LogisticRegressor(multi_class=multi_class).fit(IRIS, NAMES, by_row)
+    np.testing.assert_array_equal(same.predict_proba(IRIS), model.predict_proba(IRIS))
+    # of one model with coefficients -c/2 and c/2 the squared penalty is half that of c; of two models each is that of c
+    two = LogisticRegressor(C=2 if multi_class == "multinomial" else 1).fit(IRIS[there], NAMES[there], by_row[there])
+    np.testing.assert_allclose(model.predict_proba(IRIS)[:, :2], two.predict_proba(IRIS), rtol=0, atol=1e-7)
+
+
+def test_one_class_that_has_weight_has_probability_1():
+    assert LogisticRegressor(class_weight={0: 0, 1: 1}).fit(X, Y).predict_proba(X)[:, 1].tolist() == [1.0] * len(X)
+    alone = LogisticRegressor(lower=0.5).fit(X, Y, Y == 0)
+    assert alone.predict_proba(X)[:, 0].tolist() == [1.0] * len(X)
+    assert (alone.coef_ == 0.5).all()
+    assert alone.converged_.all()
+    with pytest.raises(ValueError, match="sample_weight times class_weight, got weights that are all 0; give"):
+        LogisticRegressor(class_weight={0: 0, 1: 1}).fit(X, Y, Y == 0)
+
+
+def test_balanced_classes_are_those_that_have_weight():
+    kept = SPECIES < 2
+    model = LogisticRegressor(class_weight="balanced").fit(IRIS, NAMES, np.where(kept, 1 + SPECIES, 0))
+    wanted = LogisticRegressor(class_weight="balanced", C=2).fit(IRIS[kept], NAMES[kept], 1 + SPECIES[kept])
+    np.testing.assert_allclose(model.predict_proba(IRIS)[:, :2], wanted.predict_proba(IRIS), rtol=0, atol=1e-7)
+
+
+def test_bags_without_a_rare_class_are_fitted():
+    """As scikit-learn's LogisticRegression on the rows of a bag; a bag of one class is sure of it."""
+    rare = np.isin(np.arange(90), (3, 50)).astype(int)
+    bag = BaggingClassifier(LogisticRegressor(), n_estimators=8, random_state=0).fit(X, rare)
+    proba = np.zeros(90)
+    for rows in bag.estimators_samples_:
+        if rare[rows].any():
+            proba += LogisticRegression(tol=1e-10, max_iter=10**4).fit(X[rows], rare[rows]).predict_proba(X)[:, 1]
+    assert sum(not rare[rows].any() for rows in bag.estimators_samples_) > 0
+    np.testing.assert_allclose(bag.predict_proba(X)[:, 1], proba / 8, rtol=0, atol=1e-6)
 
 
 def test_pairs_that_all_have_one_label_are_fitted_without_an_intercept():
@@ -129,6 +164,58 @@ def test_offset_and_penalty_factor_are_those_of_fit(classes, multi_class):
         model.fit(data, labels, offset=offset[:3])
 
 
+@pytest.mark.filterwarnings("ignore:Only one class is present:sklearn.exceptions.UndefinedMetricWarning")
+@pytest.mark.slow
+@pytest.mark.parametrize("refit", [True, False])
+def test_folds_that_have_no_score_leave_the_choice_to_the_others(refit):
+    rare = np.isin(np.arange(90), (3, 50)).astype(int)
+    options = {"Cs": [1e-4, 1.0, 1e4], "scoring": "roc_auc", "refit": refit}
+    with pytest.warns(UserWarning, match="(least populated class|roc_auc is NaN)") as told:
+        model = LogisticRegressorCV(cv=5, **options).fit(X, rare)
+    mute = np.isnan(model.scores_[:, 0]).all(axis=1)
+    words = (
+        f"roc_auc is NaN on the rows held out in folds {np.flatnonzero(mute).tolist()}, whatever the penalty: the choice is by"
+    )
+    assert any(words in str(one.message) for one in told)
+    assert mute.sum() == 3
+    of_others = model.scores_[~mute, 0]
+    best = of_others.mean(axis=0).argmax() if refit else of_others.argmax(axis=1)
+    assert np.mean(np.array(options["Cs"])[best]) == model.C_
+    assert np.isfinite(model.coef_).all()
+    zeros = [(np.arange(90), np.flatnonzero(rare == 0))] * 2
+    with pytest.raises(ValueError, match=r"expected a fold that has a score, got none: roc_auc is NaN .* in folds \[0, 1\]"):
+        LogisticRegressorCV(cv=zeros, **options).fit(X, rare)
+
+
+@pytest.mark.slow
+def test_scores_know_the_offset():
+    offset = 3 * RNG.normal(size=90)
+    y = (X[:, 0] + offset + RNG.logistic(size=90) > 0).astype(int)
+    right, losses, folds = [], [], list(KFold(2).split(X))
+    for train, test in folds:
+        model = LogisticRegressor().fit(X[train], y[train], offset=offset[train])
+        proba = model.predict_proba(X[test], offset[test])[:, 1]
+        right.append(np.mean((proba > 0.5) == y[test]))
+        losses.append(-log_loss(y[test], proba))
+        assert model.score(X[test], y[test], offset=offset[test]) == right[-1]
+        assert model.score(X[test], y[test]) < right[-1] - 0.1  # a third of what moves the labels is in X
+    given = {"cv": folds, "params": {"offset": offset}}
+    of_logits = make_scorer(lambda y, z, offset: -log_loss(y, expit(z + offset)), response_method="decision_function")
+    with sklearn.config_context(enable_metadata_routing=True):
+        one = LogisticRegressor().set_fit_request(offset=True)
+        with pytest.raises(ValueError, match=r"\[offset\] are passed but are not explicitly set .* LogisticRegressor.score"):
+            cross_val_score(one, X, y, **given)
+        one.set_score_request(offset=True)
+        assert cross_val_score(one, X, y, **given).tolist() == right
+        found = cross_val_score(one, X, y, scoring=of_logits.set_score_request(offset=True), **given)
+        np.testing.assert_allclose(found, losses, rtol=1e-12)
+    chosen = LogisticRegressorCV(Cs=[1.0], cv=2, scoring="neg_log_loss").fit(X, y, offset=offset)
+    wanted = -log_loss(y, chosen.predict_proba(X, offset))
+    assert chosen.score(X, y, offset=offset) == pytest.approx(wanted, rel=1e-12)
+    with pytest.raises(ValueError, match="X has 2 features, but LogisticRegressorCV"):
+        chosen.score(X[:, :2], y, offset=offset)
+
+
 @pytest.mark.slow
 def test_scores_of_cross_validation_know_the_offset():
     offset = 2 * RNG.normal(size=90)
@@ -156,7 +243,7 @@ def test_metadata_go_where_they_are_requested():
         with pytest.raises(TypeError, match="got unexpected argument"):
             model.fit(X, Y, exposure=offset)
         part = LogisticRegressor().set_fit_request(sample_weight=True, offset=True, penalty_factor=False)
-        part.set_score_request(sample_weight=True)
+        part.set_score_request(sample_weight=True, offset=True)
         search = GridSearchCV(make_pipeline(StandardScaler().set_fit_request(sample_weight=False), part), {}, cv=2)
         search.fit(X, Y, sample_weight=weights, offset=offset)
         scaled = StandardScaler().fit_transform(X)

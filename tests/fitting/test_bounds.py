@@ -254,6 +254,27 @@ def test_inside_jit_bounds_that_cross_are_invalid_where_they_do():
     assert [Status(int(one)) for one in status] == [Status.CONVERGED, Status.INVALID]
 
 
+A_BARRED = {"upper": np.array([-0.1, INF]), "l2": 0.1}, np.array([INF, 1.0])  # which hold column 0 at 0, outside its bound
+
+
+@pytest.mark.slow
+def test_bounds_that_exclude_the_0_of_a_column_left_out_are_invalid_where_they_do():
+    A, y, (options, barred) = X[:40, :2], Y[:40], A_BARRED
+    found = fit(A, y, penalty_factor=np.stack([np.ones(2), barred]), **options)  # of one member alone
+    assert [Status(int(one)) for one in found.status] == [Status.CONVERGED, Status.INVALID]
+    np.testing.assert_allclose(found.params.coef[0], fit(A, y, **options).params.coef, rtol=1e-9)  # tol 1e-10
+    status = jax.jit(lambda factor: fit(A, y, penalty_factor=factor, **options).status)(jnp.asarray(barred))
+    assert Status(int(status)) == Status.INVALID
+
+
+def test_no_point_is_certified_where_bounds_exclude_the_0_of_a_column_left_out():
+    options, barred = A_BARRED
+    problem = Problem(X[:, :2], Y, penalty_factor=barred, **options)
+    for coef in (np.zeros(2), np.array([-0.1, 0.0])):
+        params = Params(coef, np.zeros(()))
+        assert float(loss(params, problem)) == float(kkt_residual(params, problem)) == INF
+
+
 @pytest.mark.slow
 def test_what_has_no_distribution_is_refused():
     problem = Problem(X, Y, lower=np.zeros(N))

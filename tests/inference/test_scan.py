@@ -87,6 +87,7 @@ def test_a_column_that_is_a_covariate_has_no_test_whatever_is_copied():
     for values in (found.score.statistic, found.estimate, found.likelihood_ratio.statistic):
         assert np.isnan(np.asarray(values)[5:]).all()
         assert not np.isnan(np.asarray(values)[:5]).any()
+    assert found.status[5:].tolist() == [Status.STALLED] * 4  # constant or a combination
 
 
 @pytest.mark.slow
@@ -155,3 +156,18 @@ def test_copies_do_not_count_as_parameters():
     np.testing.assert_allclose(found.score.statistic, expected.score.statistic, rtol=1e-9)
     assert set(np.asarray(found.status)) <= {Status.CONVERGED, Status.SEPARATED}
     np.testing.assert_array_equal(found.status, expected.status)
+
+
+@pytest.mark.slow
+def test_shares_are_the_rows_they_stand_for():
+    rng = np.random.default_rng(1)
+    columns, trials = rng.binomial(2, 0.4, size=(3, 40)), rng.integers(2, 6, 40)
+    successes = rng.binomial(trials, 0.4)
+    one_each = np.repeat(np.arange(40), trials)
+    labels = np.concatenate([np.arange(t) < s for t, s in zip(trials, successes, strict=True)]).astype(int)
+    shares, rows = (
+        jaxlr.association_scan(columns, successes / trials, sample_weight=trials),
+        jaxlr.association_scan(columns[:, one_each], labels),
+    )
+    for name in ("score", "wald", "likelihood_ratio"):
+        np.testing.assert_allclose(getattr(shares, name).statistic, getattr(rows, name).statistic, rtol=1e-7)  # of tol 1e-10

@@ -63,3 +63,21 @@ def test_training_rows_of_one_class_alone_are_refused():
     folds = np.stack([LABELS == 0, LABELS > 0]).astype(float)
     with pytest.raises(ValueError, match=r"two classes or more in every fold, got those of \[0\] in fold 0"):
         jaxlr.cross_validate(X, LABELS, num_classes=3, l2=0.1, folds=folds)
+
+
+@pytest.mark.slow
+def test_a_fold_that_holds_out_one_class_leaves_the_choice_by_ranking_to_the_others():
+    labels, thirds = np.isin(np.arange(60), (3, 31)).astype(int), np.arange(60) // 20
+    folds = (thirds != np.arange(3)[:, None]).astype(float)  # the last one holds out no 1
+    options = {"l2": np.array([1.0, 1e-3]), "folds": folds, "select": "roc_auc"}
+    with pytest.warns(
+        UserWarning, match=r"roc_auc is undefined .* in folds \[2\], whose held-out rows lack a class: the choice is"
+    ):
+        cv = jaxlr.cross_validate(X, labels, **options)
+    area = np.asarray(cv.scores["roc_auc"])
+    assert np.isnan(area[2]).all()
+    assert cv.best == (int(np.argmax(area[:2].mean(axis=0))),)
+    assert cv.refit.converged
+    with pytest.warns(UserWarning, match=r"in folds \[0, 1\], whose held-out rows lack a class: nothing is chosen"):
+        none = jaxlr.cross_validate(X, labels, **options | {"folds": np.stack([thirds != 2, thirds != 2]).astype(float)})
+    assert none.best is None
