@@ -134,8 +134,8 @@ FAULTS = [
     ),
     Fault(
         "solvers/descent.py",
-        "(reach > 0.1) | hidden",
-        "(reach > 10) | hidden",
+        "((reach > 0.1) & falls) | hidden",
+        "((reach > 10) & falls) | hidden",
         "solvers/test_newton.py solvers/test_hard_data.py fitting/test_fit.py",
     ),
     Fault(

@@ -51,6 +51,7 @@ def imported(path):
             yield from ((alias.name, []) for alias in node.names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_run_one_way(path):
     room = path.relative_to(PACKAGE).with_suffix("").parts[0]
@@ -61,6 +62,7 @@ def test_imports_run_one_way(path):
             assert target == room or FLOOR[target] < FLOOR[room], f"{room} imports {target}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_optional_dependencies_are_not_imported_at_the_top(path):
     allowed = {"plots": {"matplotlib"}, "estimator": {"sklearn"}, "testing": {"hypothesis"}}.get(
@@ -69,6 +71,7 @@ def test_optional_dependencies_are_not_imported_at_the_top(path):
     assert not {source.split(".")[0] for source, _ in imported(path)} & (OPTIONAL - allowed)
 
 
+@pytest.mark.slow
 def test_importing_the_package_imports_no_optional_dependency_and_no_room_that_one_fit_needs_not():
     slow = {"matplotlib", "optax", "pandas", "pyarrow", "scipy.optimize", "scipy.sparse", "jax.experimental.sparse", "sklearn"}
     slow |= {"hypothesis", "jaxlr.inference", "jaxlr.streaming", "jaxlr.datasets", "jaxlr.metrics", "jaxlr.io"}
@@ -89,6 +92,7 @@ def test_few_modules_stand_outside_the_rooms():
     assert len(list(PACKAGE.glob("*.py"))) <= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_calls_say_what_they_take(path):
     nodes = list(ast.walk(ast.parse(path.read_text())))

@@ -87,6 +87,7 @@ def test_an_intercept_is_no_column_but_counts_for_the_coding(table):
     assert design_matrix(table, "color").names == full
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalized", [True, False])
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_pandas_and_polars_have_the_same_design(formula, penalized):
@@ -96,6 +97,7 @@ def test_pandas_and_polars_have_the_same_design(formula, penalized):
     np.testing.assert_array_equal(one.transform(POLARS).toarray(), one.matrix.toarray())
 
 
+@pytest.mark.slow
 @TABLES
 @pytest.mark.parametrize("penalized", [True, False])
 @pytest.mark.parametrize("formula", FORMULAS)

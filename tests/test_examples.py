@@ -162,6 +162,7 @@ def test_all_code_of_the_pages_is_run():
     assert set().union(*fences.values()) <= {"python", "sh", "text"}  # no Python by another name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", quick(BLOCKS, "examples/tables_and_files.md:0"))
 def test_the_code_of_the_pages_runs(block):
     code, text = BLOCKS[block]

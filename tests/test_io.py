@@ -39,6 +39,7 @@ def path(tmp_path):
     return tmp_path / "result.npz"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", quick(RESULTS, *(name for name in RESULTS if name != "nothing chosen" and "CrossValidation" not in name))
 )

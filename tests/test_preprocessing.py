@@ -14,6 +14,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 EPS = np.finfo(np.float64).eps
 
 
+@pytest.mark.slow
 def test_standardized_columns_have_mean_zero_and_standard_deviation_one():
     X = np.random.default_rng(0).normal(5, 3, (40, 3))
     Z = np.asarray(standardize(X, fit_scaler(X)))
@@ -30,6 +31,7 @@ def test_a_weight_k_equals_the_row_k_times_and_weight_zero_a_missing_row():
         assert np.allclose(one, other, rtol=40 * EPS, atol=40 * EPS)
 
 
+@pytest.mark.slow
 def test_a_constant_column_becomes_zero():
     X = np.column_stack([np.full(7, 0.1), np.arange(7.0)])
     scaler = fit_scaler(X)
@@ -47,6 +49,7 @@ def test_no_unit_overflows_or_vanishes(dtype, unit):
     assert np.allclose(Z[:, 0], np.sqrt(1.5) * np.array([-1, 0, 1]), rtol=8 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**31 - 1))
 def test_unscaled_parameters_give_the_same_logits(seed):
     rng = np.random.default_rng(seed)
@@ -123,6 +126,7 @@ def test_batch_axes_and_other_lengths_are_refused(call, message):
         call()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "scale"), [(np.float32, 1e-36), (np.float32, 3e-36), (np.float64, 3e-307), (np.float64, 1e-306)]
 )

@@ -76,6 +76,7 @@ def test_the_rows_of_a_cluster_share_their_count_and_counts_sum_to_the_number_of
     assert abs(((first - 1) ** 2).mean() - 3 / 4) < 0.15
 
 
+@pytest.mark.slow
 def test_clusters_of_one_row_are_the_bootstrap_and_names_and_the_number_of_resamples_make_no_difference():
     assert np.array_equal(jaxlr.cluster_bootstrap(KEY, [f"row {i}" for i in range(20)], 5), jaxlr.bootstrap(KEY, 20, 5))
     counts = np.asarray(jaxlr.cluster_bootstrap(KEY, CLINICS, 9))

@@ -44,6 +44,7 @@ def models_of(name, num_classes=None):
     return Models(problem=problem, start=start), LAYOUTS[name][4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_each_axis_is_of_designs_or_lanes_or_the_path(name):
     models, batch = models_of(name)

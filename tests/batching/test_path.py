@@ -44,6 +44,7 @@ def test_warm_starts_save_steps(path):
     assert np.median(steps) <= 4  # at 3 points a decade
 
 
+@pytest.mark.slow
 def test_a_step_that_barely_passed_the_minimum_is_not_all_but_undone():
     X, y, *_ = jaxlr.datasets.breast_cancer()
     X, folds = (X - X.mean(axis=0)) / X.std(axis=0), (np.arange(len(y)) % 10 != np.arange(10)[:, None]).astype(float)
@@ -52,6 +53,7 @@ def test_a_step_that_barely_passed_the_minimum_is_not_all_but_undone():
     assert np.asarray(fits.num_steps)[:, 1:].max() <= 12  # 8; 34 where the step was cut to what is proved
 
 
+@pytest.mark.slow
 def test_the_order_of_the_grid_does_not_matter_and_comes_back(path):
     order = np.random.default_rng(1).permutation(len(GRID))
     shuffled = jaxlr.fit(X, Y[:, None], l2=GRID[order])

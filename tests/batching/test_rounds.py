@@ -41,6 +41,7 @@ def made(monkeypatch):
     return counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("y", "options"),
     [(Y[0], {"l2": GRID}), (Y[:, None], {"l2": GRID}), (Y, {"l2": 1e-6}), (LABELS, {"num_classes": 3, "l2": 1e-5})],
@@ -58,6 +59,7 @@ def test_the_minimum_does_not_depend_on_how_often_it_is_made(made, y, options):
     assert np.all(np.asarray(got.kkt) <= TOL)
 
 
+@pytest.mark.slow
 def test_steps_of_all_rounds_count_towards_the_limit(made):
     fit = jax.block_until_ready(jaxlr.fit(X, Y[0], l2=1e-7, solver="newton_cg", max_steps=5))
     jax.effects_barrier()

@@ -7,6 +7,7 @@ from jax import export
 
 import jaxlr
 from jaxlr import Params, Problem, SoftmaxParams, inference
+from tests.helpers import quick
 
 M, N = 20, 3
 RNG = np.random.default_rng(0)

@@ -39,6 +39,7 @@ def test_an_array_of_another_layout_has_a_program_of_its_own():
         same(predict_proba(PARAMS, form))
 
 
+@pytest.mark.slow
 def test_the_programs_in_memory_are_bounded_and_those_used_longest_ago_go(monkeypatch):
     """XLA crashes where a process has more than some hundred of them."""
     monkeypatch.setattr(programs, "_MOST_LOADED", 3)

@@ -54,6 +54,7 @@ def answers(folder, count):
     return printed
 
 
+@pytest.mark.slow
 def test_a_new_process_compiles_nothing_and_gives_the_same_bits(folder):
     [first], [second] = answers(folder, 1), answers(folder, 1)
     assert int(first[0]) > 0
@@ -68,6 +69,7 @@ def test_processes_that_start_together_neither_fail_nor_disturb_each_other(folde
     assert len(list(folder.iterdir())) == 1  # nothing half-written stays
 
 
+@pytest.mark.slow
 def test_beside_the_cache_of_jax_itself_answers_are_right(folder, tmp_path, monkeypatch):
     for name, value in (("DIR", tmp_path / "of_jax"), ("MIN_COMPILE_TIME_SECS", 0), ("MIN_ENTRY_SIZE_BYTES", -1)):
         prefix = "JAX_COMPILATION_CACHE_" if name == "DIR" else "JAX_PERSISTENT_CACHE_"

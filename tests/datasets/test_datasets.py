@@ -57,6 +57,7 @@ def test_moons_without_noise_lie_on_their_circles_and_class_0_comes_first():
     assert y.tolist() == [0] * 50 + [1] * 51
 
 
+@pytest.mark.slow
 def test_clouds_have_informative_redundant_and_noise_columns():
     X, y = jaxlr.datasets.clouds(jax.random.key(0), 4000, num_informative=3, num_redundant=2, num_noise=2, separation=2.0)
     X, y = np.asarray(X), np.asarray(y)

@@ -73,6 +73,7 @@ BATCHES = {
 _QUICK = ("targets", "a batch of one")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(BATCHES, *_QUICK))
 def test_chunks_are_the_same_models_as_the_whole(name):
     fields, batch_size = BATCHES[name]

@@ -66,6 +66,7 @@ def assert_agree(report):
     assert report["difference"] <= 1e3 * TOL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 def test_8_devices_give_the_models_of_one(run_on_8_devices, call):
     assert_agree(run_on_8_devices(call))

@@ -113,6 +113,7 @@ def test_one_class_that_has_weight_has_probability_1():
         LogisticRegressor(class_weight={0: 0, 1: 1}).fit(X, Y, Y == 0)
 
 
+@pytest.mark.slow
 def test_balanced_classes_are_those_that_have_weight():
     kept = SPECIES < 2
     model = LogisticRegressor(class_weight="balanced").fit(IRIS, NAMES, np.where(kept, 1 + SPECIES, 0))
@@ -120,6 +121,7 @@ def test_balanced_classes_are_those_that_have_weight():
     np.testing.assert_allclose(model.predict_proba(IRIS)[:, :2], wanted.predict_proba(IRIS), rtol=0, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_bags_without_a_rare_class_are_fitted():
     """As scikit-learn's LogisticRegression on the rows of a bag; a bag of one class is sure of it."""
     rare = np.isin(np.arange(90), (3, 50)).astype(int)
@@ -143,6 +145,7 @@ def test_pairs_that_all_have_one_label_are_fitted_without_an_intercept():
         LogisticRegressor(fit_intercept=False).fit(differences, np.full(90, "x"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("multi_class", ["multinomial", pytest.param("ovr", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_offset_and_penalty_factor_are_those_of_fit(classes, multi_class):

@@ -110,6 +110,7 @@ def test_a_wrong_parameter_of_cross_validation_is_refused_too():
         LogisticRegressorCV(l1_ratios=(0.5, 1.5)).fit(X, Y)
 
 
+@pytest.mark.slow
 def test_no_step_leaves_a_model_where_it_starts_and_a_tol_of_0_is_what_the_dtype_reaches():
     with pytest.warns(ConvergenceWarning, match="max_iter is 0"):
         start = LogisticRegressor(max_iter=0).fit(X, Y)
@@ -151,6 +152,7 @@ def test_the_default_threshold_of_a_selection_knows_the_lasso():
 LEGACY = {"by default": {}, "given": {"l1_ratios": np.array([0.0, 1.0])}, "several classes": {"l1_ratios": np.zeros(1)}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refit", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", quick(LEGACY, "by default"))
 def test_legacy_attributes_are_those_of_scikit_learn(name, refit):

@@ -74,6 +74,7 @@ def test_scores_of_two_classes_are_those_of_scikit_learn(name, problem):
     assert_equal(name, np.arange(2) if name == "average_precision" else NAMES[:2], problem)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["average_precision", "roc_auc", "f1"])
 def test_the_class_that_is_looked_for_is_that_of_scikit_learn(name):
     for classes in (np.array([-1, 1]), np.array([False, True]), np.array([1, 2]), NAMES[:2]):

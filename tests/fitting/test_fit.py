@@ -80,6 +80,7 @@ def test_vmap_without_jit_is_the_same_too():
     assert_same_models(weighted, fit(X, Y, sample_weight=FOLDS, l2=0.1))
 
 
+@pytest.mark.slow
 def test_certificates_are_those_of_the_returned_parameters():
     got = fit(X, Y, sample_weight=S, l2=0.1)
     problem = Problem(X, Y, sample_weight=S, l2=0.1)
@@ -89,6 +90,7 @@ def test_certificates_are_those_of_the_returned_parameters():
     assert 0 <= float(got.gap) <= TOL
 
 
+@pytest.mark.slow
 def test_a_nan_model_leaves_its_neighbours_bit_for_bit_alone():
     good = fit(np.stack([X, 2 * X, X - 1]), Y, l2=0.1)
     designs = np.stack([X, 2 * X, X - 1])
@@ -123,6 +125,7 @@ def test_a_poisoned_member_is_nonfinite_and_the_others_are_untouched(field, pois
         assert np.array_equal(np.asarray(one)[[0, 2]], np.asarray(other)[[0, 2]])
 
 
+@pytest.mark.slow
 def test_members_without_weight_or_with_one_class_are_invalid():
     weights = np.stack([S, np.zeros(M), S * (Y == 1), S * (Y == 0)])
     got = fit(X, Y, sample_weight=weights, l2=0.1)
@@ -132,6 +135,7 @@ def test_members_without_weight_or_with_one_class_are_invalid():
     assert_same_models(jax.tree.map(lambda leaf: leaf[0], got), fit(X, Y, sample_weight=S, l2=0.1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strengths", [{}, {"l2": 0.1}, {"l1": 0.02}, {"l1": 0.02, "penalty_factor": [1.0, 0.0, 1.0]}], ids=str)
 def test_one_class_without_an_intercept_has_the_estimate_of_rows_turned_round(strengths):
     """l(z, 1) = l(-z, 0): a row may be turned round with its label, as differences of pairs are."""
@@ -161,6 +165,7 @@ def test_one_class_without_an_intercept_in_closed_form_and_separated():
     np.testing.assert_allclose(float(firth.params.coef[0]), np.log(21), rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -209,6 +214,7 @@ def test_infinite_penalty_factors_by_member_in_derivatives_and_paths():
         jaxlr.inference.wald(fit(X, Y, penalty_factor=factors[0]), Problem(X, Y, penalty_factor=factors[0]))
 
 
+@pytest.mark.slow
 def test_a_separated_member_is_named_and_its_neighbours_converge():
     separated = (X[:, 0] > 0).astype(float)
     got = fit(X, np.stack([Y, separated, separated]), l2=np.array([0.0, 0.0, 0.1]))
@@ -255,6 +261,7 @@ def test_stacking_the_data_twice_changes_nothing():
     assert_same_models(fit(np.vstack([X, X]), np.tile(Y, 2), l2=0.1), fit(X, Y, l2=0.1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("standardize", [False, True])
 def test_shifting_columns_leaves_predictions_unchanged(standardize):
     one = fit(X, Y, l2=0.1, standardize=standardize)
@@ -389,6 +396,7 @@ def count_traces(function):
     return len(calls)
 
 
+@pytest.mark.slow
 def test_new_values_never_retrace():
     options = {"max_steps": 193}  # that no other test has
     assert count_traces(lambda: fit(X, Y, sample_weight=FOLDS[:, None], l2=L2, **options)) > 0
@@ -396,6 +404,7 @@ def test_new_values_never_retrace():
     assert count_traces(again) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_dtype_in_is_dtype_out(dtype):
     got = fit(X.astype(dtype), Y, sample_weight=S, offset=np.zeros(M), l2=L2)
@@ -409,6 +418,7 @@ def test_other_dtypes_of_x_become_the_default_float(dtype):
     assert fit((X > 0).astype(dtype), Y, l2=0.1).kkt.dtype == jnp.result_type(float)
 
 
+@pytest.mark.slow
 def test_the_text_of_a_fit_lists_failures_first():
     text = str(fit(X, np.stack([Y, (X[:, 0] > 0).astype(float)]), max_steps=60))
     lines = text.splitlines()
@@ -507,6 +517,7 @@ def test_without_x64_float64_data_warn_once_and_name_the_line():
     assert done.stderr.count("jax_enable_x64") == 1
 
 
+@pytest.mark.slow
 def test_importing_jaxlr_changes_nothing_and_imports_nothing_optional():
     code = "import sys, jax; before = jax.config.jax_enable_x64; import jaxlr\n"
     code += "print(before == jax.config.jax_enable_x64, any(m in sys.modules for m in ('matplotlib', 'sklearn', 'pandas')))"

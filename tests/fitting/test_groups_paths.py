@@ -252,6 +252,7 @@ def test_without_a_strength_groups_change_nothing():
     assert float(jaxlr.loss(plain.params, problem)) == pytest.approx(float(plain.value), rel=4 * EPS)
 
 
+@pytest.mark.slow
 def test_what_has_no_distribution_is_refused():
     options = {"l1_group": 0.1, "groups": GROUPS}
     params = Params(np.zeros(N), np.float64(0))

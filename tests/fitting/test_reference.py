@@ -181,6 +181,7 @@ def _std_errors(case: Case, params: Params, data: Data) -> tuple[np.ndarray, flo
 # --- the results themselves ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_result_belongs_to_columns_of_its_file_and_the_shipped_ones_are_those_of_the_folder(model):
     X, y, _ = model.data()
     assert set(np.unique(y)) == {0, 1}
@@ -209,6 +210,7 @@ def test_log_likelihoods_agree_with_the_certified_ones(estimate):
     assert -float(fit.value) * _weight_sum(data) == pytest.approx(certified, rel=tolerance(np.float64, 64))
 
 
+@pytest.mark.slow
 def test_standard_errors_from_the_hessian_agree_with_the_certified_ones(estimate):
     fit, data = _fit(estimate)
     found, condition = _std_errors(estimate, fit.params, data)

@@ -77,7 +77,7 @@ def test_standard_errors_of_soft_rows_are_those_of_their_copies():
 
 
 def test_what_is_no_probabilities_is_refused():
-    with pytest.raises(ValueError, match=r"whose rows sum to 1, got 2 in row 0; divide by the sums"):
+    with pytest.raises(ValueError, match=r"whose rows sum to 1, got 2 in row 0, off by 1; divide by the sums"):
         fit(X, 2 * SOFT, num_classes=K, l2=0.1)
     with pytest.raises(ValueError, match="expected soft labels >= 0"):
         fit(X, SOFT - 0.5, num_classes=K, l2=0.1)

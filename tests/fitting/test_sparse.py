@@ -124,6 +124,7 @@ WEIRD = scipy.sparse.coo_array((np.r_[DENSE[DENSE != 0], 0.0, 1.0, 2.0], (
     np.r_[DENSE.nonzero()[0], 4, 7, 7], np.r_[DENSE.nonzero()[1], 4, 5, 5])), shape=(M, N))  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "matrix",
     [
@@ -178,6 +179,7 @@ def test_what_is_refused_in_words(matrix, error, words):
         fit(matrix, Y, l2=0.1)
 
 
+@pytest.mark.slow
 def test_what_has_no_road_of_its_own_is_made_dense_if_that_fits(monkeypatch):
     assert fit(X, Y, l2=np.array([0.1, 0.0])).solver == fit(DENSE, Y, l2=np.array([0.1, 0.0])).solver
     assert fit(X, Y, l2=0.1, solver="newton").solver == "newton"

@@ -95,6 +95,7 @@ def test_any_optimizer_trains_and_resumes_to_the_last_bit(name):
     assert int(rest.state.num_epochs) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", quick([1, 3, 5], 3))
 def test_a_run_that_has_diverged_stays_diverged_also_when_resumed(split):
     def recovering(gradient, count, params=None):  # the step does not depend on where it is: it would come back

@@ -43,6 +43,7 @@ def test_a_the_gradient_is_the_mean_of_residuals_times_columns():
     np.testing.assert_allclose(g.intercept, r.mean(), rtol=0, atol=16 * EPS)
 
 
+@pytest.mark.slow
 def test_a_normalization_is_fitted_once_and_survives_constant_columns():
     X = np.column_stack([np.arange(6.0), np.full(6, 7.0)])
     scaler = fit_scaler(X[:4])
@@ -77,6 +78,7 @@ def test_a_moons_are_told_apart_as_well_as_200_seeds_say():
     assert np.isclose(accuracy, 0.87).sum() >= 10
 
 
+@pytest.mark.slow
 def test_a_inputs_that_are_not_normalized_never_give_a_silent_nan():
     X, y = two_moons(jax.random.key(0), 100)
     for scale in (1e2, 1e6, 1e160):
@@ -117,6 +119,7 @@ def test_b_without_an_intercept_gradient_descent_finds_the_minimum_which_is_not_
         assert float(run.losses[0]) == pytest.approx(0.42351356323845546, abs=2 * EPS)
 
 
+@pytest.mark.slow
 def test_b_the_rate_0_01_is_stable_by_12_percent_and_0_1_oscillates_near_8():
     best = jaxlr.fit(SPENT, SEND, fit_intercept=False)
     curvature = float(jaxlr.hessian(best.params, Problem(SPENT, SEND, fit_intercept=False))[0, 0])

@@ -66,6 +66,7 @@ def planted(honest, status, to, **changed):
     return judge(drawn, replace(fit, status=np.where(which, to, fit.status), params=params)).wrong[which]
 
 
+@pytest.mark.slow
 def test_separated_classes_that_are_said_to_have_an_estimate_are_found(honest):
     assert all(wrong.startswith("false CONVERGED") for wrong in planted(honest, Status.SEPARATED, Status.CONVERGED))
 

@@ -153,6 +153,7 @@ def test_what_does_not_go_together_is_refused(options, message):
         inference.covariance(jaxlr.fit(X, Y), Problem(X, Y), **options)
 
 
+@pytest.mark.slow
 def test_hypotheses_that_cannot_be_tested_are_refused():
     fit, problem = jaxlr.fit(X, Y), Problem(X, Y)
     for R, r, message in (

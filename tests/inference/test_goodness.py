@@ -37,6 +37,7 @@ def single(X, successes, trials):
     return np.repeat(X, trials, axis=0), y
 
 
+@pytest.mark.slow
 def test_groups_are_those_of_statsmodels():
     import statsmodels.api as sm
 
@@ -72,6 +73,7 @@ def test_groups_are_those_of_r(request):
     assert "Residual deviance: 26.703  on 23 degrees of freedom" in text
 
 
+@pytest.mark.slow
 def test_pearson_of_covariate_patterns_is_that_of_stata():
     """Stata's manual, logistic postestimation, estat gof: 182 covariate patterns, Pearson chi2(173) = 179.24, p = 0.3567."""
     design, y, *_ = jaxlr.datasets.low_birth_weight()
@@ -251,6 +253,7 @@ def in_numpy(y, p, copies, num_groups, method="linear"):
     return statistic, used
 
 
+@pytest.mark.slow
 def test_hosmer_lemeshow_of_low_birth_weight():
     """Stata's manual, estat gof, group(10): chi2(8) = 9.65, p = 0.2904, of groups cut at observed probabilities."""
     design, y, *_ = jaxlr.datasets.low_birth_weight()

@@ -75,6 +75,7 @@ def test_a_weight_is_so_many_rows():
         np.testing.assert_allclose(np.asarray(getattr(found, name))[0], getattr(expected, name), rtol=1e-10, err_msg=name)
 
 
+@pytest.mark.slow
 def test_penalized_fits_are_refused_by_name_unless_asked_for(fit):
     ridge, problem = jaxlr.fit(X, Y, l2=0.1), Problem(X, Y, l2=0.1)
     for function in (inference.covariance, inference.wald, inference.profile_intervals, inference.goodness_of_fit):
@@ -124,6 +125,7 @@ def test_a_level_that_is_no_number_between_0_and_1_is_refused(level):
         inspect.unwrap(normal_quantile)(level)
 
 
+@pytest.mark.slow
 def test_degrees_of_freedom_may_be_given_for_each_model():
     larger, smaller = weighted()[0], jaxlr.fit(X[:, :2], Y, sample_weight=S)
     test = inference.likelihood_ratio(larger, smaller, weighted()[1], df=[1, 2])

@@ -277,6 +277,7 @@ def test_estimates_of_firth_have_predictions_and_effects():
     assert (found.proba <= found.upper).all()  # both may be 1
 
 
+@pytest.mark.slow
 def test_intervals_stay_between_0_and_1_where_probabilities_leave_the_dtype():
     fit, problem = models()["binary"]
     far = X[:2] * np.array([1e4, 0, 0])
@@ -396,8 +397,11 @@ def test_columns_near_the_span_of_others_and_far_from_0_keep_the_digits_of_predi
         (lambda f, p: inference.marginal_effects(f, p, at="mode"), "expected at 'overall', 'mean', 'median', or rows"),
         (lambda f, p: inference.marginal_effects(f, p, method="dxdy"), "expected method 'dydx', 'eyex', 'dyex', 'eydx', got"),
         (lambda f, p: inference.marginal_effects(f, p, method="eyex", discrete=[2]), '"dydx" or "eydx" for discrete columns'),
-        (lambda f, p: inference.marginal_effects(f, p, discrete=[3]), "expected discrete columns from 0 to 2, got 3"),
-        (lambda f, p: inference.marginal_effects(f, p, discrete=["age"]), "expected discrete columns from 0 to 2, got 'age'"),
+        (
+            lambda f, p: inference.marginal_effects(f, p, discrete=[3]),
+            r"discrete columns from 0 to 2 \(they have no names\), got 3",
+        ),
+        (lambda f, p: inference.marginal_effects(f, p, discrete=["age"]), r"from 0 to 2 \(they have no names\), got 'age'"),
         (lambda f, p: inference.marginal_effects(f, p, discrete="dummies"), 'expected discrete to be "binary" or a list'),
         (lambda f, p: inference.marginal_effects(f, p, at="mean", offset=np.ones(1)), "expected an offset with rows only"),
         (lambda f, p: inference.comparisons(f, p, X, X[:5]), r"of the same rows, got \[80, 5\] rows"),

@@ -43,6 +43,7 @@ def test_wald_is_what_mnlogit_prints(name):
     np.testing.assert_allclose(by_class(ratios.upper), np.exp(expected["upper"]), rtol=RTOL * 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(SETS, "anes96"))
 def test_covariances_are_those_of_mnlogit(name):
     fit, problem, expected = fitted(name)
@@ -64,6 +65,7 @@ def test_covariances_are_those_of_mnlogit(name):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(SETS, "anes96"))
 def test_measures_of_fit_are_those_of_mnlogit(name):
     fit, problem, expected = fitted(name)

@@ -52,6 +52,7 @@ def assert_are(found, expected, rtol):
         assert found[name] == pytest.approx(value, rel=rtol), name
 
 
+@pytest.mark.slow
 def test_standard_errors_z_and_p(case):
     fit, problem, entry = fitted(case, False)
     if "mle" not in entry:
@@ -69,6 +70,7 @@ def test_standard_errors_z_and_p(case):
     assert float(measures.df_residual) == entry["r"]["df_residual"]
 
 
+@pytest.mark.slow
 def test_profile_intervals(case):
     fit, problem, entry = fitted(case, False)
     found = inference.profile_intervals(fit, problem)
@@ -78,6 +80,7 @@ def test_profile_intervals(case):
         assert np.isnan(np.asarray(ends.coef)).all() == ("mle" not in entry)
 
 
+@pytest.mark.slow
 def test_firth(case):
     fit, problem, entry = fitted(case, True)
     if "firth" not in entry:

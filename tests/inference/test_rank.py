@@ -33,6 +33,7 @@ def fit():
 PROBLEM, ALONE = Problem(DEPENDENT, Y), Problem(X, Y)
 
 
+@pytest.mark.slow
 def test_estimates_and_errors_are_those_of_a_glm_without_the_later_columns(fit):
     tests, goodness = inference.wald(fit, PROBLEM), inference.goodness_of_fit(fit, PROBLEM)
     np.testing.assert_allclose(fit.params.coef, [*GLM["coef"], 0, 0], **CLOSE)
@@ -43,6 +44,7 @@ def test_estimates_and_errors_are_those_of_a_glm_without_the_later_columns(fit):
     assert (float(goodness.df_residual), float(goodness.bic)) == (M - 4, pytest.approx(GLM["bic"], rel=1e-12))
 
 
+@pytest.mark.slow
 def test_a_summary_says_which_columns_depend_on_which(fit):
     table = inference.summary(fit, PROBLEM, names=list("abcde"))
     assert table.equations == ("d = 2 a - 3 b + 1", "e = 1")

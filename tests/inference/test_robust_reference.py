@@ -51,6 +51,7 @@ def assert_covariance_is(found, triangle, rtol):
         np.testing.assert_allclose((half / np.outer(scale, scale))[place], expected, rtol=0, atol=rtol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(SETS, "spector", "lbw_stata"))
 def test_influence(name):
     _, fit, problem = fitted(name)

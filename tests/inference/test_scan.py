@@ -70,6 +70,7 @@ def test_covariates_that_depend_change_nothing(weighted, covariates, dtype):
     assert not found.left_out.any()
 
 
+@pytest.mark.slow
 def test_covariates_far_from_0_keep_their_digits():
     big = 1e8 + C[:, :1]
     near = np.column_stack([big - 1e8, C[:, 1:]])  # the same numbers
@@ -81,6 +82,7 @@ def test_covariates_far_from_0_keep_their_digits():
     assert float(found.null.params.intercept) == pytest.approx(float(shifted), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_column_that_is_a_covariate_has_no_test_whatever_is_copied():
     columns = np.concatenate([COLUMNS, C.T[:2], COMBINATION[None], np.ones((1, M))])
     found = scan(columns, covariates=np.column_stack([C, COPY]))
@@ -109,6 +111,7 @@ def test_beside_covariates_that_separate_a_scan_is_that_of_the_other_rows(covari
     np.testing.assert_array_equal(found.left_out, (out > 0) & (s > 0))
 
 
+@pytest.mark.slow
 def test_rows_are_left_out_that_separate_only_behind_others():
     """Of a column that puts some rows on the wrong side, where another column has infinitely more to say about these."""
     behind = ((np.arange(M) % 9 == 0) & (Y == 1) & (CASES == 0)) * 1.0
@@ -133,6 +136,7 @@ def test_covariates_that_separate_all_rows_are_named():
         scan(covariates=pd.DataFrame(np.column_stack([C, 2 * Y + 1]), columns=list("abcd")))
 
 
+@pytest.mark.slow
 def test_too_few_rows_are_refused_with_both_numbers():
     few = WITH & (np.cumsum(WITH) <= 4)
     match = "got 4 rows and 5 parameters; leave covariates out, or penalize them"
@@ -146,6 +150,7 @@ def test_too_few_rows_are_refused_with_both_numbers():
         scan(sample_weight=Y)
 
 
+@pytest.mark.slow
 def test_copies_do_not_count_as_parameters():
     rows = np.flatnonzero(CASES == 0)[:30]
     copies = np.repeat(C[rows][:, :1], 40, axis=1)

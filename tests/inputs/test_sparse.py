@@ -100,6 +100,7 @@ def test_data_alike_share_their_programs():
     np.testing.assert_array_equal(to_scipy(sparse_design(scipy.sparse.csr_array(DENSE))).toarray(), DENSE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [BCOO.fromdense, BCSR.fromdense])
 def test_complex_numbers_are_refused_inside_jit_too(kind):
     with pytest.raises(TypeError, match=r"X to be real.*complex"):
@@ -152,6 +153,7 @@ def test_several_sparse_designs_are_refused():
         jaxlr.fit([matrix, matrix], Y, l2=0.1)
 
 
+@pytest.mark.slow
 def test_standardized_columns_would_not_be_sparse():
     matrix = scipy.sparse.csr_array(DENSE.astype(float))
     with pytest.raises(TypeError, match="expected a dense X"):

@@ -83,6 +83,7 @@ def test_rows_in_another_order_are_refused():
         jaxlr.fit(TABLE, SERIES.iloc[::-1])
 
 
+@pytest.mark.slow
 def test_a_path_is_a_table_with_a_row_for_each_model(path):
     table = path.to_pandas(l2=L2)
     assert table.shape == (8, 7 + len(NAMES))

@@ -21,6 +21,7 @@ def columns(seed=0, m=M):
     return np.random.default_rng(seed).normal(size=(m, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", [1e-4, 1e-7, 1e-9, 1e-10])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_columns_near_each_other_become_orthonormal_and_keep_their_logits(distance, fit_intercept):
@@ -63,6 +64,7 @@ def test_what_is_neither_rounding_nor_resolved_is_unclear(distance):
     assert basis.dependent.tolist() == [False, False, True, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("m", [20, 200, 5000])
 @pytest.mark.parametrize("origin", [0, 100, 1e6])
 def test_exact_dependence_is_found_at_any_size_and_far_from_the_origin(m, origin):

@@ -18,6 +18,7 @@ def written_out(monkeypatch):
     monkeypatch.setattr(factors, "_share_a_pool", lambda: True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 7])
 def test_factors_and_solutions_are_those_of_lapack(k):
     rng = np.random.default_rng(10)
@@ -32,6 +33,7 @@ def test_factors_and_solutions_are_those_of_lapack(k):
         np.testing.assert_allclose(np.einsum("ijk,ikr->ijr", A, x), b, rtol=0, atol=1e4 * EPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 7])
 def test_the_inverse_of_a_factor_is_lower_triangular_and_undoes_it(k):
     rng = np.random.default_rng(10)

@@ -98,6 +98,7 @@ def test_moments_are_those_of_the_array_and_exactly_0_in_constant_columns():
     close(sd, np.stack([np.asarray(array.moments(jnp.asarray(own))[1]) for own in w]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [2.0**600, 2.0**-600])
 def test_moments_neither_overflow_nor_vanish(scale):
     w = jnp.full(M, 1 / M)
@@ -105,6 +106,7 @@ def test_moments_neither_overflow_nor_vanish(scale):
         close(np.asarray(one) / scale, other)
 
 
+@pytest.mark.slow
 def test_some_columns_with_their_empty_places():
     at = jnp.array([7, 0, 12, 3], np.int32)
     close(SPARSE.restricted(at).to_array(), DENSE[:, np.asarray(at)], 0)

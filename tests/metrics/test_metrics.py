@@ -23,6 +23,7 @@ SCORES = hnp.arrays(np.float64, M, elements=st.integers(-4, 4).map(float))
 WEIGHTS = hnp.arrays(np.float64, M, elements=st.integers(0, 3).map(float))
 
 
+@pytest.mark.slow
 @given(LABELS, SCORES, WEIGHTS)
 def test_auc_is_the_weighted_share_of_pairs_in_the_right_order_with_ties_counted_half(y, score, s):
     order = (score[:, None] > score[None, :]) + (score[:, None] == score[None, :]) / 2
@@ -57,6 +58,7 @@ def test_a_weight_k_equals_the_row_k_times(y, score):
         assert np.isclose(weighted, repeated, rtol=4 * M * EPS, atol=4 * M * EPS, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_auc_depends_on_order_only():
     rng = np.random.default_rng(0)
     y, z = rng.integers(0, 2, 50), rng.normal(size=50)
@@ -87,10 +89,12 @@ def test_log_loss_is_finite_however_wrong_the_model_is():
     assert float(metrics.log_loss(np.array([0.0, 1.0]), np.array([1e4, -1e4]))) == 1e4
 
 
+@pytest.mark.slow
 def test_a_nan_score_has_no_area():
     assert np.isnan(float(metrics.roc_auc(np.array([0, 1, 1]), np.array([0.0, np.nan, 1.0]))))
 
 
+@pytest.mark.slow
 def test_metrics_keep_the_dtype_of_the_predictions():
     y, z = np.array([0, 1]), np.array([0.5, 1.0], np.float32)
     assert metrics.log_loss(y, z).dtype == metrics.roc_auc(y, z).dtype == np.float32
@@ -115,6 +119,7 @@ def test_under_jit_and_vmap_every_metric_is_itself(name):
             np.testing.assert_allclose(a[i], b, rtol=8 * EPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize(
     ("unit", "dtype"), [(2.0**66, np.float32), (2.0**-120, np.float32), (2.0**1023, float), (2.0**-1000, float)]

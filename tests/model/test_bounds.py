@@ -27,6 +27,7 @@ def one(value):
     return jnp.asarray([value], float)
 
 
+@pytest.mark.slow
 @given(numbers, st.floats(-5, 5), st.sampled_from([0.0, 0.3]), st.sampled_from([0.0, 0.5]))
 def test_without_bounds_it_is_the_plain_penalty(c, u, l1, l2):
     plain, mine = Penalty(one(l1), one(l2)), bounded(l1, l2, -INF, INF)

@@ -222,6 +222,7 @@ def pieces_sd(problem: Problem) -> np.ndarray:
     return np.sqrt(w @ (X - mean) ** 2)
 
 
+@pytest.mark.slow
 @given(problems_with_params(weighted=True, l1=st.just(0.0), l2=st.just(0.0)))
 def test_kkt_is_zero_where_soft_labels_are_the_probabilities(case):
     problem, params = case
@@ -253,6 +254,7 @@ def test_kkt_is_zero_at_the_closed_form_of_one_symmetric_column():
     assert _gap(optimum, problem) <= tolerance(float, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("soft", [False, True])
 def test_without_columns_that_count_the_optimum_is_the_logit_of_the_mean(soft):
     rng = np.random.default_rng(0)
@@ -269,6 +271,7 @@ def test_without_columns_that_count_the_optimum_is_the_logit_of_the_mean(soft):
     assert _kkt(Params(np.array([0.5, 0.5]), optimum.intercept - 3), constant) <= tolerance(float, 16)
 
 
+@pytest.mark.slow
 @each_intercept
 def test_zero_is_optimal_exactly_from_the_largest_centred_gradient_on(fit_intercept):
     rng = np.random.default_rng(0)
@@ -311,6 +314,7 @@ def test_kkt_of_a_far_shifted_column_loses_only_the_digits_of_the_shift(kind, sh
         assert_tree_close(_kkt(shifted, far), _kkt(at, problem), 8 * abs(shift))
 
 
+@pytest.mark.slow
 @given(problems_with_params(weighted=True), st.sampled_from([2.0**-30, -0.5, 4.0, 2.0**20]))
 def test_kkt_is_unchanged_when_a_column_is_rescaled_with_its_penalty(case, factor):
     problem, params = case
@@ -566,6 +570,7 @@ def both(params: Params, problem: Problem) -> tuple:
     return _kkt(params, problem), _gap(params, problem)
 
 
+@pytest.mark.slow
 @each_bounded
 @each_intercept
 def test_doubling_a_weight_equals_repeating_the_row_in_both_certificates(kind, fit_intercept):
@@ -576,6 +581,7 @@ def test_doubling_a_weight_equals_repeating_the_row_in_both_certificates(kind, f
     assert_tree_close(both(at, replace(problem, sample_weight=s)), both(at, replace(problem, **again)), 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("filler", [0.0, 1e30, -1e30])
 @each_bounded
 @each_intercept
@@ -591,6 +597,7 @@ def test_a_weight_of_zero_equals_an_absent_row_whatever_finite_filler_stands_the
         assert_tree_close(actual, expected, 64)
 
 
+@pytest.mark.slow
 def test_a_weight_of_zero_hides_the_largest_float32_from_both_certificates():
     problem, optimum = jax.tree.map(np.float32, constructed(l1=0.02, l2=0.02))
     s, X, offset = (getattr(problem, k).copy() for k in ("sample_weight", "X", "offset"))
@@ -610,6 +617,7 @@ def test_the_design_decides_the_dtype(dtype):
         assert value.dtype == dtype
 
 
+@pytest.mark.slow
 def test_labels_of_any_type_give_the_same_certificates():
     X, y = np.random.default_rng(0).standard_normal((6, 2)), np.array([0, 1, 1, 0, 1, 0])
     params = Params(np.array([1.0, -2.0]), np.float64(0.5))

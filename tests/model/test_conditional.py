@@ -155,6 +155,7 @@ def test_a_column_that_is_constant_within_strata_has_no_slope_and_no_curvature(d
     assert jaxlr.loss(at, problem).dtype == dtype
 
 
+@pytest.mark.slow
 def test_float32_has_the_digits_of_float32():
     rng = np.random.default_rng(2)
     X, y, strata = rng.normal(size=(60, 2)), rng.integers(0, 2, 60), np.repeat(np.arange(4), 15)
@@ -212,6 +213,7 @@ def test_blocks_hold_every_row_once_and_place_says_where():
     assert np.all(inside == np.array([0 < y[labels == label].mean() < 1 for label in labels]))
 
 
+@pytest.mark.slow
 def test_covariances_that_are_not_side_by_side_are_not_counted():
     pairs = strata_of(np.arange(400_000) // 2)
     assert 8 * pairs.numbers(60) < 2.5e9

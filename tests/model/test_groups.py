@@ -195,6 +195,7 @@ def test_where_the_minimum_has_a_closed_form_it_violates_nothing(seed):
     assert float(jnp.sum(penalty.conjugacy(jnp.asarray(x), -slope))) <= bound * (1 + np.max(np.abs(x)))
 
 
+@pytest.mark.slow
 @given(seeds, st.booleans())
 def test_conjugacy_is_above_what_any_other_point_gains(seed, boxed):
     penalty, rng = drawn(seed, boxed=boxed)

@@ -173,6 +173,7 @@ def _mp_table(f, z):
 # --- The accuracy bar ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @each_case
 @each_half
 def test_every_16_bit_number_is_right_to_an_ulp(case, dtype):
@@ -183,6 +184,7 @@ def test_every_16_bit_number_is_right_to_an_ulp(case, dtype):
     assert_within_ulp(actual, exact, 1, at=z)
 
 
+@pytest.mark.slow
 @each_case
 @each_half
 def test_first_derivatives_of_every_16_bit_number_are_right_to_an_ulp(case, dtype):
@@ -198,6 +200,7 @@ def test_a_million_float32_are_right_to_the_bar(case):
     assert_within_ulp(jax.jit(case.function)(z), exact, BAR["float32"], at=z)
 
 
+@pytest.mark.slow
 @each_case
 def test_first_derivatives_of_a_million_float32_are_right_to_the_bar(case):
     z = _sample_32_bit()
@@ -205,6 +208,7 @@ def test_first_derivatives_of_a_million_float32_are_right_to_the_bar(case):
     assert_within_ulp(_derivative(case.function)(z), exact, case.first_bar, at=z)
 
 
+@pytest.mark.slow
 @each_case
 def test_float64_is_right_to_the_bar(case):
     z = _sample_64_bit()
@@ -277,6 +281,7 @@ def test_loss_of_a_soft_label_is_right_to_an_ulp_for_every_16_bit_number(dtype, 
     assert_within_ulp(jax.jit(logistic_loss)(z, label), _exact_loss(_wide(z), float(label)), 1, at=z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("y", SOFT)
 def test_loss_of_a_soft_label_is_right_to_the_bar(y):
     z = _sample_64_bit()[::8]
@@ -386,6 +391,7 @@ def test_derivatives_at_special_values_are_exact_and_never_nan(dtype, name, y, f
             np.testing.assert_array_equal(_wide(actual), np.array(expected, float), err_msg=road)
 
 
+@pytest.mark.slow
 @each_case
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_derivatives_at_plus_and_minus_forty_keep_their_digits(case, dtype):
@@ -395,6 +401,7 @@ def test_derivatives_at_plus_and_minus_forty_keep_their_digits(case, dtype):
     assert np.all(np.isfinite(np.asarray(_derivative(case.function, 2)(z))))
 
 
+@pytest.mark.slow
 @each_dtype
 def test_derivatives_in_the_label(dtype):
     z = jnp.asarray([-INF, -40.0, -1.0, 0.0, 1.0, 40.0, INF] * 3, dtype)
@@ -487,6 +494,7 @@ def test_curvature_is_even_bit_for_bit_and_at_most_a_quarter_to_rounding(dtype):
     assert np.all(_wide(c) <= 0.25 * (1 + tolerance(dtype, 1)))
 
 
+@pytest.mark.slow
 @each_width
 def test_log_sigmoid_is_minus_the_loss_of_label_one(dtype):
     z = _sample_64_bit()
@@ -540,6 +548,7 @@ def test_complex_numbers_and_strings_raise_type_error(name, z):
             FUNCTIONS[name](np.zeros(1), z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", [logistic_loss, residual])
 def test_labels_and_logits_broadcast(f):
     z, y = np.linspace(-2, 2, 6).reshape(3, 2), np.array([0.0, 1.0])

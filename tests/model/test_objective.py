@@ -62,6 +62,7 @@ def flat_hessian(tree: Params) -> np.ndarray:
 # --- The formula and its derivatives ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(problems_with_params())
 def test_loss_is_the_formula(case):
     problem, params = case
@@ -79,6 +80,7 @@ def test_analytic_gradient_is_autodiff_is_finite_differences(case):
     check_gradient(_loss, _gradient, params, problem)
 
 
+@pytest.mark.slow
 @given(problems_with_params(weighted=True, l1=st.just(0.0)))
 def test_hessian_is_autodiff_and_symmetric(case):
     problem, params = case
@@ -108,6 +110,7 @@ def test_hessian_is_positive_semidefinite(case):
     assert np.linalg.eigvalsh(np.asarray(_hessian(params, problem)))[0] >= -tolerance(float, K) * SCALE
 
 
+@pytest.mark.slow
 @given(problems_with_params(weighted=False))
 def test_absent_fields_are_weights_of_one_no_offset_and_factors_of_one(case):
     problem, params = case
@@ -207,6 +210,7 @@ def test_doubling_a_weight_equals_repeating_the_row(case):
     assert_close(everything(params, with_weights(problem, s)), everything(params, repeated))
 
 
+@pytest.mark.slow
 @given(problems_with_params(weighted=True))
 def test_integer_weights_equal_repeated_rows(case):
     problem, params = case
@@ -217,6 +221,7 @@ def test_integer_weights_equal_repeated_rows(case):
     assert_close(everything(params, with_weights(problem, counts.astype(float))), everything(params, take_rows(problem, index)))
 
 
+@pytest.mark.slow
 @given(problems_with_params(weighted=True), st.sampled_from([0.0, 1e30, -1e30, 1e300]))
 def test_a_weight_of_zero_equals_an_absent_row_whatever_finite_filler_stands_there(case, filler):
     problem, params = case
@@ -275,6 +280,7 @@ def test_permuting_columns_permutes_the_derivatives(case):
     assert_close(everything(params._replace(coef=params.coef[order]), permuted), expected)
 
 
+@pytest.mark.slow
 @given(problems_with_params(weighted=True))
 def test_halved_repeated_columns_with_half_the_penalties_repeat_the_coefficients(case):
     problem, params = case
@@ -292,6 +298,7 @@ def test_halved_repeated_columns_with_half_the_penalties_repeat_the_coefficients
     assert_close(_gradient(repeated, halved), Params(jnp.tile(g.coef / 2, 2), g.intercept))
 
 
+@pytest.mark.slow
 @given(problems_with_params(weighted=True))
 def test_an_offset_is_an_unpenalized_column_with_coefficient_one(case):
     problem, params = case
@@ -307,6 +314,7 @@ def test_an_offset_is_an_unpenalized_column_with_coefficient_one(case):
     assert_close(Params(g.coef[:-1], g.intercept), expected)
 
 
+@pytest.mark.slow
 @given(problems_with_params(weighted=True, fit_intercept=True))
 def test_an_intercept_is_an_unpenalized_column_of_ones(case):
     problem, params = case

@@ -54,6 +54,7 @@ def test_logits_of_a_batch_are_those_of_its_members(axes):
         assert_tree_close(actual[i], jnp.asarray(expected), 2 * N)
 
 
+@pytest.mark.slow
 @each_function
 @pytest.mark.parametrize("axes", BATCHES.values(), ids=BATCHES)
 def test_proba_and_classes_have_the_shape_of_the_logits(function, axes):
@@ -132,6 +133,7 @@ def test_a_nan_probability_is_neither_class():
 # --- dtypes -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.float32, jnp.float64])
 def test_the_dtype_of_the_coefficients_is_kept(dtype):
     params = Params(jnp.asarray(ONE.coef, dtype), jnp.asarray(ONE.intercept, dtype))

@@ -114,6 +114,7 @@ NAMES = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(NAMES, "sigmoid_curve", "cv_curve", "coefficient_path", "forest", "manhattan"))
 def test_a_figure_is_drawn_on_the_given_axes_or_its_own_and_labelled(name, fits, cv):
     draw = drawings(fits, cv)[name]
@@ -128,6 +129,7 @@ def test_a_figure_is_drawn_on_the_given_axes_or_its_own_and_labelled(name, fits,
         drawn.figure.canvas.draw()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coef", [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0), (1e-9, 1e-9, 5.0), (50.0, -80.0, 0.0)])
 def test_any_params_have_a_picture_vertical_and_absent_boundaries_included(coef):
     ax = plots.decision_boundary(Params(np.array(coef), np.array(0.1)), X, Y)
@@ -226,6 +228,7 @@ def test_a_forest_without_a_base_has_every_class_and_a_failed_model_says_nothing
     assert len(plots.forest({"a": intervals_of_classes(ONES), "failed": failed}, "ab").get_yticks()) == 4
 
 
+@pytest.mark.slow
 def test_a_failed_model_is_marked(fits):
     bad = jaxlr.fit(X, Y, l2=L2, max_steps=1)
     labels = plots.convergence_map(bad).get_legend_handles_labels()[1]
@@ -235,6 +238,7 @@ def test_a_failed_model_is_marked(fits):
 RUNS = np.array([[1.0, 0.5, 0.2], [1.0, 2.0, NAN], [0.7, NAN, NAN], [NAN, NAN, NAN]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"labels": "abcd"}, {"values": [0.1, 1.0, 10.0, 100.0]}], ids=["", "labels", "values"])
 def test_a_run_that_diverged_ends_in_a_cross_and_is_counted(options):
     ax = plots.losses(RUNS, **options)

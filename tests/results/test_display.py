@@ -60,6 +60,7 @@ def test_a_batch_is_a_map_of_its_models_or_of_the_worst_in_each_cell(shape, cell
     assert Status.SEPARATED.advice in "".join(page.itertext())
 
 
+@pytest.mark.slow
 def test_an_empty_selection_is_no_models():
     path = fit(X, Y, l2=np.array([0.1, 1.0]))
     none = jax.tree.map(lambda leaf: np.asarray(leaf)[np.zeros(2, bool)], path)

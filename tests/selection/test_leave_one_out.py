@@ -90,6 +90,7 @@ def test_scores_are_those_of_the_held_out_logits_of_all_rows(cv):
         np.testing.assert_array_equal(cv.scores[name][0], cv.mean[name])
 
 
+@pytest.mark.slow
 def test_the_standard_error_is_that_of_a_mean_over_rows_and_nan_for_rankings(cv):
     plain = cross_validate(X, Y, l2=L2, folds="loo", refit=False)
     z = np.asarray(inference.leave_one_out(fit(X, Y, l2=L2), Problem(X, Y, l2=L2)).logits)
@@ -113,6 +114,7 @@ def test_the_fits_are_the_grid_on_all_rows_and_the_refit_is_one_of_them(cv):
     np.testing.assert_allclose(cv.refit.params.coef, alone.params.coef[cv.best], rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_unit_of_the_weights_the_order_of_rows_and_rows_without_weight_do_not_matter(cv):
     order = RNG.permutation(np.flatnonzero(S > 0))
     other = cross_validate(X[order], Y[order], l2=L2, folds="loo", sample_weight=S[order] / 7, metrics=METRICS)

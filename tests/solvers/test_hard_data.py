@@ -153,6 +153,7 @@ def test_a_class_of_next_to_no_weight_has_its_intercept_or_no_converged(name, dt
         assert _share(jax.tree.map(lambda leaf, k=k: leaf[k], fits), X, is_rare, weights[k], rare) == pytest.approx(1, abs=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_intercept_alone_of_labels_near_0_is_their_logit_or_not_converged(dtype):
     labels = 10.0 ** -np.array([5, 10, 20, 25, 30, 36])

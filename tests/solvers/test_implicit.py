@@ -136,6 +136,7 @@ def test_the_refits_may_be_those_of_fit_itself():
     np.testing.assert_allclose(derivatives["l2"][0, :-2], (up - down)[0, :-2] / 2e-5, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_value_moves_as_the_objective_does_at_the_same_parameters():
     derivatives, values = derivatives_of(ONE)
     coef, w = values[0, :N], ONE["sample_weight"] / ONE["sample_weight"].sum()

@@ -285,6 +285,7 @@ def test_separated_data_never_converge_when_the_fit_goes_on_from_where_it_stoppe
         params = fit.params
 
 
+@pytest.mark.slow
 def test_any_l2_on_every_column_ends_the_separation():
     X, y, _ = _with_verdicts(True)
     fit = jaxlr.fit(X, y, l2=1e-6, init=_starts(np.random.default_rng(0), 1))
@@ -322,6 +323,7 @@ def test_a_tol_below_the_dtype_ends_stalled_with_the_residual_that_was_reached(d
     assert np.all(kkt <= tolerance(dtype, 16))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_well_conditioned_problems_take_at_most_12_steps(dtype):
     X, y = _noisy(np.random.default_rng(10), (64, 60, 6))
@@ -365,6 +367,7 @@ def test_soft_labels_made_by_a_model_return_it():
 # --- structure -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_without_columns_the_intercept_is_the_log_odds():
     rng = np.random.default_rng(13)
     y, weight = rng.uniform(size=(64, 20)), rng.uniform(size=(64, 20))

@@ -52,6 +52,7 @@ def test_a_penalty_beyond_everything_is_no_obstacle_beside_weak_ones(strong):
     np.testing.assert_allclose(fit.params.intercept[2], np.log(Y[2].mean() / (1 - Y[2].mean())), rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_float32_reaches_its_tolerance():
     fit = jaxlr.fit(X.astype(np.float32), Y, l2=1e-3, solver="newton_cg")
     assert fit.kkt.dtype == np.float32
@@ -66,6 +67,7 @@ def test_one_model_and_many_designs():
     assert_same_minimum(jaxlr.fit(designs, Y[:2], l2=1e-3, solver="newton_cg"), jaxlr.fit(designs, Y[:2], l2=1e-3), 1e-3)
 
 
+@pytest.mark.slow
 def test_separation_complete_and_quasi_is_told_beside_models_that_converge():
     complete = np.stack([X[:, 0] > 0, Y[0] > 0])
     assert np.asarray(jaxlr.fit(X, complete, solver="newton_cg").status).tolist() == [Status.SEPARATED, Status.CONVERGED]
@@ -91,6 +93,7 @@ def test_units_of_columns_do_not_matter_without_a_penalty():
     np.testing.assert_allclose(np.asarray(got.params.coef) * unit, jaxlr.fit(X, Y).params.coef, rtol=0, atol=1e3 * TOL)
 
 
+@pytest.mark.slow
 def test_a_failed_member_leaves_its_neighbours_to_tol():
     bad = Y.copy()
     bad[2] = np.nan
@@ -105,6 +108,7 @@ def test_a_failed_member_leaves_its_neighbours_to_tol():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", [np.inf, np.nan])
 def test_a_path_that_begins_with_a_failed_point_goes_on(failing):
     fit = jaxlr.fit(X, Y[0], l2=np.array([failing, 1e-2, 1e-3]), solver="newton_cg")
@@ -142,6 +146,7 @@ def test_many_columns_choose_it_and_the_text_says_so():
     assert jaxlr.fit(wide[:, :40], labels, l2=0.1).solver == "newton"
 
 
+@pytest.mark.slow
 def test_new_values_never_retrace():
     jitted = jax.jit(lambda X, Y, l2: jaxlr.fit(X, Y, l2=l2, solver="newton_cg"))
     jitted(X, Y, 0.1)

@@ -245,6 +245,7 @@ def test_bootstrap_counts_are_poisson():
     np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_fit_prints_its_passes_and_comes_back_from_a_file(tmp_path):
     found = fit_stream(cut(100), l2=0.1)
     assert "in 2 passes over the rows" in str(found)
@@ -276,6 +277,7 @@ def test_a_cell_far_out_that_the_sample_has_not_costs_a_few_passes_and_no_digit(
         np.testing.assert_allclose(found.value, wanted.value, rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_a_factor_of_infinity_leaves_a_column_out():
     factor = np.ones(30)
     factor[[2, 7]] = np.inf

@@ -76,6 +76,7 @@ ROADS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "road"), ROADS)
 def test_a_stream_of_many_columns_is_a_fit_of_all_rows(many, name, road):
     if road == "surrogate":
@@ -243,6 +244,7 @@ def of_first(pairs):
     return Pairs(*(jnp.asarray(part[0]) for part in pairs))
 
 
+@pytest.mark.slow
 def test_the_direction_is_newton_s_on_a_gram_matrix_of_all_rows():
     """Then a is 1 up to the noise of its estimate; at 0 both curvatures are 1/4."""
     rows, model, here, _ = surroundings()
@@ -257,6 +259,7 @@ def test_the_direction_is_newton_s_on_a_gram_matrix_of_all_rows():
     np.testing.assert_allclose(float(decrement) ** 2, float(-d @ here.g), rtol=0.1)
 
 
+@pytest.mark.slow
 def test_a_step_that_was_taken_is_known_from_then_on():
     """B s = y whatever the rows say: along s the direction is that of the change that was seen."""
     rows, model, here, rng = surroundings()

@@ -72,6 +72,7 @@ def test_probabilities_of_classes_with_offsets():
     np.testing.assert_allclose(binary, predict_proba(PARAMS, X, OFFSET), rtol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_columns_of_tables_go_by_name_and_labels_are_not_needed(tmp_path):
     pd, pl, parquet = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow.parquet"))
     names = [f"x{j}" for j in range(6)]

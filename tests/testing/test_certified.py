@@ -149,6 +149,7 @@ def test_a_bound_or_a_penalty_stops_a_separation():
         assert check_certified(fit, Problem(rows, labels, **options), 1e-9).kkt <= 1e-10
 
 
+@pytest.mark.slow
 def test_classes_of_several_that_are_separated_are_never_certified():
     labels = np.unique(SPECIES, return_inverse=True)[1]
     fit = jaxlr.fit(IRIS, labels, num_classes=3)  # the first species stands apart

@@ -60,6 +60,7 @@ WRONG_LOSSES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG_LOSSES)
 def test_a_wrong_loss_is_named(name):
     loss, words = WRONG_LOSSES[name]

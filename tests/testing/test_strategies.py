@@ -13,6 +13,7 @@ from jaxlr.testing import designs, labels, problems, problems_with_params
 pytestmark = pytest.mark.usefixtures("x64")
 
 
+@pytest.mark.slow
 def test_importing_the_package_does_not_import_hypothesis():
     code = (
         "import sys, jaxlr; assert 'hypothesis' not in sys.modules; jaxlr.testing.problems; assert 'hypothesis' in sys.modules"
