@@ -26,6 +26,7 @@ def offences(seed, count, timeout):
     return found
 
 
+@pytest.mark.slow
 def test_a_few_random_combinations_end_in_words():
     assert not offences(0, 60, 300)
 

@@ -22,6 +22,7 @@ def test_standardized_columns_have_mean_zero_and_standard_deviation_one():
     assert np.abs(Z.std(0) - 1).max() <= 40 * EPS
 
 
+@pytest.mark.slow
 def test_a_weight_k_equals_the_row_k_times_and_weight_zero_a_missing_row():
     rng = np.random.default_rng(1)
     X, s = rng.normal(size=(20, 3)), rng.integers(0, 3, 20)

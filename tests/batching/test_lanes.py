@@ -26,6 +26,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(OPTIONS, "ridge"))
 def test_they_are_the_models_of_all_columns(name):
     labels = Y[:, None] if name == "path" else Y

@@ -33,6 +33,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(OPTIONS, "none"))
 def test_it_is_the_fit_of_all_rows(name):
     options = OPTIONS[name]

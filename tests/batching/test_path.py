@@ -76,6 +76,7 @@ def test_each_lane_may_have_its_own_grid():
         np.testing.assert_allclose(models(both)[k], models(jaxlr.fit(X, Y[0], l2=grids[k])), rtol=0, atol=1e4 * EPS)
 
 
+@pytest.mark.slow
 def test_a_point_that_fails_leaves_the_others_to_converge(path):
     grid = GRID.copy()
     grid[[3, 10]] = np.nan

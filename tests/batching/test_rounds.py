@@ -68,6 +68,7 @@ def test_steps_of_all_rounds_count_towards_the_limit(made):
     assert int(fit.num_steps) == 5
 
 
+@pytest.mark.slow
 def test_a_model_that_is_done_stays_as_it_is_while_others_go_on(made):
     y = np.stack([Y[0], Y[0], np.where(np.arange(M) == 7, np.nan, Y[0])])
     fits = jax.jit(lambda y: jaxlr.fit(X, y, l2=jnp.array([10.0, 1e-7, 1e-7]), solver="newton_cg", max_steps=183))(y)

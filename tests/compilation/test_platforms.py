@@ -45,6 +45,7 @@ DOORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(DOORS, "fit", "fit, l1", "fit, classes"))
 def test_it_lowers_for_every_platform(name):
     platforms = ("cpu", "cuda", "tpu")

@@ -83,6 +83,7 @@ def test_chunks_are_the_same_models_as_the_whole(name):
     assert_same(fit(**fields, batch_size=batch_size), fit(**fields))
 
 
+@pytest.mark.slow
 def test_a_failed_member_of_a_chunk_leaves_the_others_alone():
     poisoned = np.where(TARGETS, 1.0, 0.0)
     poisoned[6, 3], poisoned[9] = np.nan, 1.0
@@ -254,6 +255,7 @@ def interrupt_in(monkeypatch, name):
     monkeypatch.setattr(jaxlr.batching.lanes, name, interrupting)
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_the_only_chunk_carries_it(monkeypatch):
     interrupt_in(monkeypatch, "solution_of")
     with pytest.raises(KeyboardInterrupt, match="3 of 3 models were fitted") as caught:
@@ -262,6 +264,7 @@ def test_an_interrupt_of_the_only_chunk_carries_it(monkeypatch):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.slow
 def test_an_interrupt_before_the_first_resample_says_that_none_was_run(monkeypatch):
     interrupt_in(monkeypatch, "solution_of")
     with pytest.raises(KeyboardInterrupt) as caught:

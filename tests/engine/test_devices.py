@@ -72,6 +72,7 @@ def test_8_devices_give_the_models_of_one(run_on_8_devices, call):
     assert_agree(run_on_8_devices(call))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 def test_a_second_call_on_a_mesh_compiles_nothing_and_gives_the_same(run_on_8_devices, call):
     assert run_on_8_devices(call)["compiled"][0] > 0

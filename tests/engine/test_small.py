@@ -30,6 +30,7 @@ def test_a_number_far_out_squeezes_no_column(dtype, far, l2, call):
     np.testing.assert_allclose(got.params.coef, alone.params.coef, rtol=0.3)
 
 
+@pytest.mark.slow
 def test_rows_that_only_models_of_other_chunks_have_touch_nothing():
     weights = np.ones((4, M))
     weights[:3, :5] = 0

@@ -44,6 +44,7 @@ def peer(**options):
     return LogisticRegression(**options, solver=solver, tol=1e-10, max_iter=100_000, random_state=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", [None, S], ids=["plain", "weighted"])
 @pytest.mark.parametrize("name", quick(GRID, "default"))
 def test_probabilities_are_those_of_scikit_learn(name, weights):

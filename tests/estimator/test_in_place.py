@@ -134,6 +134,7 @@ def test_bags_without_a_rare_class_are_fitted():
     np.testing.assert_allclose(bag.predict_proba(X)[:, 1], proba / 8, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_pairs_that_all_have_one_label_are_fitted_without_an_intercept():
     differences = np.abs(X[:, :2]) - 0.3
     turned = np.where(np.arange(90) % 2, 1, -1)

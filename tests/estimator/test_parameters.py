@@ -175,6 +175,7 @@ def test_legacy_attributes_are_those_of_scikit_learn(name, refit):
     np.testing.assert_allclose(ours.C_, theirs.C_)
 
 
+@pytest.mark.slow
 def test_legacy_attributes_warn_of_the_axis_that_they_will_have():
     with pytest.warns(FutureWarning, match="The default value for l1_ratios will change"):
         LogisticRegressorCV(Cs=2, cv=2, use_legacy_attributes=True).fit(X, Y)

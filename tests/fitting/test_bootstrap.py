@@ -29,6 +29,7 @@ def models(fit):
 OPTIONS = {"plain": {}, "standardized": {"standardize": True}, "conjugate gradients": {"solver": "newton_cg"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(OPTIONS, "plain"))
 def test_resamples_are_the_rows_of_bootstrap(name):
     options = OPTIONS[name]
@@ -61,6 +62,7 @@ def test_the_chunk_changes_nothing_and_more_resamples_begin_with_the_same():
 CLUSTERS = np.random.default_rng(4).permutation(np.arange(M) % 9)
 
 
+@pytest.mark.slow
 def test_resamples_of_clusters_are_the_rows_of_cluster_bootstrap_whatever_the_chunk():
     counts = jaxlr.cluster_bootstrap(KEY, CLUSTERS, 12)
     got = fit_bootstrap(KEY, X, Y, 12, clusters=[f"clinic {c}" for c in CLUSTERS], l2=0.1, batch_size=5)

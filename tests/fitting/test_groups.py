@@ -115,6 +115,7 @@ def test_order_and_names_of_columns_do_not_matter(kind, l1):
     assert missing(here.params, **options) <= 1e-11
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.02]), st.sampled_from([0.0, 0.05]))
 def test_the_objective_is_at_most_that_of_lbfgs_and_the_gap_a_bound(seed, l1, l2):
     rng = np.random.default_rng(seed)
@@ -235,6 +236,7 @@ def test_it_maps_and_compiles_over_strengths():
     np.testing.assert_array_equal(mapped.coef == 0, batch.params.coef == 0)
 
 
+@pytest.mark.slow
 def test_classes_have_coefficients_that_sum_to_0_of_every_column():
     found = fit(X, **KINDS["multinomial"], l1_group=0.02, groups=GROUPS, tol=1e-12)
     coef = np.asarray(found.params.coef)

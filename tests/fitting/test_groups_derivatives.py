@@ -69,6 +69,7 @@ def test_second_derivatives(kind):
     assert float(difference) < 0
 
 
+@pytest.mark.slow
 def test_where_everything_is_0_only_the_intercept_moves():
     def coef(l1_group):
         return fit(X, Y, l1_group=l1_group, groups=GROUPS).params

@@ -241,6 +241,7 @@ def _saturated_loglik(data: Data) -> float:
     return float(np.sum(xlogy(won, won / (won + lost)) + xlogy(lost, lost / (won + lost))))
 
 
+@pytest.mark.slow
 def test_published_figures_are_met_to_their_printed_digits(printed):
     for published in printed.entry["published"]:
         rounded = any("data_rounding" in certified for certified in printed.entry["certified"])

@@ -61,6 +61,7 @@ def test_derivatives_are_the_differences_of_refits(case):
     np.testing.assert_allclose(reverse, ones @ np.asarray(forward), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_more_columns_than_rows_are_fitted_in_the_span_of_the_rows():
     l2 = np.logspace(0, -3, 8)
     found = jaxlr.fit(WIDE, LABELS[:20], num_classes=K, l2=l2)
@@ -118,6 +119,7 @@ def test_chunks_and_a_mesh_are_the_models_of_the_whole():
         np.testing.assert_allclose(found.params.coef, whole.params.coef, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_bar_counts_and_an_interrupt_keeps_what_was_fitted(capsys, monkeypatch):
     weights = np.ones((6, M))
     original, calls = jaxlr.engine.chunks._write, []

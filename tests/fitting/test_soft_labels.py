@@ -29,6 +29,7 @@ def test_a_soft_row_is_its_copies(strengths):
         assert 0 <= float(soft.gap) <= 1e-12
 
 
+@pytest.mark.slow
 def test_loss_gradient_and_hessian_are_those_of_the_copies():
     params = jaxlr.SoftmaxParams(RNG.normal(size=(K, N)), RNG.normal(size=K))
     soft, copies = Problem(X, SOFT, S, l2=0.1), Problem(*COPIES, l2=0.1)
@@ -42,6 +43,7 @@ def test_loss_gradient_and_hessian_are_those_of_the_copies():
     np.testing.assert_allclose(jaxlr.kkt_residual(params, soft), jaxlr.kkt_residual(params, copies), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_gap_bounds_what_is_left_at_any_point():
     problem = Problem(X, SOFT, S, l1=0.01, l2=0.05)
     best = float(fit(X, SOFT, num_classes=K, sample_weight=S, l1=0.01, l2=0.05, tol=1e-13).value)

@@ -114,6 +114,7 @@ def test_a_run_that_has_diverged_stays_diverged_also_when_resumed(split):
     assert Status(int(afresh.status)) == Status.MAX_STEPS
 
 
+@pytest.mark.slow
 def test_without_an_intercept_it_is_zero_from_the_start_whatever_the_optimizer_does():
     start, options = Params(np.ones(N), np.array(3.0)), {"num_epochs": 3, "fit_intercept": False}
     with jax.numpy_dtype_promotion("standard"):

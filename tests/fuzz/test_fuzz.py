@@ -71,6 +71,7 @@ def test_separated_classes_that_are_said_to_have_an_estimate_are_found(honest):
     assert all(wrong.startswith("false CONVERGED") for wrong in planted(honest, Status.SEPARATED, Status.CONVERGED))
 
 
+@pytest.mark.slow
 def test_estimates_that_are_said_to_be_separated_are_found(honest):
     wrong = planted(honest, Status.CONVERGED, Status.SEPARATED)
     assert np.mean(wrong == "false SEPARATED") > 0.5  # Newton's method from 0 does not always get there

@@ -25,6 +25,7 @@ def member(tree, i):
     return jax.tree.map(lambda leaf: np.asarray(leaf[i]), tree)
 
 
+@pytest.mark.slow
 def test_influence_is_that_of_the_formulas_for_every_member_of_a_batch():
     fits = jaxlr.fit(X, Y, sample_weight=S)
     found = inference.influence(fits, Problem(X, Y, S))
@@ -146,6 +147,7 @@ PENALTIES = {
 _SOME = (("ridge", None),)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "classes"),
     [
@@ -235,6 +237,7 @@ def test_more_columns_than_rows_are_served_in_the_span_of_the_rows(classes):
     np.testing.assert_allclose(found.log_loss, whole.log_loss, rtol=CONDITION * 64 * EPS)
 
 
+@pytest.mark.slow
 def test_what_did_not_converge_is_nan():
     separated = (X[:, 0] > 0).astype(float)
     fit = jaxlr.fit(X, separated)

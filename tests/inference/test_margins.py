@@ -312,6 +312,7 @@ def test_estimates_are_those_of_the_other_label_with_the_other_sign_next_to_0_an
     assert predicted.standard_error[0] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [1e160, 1e-160])
 def test_units_of_columns_change_no_test(unit):
     expected = inference.marginal_effects(jaxlr.fit(X, Y), Problem(X, Y))
@@ -383,6 +384,7 @@ def test_columns_near_the_span_of_others_and_far_from_0_keep_the_digits_of_predi
 # --- refusals ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -457,6 +459,7 @@ def jaxlr_unchecked(call):
     types.FunctionType(call.__code__, call.__globals__ | {"inference": bare})(jaxlr.fit(X, Y), Problem(X, Y))
 
 
+@pytest.mark.slow
 def test_sparse_rows_are_rows():
     import scipy.sparse
 

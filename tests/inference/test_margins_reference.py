@@ -67,6 +67,7 @@ def assert_equal(one, other):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_effects_are_those_that_stata_prints():
     _, _, fit, problem = fitted("spector")
     assert len(RESULTS["Stata, spector"]) == 14

@@ -142,6 +142,7 @@ def test_covariances_are_those_of_the_formula(fit_intercept):
         assert not found[rest].any()
 
 
+@pytest.mark.slow
 def test_the_covariance_of_a_penalized_fit_holds_the_penalty():
     """V^-1 is the Hessian where it can move: penalized coefficients sum to 0 over the classes, as intercepts do."""
     problem, fit = Problem(X, LABELS, l2=0.1), jaxlr.fit(X, LABELS, num_classes=K, l2=0.1)
@@ -282,6 +283,7 @@ def test_a_batch_is_its_members_and_nan_where_one_did_not_converge(function):
     assert all(np.isnan(leaf[1]).all() for leaf in params)
 
 
+@pytest.mark.slow
 def test_bootstrap_intervals_are_those_of_the_differences_to_the_base():
     draws = RNG.normal(size=(99, K, 2))
     resamples = jaxlr.Fit(

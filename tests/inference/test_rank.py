@@ -148,11 +148,13 @@ def test_a_scan_beside_covariates_that_depend_is_that_beside_the_others():
     assert np.isnan(got.estimate[2])
 
 
+@pytest.mark.slow
 def test_inside_jit_what_depends_is_found_too(fit):
     errors = jax.jit(lambda y: inference.standard_errors(jaxlr.fit(DEPENDENT, y), Problem(DEPENDENT, y)).coef)(Y)
     np.testing.assert_allclose(errors, inference.standard_errors(fit, PROBLEM).coef, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_likelihood_ratio_counts_what_the_data_of_both_fits_determine():
     """A resample shares coefficients, so that none is 0: only the data of the smaller fit tell what it has left out."""
     columns = np.random.default_rng(7).normal(size=(60, 4))
@@ -170,6 +172,7 @@ def test_a_likelihood_ratio_counts_what_the_data_of_both_fits_determine():
         inference.likelihood_ratio(larger, smaller, problem)
 
 
+@pytest.mark.slow
 def test_a_likelihood_ratio_refuses_a_smaller_fit_with_a_penalty_or_of_other_rows():
     y = np.sin(np.arange(len(X))) > 0
     larger, problem = jaxlr.fit(X, y), Problem(X, y)

@@ -141,6 +141,7 @@ def test_a_table_keeps_its_dtype_and_names_its_gaps():
         jaxlr.fit(gap, Y, l2=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["y", "sample_weight", "offset"])
 def test_other_arguments_are_dense(name):
     with pytest.raises(TypeError, match=f"expected {name} to be a dense array without mask, got BCOO"):

@@ -116,6 +116,7 @@ def test_models_of_several_classes_have_a_column_for_each_class_and_column():
     np.testing.assert_array_equal(fits.to_dict()["coef"], fits.params.coef)
 
 
+@pytest.mark.slow
 def test_a_fit_is_a_dictionary_of_arrays(path):
     found = path.to_dict()
     assert set(found) == {"coef", "intercept", "value", "kkt", "gap", "status", "num_steps", "solver", "names"}

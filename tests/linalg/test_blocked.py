@@ -44,6 +44,7 @@ def test_a_factor_has_the_shape_of_none(k):
     assert jax.tree.map(lambda leaf: leaf.dtype, none) == jax.tree.map(lambda leaf: leaf.dtype, found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [40, 300])
 def test_what_is_not_definite_is_not_finite(k):
     H, b = matrices(1, k, k)

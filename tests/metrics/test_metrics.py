@@ -49,6 +49,7 @@ def test_log_loss_and_accuracy_are_weighted_means(y, score, s):
             assert abs(float(got) - (s * rows).sum() / s.sum()) <= 4 * M * EPS * max(1, loss.max())
 
 
+@pytest.mark.slow
 @given(LABELS, SCORES)
 def test_a_weight_k_equals_the_row_k_times(y, score):
     s = np.arange(M) % 3

@@ -22,6 +22,7 @@ SCORES = hnp.arrays(np.float64, M, elements=st.integers(0, 8).map(lambda k: k / 
 WEIGHTS = hnp.arrays(np.float64, M, elements=st.integers(0, 3).map(float)).map(lambda s: np.append(s[:2], s[2:] + 1))
 
 
+@pytest.mark.slow
 @given(LABELS, SCORES, WEIGHTS)
 def test_single_numbers(y, score, s):
     with warnings.catch_warnings():

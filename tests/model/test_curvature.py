@@ -21,6 +21,7 @@ def dense(curvature, shape):
     return np.stack([column.reshape(-1, shape[-1]) for column in columns]).transpose(2, 1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", [Binary(), Multinomial(3)])
 @given(seed=st.integers(0, 10**6), far=st.sampled_from([1e-6, 1.0, 30.0]))
 def test_the_dual_square_is_that_of_the_inverse(likelihood, seed, far):

@@ -69,6 +69,7 @@ def test_the_value_is_that_of_the_definition_and_growth_its_change(classes, boxe
         assert abs(grown - (value_of(penalty, to) - expected - squares)) <= 64 * EPS * (1 + expected + value_of(penalty, to))
 
 
+@pytest.mark.slow
 def test_outside_the_bounds_the_value_is_infinite():
     penalty, _ = drawn(1, boxed=True)
     outside = jnp.where(jnp.isfinite(penalty.base.upper), penalty.base.upper + 1, 0)
@@ -93,6 +94,7 @@ def test_growth_does_not_cancel():
     assert terms < 1e-11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1e200, 1.0, 1e-200])
 def test_no_square_of_a_norm_overflows_or_vanishes(size):
     y = jnp.array([3 * size, 0.0, -4 * size, 0.0, 2 * size, 0.0])

@@ -193,6 +193,7 @@ def test_first_derivatives_of_every_16_bit_number_are_right_to_an_ulp(case, dtyp
     assert_within_ulp(_derivative(case.function)(z), exact, 1, at=z)
 
 
+@pytest.mark.slow
 @each_case
 def test_a_million_float32_are_right_to_the_bar(case):
     z = _sample_32_bit()

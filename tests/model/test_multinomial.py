@@ -168,6 +168,7 @@ def _fields(problem):
     return (problem.X, problem.y), {name: getattr(problem, name) for name in names}
 
 
+@pytest.mark.slow
 def test_no_bound_where_there_is_none():
     gap = jax.jit(jaxlr.duality_gap)
     at = SoftmaxParams(np.zeros((3, 4)), np.zeros(3))

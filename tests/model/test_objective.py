@@ -89,6 +89,7 @@ def test_hessian_is_autodiff_and_symmetric(case):
     assert_close(H, H.T)
 
 
+@pytest.mark.slow
 @given(problems_with_params(weighted=True), st.data())
 def test_hvp_is_the_hessian_times_the_vector(case, data):
     problem, params = case
@@ -153,6 +154,7 @@ def test_l1_enters_the_loss_and_neither_gradient_nor_hessian(case):
     assert_tree_close(_hessian(params, problem), _hessian(params, without), 0)
 
 
+@pytest.mark.slow
 @given(problems_with_params(weighted=True))
 def test_a_penalty_factor_is_a_scaled_strength_per_column(case):
     problem, params = case
@@ -201,6 +203,7 @@ def test_without_an_intercept_the_intercept_is_ignored(case):
 # --- Metamorphic laws ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(problems_with_params(weighted=True))
 def test_doubling_a_weight_equals_repeating_the_row(case):
     problem, params = case
@@ -256,6 +259,7 @@ def test_scaling_all_weights_changes_nothing(case, factor):
     assert_close(everything(params, scaled), everything(params, problem))
 
 
+@pytest.mark.slow
 @given(problems_with_params(weighted=True))
 def test_repeating_all_rows_changes_nothing(case):
     problem, params = case

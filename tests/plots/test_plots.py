@@ -258,6 +258,7 @@ def test_one_finite_point_is_seen():
     assert gap[0].get_marker() == "None"
 
 
+@pytest.mark.slow
 def test_paths_are_drawn_in_the_order_of_their_strengths(fits, cv):
     shuffled = np.array([3, 0, 4, 1, 2])
     coef = np.asarray(fits.params.coef)
@@ -393,6 +394,7 @@ def test_what_cannot_be_drawn_is_refused_in_words(draw, message):
     assert not plt.get_fignums()
 
 
+@pytest.mark.slow
 def test_bars_of_a_calibration_are_wilsons_intervals_of_counts():
     proba = np.array([0.1, 0.15, 0.7, 0.95])
     y, counts = np.array([1.0, 0.0, 1.0, 1.0]), np.array([2, 8, 5, 3])
@@ -432,6 +434,7 @@ def test_shapes_that_do_not_fit_are_refused(cv):
         plots.coefficient_path(L2, np.ones((3, 2)))
 
 
+@pytest.mark.slow
 def test_areas_of_bubbles_are_cooks_distances_of_rows_with_weight_and_the_five_largest_have_numbers():
     found = influence_of_rows(np.where(np.arange(40) % 8 == 3, 0.0, 1.0))
     kept = np.asarray(found.leverage) > 0

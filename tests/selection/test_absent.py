@@ -14,6 +14,7 @@ BLOCKS = (LABELS[None, :] != np.arange(3)[:, None]).astype(float)  # as KFold(3)
 L2 = np.array([1.0, 0.1])
 
 
+@pytest.mark.slow
 def test_the_classes_that_are_there_are_fitted_and_scored():
     with pytest.warns(UserWarning, match=r"log_loss is infinite under every penalty in folds \[0, 1, 2\].* nothing is chosen"):
         cv = jaxlr.cross_validate(X, LABELS, num_classes=3, l2=L2, folds=BLOCKS, metrics=("accuracy",))
@@ -33,6 +34,7 @@ def test_the_classes_that_are_there_are_fitted_and_scored():
         assert (np.asarray(proba)[:, fold] == 0).all()
 
 
+@pytest.mark.slow
 def test_the_fit_of_the_others_is_the_limit_of_all_classes():
     """With a weight of 1e-13 on the rows of a class the K classes have an estimate, as near as that to its limit."""
     weights = np.where(LABELS == 2, 1e-13, 1.0)
@@ -45,6 +47,7 @@ def test_the_fit_of_the_others_is_the_limit_of_all_classes():
     assert cv.best == ()
 
 
+@pytest.mark.slow
 def test_a_class_of_one_row_leaves_the_choice_to_the_other_folds():
     labels = np.where(np.arange(60) == 7, 2, np.arange(60) % 2)
     options = {"num_classes": 3, "l2": L2, "metrics": ("accuracy", "brier"), "key": jax.random.key(0)}

@@ -105,6 +105,7 @@ def test_the_standard_error_is_that_of_a_mean_over_rows_and_nan_for_rankings(cv)
     np.testing.assert_allclose(cv.standard_error["brier"], off.std(axis=1, ddof=1) * np.sqrt(m) / S.sum(), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_fits_are_the_grid_on_all_rows_and_the_refit_is_one_of_them(cv):
     assert cv.fits.status.shape == (1, 3)
     assert cv.folds == "loo"
@@ -123,6 +124,7 @@ def test_the_unit_of_the_weights_the_order_of_rows_and_rows_without_weight_do_no
         np.testing.assert_allclose(other.standard_error[name], cv.standard_error[name], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_row_is_held_out_with_all_its_weight():
     """Not so a copy of it, beside which the others stay: twice the row is better predicted than a row of weight 2."""
     twice = cross_validate(np.vstack([X, X]), np.hstack([Y, Y]), l2=L2, folds="loo", refit=False).mean["log_loss"]

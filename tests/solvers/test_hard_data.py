@@ -186,6 +186,7 @@ def test_a_row_that_its_offset_has_settled_does_not_hide_that_it_separates(solve
     assert np.all(fit(X[..., [0, 2]], y, offset=offset, solver=solver).converged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", quick(["newton", "newton_cg", "proximal"], "newton"))
 def test_nor_does_a_row_that_a_start_far_away_has_settled(solver):
     sizes = 10.0 ** np.array([0, 1, 2, 3, 4, 6])

@@ -145,6 +145,7 @@ def test_the_value_moves_as_the_objective_does_at_the_same_parameters():
     np.testing.assert_allclose(derivatives["y"][0, N + 1], -w * z, rtol=0, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_an_intercept_alone_moves_with_the_logit_of_the_mean():
     derivatives, values = derivatives_of(ONE | {"X": 0 * X, "offset": np.zeros(M)})
     w = ONE["sample_weight"] / ONE["sample_weight"].sum()

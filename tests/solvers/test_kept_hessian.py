@@ -23,6 +23,7 @@ def hessians(monkeypatch):
     return by
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", quick(["path", "folds", "factors", "offset", "far start", "ridge too", "classes"], "path"))
 def test_with_a_hessian_that_is_kept_the_answer_is_the_same(kind, hessians):
     rng = np.random.default_rng(1)
@@ -63,6 +64,7 @@ def test_a_start_in_saturation_is_left_in_as_many_steps(hessians):
         assert int(kept.num_steps) <= int(new.num_steps) + 20  # 14 and 31 more where a Hessian was lost with what a cut taught
 
 
+@pytest.mark.slow
 def test_a_limit_of_steps_holds_over_all_hessians_that_were_kept(hessians):
     rng = np.random.default_rng(3)
     X = 5 * rng.standard_normal((200, 30))
@@ -72,6 +74,7 @@ def test_a_limit_of_steps_holds_over_all_hessians_that_were_kept(hessians):
     assert Status(int(fit.status)) == Status.MAX_STEPS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apart", quick([1e-3, 1e-4, 1e-5], 1e-5))
 def test_columns_near_each_other_are_resolved_as_without(apart, hessians):
     # Damping that stays in a kept Hessian, and the rounding of its quadratic, once ended half of these STALLED.

@@ -107,6 +107,7 @@ def test_a_copy_without_a_penalty_is_held_at_0_beside_a_penalized_column():
     np.testing.assert_allclose(errors.coef, [*expected.coef, np.nan], rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_penalty_that_is_known_only_inside_jit_never_converges_by_rounding():
     distance = np.array([1e-2, 1e-11, 1e-12, 1e-13])
     designs, _, labels = near(distance, range(4), effect=0.1)
@@ -206,6 +207,7 @@ def test_what_a_chain_of_near_columns_leaves_of_another_is_not_taken_for_roundin
     np.testing.assert_allclose(fit.params.coef, expected, rtol=0, atol=np.linalg.cond(R) * EPS * size)
 
 
+@pytest.mark.slow
 def test_lags_of_a_random_walk_in_float32_are_all_estimated():
     walk = np.cumsum(np.random.default_rng(3).standard_normal(2040))
     lags = np.stack([walk[40 - k : 2040 - k] for k in range(40)], axis=1).astype(np.float32)

@@ -352,6 +352,7 @@ def test_near_the_minimum_each_step_squares_the_error():
     assert np.all(errors[-1] <= 256 * EPS)
 
 
+@pytest.mark.slow
 def test_soft_labels_made_by_a_model_return_it():
     rng = np.random.default_rng(12)
     X, _ = _noisy(rng, (64, 60, 6))

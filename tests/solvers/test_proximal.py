@@ -125,6 +125,7 @@ def test_a_column_without_a_penalty_stays_in_and_is_the_null_model_at_a_large_st
     assert np.isinf(found.gap).all()  # no bound where something is not penalized
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tol", [1e-2, 1e-6])
 def test_few_digits_hide_no_separation_by_a_column_without_a_penalty(tol):
     assert (

@@ -49,6 +49,7 @@ def small_room(monkeypatch):
     monkeypatch.setattr(strategy, "usual_room", lambda *shape: 64)
 
 
+@pytest.mark.slow
 def test_every_column_meets_its_conditions(path):
     assert bool(path.converged.all())
     check = jax.jit(lambda params, l1: jaxlr.kkt_residual(params, Problem(X, Y, l1=l1)))
@@ -152,6 +153,7 @@ def test_a_path_is_not_touched_by_a_broken_point_and_reached_from_a_start_far_aw
     np.testing.assert_allclose(far.params.coef, healthy.params.coef, rtol=0, atol=100 * TOL)
 
 
+@pytest.mark.slow
 def test_what_is_known_of_other_parameters_does_not_count():
     start = jnp.asarray(RNG.standard_normal(N + 1))
     working = prepare(jnp.asarray(X), jnp.ones(M, bool), True)

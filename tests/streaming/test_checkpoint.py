@@ -61,6 +61,7 @@ def test_a_call_goes_on_where_another_ended_to_the_same_bits(block, tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_another_call_and_other_data_are_refused(tmp_path):
     path = tmp_path / "state.npz"
     with pytest.raises(OSError, match="disk is gone"):
@@ -140,6 +141,7 @@ def test_kills_at_random_moments_change_no_bit(tmp_path):
         assert sorted(path.name for path in tmp_path.glob("*.npz")) == []
 
 
+@pytest.mark.slow
 def test_the_answer_is_that_of_fit():
     key = ARGUMENTS["key"]
     found = fit_stream(Blocks(), l2=0.01, num_samples=2, key=key)

@@ -57,6 +57,7 @@ def test_kinks_are_certified(options):
         check_certified(worse, Problem(X, Y, **options), 1e-10)
 
 
+@pytest.mark.slow
 def test_scikit_learn_is_read_with_its_labels_and_its_C():
     named = np.where(Y == 1, "z low", "a high")
     problem = Problem(X, named, l2=jaxlr.l2_from_C(10.0, len(Y)))
