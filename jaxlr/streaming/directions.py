@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.linalg.cholesky import cholesky, in_own_units
@@ -59,7 +58,7 @@ class Found(NamedTuple):
 
 
 # What a direction is made of beside the sums: nothing, the Hessian of the sampled rows, the columns inside, or these rows.
-Aid = Array | np.ndarray | Inside | Sample | None
+Aid = Array | Inside | Sample | None
 
 
 def direction(x: Float[Array, "*B k"], here: Here, aid: Aid, pairs: Pairs | None, model: Model, tol: Array, how: How) -> Found:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxlr.compilation.program import program
@@ -87,7 +88,7 @@ def _aid(call: Call, progress: Progress, inside: Inside | None, at: np.ndarray) 
         return inside, None
     if progress.sample is not None:
         return of_models(progress.sample, call, at)
-    return (None, None) if progress.chord is None or progress.exact else (progress.chord[at], 0)
+    return (None, None) if progress.chord is None or progress.exact else (jnp.asarray(progress.chord[at]), 0)
 
 
 @program("how", "axes")
