@@ -15,13 +15,12 @@ from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.operators import Standardized
-from jaxlr.model.bounds import Bounded
 from jaxlr.solvers.damped import Solution, damping, hides_separation, minimize
 from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.newton import POLISH
 from jaxlr.solvers.newton_cg import SHARE
 from jaxlr.solvers.proximal import ENOUGH, SHORTER
-from jaxlr.solvers.quadratic_cg import Quadratic, State, minimum
+from jaxlr.solvers.quadratic_cg import State, direction_of, minimum, quadratic_at
 from jaxlr.solvers.system import System
 
 _MOST_PRODUCTS = 400  # in one direction
@@ -58,24 +57,8 @@ def _direction(
         dz = A.times(p)
         return dz, jnp.where(free, A.transposed_times(rough.times(dz)) + strength * p, 0)
 
-    largest = jnp.max(penalty.violations(here.g, x) / aligned(system.scale, x))
-    largest = jnp.where(largest > 0, largest, 1)
-    at = penalty.like(x)
-    bounds = (at.lower, at.upper) if isinstance(at, Bounded) else None
     diagonal = A.squares_times(rough.diagonal()) + strength
-
-    def scaled(values: Array) -> Array:
-        return (values / largest).astype(dtype)
-
-    quadratic = Quadratic(
-        product=product,
-        x=scaled(x),
-        plus=scaled(jnp.where(free, here.g + l1, jnp.inf)),
-        minus=scaled(jnp.where(free, here.g - l1, -jnp.inf)),
-        diagonal=jnp.where(free & (diagonal > 0), diagonal, 1),
-        units=aligned(system.scale, x).astype(dtype),
-        bounds=None if bounds is None else (scaled(bounds[0] - x), scaled(bounds[1] - x)),
-    )
+    quadratic, largest = quadratic_at(x, here.g, product, diagonal, penalty, system.scale)
     least = jnp.where(system.suffices, jnp.inf, kkt / 100)
     rounding = 4 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(here.g) / aligned(system.scale, x))
 
@@ -86,11 +69,7 @@ def _direction(
         return running & (at.num_products < _MOST_PRODUCTS) & (largest * at.residual.astype(x.dtype) > enough)
 
     end = minimum(quadratic, jnp.zeros(here.z.shape, dtype), goes_on)
-    d, dz = (largest * vector.astype(x.dtype) for vector in (end.d, end.dz))
-    d = jnp.where(quadratic.x + end.d == 0, -x, d)
-    if bounds is not None and quadratic.bounds is not None:
-        (lower, upper), (low, high) = bounds, quadratic.bounds
-        d = jnp.where(end.d <= low, lower - x, jnp.where(end.d >= high, upper - x, d))
+    d, dz = direction_of(quadratic, end, x, largest, penalty), largest * end.dz.astype(x.dtype)
     curved = jnp.sum(dz * curvature.times(dz)) + jnp.sum(l2 * d * d)
     # Along d signs do not change but from 0 or to 0.
     side = jnp.where(x != 0, x, d)

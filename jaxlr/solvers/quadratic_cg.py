@@ -27,6 +27,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxlr.linalg.dot import aligned
+from jaxlr.model.bounds import Bounded
+from jaxlr.model.groups import AnyPenalty
+
 
 class State(NamedTuple):
     """What changes from round to round."""
@@ -115,6 +119,53 @@ class Quadratic(NamedTuple):
         low, high = (bound - d for bound in self.bounds)
         within = jnp.clip(step, low, high)
         return within, lands | ((within != 0) & ((within == low) | (within == high)))
+
+
+def quadratic_at(
+    x: Float[Array, "*B k"],
+    g: Float[Array, "*B k"],
+    product: Callable[[Array], tuple[Array, Array]],
+    diagonal: Float[Array, "*B k"],
+    penalty: AnyPenalty,
+    units: Float[Array, " k"],
+) -> tuple[Quadratic, Float[Array, ""]]:
+    """The quadratic at x in the dtype of its diagonal, and the largest violation, by which its numbers are divided: so little
+    is lost to rounding however small what is left of a direction is.
+
+    Args:
+        g: gradient of the smooth part.
+        product: from p to A p and H p, in that dtype.
+        units: in which residuals are measured.
+    """
+    largest = jnp.max(penalty.violations(g, x) / aligned(units, x))
+    largest = jnp.where(largest > 0, largest, 1)
+    free, l1, at = aligned(penalty.free, x), aligned(jnp.where(penalty.free, penalty.l1, 0), x), penalty.like(x)
+
+    def scaled(values: Array) -> Array:
+        return (values / largest).astype(diagonal.dtype)
+
+    return Quadratic(
+        product=product,
+        x=scaled(x),
+        plus=scaled(jnp.where(free, g + l1, jnp.inf)),
+        minus=scaled(jnp.where(free, g - l1, -jnp.inf)),
+        diagonal=jnp.where(free & (diagonal > 0), diagonal, 1),
+        units=aligned(units, x).astype(diagonal.dtype),
+        bounds=(scaled(at.lower - x), scaled(at.upper - x)) if isinstance(at, Bounded) else None,
+    ), largest
+
+
+def direction_of(
+    quadratic: Quadratic, end: State, x: Float[Array, "*B k"], largest: Float[Array, ""], penalty: AnyPenalty
+) -> Float[Array, "*B k"]:
+    """d in the dtype of x, which takes what has landed at a kink there to the last digit. Arguments as of `quadratic_at`."""
+    d = largest * end.d.astype(x.dtype)
+    d = jnp.where(quadratic.bends & (quadratic.x + end.d == 0), -x, d)
+    at = penalty.like(x)
+    if quadratic.bounds is None or not isinstance(at, Bounded):
+        return d
+    low, high = quadratic.bounds
+    return jnp.where(end.d <= low, at.lower - x, jnp.where(end.d >= high, at.upper - x, d))
 
 
 def minimum(quadratic: Quadratic, no_change: Float[Array, "*K m"], goes_on: Callable[[State], Array]) -> State:

@@ -26,12 +26,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import aligned, dot, times
-from jaxlr.model.bounds import Bounded
 from jaxlr.model.curvature import Curvature
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.solvers.damped import damping
 from jaxlr.solvers.proximal import ENOUGH, SHORTER
-from jaxlr.solvers.quadratic_cg import Quadratic, State, minimum
+from jaxlr.solvers.quadratic_cg import State, direction_of, minimum, quadratic_at
 from jaxlr.streaming.points import Here, Model
 from jaxlr.streaming.secants import Pairs, bent, longer_of, part_of
 
@@ -98,24 +97,8 @@ def direction(
     def product(p: Array) -> tuple[Array, Array]:
         return no_logits, jnp.where(free, at_first(p) - part_of(minus, p) + part_of(plus, p), 0)
 
-    largest = jnp.max(penalty.violations(here.g, x) / aligned(model.scale, x))
-    largest = jnp.where(largest > 0, largest, 1)
-    at = penalty.like(x)
-    bounds = (at.lower, at.upper) if isinstance(at, Bounded) else None
-
-    def scaled(values: Array) -> Array:
-        return (values / largest).astype(dtype)
-
     whole = longer * ((1 - a) * diagonal + a * b * target_diagonal) + more
-    quadratic = Quadratic(
-        product=product,
-        x=scaled(x),
-        plus=scaled(jnp.where(free, here.g + l1, jnp.inf)),
-        minus=scaled(jnp.where(free, here.g - l1, -jnp.inf)),
-        diagonal=jnp.where(free & (whole > 0), whole, 1),
-        units=aligned(model.scale, x).astype(dtype),
-        bounds=None if bounds is None else (scaled(bounds[0] - x), scaled(bounds[1] - x)),
-    )
+    quadratic, largest = quadratic_at(x, here.g, product, whole, penalty, model.scale)
     enough = jnp.maximum(jnp.maximum(_LEFT * here.kkt, tol / 4) / largest, _ROUNDING * float(jnp.finfo(dtype).eps))
     enough = enough.astype(dtype)
 
@@ -123,11 +106,7 @@ def direction(
         return (state.num_products < _MOST_PRODUCTS) & (state.residual > enough)
 
     end = minimum(quadratic, no_logits, goes_on)
-    d = largest * end.d.astype(x.dtype)
-    d = jnp.where(quadratic.bends & (quadratic.x + end.d == 0), -x, d)
-    if bounds is not None and quadratic.bounds is not None:
-        (lower, upper), (low, high) = bounds, quadratic.bounds
-        d = jnp.where(end.d <= low, lower - x, jnp.where(end.d >= high, upper - x, d))
+    d = direction_of(quadratic, end, x, largest, penalty)
     curved = largest**2 * jnp.sum(end.d.astype(x.dtype) * end.e.astype(x.dtype))
     side = jnp.where(x != 0, x, d)  # along d signs do not change but from 0 or to 0
     fall = -jnp.sum(jnp.where(free, here.g + l1 * jnp.sign(side), 0) * d) - curved / 2
