@@ -10,7 +10,7 @@ from jaxlr.streaming.models import Asked, Batch
 from jaxlr.streaming.passes import Shape
 from jaxlr.streaming.points import Model
 from jaxlr.streaming.resamples import Resamples
-from jaxlr.streaming.steps import State
+from jaxlr.streaming.states import State
 from jaxlr.streaming.sums import Frame, Plan
 from jaxlr.streaming.surrogate import Sample
 

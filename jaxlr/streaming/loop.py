@@ -18,7 +18,8 @@ from jaxlr.streaming.frames import models_of, rounded, starts
 from jaxlr.streaming.inside import Inside
 from jaxlr.streaming.passes import one_pass
 from jaxlr.streaming.points import Model
-from jaxlr.streaming.steps import State, advance, start
+from jaxlr.streaming.states import State, start
+from jaxlr.streaming.steps import advance
 from jaxlr.streaming.sums import Sums
 from jaxlr.streaming.wide import of_models, road, urgency, wants_gram
 

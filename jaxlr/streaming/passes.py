@@ -14,7 +14,7 @@ from jaxlr.streaming.carried import of_all_processes
 from jaxlr.streaming.models import Batch
 from jaxlr.streaming.processes import everyone, together
 from jaxlr.streaming.resamples import Resamples
-from jaxlr.streaming.steps import State
+from jaxlr.streaming.states import State
 from jaxlr.streaming.sums import Frame, Lanes, Plan, Sums, add_block
 
 _BYTES = 2**27  # that the numbers of a block may take

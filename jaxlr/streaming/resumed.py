@@ -16,7 +16,7 @@ from jaxlr.streaming.calls import Progress
 from jaxlr.streaming.models import Asked
 from jaxlr.streaming.points import Model
 from jaxlr.streaming.secants import Pairs
-from jaxlr.streaming.steps import State, Trail
+from jaxlr.streaming.states import State, Trail
 from jaxlr.streaming.surrogate import Sample
 
 

@@ -19,7 +19,7 @@ from jaxlr.streaming.frames import models_of, rounded, starts
 from jaxlr.streaming.passes import own_names
 from jaxlr.streaming.points import Model, point
 from jaxlr.streaming.resamples import resample_weights
-from jaxlr.streaming.steps import State, start
+from jaxlr.streaming.states import State, start
 from jaxlr.streaming.sums import Lanes, Sums, add_block
 from jaxlr.streaming.wide import is_coercive, sample_of, urgency
 

@@ -25,97 +25,43 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.results.status import Status
 from jaxlr.solvers.descent import RUNNING, Direction, Rules, judge, proved_length
 from jaxlr.solvers.newton import POLISH
-from jaxlr.streaming.directions import EPS, Aid, How, direction
+from jaxlr.streaming.directions import EPS, Aid, Found, How, direction
 from jaxlr.streaming.points import Here, Model, point
-from jaxlr.streaming.secants import Pairs, with_pair
+from jaxlr.streaming.secants import with_pair
+from jaxlr.streaming.states import State, Trail
 from jaxlr.streaming.sums import Sums
 
 _FALL, _GROWTH = 0.1, 4
 _PATIENCE = 8  # passes without a lower residual, of the steps of many columns
 
 
-class Trail(NamedTuple):
-    """What steps of many columns leave behind.
+class _Look(NamedTuple):
+    """What a pass says of x and of the step to it: R of all of d, and the slope of J at x along the step."""
 
-    Attributes:
-        g: gradient of the smooth part at the origin (*B, k).
-        least: the lowest KKT residual so far; idle: passes since then.
-        pairs: steps, and what the gradient changed by along them; None where Hessians are summed.
-    """
-
-    g: Any
-    least: Any
-    idle: Any
-    pairs: Pairs | None
-
-
-class State(NamedTuple):
-    """One model between two passes, or with axes in front many.
-
-    Attributes:
-        x: parameters (*B, k) that the next pass sums at.
-        origin: the last ones proved.
-        d: direction from there; length: t, the share of it that leads to x.
-        value, kkt, gap: at the origin.
-        error, unresolved, decrement, inexact, old: of d, as of `jaxlr.solvers.descent.Direction`.
-        before: decrement of the point before, inf while it tells nothing.
-        steep_steps: consecutive steps that look like separation.
-        slow: whether a chord's step did not halve the residual.
-        status: `jaxlr.Status`, or RUNNING.
-        num_steps: steps so far.
-        trail: of many columns, else None.
-    """
-
-    x: Any
-    origin: Any
-    d: Any
-    length: Any
-    value: Any
-    kkt: Any
-    gap: Any
-    error: Any
-    unresolved: Any
-    decrement: Any
-    inexact: Any
-    old: Any
-    before: Any
-    steep_steps: Any
-    slow: Any
-    status: Any
-    num_steps: Any
-    trail: Trail | None = None
+    here: Here
+    step: Float[Array, "*B k"]
+    reach: Float[Array, ""]
+    slope: Float[Array, ""]
+    finite: Bool[Array, ""]  # J and what it is judged by, at x
+    seen: Bool[Array, ""]  # that the KKT residual is <= tol
+    passed: Bool[Array, ""]  # the minimum, on the way
+    first: Bool[Array, ""]  # no step yet
+    last: Bool[Array, ""]  # no step any more
 
 
-def start(x: np.ndarray, many_columns: bool) -> State:
-    """Models (L, *B, k) that have not been summed yet."""
-    L = len(x)
-    number, flag, count = (lambda fill, dtype=dtype: np.full(L, fill, dtype) for dtype in (np.float64, bool, np.int32))
-    nan, inf = number(np.nan), number(np.inf)
-    return State(
-        x=x,
-        origin=x,
-        d=np.zeros_like(x),
-        length=number(1),
-        value=nan,
-        kkt=nan,
-        gap=inf,
-        error=nan,
-        unresolved=nan,
-        decrement=nan,
-        inexact=flag(False),
-        old=flag(False),
-        before=inf,
-        steep_steps=count(0),
-        slow=flag(False),
-        status=count(RUNNING),
-        num_steps=count(0),
-        trail=Trail(np.zeros_like(x), inf, count(0), None) if many_columns else None,
-    )
+class _Before(NamedTuple):
+    decrement: Array
+    steep_steps: Array
+
+
+class _Verdict(NamedTuple):
+    status: Int[Array, ""]
+    better: Bool[Array, ""]  # x than the origin, where one of them is handed back
 
 
 def advance(state: State, sums: Sums, aid: Aid, model: Model, tol: Array, how: How) -> State:
@@ -124,72 +70,111 @@ def advance(state: State, sums: Sums, aid: Aid, model: Model, tol: Array, how: H
     Args:
         aid: what its direction is made of beside the sums.
     """
-    likelihood, penalty, n = how.likelihood, model.penalty, how.n
-    here = point(state.x, sums, model, likelihood, n)
-    finite = jnp.isfinite(here.kkt) & jnp.isfinite(here.value) & jnp.all(jnp.isfinite(here.g))
-    first = state.num_steps == 0
-    penalized = jnp.all((penalty.bounding | ~penalty.free)[:n])
+    rules = _rules(state, model, tol, how)
+    look = _look(state, sums, rules, model, how)
+    trail = None if state.trail is None else _followed(state.trail, look)
+    old = not how.exact or trail is not None
+    origin = look.here._replace(H=None, value=state.value, kkt=state.kkt, gap=state.gap)
+    before, unbounded = _Before(state.before, state.steep_steps), jnp.asarray(jnp.inf)
+    judged = judge(rules, before, origin, _as_direction(state, state.old), look.reach, unbounded, look.last, EPS)
+    verdict = _of_origin(state, look, judged, trail, rules, old)
+
+    found = direction(state.x, look.here, aid, None if trail is None else trail.pairs, model, rules.tol, how)
+    before = _Before(judged.decrement, judged.steep_steps)
+    most = np.sqrt(2) * model.norm * jnp.sqrt(jnp.sum(found.d**2))
+    near = judge(rules, before, look.here, _as_direction(found, old), most, unbounded, look.last, EPS)
+    # By the norms of the rows the next step is so small that no digit that counts would change.
+    near = ~look.passed & look.finite & look.seen & (most <= tol / 10) & near.polished & (near.status == Status.CONVERGED)
+    status = jnp.where((verdict.status == RUNNING) & near, Status.CONVERGED, verdict.status)
+    status = jnp.where((status == RUNNING) & ~look.passed & ~jnp.isfinite(found.decrement), Status.STALLED, status)
+    verdict = _Verdict(status.astype(jnp.int32), verdict.better | near)
+
+    new = _moved(state, look, verdict, found, model)
+    goes_on = ~look.passed & (verdict.status == RUNNING)
+    after = goes_on & ~look.first
+    new = new._replace(
+        old=jnp.where(goes_on, old, state.old),
+        before=jnp.where(after, judged.decrement, state.before),
+        steep_steps=jnp.where(after, judged.steep_steps, state.steep_steps),
+        slow=state.slow | (after & (not how.exact) & (look.here.kkt > state.kkt / 2)),
+        trail=None if trail is None else trail._replace(g=jnp.where(goes_on, look.here.g, trail.g)),
+    )
+    running = state.status == RUNNING
+    return jax.tree.map(lambda new, old: jnp.where(running, new, old), new, state)
+
+
+def _rules(state: State, model: Model, tol: Array, how: How) -> Rules:
+    penalized = jnp.all((model.penalty.bounding | ~model.penalty.free)[: how.n])
     suffices = penalized
-    if state.x.shape[-1] > n:  # as in `jaxlr.solvers.damped`
+    if state.x.shape[-1] > how.n:  # as in `jaxlr.solvers.damped`
         if state.trail is not None:
             tol = jnp.minimum(tol, 2.5e-3 * model.rarity)
         suffices &= tol <= 2.5e-3 * model.rarity
-    rules = Rules(penalty, penalized, suffices, model.rarity, tol, jnp.int32(how.max_steps), POLISH)
+    return Rules(model.penalty, penalized, suffices, model.rarity, tol, jnp.int32(how.max_steps), POLISH)
 
-    step = state.x - state.origin
+
+def _look(state: State, sums: Sums, rules: Rules, model: Model, how: How) -> _Look:
+    here = point(state.x, sums, model, how.likelihood, how.n)
+    step, first = state.x - state.origin, state.num_steps == 0
     # Of a chord the norms of the rows are enough: the objective and its slope tell what is asked of a step.
     moves = sums.moves if how.exact else np.sqrt(2) * model.norm * jnp.sqrt(jnp.sum(step**2))
     reach = moves / state.length
-    slope = jnp.sum(here.g * step + penalty.changes(state.x, step))
+    slope = jnp.sum(here.g * step + model.penalty.changes(state.x, step))
     fallen = state.value - here.value >= _FALL * state.length * state.decrement**2
-    passed = ~first & (moves > proved_length(reach)) & ~(slope <= 0) & ~fallen
-    last = state.num_steps >= how.max_steps
-    found = Direction(
-        state.d, state.d, state.decrement, state.error, state.unresolved, jnp.bool_(False), state.inexact, old=state.old
+    return _Look(
+        here=here,
+        step=step,
+        reach=reach,
+        slope=slope,
+        finite=jnp.isfinite(here.kkt) & jnp.isfinite(here.value) & jnp.all(jnp.isfinite(here.g)),
+        seen=here.kkt <= rules.tol,
+        passed=~first & (moves > proved_length(reach)) & ~(slope <= 0) & ~fallen,
+        first=first,
+        last=state.num_steps >= how.max_steps,
     )
-    previous = Here(here.g, None, state.value, state.kkt, state.gap)
-    verdict = judge(rules, _Before(state.before, state.steep_steps), previous, found, reach, jnp.asarray(jnp.inf), last, EPS)
-    judged = ~first & ~passed & finite
-    status = jnp.where(judged, verdict.status, RUNNING)
-    seen = here.kkt <= tol
-    if not how.exact or state.trail is not None:
-        status = jnp.where(judged & seen & suffices, Status.CONVERGED, status)
-    trail = None if state.trail is None else _followed(state.trail, step, here, first, passed)
+
+
+def _as_direction(found: State | Found, old: Array | bool) -> Direction:
+    """What is known of a step before it is taken, for `judge`."""
+    return Direction(found.d, found.d, found.decrement, found.error, found.unresolved, jnp.bool_(False), found.inexact, old=old)
+
+
+def _of_origin(state: State, look: _Look, judged: Any, trail: Trail | None, rules: Rules, old: bool) -> _Verdict:
+    """The verdict on the origin, now that its whole step is known.
+
+    Args:
+        judged: that of `jaxlr.solvers.descent`.
+        old: whether the Hessian of directions is not that of where they begin.
+    """
+    here, held = look.here, ~look.first & ~look.passed & look.finite
+    status = jnp.where(held, judged.status, RUNNING)
+    if old:
+        status = jnp.where(held & look.seen & rules.suffices, Status.CONVERGED, status)
     if trail is not None:
         status = jnp.where((status == RUNNING) & (trail.idle >= _PATIENCE), Status.STALLED, status)
-    status = jnp.where(last & (status == RUNNING), Status.MAX_STEPS, status)
-    # Where nothing more is to come the better of the two points is handed back.
-    better = ~passed & finite & (first | (verdict.polished & seen) | ~(here.kkt > state.kkt))
-    status = jnp.where((status == Status.CONVERGED) & ~(jnp.where(better, here.kkt, state.kkt) <= tol), Status.STALLED, status)
-    status = jnp.where(finite, status, Status.NONFINITE)
+    status = jnp.where(look.last & (status == RUNNING), Status.MAX_STEPS, status)
+    better = ~look.passed & look.finite & (look.first | (judged.polished & look.seen) | ~(here.kkt > state.kkt))
+    seen = jnp.where(better, here.kkt, state.kkt) <= rules.tol
+    status = jnp.where((status == Status.CONVERGED) & ~seen, Status.STALLED, status)
+    return _Verdict(jnp.where(look.finite, status, Status.NONFINITE), better)
 
-    moved = direction(state.x, here, aid, None if trail is None else trail.pairs, model, tol, how)
-    factored = jnp.isfinite(moved.decrement)
-    old = not how.exact or trail is not None
-    # By the norms of the rows the next step is so small that no digit that counts would change.
-    most = np.sqrt(2) * model.norm * jnp.sqrt(jnp.sum(moved.d**2))
-    ahead = Direction(
-        moved.d, moved.d, moved.decrement, moved.error, moved.unresolved, jnp.bool_(False), moved.inexact, old=old
-    )
-    near = judge(rules, _Before(verdict.decrement, verdict.steep_steps), here, ahead, most, jnp.asarray(jnp.inf), last, EPS)
-    arrived = ~passed & finite & seen & (most <= tol / 10) & near.polished & (near.status == Status.CONVERGED)
-    status = jnp.where((status == RUNNING) & arrived, Status.CONVERGED, status)
-    better |= arrived
-    status = jnp.where((status == RUNNING) & ~passed & ~factored, Status.STALLED, status)
-    ended = status != RUNNING
-    goes = ~passed & ~ended
-    known = goes | (ended & better)
+
+def _moved(state: State, look: _Look, verdict: _Verdict, found: Found, model: Model) -> State:
+    """Where the next pass sums: along the new direction, less far along the old one, or where the model has ended."""
+    here, ended = look.here, verdict.status != RUNNING
+    goes_on = ~look.passed & ~ended
+    known = goes_on | (ended & verdict.better)
     # The root of the slopes at both ends, if they were on a line; no shorter than what needs no look.
     square = state.decrement**2
-    root = state.length * square / (square + jnp.maximum(slope / state.length, 0))
-    cut = jnp.maximum(jnp.where(root < state.length, root, 0), jnp.minimum(proved_length(reach) / reach, state.length / 2))
+    root = state.length * square / (square + jnp.maximum(look.slope / state.length, 0))
+    proved = jnp.minimum(proved_length(look.reach) / look.reach, state.length / 2)
+    cut = jnp.maximum(jnp.where(root < state.length, root, 0), proved)
     whole = jnp.minimum(_GROWTH * state.length, 1)
-    length = jnp.where(goes, whole, jnp.where(passed, cut, state.length))
-    origin = jnp.where(goes, state.x, state.origin)
-    d = jnp.where(goes, moved.d, state.d)
-    x = jnp.where(ended, jnp.where(better, state.x, state.origin), penalty.moved(origin, length * d))
-    take = lambda new, old: jnp.where(goes, new, old)  # noqa: E731
-    new = State(
+    length = jnp.where(goes_on, whole, jnp.where(look.passed, cut, state.length))
+    origin, d = jnp.where(goes_on, state.x, state.origin), jnp.where(goes_on, found.d, state.d)
+    end = jnp.where(verdict.better, state.x, state.origin)
+    x = jnp.where(ended, end, model.penalty.moved(origin, length * d))
+    return state._replace(
         x=x,
         origin=jnp.where(ended, x, origin),
         d=d,
@@ -197,36 +182,20 @@ def advance(state: State, sums: Sums, aid: Aid, model: Model, tol: Array, how: H
         value=jnp.where(known, here.value, state.value),
         kkt=jnp.where(known, here.kkt, state.kkt),
         gap=jnp.where(known, here.gap, state.gap),
-        error=take(moved.error, state.error),
-        unresolved=take(moved.unresolved, state.unresolved),
-        decrement=take(moved.decrement, state.decrement),
-        inexact=take(moved.inexact, state.inexact),
-        old=take(jnp.bool_(old), state.old),
-        before=jnp.where(goes & ~first, verdict.decrement, state.before),
-        steep_steps=jnp.where(goes & ~first, verdict.steep_steps, state.steep_steps),
-        slow=state.slow | (goes & ~first & (not how.exact) & (here.kkt > state.kkt / 2)),
-        status=status.astype(jnp.int32),
+        error=jnp.where(goes_on, found.error, state.error),
+        unresolved=jnp.where(goes_on, found.unresolved, state.unresolved),
+        decrement=jnp.where(goes_on, found.decrement, state.decrement),
+        inexact=jnp.where(goes_on, found.inexact, state.inexact),
+        status=verdict.status,
         num_steps=state.num_steps + (~ended).astype(jnp.int32),
-        trail=None if trail is None else trail._replace(g=take(here.g, trail.g)),
     )
-    running = state.status == RUNNING
-    return jax.tree.map(lambda new, old: jnp.where(running, new, old), new, state)
 
 
-def _followed(trail: Trail, step: Array, here: Here, first: Array, passed: Array) -> Trail:
+def _followed(trail: Trail, look: _Look) -> Trail:
     """With what this pass has found at the end of a step."""
-    lower = here.kkt < trail.least
-    pairs = trail.pairs
+    kkt, pairs = look.here.kkt, trail.pairs
     if pairs is not None:
-        pairs = with_pair(pairs, jnp.where(first, 0, step), here.g - trail.g)
-    return Trail(
-        trail.g,
-        jnp.where(passed, trail.least, jnp.minimum(here.kkt, trail.least)),
-        jnp.where(passed, trail.idle, jnp.where(lower, 0, trail.idle + 1)),
-        pairs,
-    )
-
-
-class _Before(NamedTuple):
-    decrement: Array
-    steep_steps: Array
+        pairs = with_pair(pairs, jnp.where(look.first, 0, look.step), look.here.g - trail.g)
+    idle = jnp.where(kkt < trail.least, 0, trail.idle + 1)
+    least = jnp.minimum(kkt, trail.least)
+    return Trail(trail.g, jnp.where(look.passed, trail.least, least), jnp.where(look.passed, trail.idle, idle), pairs)

@@ -27,7 +27,7 @@ from jaxlr.streaming.models import Batch
 from jaxlr.streaming.passes import Shape
 from jaxlr.streaming.points import Model, point
 from jaxlr.streaming.secants import no_pairs
-from jaxlr.streaming.steps import State
+from jaxlr.streaming.states import State
 from jaxlr.streaming.sums import Sums
 from jaxlr.streaming.surrogate import Sample
 
