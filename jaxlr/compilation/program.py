@@ -14,7 +14,7 @@ import inspect
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, cast, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ from jaxlr.inputs.sparse import is_sparse, sparse_design
 from jaxlr.inputs.tables import as_numpy, table_numbers
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 # Programs in memory, those used longest ago going first. Linux maps at most 65,530 pieces of memory into a process, a program
 # of a fit is 200 to 350 of them, and XLA crashes where there are no more.
 _MOST_LOADED = 100
@@ -43,60 +43,88 @@ _last_used: dict[Any, float] = {}
 _one_at_a_time: dict[Any, threading.Lock] = {}
 
 
-def program(*static_argnames: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """`jax.jit`, quick to compile, its programs kept on disk for other processes. Lists and tables are arrays to it, and sparse
-    matrices a `Sparse`."""
+@runtime_checkable
+class Program(Protocol[P, R_co]):
+    """A compiled function."""
 
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+    def like(self, *args: P.args, **kwargs: P.kwargs) -> Callable[..., R_co]:
+        """The same of further arguments like these, arrays of the same shapes in their order without the static ones: for
+        loops, in which looking for the program would take longer than running it."""
+        ...
+
+
+def program(*static_argnames: str, quick: bool = True) -> Callable[[Callable[P, R_co]], Program[P, R_co]]:
+    """`jax.jit`, its programs kept on disk for other processes. Lists and tables are arrays to it, and sparse matrices a
+    `Sparse`.
+
+    Args:
+        static_argnames: as of `jax.jit`.
+        quick: whether compiling quickly counts for more than the last tenth of the speed.
+    """
+
+    def decorate(function: Callable[P, R_co]) -> Program[P, R_co]:
         signature = inspect.signature(function)
         inner = jax.jit(function, static_argnames=static_argnames)
+        options = quick_options if quick else dict
 
-        def quick() -> Any:
+        def anew() -> Any:
             @functools.wraps(function)
-            def alone(*args: P.args, **kwargs: P.kwargs) -> R:  # JAX keeps its programs as long as the function lives
+            def alone(*args: P.args, **kwargs: P.kwargs) -> R_co:  # JAX keeps its programs as long as the function lives
                 return function(*args, **kwargs)
 
-            return jax.jit(alone, static_argnames=static_argnames, compiler_options=quick_options())
+            return jax.jit(alone, static_argnames=static_argnames, compiler_options=options())
 
         @functools.cache
         def unplain(options: tuple[tuple[str, Any], ...]) -> Any:
             return jax.jit(function, static_argnames=static_argnames, compiler_options=dict(options))
 
-        @functools.wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        def found(*args: P.args, **kwargs: P.kwargs) -> tuple[Callable[..., R_co], dict[str, Any]]:
+            """What to run, and the arguments that it is given."""
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
             statics = {name: given.arguments.pop(name) for name in static_argnames}
             arrays = jax.tree.map(_as_array, tuple(given.arguments.values()), is_leaf=_is_data)
             leaves, structure = jax.tree.flatten(arrays)
             if not all(map(_is_numeric, leaves)):
-                return function(*args, **kwargs)  # which refuses them in its own words
+                return functools.partial(function, **statics), given.arguments  # which refuses them in its own words
             fields = dict(zip(given.arguments, jax.tree.unflatten(structure, leaves), strict=True))
             traced = any(isinstance(leaf, Tracer) for leaf in leaves)
             plain = not traced and _is_plain(leaves)
             if traced or (not plain and _inside_jit()):
-                return inner(**fields, **statics)
+                return functools.partial(inner, **statics), fields
             if not plain:
                 with _lock(function):  # one wrapper for all threads: jax.jit lets them wait for one compilation
-                    own = unplain(tuple(quick_options().items()))
-                return own(**fields, **statics)
+                    own = unplain(tuple(options().items()))
+                return functools.partial(own, **statics), fields
             known = (function, structure, *map(_kind, leaves), *statics.values(), *jax.config.values.values())
             compiled = _loaded.get(known)
             if compiled is None:
                 with _lock(known):
-                    compiled = _loaded.get(known) or _found(quick, known, fields, statics)
+                    compiled = _loaded.get(known) or _found(anew, known, fields, statics)
                 _one_at_a_time.pop(known, None)
             _last_used[known] = time.monotonic()
-            return compiled(**fields)
+            return compiled, fields
 
-        return call
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R_co:
+            run, fields = found(*args, **kwargs)
+            return run(**fields)
+
+        def like(*args: P.args, **kwargs: P.kwargs) -> Callable[..., R_co]:
+            run, fields = found(*args, **kwargs)
+            return lambda *others: run(**dict(zip(fields, others, strict=True)))
+
+        call.like = like  # pyright: ignore[reportAttributeAccessIssue]
+        return cast("Program[P, R_co]", call)
 
     return decorate
 
 
 def _is_data(value: Any) -> bool:
     """A list, a table or a sparse matrix, where arrays are expected."""
-    if isinstance(value, (np.ndarray, tuple, type(None))):
+    if isinstance(value, (np.ndarray, np.generic, int, float, tuple, type(None), jax.Array)):
         return False
     return isinstance(value, list) or hasattr(value, "to_numpy") or is_sparse(value)
 
@@ -113,19 +141,22 @@ def _is_numeric(leaf: Any) -> bool:
     if isinstance(leaf, int):
         most = np.iinfo(jnp.result_type(int))
         return most.min <= leaf <= most.max
-    dtype = getattr(leaf, "dtype", None) if isinstance(leaf, (np.ndarray, np.generic, jax.Array)) else None
-    kinds = jnp.number, jnp.bool_, jax.dtypes.prng_key
-    return isinstance(leaf, float) or (dtype is not None and any(jnp.issubdtype(dtype, kind) for kind in kinds))
+    return isinstance(leaf, float) or (isinstance(leaf, (np.ndarray, np.generic, jax.Array)) and _is_of_numbers(leaf.dtype))
 
 
-def _found(quick: Callable[[], Any], known: tuple, given: dict[str, Any], statics: dict[str, Any]) -> Compiled:
+@functools.cache
+def _is_of_numbers(dtype: Any) -> bool:
+    return any(jnp.issubdtype(dtype, kind) for kind in (jnp.number, jnp.bool_, jax.dtypes.prng_key))
+
+
+def _found(anew: Callable[[], Any], known: tuple, given: dict[str, Any], statics: dict[str, Any]) -> Compiled:
     """The compiled program, of the store or compiled now."""
     function, structure, *_ = known
     shapes = [(leaf.shape, str(leaf.dtype), leaf.weak_type) for leaf in map(jax.typeof, jax.tree.leaves(given))]
     key = key_of(function, structure, shapes, statics.values())
     compiled = None if key is None else store.load(key)
     if compiled is None:
-        compiled = quick().lower(**given, **statics).compile()
+        compiled = anew().lower(**given, **statics).compile()
         if key is not None:
             store.save(key, compiled)
     while len(_loaded) >= _MOST_LOADED:
@@ -154,7 +185,7 @@ def _is_plain(leaves: list[Any]) -> bool:
 
 def _is_row_major(array: jax.Array) -> bool:
     """Whether the array lies as programs expect it, unless they were compiled for another layout."""
-    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+    if array.ndim < 2 or jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         return True
     layout = array.format.layout  # pyright: ignore[reportAttributeAccessIssue]
     return layout is None or tuple(layout.major_to_minor) == tuple(range(array.ndim))

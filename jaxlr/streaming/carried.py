@@ -27,10 +27,8 @@ def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     return total, (a - (total - other)) + (b - other)
 
 
-def plus(carried: tuple[T, T] | None, new: T) -> tuple[T, T]:
-    """The sums with new ones, and their rounding errors; None before the first."""
-    if carried is None:
-        return new, jax.tree.map(jnp.zeros_like, new)
+def plus(carried: tuple[T, T], new: T) -> tuple[T, T]:
+    """The sums with new ones, and their rounding errors."""
     sums, errors = carried
     leaves, structure = jax.tree.flatten(sums)
     both = [two_sum(a, b) for a, b in zip(leaves, jax.tree.leaves(new), strict=True)]
@@ -39,8 +37,8 @@ def plus(carried: tuple[T, T] | None, new: T) -> tuple[T, T]:
 
 
 def whole(carried: tuple[T, T]) -> T:
-    """The sums, their rounding errors added."""
-    return jax.tree.map(jnp.add, *carried)
+    """The sums, their rounding errors added: on the host, where that needs no program."""
+    return jax.tree.map(np.add, *jax.tree.map(np.asarray, carried))
 
 
 def of_all_processes(carried: tuple[T, T]) -> T:

@@ -53,7 +53,7 @@ def first_pass(rows: Iterable[Rows], most: Callable[[int], int], fit_intercept: 
         most: rows of the sample, of the number of columns.
         fit_intercept: without it columns stay where they are.
     """
-    moments, level, sample, numbers = None, 0, {}, np.zeros(0, np.uint64)
+    moments, level, parts, size = None, 0, [], 0
     for block in rows:
         fields = {name: rows_of(name, value, slice(block.size)) for name, value in block.fields.items()}
         X, s = fields["X"], fields.get("sample_weight")
@@ -66,19 +66,18 @@ def first_pass(rows: Iterable[Rows], most: Callable[[int], int], fit_intercept: 
                 moments = moments._replace(base=own[0].copy())
             own -= moments.base
             mean = own.mean(axis=0)
-            moments = _both(moments, Moments(len(own), moments.base, mean, np.einsum("ij,ij->j", own - mean, own - mean)))
+            own -= mean
+            moments = _both(moments, Moments(len(own), moments.base, mean, np.einsum("ij,ij->j", own, own)))
         row = np.arange(block.first, block.first + block.size, dtype=np.uint64)
-        kept = _is_in(row, level)
-        taken = {name: rows_of(name, value, kept) for name, value in fields.items()}
-        axes = {name: int(name != "X") for name in taken}
-        joined = lambda name, new: np.concatenate([sample[name], new], axis=axes[name]) if sample else new  # noqa: E731, B023
-        sample = {name: joined(name, new) for name, new in taken.items()}
-        numbers = np.concatenate([numbers, row[kept]])
-        while len(numbers) > most(X.shape[1]):
+        parts.append(_of_level(fields, row, level))
+        size += len(parts[-1][1])
+        while size > most(X.shape[1]):
             level += 1
-            sample, numbers = _of_level(sample, numbers, level)
+            parts = [_of_level(*part, level) for part in parts]
+            size = sum(len(numbers) for _, numbers in parts)
     assert moments is not None
-    return First(moments, level, numbers, sample)
+    sample = {name: np.concatenate([part[name] for part, _ in parts], axis=int(name != "X")) for name in parts[0][0]}
+    return First(moments, level, np.concatenate([numbers for _, numbers in parts]), sample)
 
 
 def of_all_processes(own: First, most: Callable[[int], int]) -> First:

@@ -1,10 +1,10 @@
 """Passes over the blocks: all running models together, the next block read while this one is summed, in all processes."""
 
+import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxlr.model.likelihood import Likelihood
@@ -15,7 +15,7 @@ from jaxlr.streaming.models import Batch
 from jaxlr.streaming.processes import everyone, together
 from jaxlr.streaming.resamples import Resamples
 from jaxlr.streaming.states import State
-from jaxlr.streaming.sums import Frame, Lanes, Plan, Sums, add_block
+from jaxlr.streaming.sums import Frame, Lanes, Plan, Sums, sums_of
 
 _BYTES = 2**27  # that the numbers of a block may take
 _MOST_ROWS, _FEWEST_ROWS = 2**16, 64
@@ -95,19 +95,15 @@ def one_pass(
     step = state.x - state.origin
     lanes = Lanes(state.x[at], step[at], batch.y[at], batch.s[at], batch.offset[at])
 
+    def blocks(reading: Iterable[Rows]) -> Iterator[tuple[dict[str, Any], Any, Any]]:
+        for block in reading:
+            row = np.arange(block.first, block.first + block.fields["X"].shape[0], dtype=np.uint64)
+            yield own_names(block.fields), row, np.int64(block.size)
+            told(block.size)
+
     def of_own_rows() -> tuple[Sums, Sums]:
-        carried, reading = None, ahead(rows)
-        try:
-            for block in reading:
-                row = np.arange(block.first, block.first + block.fields["X"].shape[0], dtype=np.uint64)
-                carried = jax.block_until_ready(
-                    add_block(carried, own_names(block.fields), row, np.int64(block.size), lanes, frame, plan)
-                )
-                told(block.size)
-        finally:
-            reading.close()
-        assert carried is not None
-        return carried
+        with contextlib.closing(ahead(rows)) as reading:
+            return sums_of(blocks(reading), lanes, frame, plan)
 
     carried = together(of_own_rows)
     largest = {name: np.max(everyone(getattr(carried[0], name)), axis=0) for name in carried[0].largest()}

@@ -32,7 +32,7 @@ from jaxlr.streaming.start import begin
 from jaxlr.streaming.sums import Frame
 from jaxlr.streaming.wide import check_memory, is_coercive, is_wide
 
-_SAMPLE, _SAMPLE_NUMBERS = 2**14, 2**25  # rows that the start is fitted to, at most, and their numbers
+_SAMPLE, _SAMPLE_NUMBERS = 2**17, 2**25  # rows that the start is fitted to, at most, and their numbers
 _READ = 2**13  # rows of a block of the first pass
 
 

@@ -7,9 +7,9 @@ sums (`jaxlr.metrics.measures`); a curve of calibration is three sums for each b
 rows: it asks for all scores in order.
 """
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxlr.compilation.program import program
 from jaxlr.inputs.tables import as_floating, in_order
 from jaxlr.linalg.dot import dot, times
 from jaxlr.metrics.means import Calibration
@@ -174,19 +175,20 @@ def _of_own_rows(reader: Reader, lanes: Lanes, key: Any, plan: Plan) -> tuple[An
     L, classes = len(lanes.y), math.prod(plan.likelihood.classes)
     numbers = L * (4 + 4 * classes + 3 * len(plan.names) + 3 * _BINS * ("calibration" in plan.names)) + 2 * reader.kind.n
     most = max(min(_BYTES // (8 * numbers), _MOST_ROWS), _FEWEST_ROWS)
-    carried, reading = None, ahead(reader.rows(2 ** (most.bit_length() - 1)))
-    try:
+    lanes, key = jax.device_put((lanes, key))
+    shapes = {name: (L, _BINS, 3) if name == "calibration" else (L,) for name in ("", *plan.names)}
+    carried: Any = jax.device_put(tuple({name: np.zeros(shape) for name, shape in shapes.items()} for _ in range(2)))
+    add = None
+    with contextlib.closing(ahead(reader.rows(2 ** (most.bit_length() - 1)))) as reading:
         for block in reading:
             row = np.arange(block.first, block.first + len(block.fields["X"]), dtype=np.uint64)
-            fields = own_names(block.fields)
-            carried = jax.block_until_ready(_add_block(carried, fields, row, np.int64(block.size), lanes, key, plan))
-    finally:
-        reading.close()
-    assert carried is not None
+            given = own_names(block.fields), row, np.int64(block.size), lanes, key
+            add = add or _add_block.like(carried, *given, plan)
+            carried = jax.block_until_ready(add(carried, *given))
     return carried
 
 
-@partial(jax.jit, static_argnames="plan", donate_argnums=0)
+@program("plan", quick=False)  # it runs for every block
 def _add_block(carried: Any, fields: dict[str, Any], row: Any, count: Any, lanes: Lanes, key: Any, plan: Plan) -> Any:
     X, y = (fields[name].astype(jnp.float64) for name in ("X", "y"))
     size = X.shape[0]

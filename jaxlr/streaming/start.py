@@ -1,6 +1,7 @@
 """Where the models start: at their minimum over the sampled rows, and for many models with the Hessians of these."""
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -20,12 +21,12 @@ from jaxlr.streaming.passes import own_names
 from jaxlr.streaming.points import Model, point
 from jaxlr.streaming.resamples import resample_weights
 from jaxlr.streaming.states import State, start
-from jaxlr.streaming.sums import Lanes, Sums, add_block
+from jaxlr.streaming.sums import Lanes, Sums, sums_of
 from jaxlr.streaming.wide import is_coercive, sample_of, urgency
 
 _PER_COLUMN = 5  # rows of the sample, at least; of fewer the minimum is further from that of all rows than 0 is
 
-_TOL = 1e-4  # of that minimum, of many columns: what other rows change is more
+_TOL = 1e-4  # of that minimum: what other rows change is more
 
 
 def begin(call: Call, first: First, m: int) -> Progress:
@@ -46,9 +47,7 @@ def begin(call: Call, first: First, m: int) -> Progress:
         if name in first.sample:
             given[name] = first.sample[name].astype(np.float64).reshape(*batch.leads[name], *first.sample[name].shape[1:])
     enough = len(first.numbers) >= min(m, _PER_COLUMN * call.k)
-    found, tol = None, None
-    if call.wide:
-        tol = call.tol if len(first.numbers) == m else max(call.tol, _TOL)
+    found, tol = None, call.tol if len(first.numbers) == m else max(call.tol, _TOL)
     if enough or (call.wide and _over_noise(call, len(first.numbers))):
         with contextlib.suppress(ValueError):  # the sample lacks a class, or weight: what all rows have is seen later
             found = fit(
@@ -104,14 +103,15 @@ def _summed(call: Call, first: First, state: State, exact: bool) -> tuple[Sums, 
     """The sums over the sampled rows, and the models that these measure."""
     plan, batch = call.plan(exact, True), call.batch
     lanes = Lanes(state.x, np.zeros_like(state.x), batch.y, batch.s, batch.offset)
-    size, m, carried = call.shape.rows(len(first.numbers), call.wide), len(first.numbers), None
-    for begin in range(0, m, size):
-        some = np.arange(begin, begin + size)
-        rows = {name: rows_of(name, value, np.minimum(some, m - 1)) for name, value in first.sample.items()}
-        numbers = first.numbers[np.minimum(some, m - 1)]
-        carried = add_block(carried, own_names(rows), numbers, np.int64(min(size, m - begin)), lanes, call.frame, plan)
-    assert carried is not None
-    sums = whole(carried)
+    size, m = call.shape.rows(len(first.numbers), call.wide), len(first.numbers)
+
+    def blocks() -> Iterator[tuple[dict[str, Any], Any, Any]]:
+        for begin in range(0, m, size):
+            some = np.minimum(np.arange(begin, begin + size), m - 1)
+            rows = {name: rows_of(name, value, some) for name, value in first.sample.items()}
+            yield own_names(rows), first.numbers[some], np.int64(min(size, m - begin))
+
+    sums = whole(sums_of(blocks(), lanes, call.frame, plan))
     model = models_of(sums, batch.s, batch.fields, call.frame, call.steps, bool(call.asked.fit_intercept), False)
     safe = model._replace(total=jnp.where(model.total > 0, model.total, 1))
     return sums._replace(classes=None, null=None, total=None, means=None, squares=None, norm=None), safe

@@ -83,8 +83,8 @@ def advance(state: State, sums: Sums, aid: Aid, model: Model, tol: Array, how: H
     before = _Before(judged.decrement, judged.steep_steps)
     most = np.sqrt(2) * model.norm * jnp.sqrt(jnp.sum(found.d**2))
     near = judge(rules, before, look.here, _as_direction(found, old), most, unbounded, look.last, EPS)
-    # By the norms of the rows the next step is so small that no digit that counts would change.
-    near = ~look.passed & look.finite & look.seen & (most <= tol / 10) & near.polished & (near.status == Status.CONVERGED)
+    # By the norms of the rows the next step changes no logit by more than tol.
+    near = ~look.passed & look.finite & look.seen & (most <= rules.tol) & near.polished & (near.status == Status.CONVERGED)
     status = jnp.where((verdict.status == RUNNING) & near, Status.CONVERGED, verdict.status)
     status = jnp.where((status == RUNNING) & ~look.passed & ~jnp.isfinite(found.decrement), Status.STALLED, status)
     verdict = _Verdict(status.astype(jnp.int32), verdict.better | near)

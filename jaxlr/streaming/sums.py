@@ -11,7 +11,7 @@ with their rounding errors (`jaxlr.streaming.carried`).
 """
 
 import math
-from functools import partial
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxlr.compilation.program import program
 from jaxlr.linalg.dense import triangle
 from jaxlr.linalg.dot import dot, times
 from jaxlr.model.likelihood import Likelihood
@@ -104,34 +105,47 @@ class Sums(NamedTuple):
         return [name for name in ("moves", "norm") if getattr(self, name) is not None]
 
 
+def nothing(fields: dict[str, Any], row: Any, count: Any, lanes: Lanes, frame: Frame, plan: Plan) -> tuple[Sums, Sums]:
+    """The sums before the first block, and their rounding errors. Arguments as of `add_block`."""
+    shapes = _traced.eval_shape(fields, row, count, lanes, frame, plan)
+    return tuple(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes) for _ in range(2))
+
+
+@program("plan", quick=False)  # it runs for every block
 def add_block(
-    carried: tuple[Sums, Sums] | None, fields: dict[str, Any], row: Any, count: Any, lanes: Lanes, frame: Frame, plan: Plan
+    carried: tuple[Sums, Sums], fields: dict[str, Any], row: Any, count: Any, lanes: Lanes, frame: Frame, plan: Plan
 ) -> tuple[Sums, Sums]:
     """The sums with those of a block, and their rounding errors.
 
     Args:
-        carried: None before the first block: zeros, so that it needs no program of its own.
+        carried: those before.
         fields: "X" (R, n), "y" (T, R), "s" (W, R) or none, "offset" (O, R) or (O, R, K) or none.
         row: numbers of the rows (R,), uint64.
         count: rows that count.
         lanes, frame: the models, and the columns.
         plan: static.
     """
-    if carried is None:
-        shapes = _traced.eval_shape(fields, row, count, lanes, frame, plan)
-        zeros = lambda: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)  # noqa: E731
-        carried = zeros(), zeros()
-    return _added(carried, fields, row, count, lanes, frame, plan)
-
-
-@partial(jax.jit, static_argnames="plan", donate_argnums=0)  # worth the compiler's time: it runs for every block
-def _added(
-    carried: tuple[Sums, Sums], fields: dict[str, Any], row: Any, count: Any, lanes: Lanes, frame: Frame, plan: Plan
-) -> tuple[Sums, Sums]:
     new = _of_block(fields, row, count, lanes, frame, plan)
     total, errors = plus(carried, new)
     largest = {name: jnp.maximum(getattr(carried[0], name), getattr(new, name)) for name in new.largest()}
     return total._replace(**largest), errors._replace(**{name: jnp.zeros_like(value) for name, value in largest.items()})
+
+
+def sums_of(blocks: Iterable[tuple[dict[str, Any], Any, Any]], lanes: Lanes, frame: Frame, plan: Plan) -> tuple[Sums, Sums]:
+    """The sums of blocks of one shape, and their rounding errors.
+
+    Args:
+        blocks: the fields, the numbers of the rows and how many count, of each.
+    """
+    lanes, frame = jax.device_put((lanes, frame))
+    carried, add = None, None
+    for block in blocks:
+        if carried is None or add is None:
+            carried = jax.device_put(nothing(*block, lanes, frame, plan))
+            add = add_block.like(carried, *block, lanes, frame, plan)
+        carried = jax.block_until_ready(add(carried, *block, lanes, frame))
+    assert carried is not None
+    return carried
 
 
 def _of_block(fields: dict[str, Array], row: Array, count: Array, lanes: Lanes, frame: Frame, plan: Plan) -> Sums:
