@@ -448,7 +448,7 @@ FAULTS = [
     ),
     Fault(
         "streaming/steps.py",
-        "(most <= tol / 10) & near.polished",
+        "(most <= rules.tol) & near.polished",
         "near.polished",
         "streaming/test_fit.py streaming/test_checkpoint.py",
     ),
