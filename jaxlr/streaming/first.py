@@ -45,12 +45,12 @@ class First(NamedTuple):
     sample: dict[str, np.ndarray]
 
 
-def first_pass(rows: Iterable[Rows], most: Callable[[int], int], fit_intercept: bool) -> First:
+def first_pass(rows: Iterable[Rows], most: Callable[[int, int], int], fit_intercept: bool) -> First:
     """Look at all rows of this process once.
 
     Args:
         rows: of the pass.
-        most: rows of the sample, of the number of columns.
+        most: rows of the sample, of the numbers of columns and of weights of a row.
         fit_intercept: without it columns stay where they are.
     """
     moments, level, parts, size = None, 0, [], 0
@@ -71,7 +71,7 @@ def first_pass(rows: Iterable[Rows], most: Callable[[int], int], fit_intercept: 
         row = np.arange(block.first, block.first + block.size, dtype=np.uint64)
         parts.append(_of_level(fields, row, level))
         size += len(parts[-1][1])
-        while size > most(X.shape[1]):
+        while size > most(X.shape[1], 1 if s is None else len(s)):
             level += 1
             parts = [_of_level(*part, level) for part in parts]
             size = sum(len(numbers) for _, numbers in parts)
@@ -80,7 +80,7 @@ def first_pass(rows: Iterable[Rows], most: Callable[[int], int], fit_intercept: 
     return First(moments, level, np.concatenate([numbers for _, numbers in parts]), sample)
 
 
-def of_all_processes(own: First, most: Callable[[int], int]) -> First:
+def of_all_processes(own: First, most: Callable[[int, int], int]) -> First:
     """What the first passes of all processes found, put together in their order."""
     if jax.process_count() == 1:
         return own
@@ -90,7 +90,8 @@ def of_all_processes(own: First, most: Callable[[int], int]) -> First:
         if its.num_rows:
             moments = its if moments is None else _both(moments, its)
     sizes = [np.sum(_is_in(own.numbers, level)) if level >= own.level else 2**32 for level in range(_LEVELS)]
-    level = int(np.argmax(np.sum(everyone(np.array(sizes, np.int64)), axis=0) <= most(len(own.moments.base))))
+    largest = most(len(own.moments.base), len(own.sample.get("sample_weight", [1])))
+    level = int(np.argmax(np.sum(everyone(np.array(sizes, np.int64)), axis=0) <= largest))
     sample, numbers = _of_level(own.sample, own.numbers, level)
     axes = {name: int(name != "X") for name in sample}
     sample = {

@@ -5,6 +5,7 @@ first process and then those of the next: a look that counts them comes first. T
 and decides where the models go.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -95,8 +96,10 @@ class Run:
         reader, fit_intercept = self.reader, bool(self.asked.fit_intercept)
         bar.set_description("pass 1")
         number_rows(reader, told)
-        own = together(lambda: first_pass(self._first_rows(told), _sample_size, fit_intercept))
-        first = of_all_processes(own, _sample_size)
+        resamples = math.prod(self.resamples.axes)
+        most = lambda n, weights: _sample_size(n, weights * resamples)  # noqa: E731
+        own = together(lambda: first_pass(self._first_rows(told), most, fit_intercept))
+        first = of_all_processes(own, most)
         assert reader.prints is not None
         self.prints = ragged(np.frombuffer(reader.prints, np.uint64))
         m = sum(int(np.sum(its >> np.uint64(32))) for its in self.prints)
@@ -138,7 +141,7 @@ class Run:
         call = Call(asked, self.likelihood, steps, self.resamples, batch, shape, frame, dtype, tol, False)
         coercive = is_coercive(batch, call.bounds)
         wide = is_wide(shape, coercive)
-        check_memory(shape, coercive, wide, _sample_size(kind.n))
+        check_memory(shape, coercive, wide, _sample_size(kind.n, shape.weights))
         return call._replace(wide=wide)
 
     def fit(self) -> Fit:
@@ -182,5 +185,6 @@ class Run:
         return error
 
 
-def _sample_size(n: int) -> int:
-    return max(min(_SAMPLE, _SAMPLE_NUMBERS // max(n, 1)), 64)
+def _sample_size(n: int, weights: int) -> int:
+    """Rows of the sample, at most; of a row the weights of all resamples are numbers too."""
+    return max(min(_SAMPLE, _SAMPLE_NUMBERS // (n + weights)), 64)

@@ -10,7 +10,9 @@ import numpy as np
 
 from jaxlr.compilation.program import program
 from jaxlr.fitting.fit import fit
+from jaxlr.inputs.sparse import rounded_up
 from jaxlr.model.likelihood import Likelihood
+from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.streaming.blocks import rows_of
 from jaxlr.streaming.calls import Call, Progress
@@ -32,39 +34,20 @@ _TOL = 1e-4  # of that minimum: what other rows change is more
 def begin(call: Call, first: First, m: int) -> Progress:
     """Where the models start: at the minimum over the sampled rows, or at 0 where these are so few for the columns that count
     that it is far from that of all m rows."""
-    batch, kind = call.batch, call.likelihood.params_type
+    batch, kind, rows = call.batch, call.likelihood.params_type, len(first.numbers)
     classes, n, L = call.likelihood.classes, call.frame.center.shape[0], batch.size
     coef, intercept = np.zeros((L, *classes, n)), np.zeros((L, *classes))
-    weights = None
-    if "sample_weight" in first.sample or call.resamples.axes:
-        own = first.sample.get("sample_weight", np.ones((1, len(first.numbers)))).astype(np.float64)
-        weights = own.reshape(*batch.leads["sample_weight"], -1)
-        if call.resamples.axes:
-            anew = np.asarray(resample_weights(call.frame.key, first.numbers, call.resamples))
-            weights = anew.reshape(anew.shape[0], *(1,) * (len(batch.shape) - 1), -1) * weights
-    given: dict[str, Any] = {name: value.astype(np.float64) for name, value in batch.given.items()}
-    for name in ("y", "offset"):
-        if name in first.sample:
-            given[name] = first.sample[name].astype(np.float64).reshape(*batch.leads[name], *first.sample[name].shape[1:])
-    enough = len(first.numbers) >= min(m, _PER_COLUMN * call.k)
-    found, tol = None, call.tol if len(first.numbers) == m else max(call.tol, _TOL)
-    if enough or (call.wide and _over_noise(call, len(first.numbers))):
+    weights, found = _weights(call, first), None
+    enough = rows >= min(m, _PER_COLUMN * call.k)
+    if enough or (call.wide and _over_noise(call, rows)):
         with contextlib.suppress(ValueError):  # the sample lacks a class, or weight: what all rows have is seen later
-            found = fit(
-                first.sample["X"].astype(np.float64),
-                num_classes=call.asked.num_classes,
-                sample_weight=weights,
-                fit_intercept=bool(call.asked.fit_intercept),
-                standardize=bool(call.asked.standardize),
-                tol=tol,
-                **given,
-            )
+            found = _fit(call, first, weights, call.tol if rows == m else max(call.tol, _TOL))
     if found is not None:
         good = np.asarray(found.status).reshape(L) == Status.CONVERGED
         whole_coef, whole_intercept = (np.asarray(part).reshape(L, *part.shape[len(batch.shape) :]) for part in found.params)
         if not enough:
             used = np.sum(np.any((whole_coef != 0).reshape(L, -1, n), axis=1), axis=1)
-            good &= len(first.numbers) >= _PER_COLUMN * used
+            good &= rows >= _PER_COLUMN * used
         coef[good], intercept[good] = whole_coef[good], whole_intercept[good]
     x = starts(kind(coef, intercept), call.bounds, call.frame, call.steps, call.k)
     x, _ = rounded(x, call.bounds, None, call.frame, call.steps, batch.kinked, str(call.dtype))
@@ -72,10 +55,43 @@ def begin(call: Call, first: First, m: int) -> Progress:
     exact = not call.wide and (call.shape.cheap or not enough or not is_coercive(batch, call.bounds))
     progress = Progress(state, None, None, exact, 1, np.zeros(L, np.int32))
     if call.wide:
-        flat = None if weights is None else weights.reshape(-1, len(first.numbers))
+        flat = None if weights is None else weights.reshape(-1, rows)
         progress = progress._replace(sample=sample_of(call, first, flat))
         return progress._replace(urgency=_urgency(call, first, state)) if batch.kinked else progress
     return progress if exact else progress._replace(chord=_chord(call, first, progress.state))
+
+
+def _weights(call: Call, first: First) -> np.ndarray | None:
+    """Of the sampled rows (..., r), in the resamples that are made inside; None where all are 1."""
+    if "sample_weight" not in first.sample and not call.resamples.axes:
+        return None
+    own = first.sample.get("sample_weight", np.ones((1, len(first.numbers)))).astype(np.float64)
+    own = own.reshape(*call.batch.leads["sample_weight"], -1)
+    if not call.resamples.axes:
+        return own
+    anew = np.asarray(resample_weights(call.frame.key, first.numbers, call.resamples))
+    return anew.reshape(anew.shape[0], *(1,) * (len(call.batch.shape) - 1), -1) * own
+
+
+def _fit(call: Call, first: First, weights: np.ndarray | None, tol: float) -> Fit:
+    """The models of the sampled rows, filled up with rows of weight 0 to few sizes, which share programs."""
+    r = len(first.numbers)
+    row = np.arange(rounded_up(r, 4))
+    at, counts = np.minimum(row, r - 1), (row < r).astype(np.float64)
+    sample = {name: rows_of(name, value, at).astype(np.float64) for name, value in first.sample.items()}
+    given: dict[str, Any] = {name: value.astype(np.float64) for name, value in call.batch.given.items()}
+    for name in ("y", "offset"):
+        if name in sample:
+            given[name] = sample[name].reshape(*call.batch.leads[name], *sample[name].shape[1:])
+    return fit(
+        sample["X"],
+        num_classes=call.asked.num_classes,
+        sample_weight=counts if weights is None else weights[..., at] * counts,
+        fit_intercept=bool(call.asked.fit_intercept),
+        standardize=bool(call.asked.standardize),
+        tol=tol,
+        **given,
+    )
 
 
 def _over_noise(call: Call, rows: int) -> bool:

@@ -144,7 +144,7 @@ def test_moments_keep_their_digits_and_the_sample_is_the_same_at_each_run():
     far[:, 1] = np.where(np.arange(5000) < 4999, far[:, 1], far[:, 1] + 1)
     y = np.zeros(5000)
     blocks = [lambda r=r: ((far[i : i + r], y[i : i + r]) for i in range(0, 5000, r)) for r in (7, 5000)]
-    found = [first_pass(Reader(these, None).rows(512), lambda n: 700, True) for these in blocks]
+    found = [first_pass(Reader(these, None).rows(512), lambda n, weights: 700, True) for these in blocks]
     center, unit = center_and_unit(found[0].moments, True)
     np.testing.assert_allclose(center, far.mean(axis=0), rtol=4e-15)  # NumPy's sums are not exact either
     np.testing.assert_allclose(unit, far.std(axis=0), rtol=1e-7)  # eps times 1e8, of the numbers themselves
