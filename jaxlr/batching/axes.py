@@ -1,7 +1,7 @@
 """The axes of a batch: those of designs, lanes that share a design, and a path of penalties; split for the solvers, and joined.
 
-An axis of X is an axis of designs, each prepared once. The last axis, where nothing but l1 and l2 vary along it, is a path, and
-is followed from strong to weak. All other axes are lanes: models side by side, in matrix products that they share.
+An axis of X is an axis of designs, each prepared once. The last axis, where nothing but l1, l2 and l1_group vary along it, is a
+path, and is followed from strong to weak. All other axes are lanes: models side by side, in matrix products that they share.
 
     (*batch, *core)    ->    (D, L, P, *core)    ->    (*batch, *core)
 

@@ -34,8 +34,8 @@ class Models:
     """Every model of a batch, or of one design; the same record of 0 and None is its in_axes.
 
     Attributes:
-        problem: X (m, n), and the other leaves core, or with an axis of lanes L in front; where there is a path l1 and l2 with
-            an axis of its points behind it, P or 1.
+        problem: X (m, n), and the other leaves core, or with an axis of lanes L in front; where there is a path its
+            strengths with an axis of its points behind it, P or 1.
         start: parameters on X, likewise; None is 0.
         present: rows that have weight in some model of the design (m,); None is all.
         deviation: standard deviations of the columns under the weights (n,) or (L, n), with standardize; else None.

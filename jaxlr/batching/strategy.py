@@ -51,8 +51,8 @@ class Traits(NamedTuple):
         num_models: models of the call.
         num_paths: the same, a path of l1 counted once.
         itemsize: bytes of a number.
-        smooth: whether there is neither l1 nor a bound.
-        absolute: whether there is an l1, so that many coefficients may be 0.
+        smooth: whether there are no l1, bounds or groups.
+        absolute: whether there are an l1, groups or bounds that hold many coefficients at 0.
         has_l2: whether there may be an l2.
         same_penalty: whether all columns have the same, for want of a penalty_factor.
         penalized: whether every column has a penalty in all models.
@@ -209,7 +209,7 @@ def is_path(strengths: int, others: int, solver: str) -> bool:
     """Whether the last axis of a batch is long enough for a path, and strengths alone vary along it.
 
     Args:
-        strengths: length of that axis of l1 or l2.
+        strengths: length of that axis of l1, l2 or l1_group.
         others: the same of everything else.
         solver: that was chosen or asked for.
     """

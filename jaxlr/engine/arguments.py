@@ -32,7 +32,7 @@ from jaxlr.model.problem import Problem
 from jaxlr.solvers.solve import Settings
 
 _SOLVERS = ("newton", "newton_cg", "proximal")
-_DEFAULT_MAX_STEPS = 200
+DEFAULT_MAX_STEPS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     """
     likelihood = _checked_static(given)
     models, dtype, batch = _checked_models(given)
-    problem, tol, n = models.problem, _checked_tol(given.tol, dtype), models.problem.X.shape[-1]
+    problem, tol, n = models.problem, checked_tol(given.tol, dtype), models.problem.X.shape[-1]
     strengths = problem.l1, problem.l2, problem.l1_group, problem.penalty_factor
     known, free = all(map(is_concrete, strengths)), unpenalized(problem)
     soft = given.num_classes is not None and is_soft(problem.X, problem.y, given.num_classes)
@@ -86,7 +86,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         likelihood=likelihood,
         fit_intercept=problem.fit_intercept,
         standardize=bool(given.standardize),
-        max_steps=_DEFAULT_MAX_STEPS if given.max_steps is None else int(given.max_steps),
+        max_steps=DEFAULT_MAX_STEPS if given.max_steps is None else int(given.max_steps),
         solver=given.solver,
         coercive=coercive and not given.standardize,
         checked=checked,
@@ -184,10 +184,7 @@ def _checked_static(given: Arguments) -> Likelihood:
         check_flag(name, getattr(given, name))
     if not (isinstance(given.solver, str) and given.solver in ("auto", *_SOLVERS)):
         raise ValueError(f'expected solver "auto", {", ".join(map(repr, _SOLVERS))}, got {given.solver!r}')
-    max_steps = given.max_steps
-    whole = isinstance(max_steps, (int, np.integer)) and not isinstance(max_steps, bool)
-    if max_steps is not None and not (whole and 1 <= max_steps < 2**31):
-        raise ValueError(f"expected max_steps to be an integer from 1 to 2**31 - 1, got {max_steps!r}")
+    check_max_steps(given.max_steps)
     if given.batch_size is not None:
         check_count("batch_size", given.batch_size, 1)
     kind = likelihood.params_type
@@ -196,6 +193,13 @@ def _checked_static(given: Arguments) -> Likelihood:
             f"expected init to be jaxlr.{kind.__name__}(coef, intercept), got {type(given.init).__name__}; pass fit.params"
         )
     return likelihood
+
+
+def check_max_steps(max_steps: int | None) -> None:
+    """Refuse what is no limit of steps."""
+    whole = isinstance(max_steps, (int, np.integer)) and not isinstance(max_steps, bool)
+    if max_steps is not None and not (whole and 1 <= max_steps < 2**31):
+        raise ValueError(f"expected max_steps to be an integer from 1 to 2**31 - 1, got {max_steps!r}")
 
 
 def _checked_models(given: Arguments) -> tuple[Models, jnp.dtype, tuple[int, ...]]:
@@ -233,7 +237,8 @@ def _checked_models(given: Arguments) -> tuple[Models, jnp.dtype, tuple[int, ...
     return Models(problem=problem, start=init), dtype, batch
 
 
-def _checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array | np.ndarray:
+def checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array | np.ndarray:
+    """The tolerance of KKT residuals in the dtype of a fit, its default for None; refused where it is none."""
     if tol is None:
         tol = 1e-10 if dtype == jnp.float64 else 1e-5
     tol = tol if isinstance(tol, jax.Array) and not is_key(tol) else as_numpy("tol", tol)

@@ -25,8 +25,6 @@ from jaxlr.model.likelihood import Likelihood
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 
-_EXACT = 16  # sizes up to this are left as they are
-
 
 def fit_in_chunks(
     program: Callable[[Any], Fit],
@@ -98,14 +96,6 @@ def not_run(batch: tuple[int, ...], n: int, dtype: Any, solver: str, likelihood:
         num_steps=np.zeros(batch, np.int32),
         solver=solver,
     )
-
-
-def common_size(size: int) -> int:
-    """The next of the few sizes that programs are compiled for: eight in each octave, at most an eighth more."""
-    if size <= _EXACT:
-        return size
-    step = 2 ** ((size - 1).bit_length() - 4)
-    return -(-size // step) * step
 
 
 def _side_by_side(function: Callable, items: Iterable, at_once: int) -> Iterator[tuple[Any, Any]]:

@@ -15,9 +15,9 @@ from jaxtyping import Array
 from jaxlr.batching.axes import Core, cores_of, has_path, map_leaves
 from jaxlr.batching.lanes import Models
 from jaxlr.batching.strategy import Traits
-from jaxlr.engine.chunks import common_size
 from jaxlr.engine.devices import sizes
 from jaxlr.engine.memory import Needs, models_that_fit, needs_of
+from jaxlr.inputs.sparse import rounded_up
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.results.fit import Fit
 from jaxlr.solvers.solve import Settings
@@ -124,7 +124,7 @@ def chunk_of(call: Call) -> tuple[int, ...]:
         chunk = _block(others, most) + call.batch[len(others) :]
         fixed = {axis - X.ndim + 2 for axis in range(X.ndim - 2)} if X.nbytes > _LARGE_DESIGNS else set()
         if needs.n * num_results <= _LARGE_RESULTS:
-            chunk = tuple(size if axis - len(chunk) in fixed else common_size(size) for axis, size in enumerate(chunk))
+            chunk = tuple(size if axis - len(chunk) in fixed else rounded_up(size, 8) for axis, size in enumerate(chunk))
     longest = int(np.argmax(chunk)) if chunk else None
     return tuple(-(-size // devices) * devices if axis == longest else size for axis, size in enumerate(chunk))
 

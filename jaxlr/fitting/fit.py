@@ -99,7 +99,8 @@ def fit(
         solver: static: "newton" factors Hessians, "newton_cg" takes conjugate gradients for many columns, "proximal" is for l1,
             groups and bounds, "auto" chooses by shapes; the Fit says which.
         tol: on the KKT residual, > 0 and finite; None is 1e-10 in float64 and 1e-5 in float32.
-        max_steps: static, from 1 to 2**31 - 1; None is 200. With l1 steps may share a Hessian: twice as many, and cheaper.
+        max_steps: static, from 1 to 2**31 - 1; None is 200. With l1 steps may share a Hessian (twice as many, and
+            cheaper), and with working sets it is the limit in each.
         batch_size: static, models at a time; None is as many as are worth their memory, and fit into what the device has
             free. The answer does not depend on it beyond tol.
         mesh: static, devices to spread the models over; an axis named "rows" spreads the rows of X. None is one device. Under

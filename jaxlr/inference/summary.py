@@ -65,7 +65,7 @@ class Summary:
         """Everything as a dictionary of strings, numbers and arrays.
 
         Returns:
-            "terms" (names), each column of the table, each measure of fit, "level", "status", "solver", "kind", "dependent"
+            "terms" (names), each column of the table, each measure of fit, "level", "status", "solver", "kind", "dependent",
             "equations" and "sets"; of K classes "classes" and "base" too.
         """
         goodness, test = self.goodness._asdict(), self.goodness.pearson

@@ -82,7 +82,7 @@ def checked(
         raise TypeError(f"expected {', '.join(absent)} to be real arrays, got None")
     check_aligned(fields, axes)
     given = {name: _at_hand(name, _as_array(name, value, sparse)) for name, value in fields.items() if value is not None}
-    dtype = dtype_of_design(given["X"])
+    dtype = dtype_of_design(given["X"].dtype)
     given |= {name: to_columns(given[name], given["X"].shape[-1], dtype) for name in ("lower", "upper") if name in given}
     batch = _check_shapes(given, axes, num_classes)
     for name, value in given.items():
@@ -165,9 +165,9 @@ def warn_about_float32(name: str) -> None:
     )
 
 
-def dtype_of_design(X: Any) -> jnp.dtype:
-    """That of what is computed from a design."""
-    dtype = np.dtype(X.dtype)
+def dtype_of_design(dtype: Any) -> jnp.dtype:
+    """That of what is computed from a design of a dtype: its own where it is one of 32 or 64 bits that JAX has now."""
+    dtype = np.dtype(dtype)
     if not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize < 4:
         return jnp.result_type(float)
     if jax.dtypes.canonicalize_dtype(dtype) != dtype:

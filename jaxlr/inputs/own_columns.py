@@ -25,7 +25,7 @@ def checked_columns(columns: Data, covariates: Data | None, each: str) -> tuple[
     given = real_array("columns", columns)
     if given.ndim != 2 or 0 in given.shape:
         raise ValueError(f"expected columns (k, m), one {each} each, got shape {given.shape}; one column is columns[None]")
-    dtype = dtype_of_design(given)
+    dtype = dtype_of_design(given.dtype)
     if is_concrete(given):
         check_values("columns", given, dtype, 1, columns)
     if covariates is not None and is_concrete(covariates) and not is_sparse(covariates) and np.ndim(covariates) == 2:

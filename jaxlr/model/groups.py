@@ -38,7 +38,8 @@ from jaxlr.model.penalty import Penalty
 
 
 class Grouped(NamedTuple):
-    """A penalty by column and norms of groups, with the methods of `Penalty`; the intercept has none.
+    """A penalty by column and norms of groups, with the methods of `Penalty` but those of a quadratic by column (`prox`,
+    `turns`, `pull`, `over`, `unlimited`); the intercept has none.
 
     Attributes:
         base: by column.

@@ -8,6 +8,7 @@ import numpy as np
 from jax.nn import logsumexp
 from jaxtyping import Array, Bool, Float
 
+from jaxlr.linalg.dense import triangle
 from jaxlr.linalg.dot import dot
 from jaxlr.model import softmax
 from jaxlr.model.curvature import ClassCurvature
@@ -121,10 +122,7 @@ class Multinomial(NamedTuple):
     def assemble(self, blocks: Float[Array, "P k k"]) -> Float[Array, "parameters parameters"]:
         """A Hessian (B k, B k) of its Gram matrices, one a pair of coordinates."""
         (size,), k = self.coordinates, blocks.shape[-1]
-        place = np.zeros((size, size), np.int32)
-        i, j = np.triu_indices(size)
-        place[i, j] = place[j, i] = np.arange(len(i))
-        return jnp.swapaxes(blocks[place], 1, 2).reshape(size * k, size * k)
+        return jnp.swapaxes(blocks[triangle(size)], 1, 2).reshape(size * k, size * k)
 
     def with_sums(self, H: Float[Array, "p p"], unpenalized: Bool[Array, " k"]) -> Float[Array, "p p"]:
         """A Hessian with a curvature along what changes no logit and has no penalty: what all classes share, which stays 0."""

@@ -65,11 +65,14 @@ class Fit:
         """Everything as a dictionary of NumPy arrays, strings and None, for those who want no pytree.
 
         Returns:
-            "coef", "intercept", "value", "kkt", "gap", "status" (integers), "num_steps", "solver" and "names".
+            "coef", "intercept", "value", "kkt", "gap", "status" (integers), "num_steps", "num_passes" (None
+            but of `jaxlr.fit_stream`), "solver" and "names".
         """
         arrays = {"coef": self.params.coef, "intercept": self.params.intercept, "value": self.value, "kkt": self.kkt}
         arrays |= {"gap": self.gap, "status": self.status, "num_steps": self.num_steps}
-        return {name: np.asarray(value) for name, value in arrays.items()} | {"solver": self.solver, "names": self.names}
+        arrays |= {} if self.num_passes is None else {"num_passes": self.num_passes}
+        whole = {"num_passes": None, "solver": self.solver, "names": self.names}
+        return whole | {name: np.asarray(value) for name, value in arrays.items()}
 
     def to_pandas(self, **known: Any) -> Any:
         """A table with a row for each model.

@@ -6,9 +6,9 @@ from enum import IntEnum
 class Status(IntEnum):
     """Outcome of one model; int32 in a Fit, and the values never change.
 
-    SEPARATED is the verdict on six Newton steps below kkt <= eps^0.6 that go on while the gradient vanishes. A minimum so far
-    out that it is lower by less than eps^0.6 exp(-5) (float64: 3e-12, float32: 5e-7) cannot be told from none by that;
-    `jaxlr.separating_direction` tells.
+    SEPARATED is the verdict on six Newton steps below kkt <= min(tol, eps^0.6), times the rarity of the rarest class (of two
+    4 p (1 - p)), that go on while the gradient vanishes. A minimum so far out that it is lower by less than eps^0.6 exp(-5)
+    (float64: 3e-12, float32: 5e-7) cannot be told from none by that; `jaxlr.separating_direction` tells.
     """
 
     CONVERGED = 0

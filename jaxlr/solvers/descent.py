@@ -10,8 +10,9 @@ the step began and cuts its length. The rules of the verdict, the first that hol
     CONVERGED     kkt <= tol, seen or proved for the last step, and, unless every column has a penalty and no class is rare, a
                   Newton step that moves no logit of a row of positive weight by more than 1e-2 and resolves what the gradient
                   asks for
-    SEPARATED     kkt <= min(tol, eps^0.6) and a step that stays over 0.1 logits while lambda falls: under separation, complete
-                  or quasi, it stays near 1 and the gradient vanishes, lambda to exp(-1/2) with each
+    SEPARATED     kkt <= min(tol, eps^0.6) rarity and a step that stays over 0.1 logits while lambda falls (under separation,
+                  complete or quasi, it stays near 1 and the gradient vanishes, lambda to exp(-1/2) with each), or whose
+                  saturated rows hide a separation
     STALLED       the decrement lambda stopped falling before: rounding has the last word
     MAX_STEPS     the limit came first
 

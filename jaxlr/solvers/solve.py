@@ -46,7 +46,7 @@ class Settings(NamedTuple):
         likelihood: of the model.
         fit_intercept: whether there is an intercept.
         standardize: whether penalties are measured in standard deviations of the columns.
-        max_steps: limit of Newton steps.
+        max_steps: limit of Newton steps, with working sets of each.
         solver: "newton", "newton_cg", "proximal", "firth" or "conditional", that of a problem with strata.
         coercive: whether every column is known to have a penalty, so that nothing can be separated.
         large: whether the one model starts from the fit of some rows, and X is used as it lies in memory.
@@ -173,7 +173,8 @@ def _road(settings: Settings, k: int) -> str:
 def certify(
     params: Params | SoftmaxParams, solution: Solution, member: Member, tol: Float[Array, ""], settings: Settings
 ) -> Fit:
-    """The Fit of parameters on X, with the evidence; CONVERGED only where the residual of these very parameters is <= tol.
+    """The Fit of parameters on X, with the evidence; CONVERGED only where the residual of these very parameters, or
+    with a basis of those in it, is <= tol.
 
     Args:
         params: as they are handed back.

@@ -141,7 +141,7 @@ def units_of(
 
 
 def working_problem(problem: Problem, working: Working, deviation: Float[Array, " n"] | None) -> Problem:
-    """A problem in working coordinates, with two penalty vectors (n,); its own X does not count.
+    """A problem in working coordinates, with the numbers of its penalty as vectors (n,); its own X does not count.
 
     Penalties measure coefficients in `deviation`, 0 to hold one at 0; None is 1.
     """

@@ -60,7 +60,8 @@ class _State(NamedTuple):
 
 
 def rooms_of(room: int, k: int, parts: tuple[int, ...] = _PARTS) -> tuple[int, ...]:
-    """The sizes of rooms for k columns: a quarter and a half of the largest, as far as that pays, and that itself.
+    """The sizes of rooms for k columns: by default a quarter and a half of the largest, as far as that pays, and that
+    itself.
 
     Args:
         room: the largest, the intercept counted.

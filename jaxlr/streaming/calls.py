@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxlr.engine.arguments import DEFAULT_MAX_STEPS
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.solvers.descent import RUNNING
 from jaxlr.streaming.models import Asked, Batch
@@ -13,8 +14,6 @@ from jaxlr.streaming.resamples import Resamples
 from jaxlr.streaming.states import State
 from jaxlr.streaming.sums import Frame, Plan
 from jaxlr.streaming.surrogate import Sample
-
-_MOST_STEPS = 200  # as in `jaxlr.fit`
 
 
 class Call(NamedTuple):
@@ -49,7 +48,7 @@ class Call(NamedTuple):
     @property
     def max_steps(self) -> int:
         """Limit of steps."""
-        return _MOST_STEPS if self.asked.max_steps is None else int(self.asked.max_steps)
+        return DEFAULT_MAX_STEPS if self.asked.max_steps is None else int(self.asked.max_steps)
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray] | None:

@@ -4,12 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxlr.engine.arguments import check_max_steps, checked_tol
 from jaxlr.inputs.bounds import check_bounds, to_columns
-from jaxlr.inputs.checks import Data, check_count, real_array
+from jaxlr.inputs.checks import Data, check_count, check_flag, real_array
 from jaxlr.model.likelihood import Likelihood, likelihood_of
 from jaxlr.streaming.blocks import Kind
 from jaxlr.streaming.resamples import Resamples, checked_resamples
@@ -40,16 +40,9 @@ class Asked:
         if self.num_classes is not None:
             check_count("num_classes", self.num_classes, 2)
         for name in ("fit_intercept", "standardize"):
-            if not isinstance(flag := getattr(self, name), (bool, np.bool_)):
-                raise TypeError(f"expected {name} to be True or False, got {flag!r}")
-        if self.max_steps is not None:
-            check_count("max_steps", self.max_steps, 1)
-            if self.max_steps >= 2**31:
-                raise ValueError(f"expected max_steps to be an integer from 1 to 2**31 - 1, got {self.max_steps}")
-        if self.tol is not None:
-            tol = np.asarray(real_array("tol", self.tol))
-            if not (tol.ndim == 0 and tol.dtype != bool and 0 < tol < np.inf):
-                raise ValueError(f"expected tol to be one number > 0, and finite, got {tol}")
+            check_flag(name, getattr(self, name))
+        check_max_steps(self.max_steps)
+        checked_tol(self.tol, np.dtype(np.float64))
         return likelihood_of(self.num_classes), checked_resamples(self.folds, self.num_samples, self.key)
 
 
@@ -159,11 +152,3 @@ def lanes_of(
         of_sample = np.broadcast_to(np.arange(shape[0]).reshape(-1, *(1,) * (len(shape) - 1)), shape).reshape(-1)
         s = (of_sample * math.prod(leads.get("sample_weight", ())) + s).astype(np.int32)
     return y, s, offset
-
-
-def result_dtype(kind: Kind) -> Any:
-    """That of X where it has one of 32 or 64 bits that JAX has now, else the default float."""
-    dtype = kind.dtypes["X"]
-    if not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize < 4:
-        return np.dtype(jnp.result_type(float))
-    return np.dtype(jnp.zeros((), np.dtype(dtype)).dtype if dtype.itemsize == 4 else jnp.result_type(float))

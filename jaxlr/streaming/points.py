@@ -19,9 +19,9 @@ taken. Further than 1 from the balance, far from any minimum, there is no bound,
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
+from jaxlr.linalg.dense import triangle
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.model import softmax
 from jaxlr.model.likelihood import Likelihood
@@ -98,7 +98,7 @@ def _gap(
     a, T, near = slope, jnp.zeros(()), jnp.bool_(True)
     if params.shape[-1] > n:
         size = (1, 1) if not likelihood.classes else likelihood.coordinates * 2
-        C = bend.reshape(*size, -1) if not likelihood.classes else _blocks(bend, size[0])
+        C = bend.reshape(*size, -1) if not likelihood.classes else bend[triangle(size[0])]
         M, e, Q = C[..., n], slope[..., n].reshape(-1), jnp.eye(size[0])
         if likelihood.classes and size == likelihood.classes * 2:  # its null space is what all classes share
             Q = jnp.asarray(softmax.contrasts(size[0]))
@@ -115,11 +115,3 @@ def _gap(
     gap = jnp.maximum(divergence, 0) + jnp.sum(of_columns.conjugacy(params[..., :n], -sigma * a))
     unbounded = ~jnp.all(of_columns.bounding) | ~near | jnp.isnan(gap)
     return jnp.where(unbounded, jnp.inf, gap)
-
-
-def _blocks(pairs: Float[Array, "P k"], size: int) -> Float[Array, "B B k"]:
-    """Of pairs of coordinates u <= v, by both."""
-    place = np.zeros((size, size), np.int32)
-    i, j = np.triu_indices(size)
-    place[i, j] = place[j, i] = np.arange(len(i))
-    return pairs[place]

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlr.engine.arguments import checked_tol
+from jaxlr.inputs.checks import dtype_of_design
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers.descent import RUNNING
@@ -24,7 +26,7 @@ from jaxlr.streaming.calls import Call, Progress
 from jaxlr.streaming.first import center_and_unit, first_pass, of_all_processes
 from jaxlr.streaming.frames import rounded
 from jaxlr.streaming.loop import next_pass
-from jaxlr.streaming.models import Asked, lay_out, result_dtype
+from jaxlr.streaming.models import Asked, lay_out
 from jaxlr.streaming.passes import shape_of
 from jaxlr.streaming.processes import InterruptedPassError, bytes_of_first, check_alike, number_rows, of_first, ragged, together
 from jaxlr.streaming.resamples import typed
@@ -132,9 +134,9 @@ class Run:
         asked, kind = self.asked, self.reader.kind
         assert kind is not None
         with jax.enable_x64(self.x64):
-            dtype = result_dtype(kind)
+            dtype = dtype_of_design(kind.dtypes["X"])
         batch = lay_out(asked, kind, self.resamples, dtype)
-        tol = (1e-10 if dtype == np.float64 else 1e-5) if asked.tol is None else float(np.asarray(asked.tol))
+        tol = float(checked_tol(asked.tol, np.dtype(np.float64) if asked.tol is not None else dtype))
         steps = self.likelihood if batch.kinked else self.likelihood.in_contrasts()
         shape = shape_of(batch, steps, kind.n, kind.n + int(asked.fit_intercept), self.resamples)
         frame = Frame(center, unit, typed(asked.key))

@@ -17,7 +17,7 @@ from jaxlr import Params, Status, fit
 from jaxlr.compilation.program import quick_options
 from jaxlr.engine import plan as planning
 from jaxlr.engine import run as running
-from jaxlr.engine.chunks import common_size
+from jaxlr.inputs.sparse import rounded_up
 from tests.helpers import count_compilations, quick
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -117,11 +117,11 @@ def test_all_chunks_and_new_values_share_one_program():
 
 def test_sizes_are_few_and_at_most_an_eighth_too_large():
     sizes = np.arange(1, 5000)
-    common = np.array([common_size(int(size)) for size in sizes])
+    common = np.array([rounded_up(int(size), 8) for size in sizes])
     assert (common >= sizes).all()
     assert (common <= sizes * 1.125).all()
     assert len(set(common)) < 90
-    assert all(common_size(size) == size for size in set(common.tolist()))
+    assert all(rounded_up(int(size), 8) == size for size in set(common.tolist()))
 
 
 def test_the_bar_counts_the_models_done_and_failed(capfd):

@@ -139,7 +139,7 @@ def _share(fit, X, is_rare, weights, rare):
 @pytest.mark.parametrize("dtype", quick([np.float32, np.float64], np.float32))
 @pytest.mark.parametrize("name", quick(RARE, "newton_cg", "three classes"))
 def test_a_class_of_next_to_no_weight_has_its_intercept_or_no_converged(name, dtype):
-    """Beside penalized columns a small gradient says nothing about the intercept of a class that is rarer than tol."""
+    """Beside penalized columns a small gradient says nothing about the intercept of a class rarer than about 100 tol."""
     options = RARE[name]
     X, is_rare = np.random.default_rng(1).normal(size=(60, 3)).astype(dtype), np.arange(60) < 25
     rare = options.get("num_classes", 2) - 1

@@ -71,6 +71,7 @@ def test_a_streamed_fit_is_that_of_all_rows(name, sampled):
     assert np.array_equal(np.isinf(found.gap), np.isinf(wanted.gap))
     assert np.max(np.where(np.isinf(found.gap), 0, found.gap)) <= 1e-15
     assert np.max(found.num_passes) <= (3 if sampled > M else 14)  # from 0 where too few rows are sampled
+    assert np.array_equal(found.to_dict()["num_passes"], found.num_passes)
 
 
 @pytest.mark.slow
@@ -255,7 +256,7 @@ def test_the_fit_prints_its_passes_and_comes_back_from_a_file(tmp_path):
 
 @pytest.mark.parametrize("tol", [np.ones(1), float("nan"), -1.0, 1j], ids=str)
 def test_a_tol_that_is_no_positive_number_is_refused(tol):
-    with pytest.raises((TypeError, ValueError), match=r"expected tol to be (one number > 0, and finite|a real array), got"):
+    with pytest.raises((TypeError, ValueError), match="expected tol to be one finite number > 0, got"):
         fit_stream(cut(100), l2=0.1, tol=tol)
 
 
