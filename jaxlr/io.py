@@ -230,9 +230,9 @@ def _read(file: Any) -> Any:
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     """An array as NumPy stores it; no memory is taken for what is not there."""
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
+        of_format = np.lib.format.read_magic(stream)
         shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-        if version != (1, 0) or stream.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
+        if of_format != (1, 0) or stream.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
             raise ValueError
         stream.seek(0)
         return np.lib.format.read_array(stream, allow_pickle=False)

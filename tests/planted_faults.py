@@ -68,7 +68,7 @@ FAULTS = [
     ),
     Fault(
         "model/problem.py",
-        "    s = (s * unit) / (largest * unit)\n",
+        "    s = (s * unit) / (most * unit)\n",
         "",
         "model/test_objective.py fitting/test_fit.py test_weights.py",
     ),

@@ -79,24 +79,24 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
     if soft and isinstance(likelihood, Multinomial):
         likelihood = likelihood._replace(soft=True)
     check_classes(problem.y, problem.sample_weight, problem.fit_intercept, given.num_classes, soft)
-    coercive = known and not free.any()
-    checked = all(map(is_concrete, jax.tree.leaves((models, tol))))  # a tol may be a tracer where the data are known
-    not_in_basis = not checked or given.mesh is not None or is_bounded(problem)
+    penalized = known and not free.any()
+    values_known = all(map(is_concrete, jax.tree.leaves((models, tol))))  # a tol may be a tracer where the data are known
+    not_in_basis = not values_known or given.mesh is not None or is_bounded(problem)
     asked = Settings(
         likelihood=likelihood,
         fit_intercept=problem.fit_intercept,
         standardize=bool(given.standardize),
         max_steps=DEFAULT_MAX_STEPS if given.max_steps is None else int(given.max_steps),
         solver=given.solver,
-        coercive=coercive and not given.standardize,
-        checked=checked,
-        unsure=not coercive and (not known or bool(free.all(axis=-1).any())) and not_in_basis,
+        coercive=penalized and not given.standardize,
+        checked=values_known,
+        unsure=not penalized and (not known or bool(free.all(axis=-1).any())) and not_in_basis,
         settled=problem.offset is not None or models.start is not None,
     )
     on_path = problem.l1 is not None and has_path(models, cores_of(likelihood, problem.fit_intercept), "proximal")
     num_models = models_per_problem * math.prod(batch)
     num_paths = num_models // max(batch[-1], 1) if on_path else num_models
-    traits = _traits(given, models, dtype, num_models, num_paths, coercive)
+    traits = _traits(given, models, dtype, num_models, num_paths, penalized)
     settings = choose(asked, traits)
     if filled_axes and is_concrete(tol) and given.mesh is None and not settings.large and is_here(models):
         models = _small(models, dtype, batch, settings, filled_axes)

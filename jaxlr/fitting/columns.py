@@ -39,7 +39,7 @@ from jaxlr.linalg.operators import Bordered, Design
 from jaxlr.model.problem import Problem, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
-from jaxlr.solvers import working as design
+from jaxlr.solvers import working as designs
 from jaxlr.solvers.solve import Member, Settings, solve_one
 from jaxlr.solvers.working import units_of, with_own
 
@@ -194,7 +194,7 @@ def _program(models: Models, tol: Array, columns: Float[Array, "k m"], batch: tu
     del batch
     problem, common = models.problem, models.problem.X
     m, present = common.shape[0], None if problem.sample_weight is None else problem.sample_weight > 0
-    working = design.prepare(common, present, settings.fit_intercept, settings.products)
+    working = designs.prepare(common, present, settings.fit_intercept, settings.products)
     w = row_weights(Problem(working.A, None, sample_weight=problem.sample_weight))
     mine = replace(problem, X=None, penalty_factor=jnp.roll(problem.penalty_factor, 1))
 
@@ -208,16 +208,16 @@ def _program(models: Models, tol: Array, columns: Float[Array, "k m"], batch: tu
         start = start._replace(coef=jnp.pad(start.coef, own_first))
 
     def one(own: Array) -> Fit:
-        design = with_own(working, own, present, settings.fit_intercept)
+        bordered = with_own(working, own, present, settings.fit_intercept)
         deviation = None
         if settings.standardize:
             deviation = jnp.append(column_moments(own[:, None], w)[1], column_moments(common, w)[1])
-        member = Member(mine, design, units_of(design, w, settings.fit_intercept), deviation)
+        member = Member(mine, bordered, units_of(bordered, w, settings.fit_intercept), deviation)
         fit = solve_one(member, start, tol, settings)
         if spanned is None:
             return fit
-        assert isinstance(design.A, Bordered)
-        return _doubted(fit, _own_share(design.A, spanned), mine)
+        assert isinstance(bordered.A, Bordered)
+        return _doubted(fit, _own_share(bordered.A, spanned), mine)
 
     fits = in_groups(jax.vmap(one), columns, models_side_by_side(m if settings.products else m * max(common.shape[1], 1)))
     return replace(fits, params=fits.params._replace(coef=jnp.roll(fits.params.coef, -1, axis=-1)))

@@ -4,6 +4,7 @@ from jaxlr.inference.comparisons import comparisons as comparisons
 from jaxlr.inference.covariance import covariance as covariance
 from jaxlr.inference.covariance import standard_errors as standard_errors
 from jaxlr.inference.delta import Effects as Effects
+from jaxlr.inference.for_marginaleffects import for_marginaleffects as for_marginaleffects
 from jaxlr.inference.goodness import Goodness as Goodness
 from jaxlr.inference.goodness import goodness_of_fit as goodness_of_fit
 from jaxlr.inference.hosmer_lemeshow import hosmer_lemeshow as hosmer_lemeshow
@@ -14,7 +15,6 @@ from jaxlr.inference.leave_one_out import LeaveOneOut as LeaveOneOut
 from jaxlr.inference.leave_one_out import leave_one_out as leave_one_out
 from jaxlr.inference.likelihood_ratio import likelihood_ratio as likelihood_ratio
 from jaxlr.inference.marginal_effects import marginal_effects as marginal_effects
-from jaxlr.inference.marginaleffects import for_marginaleffects as for_marginaleffects
 from jaxlr.inference.predictions import Predictions as Predictions
 from jaxlr.inference.predictions import predictions as predictions
 from jaxlr.inference.profile import profile_intervals as profile_intervals

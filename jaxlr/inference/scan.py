@@ -167,7 +167,7 @@ def association_scan(
         fits = fit_firth(designs, labels, batch_size=batch_size, **rows)
         estimate[firth], error[firth] = _own(fits, own, problem)
         ratio[firth] = profile_tests(fits, Problem(designs, labels, **rows)).statistic.coef[:, -1]
-        firth[firth] = np.asarray(fits.status) == Status.CONVERGED
+        firth[np.flatnonzero(firth)] = np.asarray(fits.status) == Status.CONVERGED
     estimate, ratio = (np.where(np.isnan(error), np.nan, value) for value in (estimate, ratio))
     z = estimate / error
     log_p = np.asarray(log_normal_tails(z))

@@ -108,9 +108,9 @@ def row_weights(problem: Problem) -> Float[Array, " m"]:
 def summing_to_1(s: Float[AnyArray, "... m"]) -> Float[AnyArray, "... m"]:
     """Weights over their sum, in arrays of NumPy or JAX: divided by the largest first, so that no sum overflows."""
     xp = s.__array_namespace__()
-    largest = xp.max(s, axis=-1, keepdims=True)
-    unit = xp.where(largest > 1, 0.25, 1).astype(s.dtype)  # XLA multiplies by 1 / largest, which may be a subnormal: then 0
-    s = (s * unit) / (largest * unit)
+    most = xp.max(s, axis=-1, keepdims=True)
+    unit = xp.where(most > 1, 0.25, 1).astype(s.dtype)  # XLA multiplies by 1 / most, which may be a subnormal: then 0
+    s = (s * unit) / (most * unit)
     return s / xp.sum(s, axis=-1, keepdims=True)
 
 

@@ -213,10 +213,10 @@ def _judged(
     if working.basis is not None:
         doubtful |= working.basis.unclear
     if working.near is not None:
-        none = problem.l1 + problem.l2 + (0 if problem.l1_group is None else problem.l1_group) == 0
-        x = solution.params[..., : len(none)]
-        moves = jnp.any(~penalty_of(problem).like(x).rests(x).reshape(-1, len(none)), axis=0)  # what rests at a bound is known
-        doubtful |= working.near & jnp.any(none & moves) & jnp.all(none | jnp.isinf(problem.l1))
+        free = problem.l1 + problem.l2 + (0 if problem.l1_group is None else problem.l1_group) == 0
+        x = solution.params[..., : len(free)]
+        moves = jnp.any(~penalty_of(problem).like(x).rests(x).reshape(-1, len(free)), axis=0)  # what rests at a bound is known
+        doubtful |= working.near & jnp.any(free & moves) & jnp.all(free | jnp.isinf(problem.l1))
     status = jnp.where((solution.status == Status.CONVERGED) & doubtful, Status.STALLED, solution.status)
     return Fit(
         params=params,

@@ -40,7 +40,7 @@ def check_independent(sums: Sums, model: Model, k: int, n: int, valid: np.ndarra
     """Refuse columns without a penalty that depend on those before them.
 
     Args:
-        sums: of a pass, with Hessians.
+        sums: of a pass, with Hessians, at points to which no step has led.
         valid: models that count (L,).
 
     Raises:

@@ -99,8 +99,5 @@ def models_of(
     measured = (deviation * frame.unit[None, :])[lanes] if standardize else None
     penalties = jax.vmap(penalty, in_axes=(0, None if measured is None else 0))(fields, measured)
     share = sums.classes / safe[lanes]
-    if likelihood.classes:
-        rarity = jnp.min(jnp.where(share > 0, 4 * share * (1 - share), 1), axis=1)
-    else:
-        rarity = 4 * share[:, 0] * share[:, 1]
+    rarity = jnp.min(jnp.where((share > 0) & (share < 1), 4 * share * (1 - share), 1), axis=1)
     return Model(penalties, location, scale, total[lanes], rarity, jnp.broadcast_to(sums.norm, rarity.shape))

@@ -36,26 +36,10 @@ def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[in
         exact, frame, plan = True, frame._replace(inside=inside.columns), call.plan(True, measures, len(inside.columns))
     rows = reader.rows(call.shape.rows(reader.m, call.wide))
     sums, at = one_pass(rows, state, call.batch, frame, plan, running, told)
-    model = progress.model
+    model, n = progress.model, call.frame.center.shape[0]
     if model is None:
-        own = {name: value[at] for name, value in call.batch.fields.items()}
-        model = _host(
-            models_of(
-                sums,
-                call.batch.s[at],
-                own,
-                call.frame,
-                call.steps,
-                bool(call.asked.fit_intercept),
-                bool(call.asked.standardize),
-            )
-        )
-        invalid = check_classes(np.asarray(sums.classes), model, bool(call.asked.fit_intercept))
-        status = np.where(invalid, np.int32(Status.INVALID), state.status)
-        state = state._replace(status=status, num_steps=np.where(invalid, 0, state.num_steps))
-        if progress.exact:
-            check_independent(sums, model, call.k, call.frame.center.shape[0], ~invalid, reader.kind)
-    how = How(call.steps, call.frame.center.shape[0], call.batch.kinked, exact, call.max_steps)
+        model, state = _measured(call, sums, state, at)
+    how = How(call.steps, n, call.batch.kinked, exact, call.max_steps)
     few = jax.tree.map(lambda leaf: leaf[at], (state, model))
     if sums.shared is not None and progress.sample is not None:
         progress = progress._replace(sample=progress.sample._replace(gram=np.asarray(sums.shared, np.float32)))
@@ -66,6 +50,9 @@ def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[in
     new = _host(_advance(few[0], sums, aid, few[1], np.float64(call.tol), how, axes))
     if null is not None:
         new = _at_zero_where_that_is_better(new, np.asarray(null) / few[1].total, call, at)
+    if exact and inside is None:
+        began = (few[0].status == RUNNING) & (few[0].num_steps == 0) & ((new.num_steps > 0) | (new.status != RUNNING))
+        check_independent(sums, few[1], call.k, n, began, reader.kind)
     bounds = None if call.bounds is None else tuple(bound[at] for bound in call.bounds)
     x, _ = rounded(new.x, bounds, few[1], call.frame, call.steps, call.batch.kinked, str(call.dtype))
     # A point that was judged stays what it is.
@@ -73,14 +60,26 @@ def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[in
     new = new._replace(x=np.where(keep, new.x, np.asarray(x)))
     wanted = None
     if inside is not None:
-        wanted = np.asarray(urgency(new.x, few[0].x, new.status, sums, few[1], call.steps, call.frame.center.shape[0]))
+        wanted = np.asarray(urgency(new.x, few[0].x, new.status, sums, few[1], call.steps, n))
     state = _put(state, new, at)
     passes = progress.passes + 1
     ended = np.where((state.status != RUNNING) & (progress.ended == 0), np.int32(passes), progress.ended)
     left = state.status == RUNNING
     suffices = np.asarray(call.tol <= 2.5e-3 * model.rarity)
     exact = progress.exact or bool(np.any(state.slow[left])) or not bool(np.all(suffices[left]))
-    return Progress(state, model, progress.chord, exact and not call.wide, passes, ended, progress.sample, wanted)
+    return progress._replace(
+        state=state, model=model, exact=exact and not call.wide, passes=passes, ended=ended, urgency=wanted
+    )
+
+
+def _measured(call: Call, sums: Sums, state: State, at: np.ndarray) -> tuple[Model, State]:
+    """The models, of what the first sums over all rows say of their columns and classes, and which of them are INVALID."""
+    fields = {name: value[at] for name, value in call.batch.fields.items()}
+    fit_intercept, standardize = bool(call.asked.fit_intercept), bool(call.asked.standardize)
+    model = _host(models_of(sums, call.batch.s[at], fields, call.frame, call.steps, fit_intercept, standardize))
+    invalid = check_classes(np.asarray(sums.classes), model, fit_intercept)
+    status = np.where(invalid, np.int32(Status.INVALID), state.status)
+    return model, state._replace(status=status, num_steps=np.where(invalid, 0, state.num_steps))
 
 
 def _aid(call: Call, progress: Progress, inside: Inside | None, at: np.ndarray) -> tuple[Aid, Any]:

@@ -77,8 +77,7 @@ def direction(
     diagonal = _diagonal(curvature.diagonal(), A, likelihood)
 
     def of_rows(p: Array) -> Array:
-        bent = curvature.times(times(A, likelihood.expand(p)))
-        return jnp.where(free, likelihood.reduce(dot(bent, A)), 0)
+        return jnp.where(free, likelihood.reduce(dot(curvature.times(times(A, likelihood.expand(p))), A)), 0)
 
     target, target_diagonal = _target(rows.gram, curvature, diagonal, likelihood, len(A))
     a, b = _shrinkage(of_rows, target, curvature.diagonal(), A, free, x.shape, rows.gram is None)
