@@ -103,6 +103,19 @@ def of_all_processes(own: First, most: Callable[[int, int], int]) -> First:
     return First(own.moments if moments is None else moments, level, np.concatenate(ragged(numbers)), sample)
 
 
+def thinned(first: First, most: int) -> First:
+    """The same with fewer sampled rows.
+
+    Args:
+        most: rows.
+    """
+    while len(first.numbers) > most:
+        level = first.level + 1
+        sample, numbers = _of_level(first.sample, first.numbers, level)
+        first = first._replace(level=level, numbers=numbers, sample=sample)
+    return first
+
+
 def center_and_unit(moments: Moments, fit_intercept: bool) -> tuple[np.ndarray, np.ndarray]:
     """Origin and units of the columns (n,), as in `jaxlr.solvers.working.Working`; without an intercept columns stay where they
     are, and units are root mean squares. Raises ValueError where no row has weight."""

@@ -23,7 +23,7 @@ from jaxlr.streaming import checkpoint as files
 from jaxlr.streaming.ahead import ahead
 from jaxlr.streaming.blocks import Reader, Rows
 from jaxlr.streaming.calls import Call, Progress
-from jaxlr.streaming.first import center_and_unit, first_pass, of_all_processes
+from jaxlr.streaming.first import center_and_unit, first_pass, of_all_processes, thinned
 from jaxlr.streaming.frames import rounded
 from jaxlr.streaming.loop import next_pass
 from jaxlr.streaming.models import Asked, lay_out
@@ -36,6 +36,8 @@ from jaxlr.streaming.sums import Frame
 from jaxlr.streaming.wide import check_memory, is_coercive, is_wide
 
 _SAMPLE, _SAMPLE_NUMBERS = 2**17, 2**25  # rows that the start is fitted to, at most, and their numbers
+_SMALL_SAMPLE = 2**14  # that is never too dear
+_SHARE, _SHARE_OF_MANY = 7, 64  # of the rows, in a sample that saves a pass with Hessians, and one without
 _READ = 2**13  # rows of a block of the first pass
 
 
@@ -108,8 +110,9 @@ class Run:
         center, unit = of_first(center_and_unit(first.moments, fit_intercept))
 
         def begun() -> Progress:
-            self.call = self._call(center, unit)
-            return begin(self.call, first, m)
+            call = self.call = self._call(center, unit)
+            worth = 0 if call.wide else m // (_SHARE if call.shape.cheap else _SHARE_OF_MANY)
+            return begin(call, thinned(first, max(worth, _SMALL_SAMPLE)), m)
 
         return together(begun)
 
