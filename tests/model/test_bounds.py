@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
@@ -40,6 +40,8 @@ def test_without_bounds_it_is_the_plain_penalty(c, u, l1, l2):
 
 
 @given(numbers, st.floats(-5, 5), st.sampled_from([0.0, 0.3]), st.sampled_from([0.0, 0.5, 4.0]), ends)
+@example(0.5, 2.0, 0.3, 0.0, (-INF, 1.0))  # the bound ahead is all that ends the ray
+@example(0.5, -2.0, 0.3, 0.0, (-1.5, INF))
 def test_conjugacy_is_what_a_search_for_the_supremum_finds(c, u, l1, l2, bounds):
     lower, upper = bounds
     penalty = bounded(l1, l2, lower, upper)
@@ -78,6 +80,14 @@ def test_outside_the_bounds_nothing_is_optimal_and_the_objective_is_infinite():
     assert float(jaxlr.duality_gap(outside, problem)) == INF
     inside = jaxlr.Params(np.array([0.5]), np.float64(0))
     assert float(jaxlr.loss(inside, problem)) == float(jaxlr.loss(inside, jaxlr.Problem(X, y, l2=0.1)))
+
+
+def test_without_a_penalty_two_bounds_bound_what_is_left_and_one_does_not():
+    X, y = np.array([[-1.0], [1.0], [2.0]]), np.array([0, 1, 1])  # separated: J falls for ever as coef grows
+    at = jaxlr.Params(np.array([0.5]), np.float64(0))
+    for lower, upper in ((0.0, INF), (-INF, 1.0), (0.0, 1.0)):
+        problem = jaxlr.Problem(X, y, l2=0.0, lower=np.array([lower]), upper=np.array([upper]))
+        assert np.isfinite(jaxlr.duality_gap(at, problem)) == (np.isfinite(lower) and np.isfinite(upper))
 
 
 @given(numbers, st.floats(-4, 4).filter(bool), st.sampled_from([0.0, 0.3]), ends)

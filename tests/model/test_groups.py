@@ -218,6 +218,18 @@ def test_conjugacy_is_above_what_any_other_point_gains(seed, boxed):
     assert phi(c) - least <= float(jnp.sum(own)) + 64 * EPS * (1 + abs(phi(c)) + abs(least))
 
 
+def test_of_norms_alone_the_conjugate_is_0_in_their_ball_and_what_is_left_is_in_closed_form():
+    """pen(c) + pen*(u) - u c = sum_g lambda_g |D c_g| - u c."""
+    conjugacy = jax.jit(Grouped.conjugacy)
+    for seed in range(5):
+        penalty, rng = drawn(seed, l1=0.0, l2=0.0)
+        D, number, lam = (np.asarray(part) for part in (penalty.weights, penalty.number, penalty.l1_group))
+        c, u = np.asarray(point(penalty, rng)), rng.normal(size=K)
+        u = u / max(1, *(np.linalg.norm((u / D)[number == g]) / lam[number == g][0] for g in number))
+        size = 1 + value_of(penalty, c) + np.sum(np.abs(u * c))
+        assert abs(float(jnp.sum(conjugacy(penalty, c, u))) - (value_of(penalty, c) - np.sum(u * c))) <= 16 * EPS * size
+
+
 @given(seeds)
 def test_shrinkage_brings_a_slope_to_where_the_conjugate_is_finite_and_no_further_than_it_says(seed):
     penalty, rng = drawn(seed, l2=0.0)

@@ -243,12 +243,13 @@ def test_a_weight_of_zero_equals_an_absent_row_whatever_finite_filler_stands_the
 
 def test_a_weight_of_zero_hides_the_largest_float32_too():
     largest = np.finfo(np.float32).max
-    X, y = np.float32([[1, 2], [-1, 0.5], [largest, -largest]]), np.array([0, 1, 1])
+    X, y = np.float32([[1, 2], [-1, 0.5], [largest, -largest]]), np.array([0, 1])
     s, offset = np.float32([1, 2, 0]), np.float32([0.5, -0.5, largest])
     params, strengths = Params(np.float32([3, -2]), np.float32(1)), {"l2": np.float32(0.1), "l1": np.float32(0.1)}
-    present = Problem(X, y, sample_weight=s, offset=offset, **strengths)
-    absent = Problem(X[:2], y[:2], sample_weight=s[:2], offset=offset[:2], **strengths)
-    assert_tree_close(everything(params, present), everything(params, absent), K)
+    absent = Problem(X[:2], y, sample_weight=s[:2], offset=offset[:2], **strengths)
+    for label in (0, 1):  # one of them has the loss of an infinite logit
+        present = Problem(X, np.append(y, label), sample_weight=s, offset=offset, **strengths)
+        assert_tree_close(everything(params, present), everything(params, absent), K)
 
 
 @given(problems_with_params(weighted=True), st.sampled_from([2.0**-40, 3.0, 1e300]))
