@@ -102,13 +102,25 @@ def test_a_nan_model_leaves_its_neighbours_bit_for_bit_alone():
     assert np.isnan(np.asarray(bad.params.coef)[1]).all()
 
 
-@pytest.mark.parametrize("field", ["y", "sample_weight", "offset", "penalty_factor", "l2", "coef"])
-@pytest.mark.parametrize("poison", [np.nan, np.inf])
-def test_a_poisoned_member_is_nonfinite_and_the_others_are_untouched(field, poison):
-    fields = {
+def three_members():
+    return {
         "y": np.stack([Y] * 3), "sample_weight": np.stack([S] * 3), "offset": np.zeros((3, M)),
         "penalty_factor": np.ones((3, N)), "l2": np.full(3, 0.1), "init": Params(np.zeros((3, N)), np.zeros(3)),
     }  # fmt: skip
+
+
+def test_a_member_without_weight_is_invalid():
+    fields = three_members()
+    fields["sample_weight"][1] = 0
+    got = fit(X, **fields)
+    assert np.asarray(got.status).tolist() == [Status.CONVERGED, Status.INVALID, Status.CONVERGED]
+    assert np.isnan(np.asarray(got.params.coef)[1]).all()
+
+
+@pytest.mark.parametrize("field", ["y", "sample_weight", "offset", "penalty_factor", "l2", "coef"])
+@pytest.mark.parametrize("poison", [np.nan, np.inf])
+def test_a_poisoned_member_is_nonfinite_and_the_others_are_untouched(field, poison):
+    fields = three_members()
     clean = fit(X, **fields)
     target = fields["init"].coef if field == "coef" else fields[field]
     target[(1, int(np.flatnonzero(S == 0)[0])) if target.shape[1:] == (M,) else (1, *(0,) * (target.ndim - 1))] = poison

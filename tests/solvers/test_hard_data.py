@@ -1,5 +1,7 @@
 """Data on which other solvers give a wrong answer with a good conscience: outliers, near collinearity, rare classes."""
 
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,8 @@ from jaxlr import Params, Status, fit
 from tests.helpers import quick
 
 pytestmark = pytest.mark.usefixtures("x64")
+
+EPS = float(np.finfo(np.float64).eps)
 
 
 def _outlier(size: float) -> tuple[np.ndarray, np.ndarray]:
@@ -77,6 +81,34 @@ def test_a_rare_class_is_not_a_separated_one(dtype, rate):
     assert float(got.params.intercept) == pytest.approx(np.log(rate), abs=1e-10 if dtype == np.float64 else 1e-5)
     again = fit(X, [0, 0, 1, 1], sample_weight=np.array([1, 1, rate, rate]), init=got.params)
     assert Status(int(again.status)) == Status.CONVERGED
+
+
+def test_a_class_however_rare_has_its_log_odds_or_a_limit_of_steps_that_came_first():
+    """Both classes have the same rows: the coefficient is 0, with a penalty or without, and the intercept log(rate)."""
+    rates = 10.0 ** -np.array([2, 6, 10, 13.6, 16, 20])
+    weights = np.array([1, 1, 0, 0]) + rates[:, None] * np.array([0, 0, 1, 1])
+    penalties = np.array([[0.0], [1.0]])
+    got = fit([[0.0], [1], [0], [1]], [0, 0, 1, 1], sample_weight=weights, l2=penalties, max_steps=32)
+    assert not np.any(got.params.coef)
+    off = np.abs(np.asarray(got.params.intercept) - np.log(rates))
+    # A step takes one off the logit: 27 to a rate of 1e-10. The last one before CONVERGED is squared.
+    assert np.asarray(got.status).tolist() == 2 * [3 * [Status.CONVERGED] + 3 * [Status.MAX_STEPS]]
+    assert np.all(off[:, :3] <= 1e-10)
+
+
+def test_the_gap_covers_what_rounding_of_an_intercept_far_from_the_data_leaves():
+    rng = np.random.default_rng(1)
+    X, y = np.round(64 * rng.normal(size=(200, 3))) / 64, rng.integers(0, 2, 200)
+    near, origin = fit(X, y, l2=1e-2), 2.0**36  # X + origin is exact
+    for turn in ([1, 1, 1], [1, -1, 1], [-1, 0, 1], [0, 0, -1]):
+        shift = origin * np.array(turn)
+        far = fit(X + shift, y, l2=1e-2)
+        coef = np.asarray(far.params.coef)
+        terms = (Fraction(a) * Fraction(b) for a, b in zip(coef, shift, strict=True))
+        intercept = sum(terms, Fraction(float(far.params.intercept)))
+        z = X @ coef + float(intercept)
+        J = np.mean(np.logaddexp(0, z) - y * z) + 5e-3 * coef @ coef
+        assert J - float(near.value) <= float(far.gap) + 8 * EPS
 
 
 @pytest.mark.slow

@@ -7,6 +7,13 @@ import pytest
 
 import jaxlr
 from jaxlr import Status
+from jaxlr.linalg.dense import Dense
+from jaxlr.model.likelihood import Binary
+from jaxlr.model.penalty import Penalty
+from jaxlr.solvers import newton
+from jaxlr.solvers.damped import Solution
+from jaxlr.solvers.rounding import doubted
+from jaxlr.solvers.system import System
 
 EPS = float(np.finfo(np.float64).eps)
 M = 200
@@ -38,6 +45,43 @@ def assert_never_wrong(fits, exact, distance, needed):
     assert np.all(converged | (np.asarray(fits.status) == Status.STALLED))
     # 100: norms of the columns and of the inverse information; 1e-8 what tol leaves.
     assert np.all((off(fits, exact, distance) <= 100 * EPS / distance + 1e-8)[converged])
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_solver_without_a_basis_converges_to_what_it_resolves_and_to_nothing_else():
+    """Newton's method on (a, a + d e) as it is: once d is under the root of its jitter a gradient along e moves no logit."""
+    rng = np.random.default_rng(0)
+    a, e = rng.normal(size=(2, M))
+    y = jnp.asarray((a + 0.5 * e + rng.logistic(size=M) > 0).astype(float))
+    distances, none = 10.0 ** -np.arange(2, 13, 2), jnp.zeros(2)
+
+    @jax.jit
+    @jax.vmap
+    def solve(d):
+        system = System(
+            Binary(), Dense(jnp.stack([a, a + d * e], axis=1)), w=jnp.full(M, 1 / M), total=jnp.float64(M), y=y, offset=None,
+            present=None, penalty=Penalty(none, none), location=none, scale=none + 1, n=2, coercive=False,
+        )  # fmt: skip
+        return newton.solve(system, None, jnp.float64(1e-10), 100)
+
+    found = solve(distances)
+    assert found.status.tolist() == 3 * [Status.CONVERGED] + 3 * [Status.STALLED]
+    of_e = np.asarray(found.params)[:, 1] * distances
+    # The last step was at most the root of 1e-5 tol, and at 1e-6 a third of what was left.
+    np.testing.assert_allclose(of_e[:3], of_e[0], rtol=0, atol=1e-7)
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_minimum_whose_logits_hang_on_the_last_digits_of_a_column_is_doubted():
+    """One column of 1 and -1, one row of each class: a gradient known to error / 2 and a curvature of 1 / 4 at 0."""
+    A, half, none = Dense(jnp.array([[1.0], [-1.0]])), jnp.full(2, 0.5), jnp.zeros(1)
+    system = System(
+        Binary(), A, w=half, total=jnp.float64(2), y=jnp.array([1.0, 0]), offset=None, present=None,
+        penalty=Penalty(none, none), location=none, scale=none + 1, n=1, coercive=False,
+    )  # fmt: skip
+    found = Solution(none, jnp.int32(Status.CONVERGED), jnp.int32(1))
+    judged = jax.jit(jax.vmap(lambda error: doubted(found, system, error[None]).status))(jnp.array([0.0, 0.049, 0.051]))
+    assert judged.tolist() == [Status.CONVERGED, Status.CONVERGED, Status.STALLED]  # known to a tenth
 
 
 @pytest.mark.slow

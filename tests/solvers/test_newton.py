@@ -268,6 +268,7 @@ def test_no_start_changes_the_verdict(size):
     assert not hidden.size, f"{hidden.size} CONVERGED from starts of size {size} on separated data: {hidden[:8]}"
     assert not np.any(status[~separable] == Status.SEPARATED)
     if size <= 100:
+        assert np.all(status[separable] == Status.SEPARATED)
         assert np.all(status[~separable] == Status.CONVERGED)
 
 
