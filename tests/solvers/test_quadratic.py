@@ -54,6 +54,26 @@ def test_the_minimum_meets_the_optimality_conditions(kind, seed, strength, cold)
     assert residual(H, b, v, l1) <= 1e3 * EPS * (1 + np.abs(v).max())
 
 
+def test_no_pass_raises_the_quadratic(monkeypatch):
+    """A sweep lowers it, and so does the step on the support, wherever a kink cuts it short; otherwise passes could cycle."""
+    monkeypatch.setattr("jaxlr.solvers.quadratic._MOST_PASSES", 1)
+
+    @jax.jit
+    @jax.vmap
+    def lowered(H, b, l1, start):
+        def q(v):
+            return jnp.sum(b * v) + v @ H @ v / 2 + jnp.sum(l1 * jnp.abs(v))
+
+        return q(start), q(minimize(H, b + H @ start, start, absolute(l1), jnp.ones(K), jnp.float64(0))[0])
+
+    rng = np.random.default_rng(0)
+    H = np.stack([matrix("correlated", rng) for _ in range(64)])
+    b = (H @ rng.uniform(-1, 1, (64, K, 1)))[..., 0]
+    start = rng.standard_normal((64, K)) * rng.integers(0, 2, (64, K))
+    before, after = map(np.asarray, lowered(H, b, 0.25 * rng.integers(0, 3, (64, K)), start))
+    assert np.all(after <= before + 1e3 * EPS * (1 + np.abs(before)))  # sums of a few dozen products
+
+
 def test_a_strength_over_the_slopes_leaves_exact_zeros_and_infinity_holds_a_coefficient():
     rng = np.random.default_rng(0)
     H, b = matrix("free", rng), rng.uniform(-1, 1, K)

@@ -9,11 +9,13 @@ import jaxlr
 from jaxlr import Problem, Status
 from jaxlr.batching import strategy
 from jaxlr.engine import run as running
+from jaxlr.linalg.dense import Dense
 from jaxlr.linalg.gathered import Transposed
 from jaxlr.model.certificates import standard_units
 from jaxlr.model.likelihood import Binary
+from jaxlr.model.penalty import Penalty
 from jaxlr.solvers import working_set
-from jaxlr.solvers.system import system_of
+from jaxlr.solvers.system import System, system_of
 from jaxlr.solvers.working import prepare, working_problem
 from jaxlr.solvers.working_set import leaves_out, rooms_of
 
@@ -105,6 +107,32 @@ def test_the_switches_hold_for_many_columns_too(options):
     options = {name: value[used] if name == "penalty_factor" else value for name, value in options.items()}
     few = jaxlr.fit((X * (1 + np.arange(N) % 5))[:, used], Y, l1=0.05, **options)
     np.testing.assert_allclose(np.asarray(found.params.coef)[used], few.params.coef, rtol=0, atol=1000 * TOL)
+
+
+def test_all_that_is_needed_is_in_the_room_and_what_is_not_seen_whole_never_converges():
+    """Room for 23 columns: a lasso of less has its minimum; 26 without a penalty that separate the classes together do not."""
+    rng = np.random.default_rng(0)
+    m, n = 200, 30
+    X, beta = rng.standard_normal((m, n)), rng.standard_normal(n)
+    A = jnp.column_stack([X, np.ones(m)])
+
+    @jax.jit
+    def solve(y, l1):
+        system = System(
+            Binary(), Dense(A), w=jnp.full(m, 1 / m), total=jnp.float64(m), y=y, offset=None, present=None,
+            penalty=Penalty(l1, jnp.zeros(n)).padded(n + 1), location=jnp.zeros(n + 1), scale=jnp.ones(n + 1), n=n,
+            coercive=False, aid=Transposed(A.T),
+        )  # fmt: skip
+        found = working_set.solve(system, None, jnp.float64(TOL), 50, 24)
+        return found, system.kkt(system.gradient(found.params, system.logits(found.params)), found.params)
+
+    z = X @ beta
+    lasso, kkt = solve((z / 3 + rng.logistic(size=m) > 0).astype(float), np.full(n, 0.03))
+    assert 10 < np.count_nonzero(lasso.params) < 23
+    assert int(lasso.status) == Status.CONVERGED
+    assert float(kkt) <= TOL
+    apart, _ = solve((z > 0).astype(float), np.where(np.arange(n) < 26, 0, 0.05))
+    assert int(apart.status) != Status.CONVERGED
 
 
 @pytest.mark.slow
