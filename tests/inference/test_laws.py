@@ -224,6 +224,20 @@ def test_firth_of_some_members_leaves_the_others_alone():
         jaxlr.fit_firth(X[:3], [0, 1, 0])
 
 
+@pytest.mark.parametrize("table", [(5, 0, 2, 4), (7, 3, 1, 9)])
+def test_firth_of_a_table_adds_a_half_to_each_cell(table):
+    """The model is saturated: so does Jeffreys' prior, the root of the determinant of the information. A 0 separates."""
+    cases, controls = np.array(table[::2], float), np.array(table[1::2], float)
+    found = jaxlr.fit_firth([[1.0], [1], [0], [0]], [1, 0, 1, 0], sample_weight=np.array(table, float))
+    p, rows = (cases + 0.5) / (cases + controls + 1), cases + controls
+    z = np.log(p / (1 - p))
+    np.testing.assert_allclose(found.params.coef, [z[0] - z[1]], rtol=1e-10)
+    np.testing.assert_allclose(found.params.intercept, z[1], rtol=1e-10)
+    likelihood = np.sum(cases * np.log(p) + controls * np.log(1 - p))
+    penalized = likelihood + np.sum(np.log(rows * p * (1 - p))) / 2
+    np.testing.assert_allclose(found.value, -penalized / rows.sum(), rtol=1e-13)
+
+
 @pytest.mark.slow
 def test_firth_is_the_maximum_of_the_penalized_likelihood():
     found = jaxlr.fit_firth(X, Y, sample_weight=S[0])
