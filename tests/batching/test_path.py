@@ -7,7 +7,7 @@ import pytest
 
 import jaxlr
 from jaxlr import Params, Status
-from jaxlr.batching.path import extrapolate
+from jaxlr.batching.path import Strengths, extrapolate, follow
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -86,6 +86,20 @@ def test_a_point_that_fails_leaves_the_others_to_converge(path):
     others = np.delete(np.arange(len(GRID)), [3, 10])
     assert (status[:, others] == Status.CONVERGED).all()
     np.testing.assert_allclose(models(failed)[:, others], models(path)[:, others], rtol=0, atol=1e4 * EPS)
+
+
+def test_a_path_goes_on_from_its_last_healthy_point():
+    """With l1 a point starts where the one before it ended, unless that did not converge."""
+    l1 = np.array([[1.0, 8.0, 2.0, 4.0]])  # followed from 8 down to 1
+
+    def solve(strengths, start, carried):
+        ends = strengths.l1[..., None]
+        failed = strengths.l1 == 4
+        status = jnp.where(failed, Status.STALLED, Status.CONVERGED)
+        return start, status, jnp.where(failed[..., None], jnp.nan, ends), carried
+
+    starts = follow(solve, Strengths(jnp.asarray(l1), jnp.zeros((1, 1))), jnp.full((1, 1, 1), 9.0), "proximal")
+    np.testing.assert_array_equal(np.ravel(starts), [2, 9, 8, 8])
 
 
 @pytest.mark.slow

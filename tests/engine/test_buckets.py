@@ -57,7 +57,7 @@ FIELDS = {
     "conjugate gradients": {"X": X, "y": Y, "l2": 0.1, "solver": "newton_cg"},
     "designs": {"X": np.stack([X, X[::-1]]), "y": Y, "l2": 0.01},
     "classes": {"X": X, "y": LABELS, "num_classes": 3, "offset": np.outer(X[:, 3], [0, 1, -1]) / 10, "l2": 0.01},
-    "lists": {"X": X.tolist(), "y": Y.astype(int).tolist(), "l2": 1},
+    "lists": {"X": X.tolist(), "y": Y.astype(int).tolist(), "l2": 1, "penalty_factor": [1, 2, 0.5, 1]},
     "no columns": {"X": X[:, :0], "y": Y},
 }  # fmt: skip
 

@@ -14,10 +14,14 @@ import pytest
 
 import jaxlr
 from jaxlr import Params, Status, fit
+from jaxlr.batching.axes import Core
 from jaxlr.compilation.program import quick_options
 from jaxlr.engine import plan as planning
 from jaxlr.engine import run as running
+from jaxlr.engine.chunks import fit_in_chunks, not_run
 from jaxlr.inputs.sparse import rounded_up
+from jaxlr.model.likelihood import Binary
+from jaxlr.results.fit import Fit
 from tests.helpers import count_compilations, quick
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -68,6 +72,26 @@ BATCHES = {
     ),
     "inner axes": ({"y": TARGETS[:6].reshape(2, 3, M), "l2": np.array([0.1, 0.3])[:, None]}, 2),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [np.asarray, jnp.asarray])
+@pytest.mark.parametrize("chunk", [5, 13, 16])
+def test_every_model_has_the_place_of_its_fields(kind, chunk):
+    """Also where chunks overlap, or one is longer than the batch."""
+    unfitted = lambda: not_run((13,), 0, np.float64, "newton", Binary())  # noqa: E731
+    sizes = []
+
+    def program(values):
+        sizes.append(len(values))
+        values = np.asarray(values)
+        none = np.zeros(len(values), np.int32)
+        params = Params(np.zeros((len(values), 0)), values)
+        return Fit(params=params, value=values, kkt=values, gap=values, status=none, num_steps=none, solver="newton")
+
+    got = fit_in_chunks(program, kind(np.arange(13.0)), Core(""), unfitted, (13,), (chunk,), progress=False)
+    np.testing.assert_array_equal(got.value, np.arange(13))
+    assert got.status.tolist() == [Status.CONVERGED] * 13
+    assert sizes == [chunk] * -(-13 // chunk)
 
 
 _QUICK = ("targets", "a batch of one")
