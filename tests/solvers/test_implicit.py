@@ -178,10 +178,11 @@ def test_a_row_without_weight_has_the_derivative_of_its_return():
         np.testing.assert_allclose(filled[name][:, :, ~absent], derivatives[name][:, :, ~absent], rtol=0, atol=1e-12)
 
 
-def test_a_standardized_column_moves_with_its_penalty_and_a_constant_one_beside_it_does_not():
-    """J = log(1 + exp(-c)) + l2 c^2 / 2, whose minimum has l2 c = p, the probability of a wrong label."""
-    X, y = np.array([[1.0, 7.0], [-1.0, 7.0]]), np.array([1, 0])
-    coef, slope = jax.jvp(lambda l2: jaxlr.fit(X, y, l2=l2, standardize=True).params.coef, (0.1,), (1.0,))
+def test_a_column_that_is_constant_in_the_rows_of_one_member_alone_stays_at_0_there():
+    """Its J = log(1 + exp(-c)) + l2 c^2 / 2, whose minimum has l2 c = p, the probability of a wrong label."""
+    X, y, weights = np.array([[1.0, 7.0], [-1.0, 7.0], [5.0, 100.0]]), np.array([1, 0, 0]), np.array([[1.0, 1, 0], [1, 1, 1]])
+    fitted = lambda l2: jaxlr.fit(X, y, sample_weight=weights, l2=l2, standardize=True).params.coef[0]  # noqa: E731
+    coef, slope = jax.jvp(fitted, (0.1,), (1.0,))
     p = 1 / (1 + np.exp(coef[0]))
     np.testing.assert_allclose(0.1 * coef[0], p, rtol=1e-12)
     np.testing.assert_allclose(slope, [-coef[0] / (0.1 + p * (1 - p)), 0], rtol=1e-10)
