@@ -62,6 +62,13 @@ def test_unscaled_parameters_give_the_same_logits(seed):
     assert np.allclose(standardized, original, rtol=0, atol=200 * EPS * np.abs(standardized).max())
 
 
+def test_a_constant_column_has_scale_one_and_weights_near_the_largest_are_weights():
+    X = np.column_stack([np.full(4, 0.1), [0.0, 1.0, 2.0, 9.0]])
+    scaler = jax.jit(fit_scaler)(X, np.array([1, 1, 1, 0]) * np.finfo(float).max)
+    np.testing.assert_allclose(scaler.mean, [0.1, 1.0], rtol=4 * EPS)
+    np.testing.assert_allclose(scaler.scale, [1.0, np.sqrt(2 / 3)], rtol=4 * EPS)
+
+
 def test_new_data_use_the_old_scaler():
     scaler = Scaler(np.array([1.0]), np.array([2.0]))
     assert np.asarray(standardize(np.array([[5.0]]), scaler)).item() == 2.0

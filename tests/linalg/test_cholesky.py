@@ -45,3 +45,10 @@ def test_the_inverse_of_a_factor_is_lower_triangular_and_undoes_it(k):
 
 def test_what_is_not_definite_is_not_finite():
     assert not np.isfinite(np.asarray(factors.cholesky(jnp.asarray([[1.0, 2.0], [2.0, 1.0]])))).all()
+
+
+def test_the_root_of_an_inverse_is_nan_where_rounding_alone_keeps_a_matrix_definite():
+    near = [[1, 1], [1, 1 + 8 * EPS]]  # (1, -1) has a curvature of 8 eps, as any sum of products may have
+    root, none = np.asarray(jax.jit(jax.vmap(factors.inverse_root))(jnp.asarray([[[2, 1], [1, 2]], near])))
+    np.testing.assert_allclose(root.T @ root, np.array([[2, -1], [-1, 2]]) / 3, rtol=16 * EPS)
+    assert np.isnan(none).all()

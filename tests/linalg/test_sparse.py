@@ -49,6 +49,13 @@ def test_many_models_are_one_product_of_the_kernel():
         assert f"tensor<{N}x8xf64>" in text  # filled up to whole packets
 
 
+def test_a_product_is_linear_in_the_numbers_of_the_matrix_too():
+    v = jnp.asarray(V[0, 0])
+    of_data = lambda data: product(SPARSE.rows._replace(data=data), SPARSE.columns, v)  # noqa: E731
+    moved = jax.jit(lambda data: jax.jvp(of_data, (data,), (3 * data,))[1])(SPARSE.rows.data)
+    close(moved, 3 * DENSE @ V[0, 0])
+
+
 @pytest.mark.slow
 def test_derivatives_forward_reverse_and_of_both_in_the_vector_and_in_the_numbers():
     def plain(data, v):
