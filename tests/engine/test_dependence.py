@@ -18,4 +18,5 @@ def test_a_column_between_two_bounds_has_an_estimate_without_a_penalty():
 
 def test_a_member_without_a_penalty_has_one_on_no_column_and_a_factor_of_0_takes_it_from_some():
     strengths, factor = np.array([0, 0.1]), np.array([1, 0, INF])
-    assert unpenalized(Problem(X, Y, l2=strengths, penalty_factor=factor)).tolist() == [[True, True, False], [False, True, False]]
+    found = unpenalized(Problem(X, Y, l2=strengths, penalty_factor=factor))
+    assert found.tolist() == [[True, True, False], [False, True, False]]

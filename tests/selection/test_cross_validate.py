@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 
 import jaxlr
-from jaxlr import Status, cross_validate, fit
+from jaxlr import Fit, Params, Problem, Status, cross_validate, fit
+from jaxlr.metrics.measures import measures
+from jaxlr.model.likelihood import likelihood_of
+from jaxlr.selection.relaxed import relaxed
+from jaxlr.selection.scores import choose
 
 EPS = np.finfo(np.float64).eps
 M, N, K = 60, 3, 5
@@ -52,6 +56,32 @@ def test_best_is_the_lowest_loss_and_one_se_the_strongest_penalty_within_one_sta
     close = mean <= mean[best] + error[best]
     assert cv.best == (best,)
     assert cv.one_se == (int(np.argmax(np.where(close, L2, -np.inf))),)
+
+
+def test_one_standard_error_is_that_of_the_best_penalty_and_what_is_nan_is_never_chosen():
+    goodness, error = np.array([np.nan, -1.2, -1.09, -1.0, -1.5]), np.array([0.9, 0.9, 0.9, 0.1, 0.9])
+    assert choose(goodness, error, np.array([5.0, 4.0, 3.0, 2.0, 1.0])) == ((3,), (2,))  # -1.2 is two errors from the best
+    assert choose(np.full(2, np.nan), np.ones(2), np.ones(2)) == (None, None)
+
+
+def test_the_error_of_a_mean_over_rows_is_their_deviation_over_the_root_of_their_number():
+    hits, s = np.array([1, 1, 0, 1, 0, 0]), np.array([2.0, 2.0, 2.0, 2.0, 2.0, 0.0])  # five rows, whatever the weight of each
+    error = jax.jit(measures(likelihood_of(None))["accuracy"].error)(np.ones(6, int), hits - 0.5, s)
+    np.testing.assert_allclose(error, np.std(hits[:5], ddof=1) / np.sqrt(5), rtol=8 * EPS)
+
+
+def test_a_blend_with_a_refit_that_failed_has_its_status_where_that_counts():
+    zero = np.zeros(1)
+
+    def of(status, coef):
+        return Fit(params=Params(np.full((1, 2), coef), zero), value=zero, kkt=zero, gap=zero,
+                   status=np.full(1, status, np.int32), num_steps=np.ones(1, np.int32), solver="proximal")  # fmt: skip
+
+    penalized, alone = of(Status.CONVERGED, 1.0), of(Status.SEPARATED, 9.0)
+    data = Problem(RNG.normal(size=(9, 2)), np.arange(9) % 2)
+    found = relaxed(lambda **_: alone, penalized, np.array([1.0, 0.5]), {}, None, data)
+    assert found.status.tolist() == [Status.CONVERGED, Status.SEPARATED]
+    assert found.params.coef.tolist() == [[1, 1], [5, 5]]
 
 
 def test_the_choice_does_not_depend_on_the_order_of_the_grid(cv):

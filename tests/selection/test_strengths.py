@@ -12,6 +12,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 X, Y, *_ = jaxlr.datasets.low_birth_weight()
 M, N = X.shape
+EPS = np.finfo(float).eps
 # R 4.2.2, glmnet 4.1.6, on these data, with
 #   w <- 1 + (seq_len(nrow(X)) %% 3); o <- (seq_len(nrow(X)) %% 5) / 10; f <- c(0, rep(1:2, 4))
 #   glmnet(X, y, "binomial", alpha = a, standardize = s, thresh = 1e-14)$lambda                 plain
@@ -63,11 +64,28 @@ def test_the_largest_strength_is_that_of_the_conditions_at_the_null_model():
     assert float(l1_max(Problem(X, Y, fit_intercept=False))) == pytest.approx(uncentered, rel=1e-12)
 
 
+def test_it_is_never_under_the_exact_number_by_any_rounding():
+    """Under it the first column would come in; the sums are taken in twice the digits."""
+    rng = np.random.default_rng(0)
+    columns, labels = rng.normal(size=(20, 3)), rng.random((200, 20))
+    found = jax.vmap(lambda y: l1_max(Problem(columns, y, fit_intercept=False)))(labels)
+    exact = np.abs((0.5 - labels.astype(np.longdouble)) @ columns.astype(np.longdouble)).max(axis=1) / 20
+    assert np.all(np.asarray(found, np.longdouble) >= exact)
+    np.testing.assert_allclose(found, exact.astype(float), rtol=1e-13)  # 4 eps sum |x r| over sums near a tenth of it
+
+
 @pytest.mark.slow
 def test_it_maps_over_problems():
     labels = np.stack([Y, 1 - Y, np.roll(Y, 7)]).astype(float)
     each = jax.vmap(lambda y: l1_max(Problem(X, y)))(labels)
     np.testing.assert_allclose(each, [float(l1_max(Problem(X, y))) for y in labels], rtol=1e-12)
+
+
+def test_the_factors_of_a_path_sum_to_the_number_of_columns():
+    """As glmnet has them: their unit is that of the strengths."""
+    plain, doubled = glmnet_path(X, Y), glmnet_path(X, Y, penalty_factor=np.full(N, 2.0))
+    np.testing.assert_allclose(doubled["penalty_factor"], np.ones(N), rtol=4 * EPS)
+    np.testing.assert_allclose(doubled["l1"], plain["l1"], rtol=4 * EPS)
 
 
 def test_without_a_penalized_column_nothing_is_to_be_held():
