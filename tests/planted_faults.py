@@ -257,7 +257,7 @@ FAULTS = [
         "engine/dependence.py",
         "free = free & ~(np.isfinite(lower) & np.isfinite(upper))",
         "pass",
-        "fitting/test_bounds.py engine/test_small.py",
+        "engine/test_dependence.py fitting/test_bounds.py",
     ),
     # linear algebra and what comes in
     Fault(
@@ -270,7 +270,7 @@ FAULTS = [
         "linalg/moments.py",
         "1e4 * float(jnp.finfo(mean.dtype).eps) if least is None",
         "0 * float(jnp.finfo(mean.dtype).eps) if least is None",
-        "model/test_certificates.py fitting/test_fit.py solvers/test_hard_data.py",
+        "linalg/test_moments.py model/test_certificates.py",
     ),
     Fault(
         "linalg/csr.py",
@@ -290,7 +290,7 @@ FAULTS = [
         "inputs/checks.py",
         "if np.any((value > 0) & (value < jnp.finfo(dtype).tiny)):",
         "if False:",
-        "fitting/test_fit.py test_weights.py",
+        "test_messages.py",
     ),
     Fault("inputs/clusters.py", "return any(map(_is_missing, label))", "return False", "inputs/test_clusters.py"),
     Fault(
@@ -398,8 +398,8 @@ FAULTS = [
     Fault(
         "inference/separation.py",
         "noise = 64 * k * eps",
-        "noise = 0 * k * eps",
-        "solvers/test_hard_data.py solvers/test_newton.py inference/test_rank.py inference/test_laws.py",
+        "noise = 64e6 * k * eps",
+        "inference/test_laws.py",
     ),
     Fault(
         "inference/marginal_effects.py",
@@ -418,7 +418,7 @@ FAULTS = [
         "fitting/firth.py",
         "if n + call.settings.fit_intercept > m:",
         "if n > m:",
-        "fitting/test_reference.py fitting/test_fit.py inference/test_published.py",
+        "test_messages.py fitting/test_reference.py",
     ),
     Fault(
         "fitting/columns.py",
@@ -518,7 +518,7 @@ def noticed(fault, copy):
         )  # fmt: skip
     finally:
         path.write_text(right)
-    if run.returncode == 0:
+    if run.returncode in (0, 5):  # 5: all of them are slow
         return None
     if run.returncode != 1:
         return f"pytest ended with {run.returncode}: {run.stdout[-500:]}{run.stderr[-500:]}"

@@ -183,6 +183,10 @@ TABLE = {
     "a NaN of a table": (lambda: fit(X=FRAME.mask(np.isnan(HOLE))), "column 'b' has 1 missing value, first at row 3"),
     "a NaN of a sparse X": (lambda: fit(X=scipy.sparse.csr_array(HOLE), l2=0.1), "nan first in row 3, column 1"),
     "an infinite l2": (lambda: fit(l2=np.inf), "expected finite l2, got inf; penalty_factor = inf holds"),
+    "parameters beyond the rows": (
+        lambda: jaxlr.fit_firth(np.eye(3), [0, 1, 0]),
+        "no more parameters than rows, got X with 3 rows and 3 columns; use fit with l2 > 0",
+    ),
     "a negative l2": (lambda: fit(l2=-0.5), "l2 >= 0, got -0.5"),
     "a subnormal": (lambda: fit(l2=1e-320), r"l2 that float64 can hold, 0 or >= 2.2e-308, got 1e-320; 0 leaves it out"),
     "a bound": (lambda: fit(lower=np.inf), r"lower to be numbers, or -inf for no bound, got inf first at index \(0,\); None"),

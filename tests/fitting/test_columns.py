@@ -44,6 +44,14 @@ def test_each_model_is_the_fit_of_its_columns(name):
     assert_same(fit_columns(G, Y, covariates=C, **OPTIONS[name]), side_by_side(C, G, **OPTIONS[name]))
 
 
+def test_a_column_in_the_span_of_the_covariates_has_no_estimate_and_the_others_have_theirs():
+    """As far as its Gram matrix can tell, which rounding leaves with something else than 0."""
+    columns = G.copy()
+    columns[1:4] = [C[:, 0] / 3 + C[:, 1] / 7 + 1, C[:, 1] * (1 + 1e-9 * G[1]), C[:, 0] - C[:, 1] / 11]
+    fit = fit_columns(columns, Y, covariates=C, **OPTIONS["weights and offset"])
+    assert fit.status.tolist() == [Status.CONVERGED] + 3 * [Status.STALLED] + 3 * [Status.CONVERGED]
+
+
 @pytest.mark.slow
 def test_without_covariates_and_without_anything_else():
     assert_same(fit_columns(G, Y), side_by_side(np.zeros((M, 0)), G))

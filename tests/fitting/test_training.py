@@ -65,6 +65,23 @@ def test_a_key_shuffles_the_rows_anew_each_epoch():
     np.testing.assert_allclose(run.losses, losses, rtol=500 * EPS)
 
 
+def test_a_batch_whose_rows_have_no_weight_moves_nothing():
+    weight = np.where((np.arange(M) >= 10) & (np.arange(M) < 20), 0.0, S)
+    run = train(X, Y, optax.sgd(0.3), batch_size=10, num_epochs=2, sample_weight=weight)
+    w, _, losses = by_hand([np.arange(M)] * 2, 10, 0.3, sample_weight=weight)
+    np.testing.assert_allclose(run.params.coef, w, rtol=0, atol=500 * EPS)
+    np.testing.assert_allclose(run.losses, losses, rtol=500 * EPS)
+
+
+def test_a_diverged_run_that_is_resumed_at_a_rate_that_would_do_stays_diverged():
+    on = jax.jit(lambda rate, init: train(X, Y, optax.sgd(rate), num_epochs=2, init=init))
+    diverged = on(np.inf, SGD)
+    for run in (diverged, on(0.1, diverged)):
+        assert Status(int(run.status)) == Status.NONFINITE
+        assert np.isnan(run.losses[-1])
+    assert Status(int(on(0.1, SGD).status)) == Status.MAX_STEPS
+
+
 OPTIMIZERS = {
     "sgd": optax.sgd(0.1),
     "momentum": optax.sgd(0.1, momentum=0.9, nesterov=True),

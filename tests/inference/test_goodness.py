@@ -13,7 +13,7 @@ import jaxlr
 from jaxlr import Problem, inference
 from jaxlr.inference.binomial import kullback_leibler, log_saturated
 from jaxlr.inference.tails import chi_square_test
-from tests.helpers import tolerance
+from tests.helpers import known_fit, tolerance
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -35,6 +35,19 @@ def single(X, successes, trials):
     """The rows of every trial."""
     y = np.concatenate([np.repeat([1, 0], [s, n - s]) for s, n in zip(successes, trials, strict=True)])
     return np.repeat(X, trials, axis=0), y
+
+
+def test_two_groups_with_a_parameter_each_have_the_likelihood_of_their_shares_and_count_as_two():
+    successes, trials = np.array([3, 6]), np.array([12, 8])
+    y, odds = successes / trials, successes / (trials - successes)
+    fit, problem = known_fit([np.log(odds[1] / odds[0])], np.log(odds[0])), Problem(np.array([[0.0], [1.0]]), y, trials)
+    found = inference.goodness_of_fit(fit, problem, trials=trials)
+    likelihood = math.prod(
+        math.comb(n, k) * (k / n) ** k * (1 - k / n) ** (n - k) for k, n in zip(successes, trials, strict=True)
+    )
+    assert float(found.log_likelihood) == pytest.approx(math.log(likelihood), rel=64 * EPS)
+    assert float(found.bic) == pytest.approx(2 * math.log(2) - 2 * math.log(likelihood), rel=64 * EPS)
+    assert float(found.df_residual) == 0
 
 
 @pytest.mark.slow
@@ -251,6 +264,14 @@ def in_numpy(y, p, copies, num_groups, method="linear"):
         for observed, expected in ((y, p), (1 - y, 1 - p)):
             statistic += (observed[inside].sum() - expected[inside].sum()) ** 2 / expected[inside].sum()
     return statistic, used
+
+
+def test_hosmer_lemeshow_of_three_groups_of_ten_whose_expected_numbers_are_2_5_and_8():
+    """1, 7 and 7 ones at x = -1, 0, 1: by symmetry the intercept is 0, and 20 sigmoid(slope) - 10 = 7 - 1."""
+    x, y = np.repeat([-1.0, 0.0, 1.0], 10)[:, None], np.concatenate([np.arange(10) < ones for ones in (1, 7, 7)])
+    found = inference.hosmer_lemeshow(known_fit([np.log(4)], 0), Problem(x, y.astype(float)), num_groups=3)
+    assert float(found.statistic) == pytest.approx(1 / 2 + 1 / 8 + 4 * (1 / 5 + 1 / 5) + 1 / 8 + 1 / 2, rel=64 * EPS)
+    assert float(found.df) == 1
 
 
 @pytest.mark.slow

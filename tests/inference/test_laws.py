@@ -13,9 +13,11 @@ import jaxlr
 from jaxlr import Problem, Status, inference
 from jaxlr.inference.separation import separating_direction
 from jaxlr.inference.tails import normal_quantile
+from tests.helpers import known_fit
 
 pytestmark = pytest.mark.usefixtures("x64")
 
+EPS = np.finfo(float).eps
 RNG = np.random.default_rng(0)
 M, N = 60, 3
 X = RNG.standard_normal((M, N)) * [1, 5, 0.2] + [0, 30, 1]
@@ -181,6 +183,26 @@ def test_likelihood_ratio_score_and_profile_tests_agree_with_refits(fit):
     x = X[:, 2] - B @ np.linalg.solve((B.T * d) @ B, (B.T * d) @ X[:, 2])
     assert float(score.statistic[0]) == pytest.approx((X[:, 2] @ r) ** 2 / (x @ (d * x)), rel=1e-9)
     assert np.isnan(np.asarray(score.statistic)[1:]).all()  # combinations of the columns that are fitted
+
+
+def test_the_score_test_beside_an_intercept_does_not_see_where_a_column_begins():
+    """Of a column x alone (sum x (y - p))^2 / (p (1 - p) sum (x - mean)^2), p the share of ones."""
+    x, y = np.array([-3.0, 1.0, 4.0, -1.0, 5.0, -9.0, 2.0, 6.0]), np.array([0.0, 1, 0, 0, 1, 0, 1, 0])
+    p = y.mean()
+    test = inference.score_test(known_fit([], np.log(p / (1 - p))), Problem(np.zeros((8, 0)), y), np.stack([x, x + 2.0**26]))
+    exact = (x @ (y - p)) ** 2 / (p * (1 - p) * np.sum((x - x.mean()) ** 2))
+    np.testing.assert_allclose(test.statistic[0], exact, rtol=64 * EPS)
+    np.testing.assert_allclose(test.statistic[1], exact, rtol=2.0**26 * 64 * EPS)  # as far as the mean is known
+
+
+def test_a_profile_interval_of_a_share_ends_where_its_likelihood_has_fallen_by_half_the_quantile():
+    ones, m, quantile = 3, 12, normal_quantile(0.9) ** 2
+    y, p = (np.arange(m) < ones).astype(float), ones / m
+    found = inference.profile_intervals(known_fit([], np.log(p / (1 - p))), Problem(np.zeros((m, 0)), y), level=0.9)
+    ends = 1 / (1 + np.exp(-np.array([found.lower.intercept, found.upper.intercept])))
+    assert ends[0] < p < ends[1]
+    fallen = 2 * m * (p * np.log(p / ends) + (1 - p) * np.log((1 - p) / (1 - ends)))
+    np.testing.assert_allclose(fallen, quantile, rtol=1e-11)  # steps end under eps^(3/4) = 2e-12 of a logit
 
 
 def _reduced(smaller):

@@ -7,6 +7,7 @@ import pytest
 
 import jaxlr
 from jaxlr import Problem, inference
+from tests.helpers import known_fit
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -23,6 +24,20 @@ EPS = np.finfo(np.float64).eps
 
 def member(tree, i):
     return jax.tree.map(lambda leaf: np.asarray(leaf[i]), tree)
+
+
+def test_influence_of_groups_that_each_have_a_parameter_is_that_of_their_shares():
+    """h = 1 / n in a group of n rows; alone in one, a row determines its parameter, and nothing is known without it."""
+    group = np.repeat(np.arange(3), [4, 3, 1])
+    y, p = np.array([1, 0, 0, 0, 1, 1, 0, 0.4]), np.array([1 / 4, 2 / 3, 0.4])[group]
+    z = np.log(p / (1 - p))[[0, 4, 7]]
+    fit = known_fit(z[1:] - z[0], z[0])
+    found = inference.influence(fit, Problem((group[:, None] == [1, 2]).astype(float), y))
+    h, pearson = 1 / np.array([4, 3, 1])[group], (y - p) / np.sqrt(p * (1 - p))
+    cook = pearson[:-1] ** 2 * h[:-1] / ((1 - h[:-1]) ** 2 * 3)
+    np.testing.assert_allclose(found.leverage, h, rtol=64 * EPS)
+    np.testing.assert_allclose(found.pearson, pearson, rtol=64 * EPS, atol=64 * EPS)
+    np.testing.assert_allclose(found.cooks_distance, [*cook, np.nan], rtol=256 * EPS)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 import jaxlr
 from jaxlr import Problem, inference
+from jaxlr.inference.marginal_effects import _medians
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -319,6 +320,14 @@ def test_units_of_columns_change_no_test(unit):
     moved = X * np.array([unit, 1, 1])
     found = inference.marginal_effects(jaxlr.fit(moved, Y), Problem(moved, Y))
     np.testing.assert_allclose(found.z, expected.z, rtol=1e-9)
+
+
+def test_a_median_of_an_even_number_of_rows_lies_between_the_two_in_the_middle():
+    columns, copies = np.array([[9.0, -1.0], [1.0, 0.5], [4.0, 7.0], [np.nan, 0.0]]), np.array([1.0, 3.0, 2.0, 0.0])
+    found = jax.jit(jax.vmap(_medians, (None, 0)))(columns, np.stack([copies, np.array([1.0, 1, 1, 0])]))
+    assert found.tolist() == [
+        np.median(np.repeat(columns, s, axis=0), axis=0).tolist() for s in (copies.astype(int), [1, 1, 1, 0])
+    ]
 
 
 @pytest.mark.slow
