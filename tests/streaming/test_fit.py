@@ -8,10 +8,15 @@ import pytest
 import jaxlr
 from jaxlr import Params, Problem, Status, duality_gap, fit, fit_stream, kkt_residual, loss
 from jaxlr.datasets import breast_cancer
+from jaxlr.linalg.dense import triangle
+from jaxlr.model.penalty import Penalty
 from jaxlr.streaming import passes, run
 from jaxlr.streaming.carried import two_sum
+from jaxlr.streaming.checks import check_independent
+from jaxlr.streaming.points import Model
 from jaxlr.streaming.resamples import Resamples, resample_weights
 from jaxlr.streaming.rows import _log1p
+from jaxlr.streaming.sums import Sums
 from tests.helpers import quick
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -210,11 +215,30 @@ def test_a_member_without_a_class_is_invalid_and_a_call_of_such_is_refused():
         fit_stream(cut(100, y=np.zeros(M)), l2=0.1)
 
 
+def test_a_constant_column_is_named_and_not_the_intercept_that_it_copies():
+    """Behind the columns stands that of ones; their sums of products are those of a pass."""
+    A = np.column_stack([np.sin(np.arange(9)), np.full(9, 2.0), np.ones(9)])
+    packed, one = np.zeros(6), np.ones(1)
+    packed[triangle(3)] = A.T @ A
+    sums = Sums(loss=one, slope=one, bend=one, chi=one, gram=packed[None], moves=one)
+    model = Model(Penalty(np.zeros((1, 3)), np.zeros((1, 3))), location=one, scale=one, total=9 * one, rarity=one, norm=one)
+    with pytest.raises(ValueError, match="got column 1 in the span of those before it"):
+        check_independent(sums, model, 3, 2, np.ones(1, bool), None)
+
+
 @pytest.mark.slow
 def test_dependent_columns_without_a_penalty_are_refused_by_number():
     twice = np.c_[X[:, [1, 4]], X[:, 1] - 2 * X[:, 4] + 3]
     with pytest.raises(ValueError, match="got column 2 in the span"):
         fit_stream(cut(100, X=twice))
+
+
+def test_rows_that_follow_each_other_are_dealt_to_the_folds_in_an_order_of_their_own():
+    m, folds = 300, 3
+    weights = np.asarray(resample_weights(jax.random.key(3), np.arange(m, dtype=np.uint64), Resamples(folds=folds)))
+    orders = np.argmin(weights, axis=0).reshape(-1, folds)
+    assert np.array_equal(np.sort(orders, axis=1), np.tile(np.arange(folds), (m // folds, 1)))
+    assert len(np.unique(orders, axis=0)) == 6  # of 100 draws one of the six is missing once in 10^7 keys
 
 
 @pytest.mark.slow
