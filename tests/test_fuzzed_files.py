@@ -185,6 +185,22 @@ def test_zip_bombs_are_refused_before_they_are_unpacked(path):
     assert re.search(IN_WORDS, said), said
 
 
+def test_compressed_members_are_refused_also_where_they_are_no_smaller(path):
+    numbers = np.random.default_rng(0).bytes(800)
+    members = [("header.json", SCALER), ("a.npy", array("(100,)", numbers))]
+    assert refused(path, archive(members)) is None
+    assert "has members that are compressed" in refused(path, archive(members, zipfile.ZIP_DEFLATED))
+
+
+def test_a_member_that_says_it_is_larger_than_the_file_takes_no_memory(path):
+    content = array("(268435456,)", bytes(80))  # 2 GiB, and a size in the directory to match
+    whole = bytearray(archive([("header.json", SCALER), ("a.npy", content)]))
+    at = whole.rindex(b"PK\1\2") + 24  # uncompressed size: APPNOTE.TXT 4.3.12
+    whole[at : at + 4] = (len(content) - 80 + 2**31).to_bytes(4, "little")
+    said = refused(path, resealed(bytes(whole)))
+    assert re.search(IN_WORDS, said), said
+
+
 def test_members_of_one_name_are_no_way_around_the_checks(path):
     with pytest.warns(UserWarning, match="Duplicate name"):
         content = archive([("header.json", SCALER), ("a.npy", array("(1,)", bytes(8))), ("a.npy", array("(1000000000000,)"))])

@@ -145,27 +145,37 @@ def _direction(rows: np.ndarray, k: int) -> tuple[np.ndarray | None, np.ndarray]
     unit = _power_of_2(_largest(A))
     A = A / unit
     r = A.shape[1]
+    precise = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
     found = linprog(
         np.concatenate([np.zeros(r), -np.ones(m)]),
         A_ub=hstack([csr_array(-A), eye_array(m)], format="csr"),
         b_ub=np.zeros(m),
         bounds=[(None, None)] * r + [(0, 1)] * m,
         method="highs",
-        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+        options=precise,
     )
     if found.status != 0:
         raise RuntimeError(f"expected an answer of the linear program, got none ({found.message}); give columns similar sizes")
     d, strict = found.x[:r], found.x[r:] > 0.5
     if not np.any(strict):
         return None, strict
-    if not np.all(strict):
-        _, sizes, on_boundary = np.linalg.svd(A[~strict], full_matrices=False)
-        on_boundary = on_boundary[sizes > max(m, r) * eps * sizes[0]]
-        for _ in range(2):  # the second time takes away the rounding of the first
-            d = d - on_boundary.T @ (on_boundary @ d)
-    margins, d = A @ d * unit[:, 0], basis @ d
-    noise = 64 * k * eps * (np.abs(rows[:, :k]) @ np.abs(d))  # what rounding of the data can do
-    return (d, strict) if np.all(margins[strict] > noise[strict]) else (None, strict)
+
+    def proof(d: np.ndarray) -> np.ndarray | None:
+        if not np.all(strict):
+            _, sizes, on_boundary = np.linalg.svd(A[~strict], full_matrices=False)
+            on_boundary = on_boundary[sizes > max(m, r) * eps * sizes[0]]
+            for _ in range(2):  # the second time takes away the rounding of the first
+                d = d - on_boundary.T @ (on_boundary @ d)
+        margins, d = A @ d * unit[:, 0], basis @ d
+        noise = 64 * k * eps * (np.abs(rows[:, :k]) @ np.abs(d))  # what rounding of the data can do
+        return d if np.all(margins[strict] > noise[strict]) else None
+
+    if (proved := proof(d)) is None:  # it may be far along a ray, where rounding hides margins: the shortest one that has these
+        found = linprog(
+            np.ones(2 * r), A_ub=np.hstack([-A, A]), b_ub=np.where(strict, -1.0, 0.0), method="highs", options=precise
+        )
+        proved = proof(found.x[:r] - found.x[r:]) if found.status == 0 else None
+    return proved, strict
 
 
 def _largest(rows: np.ndarray) -> np.ndarray:

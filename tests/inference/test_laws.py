@@ -350,6 +350,21 @@ def test_integer_columns_near_the_span_of_others_keep_their_verdict():
     assert len(verdicts) >= 2
 
 
+@pytest.mark.parametrize(
+    ("X", "r", "y"),
+    [
+        ([[0, 2], [-2, 0], [0, 0], [-2, 0]], [-1, 1, 1, 2], [0, 1, 1, 1]),
+        ([[-2, -2], [-2, 1], [-2, -2], [-1, 1]], [0, 2, -2, -2], [0, 1, 1, 0]),
+    ],
+)
+def test_a_direction_that_may_be_as_long_as_one_likes_is_no_longer_than_its_margins_need(X, r, y):
+    """As above; the linear program may end far along a ray, where rounding is more than the margins: that was "none"."""
+    X, r = np.array(X), np.array(r)
+    assert jaxlr.separation(np.column_stack([X, r]), y) == "complete"
+    for power in (24, 26, 28):
+        assert jaxlr.separation(np.column_stack([X, X @ [1, -1] + 2.0**-power * r]), y) == "complete"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_the_status_is_the_verdict_on_thousands_of_random_sets(dtype):

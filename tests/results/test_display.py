@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxlr import Status, cross_validate, fit
+from jaxlr import SolverError, Status, cross_validate, fit, raise_on_failure
+from tests.helpers import known_fit
 
 X = np.array([[0.0, 1], [1, 0], [2, 2], [3, 1]], np.float32)
 Y = np.array([0, 1, 0, 1])
@@ -24,6 +25,16 @@ def test_one_model_shows_its_coefficients_the_largest_first():
     assert {rows[2][0], rows[3][0]} == {"<script>", "b"}
     assert abs(float(rows[2][1])) >= abs(float(rows[3][1]))
     assert "1 converged" in "".join(page.itertext())
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_model_that_did_not_converge_raises_whatever_it_did(status):
+    one = replace(known_fit([1.0], 0.0), status=np.int32(status))
+    if status == Status.CONVERGED:
+        raise_on_failure(one)
+        return
+    with pytest.raises(SolverError, match=rf"1 of 1 models did not converge:\n.*{status.name}"):
+        raise_on_failure(one)
 
 
 @pytest.mark.slow
