@@ -278,6 +278,19 @@ def test_the_fit_prints_its_passes_and_comes_back_from_a_file(tmp_path):
     assert jaxlr.io.load(tmp_path / "fit.npz").num_passes == 2
 
 
+def test_converged_means_that_a_step_more_would_move_no_logit_by_more_than_tol(monkeypatch):
+    """Of a small residual the next step may still be of the order of its root."""
+    monkeypatch.setattr(run, "_SAMPLE", 128)
+    tol, rng = 1e-9, np.random.default_rng(2)
+    for _ in range(6):
+        Z = rng.normal(size=(400, 3))
+        y = (Z @ [1, -1, 0.5] + rng.logistic(size=400) > 0).astype(float)
+        found, exact = fit_stream(cut(100, Z, y), tol=tol), fit(Z, y)
+        assert found.converged
+        away = jaxlr.logits(found.params, Z) - jaxlr.logits(exact.params, Z)
+        assert np.max(np.abs(away)) <= 1.1 * tol  # what follows that step is of the order of its square
+
+
 @pytest.mark.parametrize("tol", [np.ones(1), float("nan"), -1.0, 1j], ids=str)
 def test_a_tol_that_is_no_positive_number_is_refused(tol):
     with pytest.raises((TypeError, ValueError), match="expected tol to be one finite number > 0, got"):
