@@ -378,7 +378,7 @@ def test_the_status_is_the_verdict_on_thousands_of_random_sets(dtype):
         assert 0.05 < np.mean(separated) < 0.95
         status = np.asarray(jaxlr.fit(designs, labels).status)
         separates = status == Status.SEPARATED
-        # In float32 jitter may shorten the steps before the verdict, as it does where there is a minimum: 5 of 98 of six columns.
+        # In float32 jitter may shorten the steps before the verdict, as where there is a minimum: 5 of 98 sets of six columns.
         assert not np.any(separated & (status == Status.CONVERGED))
         assert np.mean(separates[separated]) >= (1 if dtype == np.float64 else 0.94)
         # Where the estimate puts rows so far out that float32 rounds their probability, it is not told from none.
