@@ -43,9 +43,14 @@ from jaxlr.solvers.newton import POLISH
 from jaxlr.solvers.system import System
 from jaxlr.solvers.together import anew_if
 
-ENOUGH = 0.218  # h(1) - 1/2
-SHORTER = 0.69  # times a step that falls too little, and 1/2 - q / (d' H d) is over h(1)
+_ENOUGH = 0.218  # h(1) - 1/2
+_SHORTER = 0.69  # times a step that falls too little, and 1/2 - q / (d' H d) is over h(1)
 _AGED, _FAILED = 0.25, 0.75  # of lambda
+
+
+def step_length(fall: Float[Array, ""], curved: Float[Array, ""]) -> Float[Array, ""]:
+    """The share of a direction that is a step: all of it, where the quadratic falls by enough of d' H d."""
+    return jnp.where(fall >= _ENOUGH * curved, 1, _SHORTER)
 
 
 def solve(
@@ -133,7 +138,7 @@ def _direction(
     if kept is not None:
         curved = jnp.sum(dz * curvature.times(dz)) + jnp.sum(aligned(penalty.l2, d) * d * d)
     fall = -jnp.sum(slope * change) - curved / 2 - jnp.sum(kinks.growth(start, v))
-    length = jnp.where(fall >= ENOUGH * curved, 1, SHORTER)
+    length = step_length(fall, curved)
     if kept is not None:
         rho = jnp.sqrt(curvature.dual_square(curvature.times(dz) - now.curvature.times(dz)))
         damped = now.damping * jnp.max(jnp.abs(d) * aligned(system.squares / system.scale, d))

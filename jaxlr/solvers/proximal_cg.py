@@ -19,7 +19,7 @@ from jaxlr.solvers.damped import Solution, damping, hides_separation, minimize
 from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.newton import POLISH
 from jaxlr.solvers.newton_cg import SHARE
-from jaxlr.solvers.proximal import ENOUGH, SHORTER
+from jaxlr.solvers.proximal import step_length
 from jaxlr.solvers.quadratic_cg import State, direction_of, minimum, quadratic_at
 from jaxlr.solvers.system import System
 
@@ -74,7 +74,7 @@ def _direction(
     # Along d signs do not change but from 0 or to 0.
     side = jnp.where(x != 0, x, d)
     fall = -jnp.sum((here.g + l1 * jnp.sign(side)) * d) - curved / 2
-    length = jnp.where(fall >= ENOUGH * curved, 1, SHORTER)
+    length = step_length(fall, curved)
     curved_alone = jnp.sum(curvature.diagonal(), axis=-1, keepdims=True)
     left = largest * jnp.where(free, quadratic.plus + end.e, 0)[..., system.n :].astype(x.dtype)
     return Direction(

@@ -18,7 +18,7 @@ from jaxlr.model.likelihood import Likelihood, alike
 from jaxlr.solvers import quadratic
 from jaxlr.solvers.damped import damping
 from jaxlr.solvers.newton import POLISH
-from jaxlr.solvers.proximal import ENOUGH, SHORTER
+from jaxlr.solvers.proximal import step_length
 from jaxlr.streaming.inside import Inside, restricted, spread
 from jaxlr.streaming.points import Here, Model
 from jaxlr.streaming.secants import Pairs
@@ -119,7 +119,7 @@ def _with_kinks(x: Array, here: Here, H: Array, s: Array, jitter: Array, model: 
     H_change = dot(H, change)
     curved = jnp.sum(change * H_change)
     fall = -jnp.sum(slope * change) - curved / 2 - jnp.sum(kinks.growth(at, v))
-    length = jnp.where(fall >= ENOUGH * curved, 1, SHORTER)
+    length = step_length(fall, curved)
     error = jnp.max(kinks.violations(slope + H_change, v) / units)
     error = jnp.where((length < 1) | (not how.exact), jnp.inf, error)
     d = jnp.where(v == 0, -x.ravel(), s * change).reshape(x.shape)

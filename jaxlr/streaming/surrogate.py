@@ -29,7 +29,7 @@ from jaxlr.linalg.dot import aligned, dot, times
 from jaxlr.model.curvature import Curvature
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.solvers.damped import damping
-from jaxlr.solvers.proximal import ENOUGH, SHORTER
+from jaxlr.solvers.proximal import step_length
 from jaxlr.solvers.quadratic_cg import State, direction_of, minimum, quadratic_at
 from jaxlr.streaming.points import Here, Model
 from jaxlr.streaming.secants import Pairs, bent, longer_of, part_of
@@ -109,7 +109,7 @@ def direction(
     curved = largest**2 * jnp.sum(end.d.astype(x.dtype) * end.e.astype(x.dtype))
     side = jnp.where(x != 0, x, d)  # along d signs do not change but from 0 or to 0
     fall = -jnp.sum(jnp.where(free, here.g + l1 * jnp.sign(side), 0) * d) - curved / 2
-    return d * jnp.where(fall >= ENOUGH * curved, 1, SHORTER), jnp.sqrt(curved)
+    return d * step_length(fall, curved), jnp.sqrt(curved)
 
 
 def _diagonal(curvatures: Float[Array, "*K r"], A: Float[Array, "r k"], likelihood: Likelihood) -> Float[Array, "*B k"]:
