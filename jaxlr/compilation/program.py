@@ -61,7 +61,7 @@ def program(*static_argnames: str, quick: bool = True) -> Callable[[Callable[P, 
 
     Args:
         static_argnames: as of `jax.jit`.
-        quick: whether compiling quickly counts for more than the last tenth of the speed.
+        quick: whether compiling quickly counts for more than the last fifth of the speed.
     """
 
     def decorate(function: Callable[P, R_co]) -> Program[P, R_co]:
