@@ -99,13 +99,7 @@ def program(*static_argnames: str, quick: bool = True) -> Callable[[Callable[P, 
                     own = unplain(tuple(options().items()))
                 return functools.partial(own, **statics), fields
             known = (function, structure, *map(_kind, leaves), *statics.values(), *jax.config.values.values())
-            compiled = _loaded.get(known)
-            if compiled is None:
-                with _lock(known):
-                    compiled = _loaded.get(known) or _found(anew, known, fields, statics)
-                _one_at_a_time.pop(known, None)
-            _last_used[known] = time.monotonic()
-            return compiled, fields
+            return _in_memory(anew, known, fields, statics), fields
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R_co:
@@ -147,6 +141,17 @@ def _is_numeric(leaf: Any) -> bool:
 @functools.cache
 def _is_of_numbers(dtype: Any) -> bool:
     return any(jnp.issubdtype(dtype, kind) for kind in (jnp.number, jnp.bool_, jax.dtypes.prng_key))
+
+
+def _in_memory(anew: Callable[[], Any], known: tuple, given: dict[str, Any], statics: dict[str, Any]) -> Compiled:
+    """The compiled program of this process, which the first call of its kind finds for all threads."""
+    compiled = _loaded.get(known)
+    if compiled is None:
+        with _lock(known):
+            compiled = _loaded.get(known) or _found(anew, known, given, statics)
+        _one_at_a_time.pop(known, None)
+    _last_used[known] = time.monotonic()
+    return compiled
 
 
 def _found(anew: Callable[[], Any], known: tuple, given: dict[str, Any], statics: dict[str, Any]) -> Compiled:
