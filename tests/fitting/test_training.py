@@ -75,11 +75,12 @@ def test_a_batch_whose_rows_have_no_weight_moves_nothing():
 
 def test_a_diverged_run_that_is_resumed_at_a_rate_that_would_do_stays_diverged():
     on = jax.jit(lambda rate, init: train(X, Y, optax.sgd(rate), num_epochs=2, init=init))
-    diverged = on(np.inf, SGD)
-    for run in (diverged, on(0.1, diverged)):
-        assert Status(int(run.status)) == Status.NONFINITE
-        assert np.isnan(run.losses[-1])
-    assert Status(int(on(0.1, SGD).status)) == Status.MAX_STEPS
+    run = train(X, Y, optax.sgd(0.1), num_epochs=1)
+    diverged = on(np.inf, run)
+    for lost in (diverged, on(0.1, diverged)):
+        assert Status(int(lost.status)) == Status.NONFINITE
+        assert np.isnan(lost.losses[-1])
+    assert Status(int(on(0.1, run).status)) == Status.MAX_STEPS
 
 
 OPTIMIZERS = {
@@ -252,7 +253,12 @@ def test_streamed_batches_are_one_epoch_over_them():
 
 
 train_unchecked = inspect.unwrap(train)  # without the annotation checker of the suite, as users call it
-SGD = train(X, Y, optax.sgd(0.1), num_epochs=1)
+
+
+def sgd():
+    return train(X, Y, optax.sgd(0.1), num_epochs=1)
+
+
 REFUSED = {
     "an optimizer by name": (lambda: train(X, Y, "adam", num_epochs=1), TypeError, "optimizer"),
     "no epoch": (lambda: train(X, Y, optax.sgd(0.1), num_epochs=0), ValueError, "num_epochs"),
@@ -278,10 +284,10 @@ REFUSED = {
         lambda: train(X, Y, optax.sgd(0.1), num_epochs=1, key=jax.random.split(jax.random.key(0))), ValueError, "one key",
     ),
     "a run by another optimizer": (
-        lambda: train(X, Y, optax.adam(0.1), num_epochs=1, init=SGD), ValueError, "pass init.params to start afresh",
+        lambda: train(X, Y, optax.adam(0.1), num_epochs=1, init=sgd()), ValueError, "pass init.params to start afresh",
     ),
     "a run in another dtype": (
-        lambda: train(np.float32(X), Y, optax.sgd(0.1), num_epochs=1, init=SGD), ValueError, "of dtype float32",
+        lambda: train(np.float32(X), Y, optax.sgd(0.1), num_epochs=1, init=sgd()), ValueError, "of dtype float32",
     ),
     "a negative penalty": (lambda: train(X, Y, optax.sgd(0.1), num_epochs=1, l2=-1.0), ValueError, "l2 >= 0"),
 }  # fmt: skip
