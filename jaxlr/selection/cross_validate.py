@@ -1,8 +1,6 @@
 """Cross-validation over penalties: every fold and every penalty is one model of one batch.
 
-    score[fold, penalty] = metric on the rows that the fold holds out
-    mean = average over folds        standard_error = sd over folds (1 / (k - 1)) / sqrt(k)
-
+Scores are those of the rows that a fold holds out, by the models that it trains (`jaxlr.selection.held_out`).
 With folds="loo" every row is a fold of its own, and one batch of models, the grid, stands for all of them
 (`jaxlr.selection.leave_one_out`); errors are then those of a mean over the rows (`jaxlr.metrics.measures`).
 
@@ -18,27 +16,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
-from jaxlr.batching.lanes import Models
-from jaxlr.compilation.program import program
-from jaxlr.engine.buckets import filled_rows
 from jaxlr.fitting.fit import fit
 from jaxlr.inputs.checks import Data, DesignData, check_flag, checked_arrays, is_zero
-from jaxlr.metrics.measures import Measure, Scores, measures
-from jaxlr.model.likelihood import likelihood_of, likelihood_of_params
+from jaxlr.metrics.measures import Measure, measures
+from jaxlr.model.likelihood import likelihood_of
 from jaxlr.model.params import Params, SoftmaxParams
-from jaxlr.model.predict import logits
 from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit
-from jaxlr.results.status import Status
 from jaxlr.selection.absent import fit_present, of_comparable_folds
 from jaxlr.selection.folds import training_weights
+from jaxlr.selection.held_out import scores_of_folds
 from jaxlr.selection.leave_one_out import check_size, scores_of_rows
 from jaxlr.selection.relaxed import check_gamma, relaxed
 from jaxlr.selection.scores import CrossValidation, choose, grid_of
@@ -139,71 +131,58 @@ def cross_validate(
     """
     loo = isinstance(folds, str) and folds == "loo"
     names, known = _metrics(metrics, select, num_classes)
-    check_flag("refit", refit)
-    if not (isinstance(rule, str) and rule in ("best", "one_se")):
-        raise ValueError(f'expected rule "best" or "one_se", got {rule!r}')
-    if loo and rule == "one_se" and known[select].rows is None:
-        raise ValueError(f'expected rule "best" to select by {select} with folds="loo", got "one_se": its score is no mean')
-    if loo and not (lower is None and upper is None and gamma is None and is_zero(l1_group)):
-        raise ValueError('expected no bounds, l1_group or gamma with folds="loo", got some; pass folds=10 and a key')
+    _check_rule(rule, refit)
+    if loo:
+        _check_rows(known[select], select, rule, not (lower is None and upper is None and gamma is None and is_zero(l1_group)))
     fields = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset}
     of_columns = {"lower": lower, "upper": upper, "penalty_factor": penalty_factor}
-    arrays, batch = checked_arrays(fields | of_columns, num_classes, sparse=not loo)
-    if batch:
-        raise ValueError(
-            f"expected one problem, X (m, n) and so on, got batch axes {batch}; the grid is that of strengths and gamma"
-        )
-    if np.ndim(arrays["y"]) == 2 or (num_classes is None and not np.all(np.isin(np.asarray(y), (0, 1)))):
-        raise ValueError("expected labels 0/1, or of num_classes, for the scores, got soft labels or more classes; round them")
+    arrays = _one_problem(fields | of_columns, num_classes, sparse=not loo)
+    data = Problem(arrays["X"], arrays["y"], offset=arrays.get("offset"), l1=None, l2=None, fit_intercept=fit_intercept)
     m = arrays["X"].shape[0]
     training = np.ones((1, m)) if loo else training_weights(folds, key, y, m)
-    strengths: dict[str, Any] = {"l1": l1, "l2": l2, "l1_group": l1_group}
-    shares = None if gamma is None else check_gamma(gamma)
-    grid = grid_of(strengths if shares is None else strengths | {"gamma": shares})
     s = np.ones(m) if sample_weight is None else np.asarray(sample_weight)
+    strengths: dict[str, Any] = {"l1": l1, "l2": l2, "l1_group": l1_group}
+    penalties = strengths if gamma is None else strengths | {"gamma": check_gamma(gamma)}
+    grid = grid_of(penalties)
     fit_models = functools.partial(
         fit, X, groups=groups, lower=lower, upper=upper, penalty_factor=penalty_factor, fit_intercept=fit_intercept,
         standardize=standardize, init=init, solver=solver, tol=tol, max_steps=max_steps, batch_size=batch_size, mesh=mesh,
         progress=progress,
     )  # fmt: skip
-    data = Problem(arrays["X"], arrays["y"], offset=arrays.get("offset"), l1=None, l2=None, fit_intercept=fit_intercept)
 
-    def fitted(s: Any, strengths: dict[str, Any], shares: Any) -> Fit:
+    def fitted(s: Any, gamma: Any = None, **strengths: Any) -> Fit:
         own = functools.partial(fit_models, y, num_classes=num_classes, offset=offset, sample_weight=s)
         fits, bounds = own(**strengths), {"lower": lower, "upper": upper}
-        return fits if shares is None else relaxed(own, fits, shares, bounds, penalty_factor, replace(data, sample_weight=s))
+        return fits if gamma is None else relaxed(own, fits, gamma, bounds, penalty_factor, replace(data, sample_weight=s))
 
     weights = np.expand_dims(training * s, tuple(range(1, 1 + len(grid))))
     whole = replace(data, sample_weight=weights, l1=l1, l2=l2, penalty_factor=arrays.get("penalty_factor"))
     if loo:
         check_size(whole, likelihood_of(num_classes))
-    if num_classes is not None and fit_intercept and init is None and shares is None and not loo:
+    if num_classes is not None and fit_intercept and init is None and gamma is None and not loo:
         fits = fit_present(fit_models, np.asarray(arrays["y"]), arrays.get("offset"), num_classes, weights, **strengths)
     else:
-        fits = fitted(weights, strengths, shares)
+        fits = fitted(weights, **penalties)
     if loo:
         scores, errors = scores_of_rows(fits, whole, names, standardize)
         mean, error = ({name: of_rows[0] for name, of_rows in both.items()} for both in (scores, errors))
+        selecting, its_error, dropped = mean[select], error[select], np.isnan(mean[select])
     else:
-        scored = replace(data, sample_weight=((training == 0) * s).astype(fits.kkt.dtype))
-        filled = filled_rows(Models(problem=scored), fits.status.size, likelihood_of(num_classes)).problem
-        scores, mean, error = _score(fits.params, fits.status, filled, names)
+        held_out = replace(data, sample_weight=((training == 0) * s).astype(fits.kkt.dtype))
+        scores, mean, error = scores_of_folds(fits, held_out, names)
+        selecting, its_error, dropped = of_comparable_folds(scores[select], fits.converged, select)
     strength = np.broadcast_to(sum(map(np.asarray, strengths.values())), grid)
-    own = mean[select], error[select], np.isnan(mean[select])
-    selecting, its_error, dropped = own if loo else of_comparable_folds(scores[select], fits.converged, select)
     best, one_se = choose(np.asarray(known[select].sign * selecting), np.asarray(its_error), strength)
     _warn_about_dropped(dropped, select if loo else f"{select} in some fold", best)
     chosen = None
-    if best is not None and refit:
+    if refit and best is not None and one_se is not None:
         at = best if rule == "best" else one_se
-        these = {name: np.broadcast_to(np.asarray(values), grid)[at] for name, values in strengths.items()}
-        chosen = fitted(sample_weight, these, None if shares is None else np.broadcast_to(shares, grid)[at])
-    strengths |= {} if shares is None else {"gamma": shares}
-    strengths = {name: np.broadcast_to(np.asarray(values, fits.kkt.dtype), grid) for name, values in strengths.items()}
-    strengths |= {"l1_group": None} if groups is None else {}
+        chosen = fitted(sample_weight, **{name: np.broadcast_to(values, grid)[at] for name, values in penalties.items()})
+    penalties = {name: np.broadcast_to(np.asarray(values, fits.kkt.dtype), grid) for name, values in penalties.items()}
+    penalties |= {"l1_group": None} if groups is None else {}
     return CrossValidation(
         fits=fits, folds="loo" if loo else len(training), scores=scores, mean=mean, standard_error=error, best=best,
-        one_se=one_se, refit=chosen, **strengths,
+        one_se=one_se, refit=chosen, **penalties,
     )  # fmt: skip
 
 
@@ -217,34 +196,34 @@ def _metrics(metrics: Sequence[str], select: str, num_classes: int | None) -> tu
     return names, known
 
 
+def _check_rule(rule: str, refit: bool) -> None:
+    check_flag("refit", refit)
+    if not (isinstance(rule, str) and rule in ("best", "one_se")):
+        raise ValueError(f'expected rule "best" or "one_se", got {rule!r}')
+
+
+def _check_rows(measure: Measure, select: str, rule: str, beyond: bool) -> None:
+    """Refuse what leave-one-out has no answer to: errors of what is no mean of rows, and penalties beyond l1 and l2."""
+    if rule == "one_se" and measure.rows is None:
+        raise ValueError(f'expected rule "best" to select by {select} with folds="loo", got "one_se": its score is no mean')
+    if beyond:
+        raise ValueError('expected no bounds, l1_group or gamma with folds="loo", got some; pass folds=10 and a key')
+
+
+def _one_problem(fields: dict[str, Any], num_classes: int | None, sparse: bool) -> dict[str, Any]:
+    """The fields of one problem as arrays, its labels hard."""
+    arrays, batch = checked_arrays(fields, num_classes, sparse=sparse)
+    if batch:
+        raise ValueError(
+            f"expected one problem, X (m, n) and so on, got batch axes {batch}; the grid is that of strengths and gamma"
+        )
+    if np.ndim(arrays["y"]) == 2 or (num_classes is None and not np.all(np.isin(np.asarray(fields["y"]), (0, 1)))):
+        raise ValueError("expected labels 0/1, or of num_classes, for the scores, got soft labels or more classes; round them")
+    return arrays
+
+
 def _warn_about_dropped(dropped: Any, lacking: str, best: tuple[int, ...] | None) -> None:
     """Say how many penalties cannot be chosen."""
     if count := int(np.sum(dropped)):
         outcome = "nothing is chosen" if best is None else "the choice is among the others"
         warnings.warn(f"{count} of {np.size(dropped)} penalties lack a {lacking}: {outcome}; see print(cv.fits)", stacklevel=3)
-
-
-@program("names")
-def _score(params: Any, status: Array, problem: Problem, names: tuple[str, ...]) -> tuple[Scores, Scores, Scores]:
-    """Scores (k, *grid) of each fold's models on the rows that it holds out, whose weights (k, m) are those of the problem, and
-    over the folds mean and standard error."""
-    known = measures(likelihood_of_params(params))
-
-    def of_one(params: Any, status: Array, s: Array) -> Scores:
-        z = logits(params, problem.X, problem.offset)
-        return {name: jnp.where(status == Status.CONVERGED, known[name].score(problem.y, z, s), jnp.nan) for name in names}
-
-    scored = of_one
-    for _ in range(status.ndim - 1):
-        scored = jax.vmap(scored, in_axes=(0, 0, None))
-    scores = jax.vmap(scored)(params, status, problem.sample_weight)
-    return scores, *_over_folds(scores)
-
-
-def _over_folds(scores: Scores) -> tuple[Scores, Scores]:
-    """Mean and standard error over the folds, by metric; the error of one fold is NaN."""
-    mean = {name: jnp.mean(score, axis=0) for name, score in scores.items()}
-    count = len(next(iter(scores.values())))
-    if count == 1:
-        return mean, {name: jnp.full_like(score, jnp.nan) for name, score in mean.items()}
-    return mean, {name: jnp.std(score, axis=0, ddof=1) / count**0.5 for name, score in scores.items()}
