@@ -11,9 +11,9 @@ from jaxlr.streaming.models import Asked, Batch
 from jaxlr.streaming.passes import Shape
 from jaxlr.streaming.points import Model
 from jaxlr.streaming.resamples import Resamples
+from jaxlr.streaming.sample import Sample
 from jaxlr.streaming.states import State
 from jaxlr.streaming.sums import Frame, Plan
-from jaxlr.streaming.surrogate import Sample
 
 
 class Call(NamedTuple):
@@ -75,7 +75,7 @@ class Progress(NamedTuple):
         chord: Hessians of the sample (L, *P, k, k), or None.
         exact: whether Hessians are summed.
         passes: so far; ended: after which each model ended (L,), 0 before.
-        sample: rows in memory, of many columns; None else.
+        sample: rows in memory, of many columns, or for the first step; None else.
         urgency: of these columns (n,), with kinks (`jaxlr.streaming.inside`); None else.
     """
 

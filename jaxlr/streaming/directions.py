@@ -21,8 +21,8 @@ from jaxlr.solvers.newton import POLISH
 from jaxlr.solvers.proximal import step_length
 from jaxlr.streaming.inside import Inside, restricted, spread
 from jaxlr.streaming.points import Here, Model
+from jaxlr.streaming.sample import Sample
 from jaxlr.streaming.secants import Pairs
-from jaxlr.streaming.surrogate import Sample
 from jaxlr.streaming.surrogate import direction as surrogate
 
 EPS = 2.0**-52

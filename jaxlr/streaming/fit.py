@@ -3,7 +3,8 @@
 The objective is that of `jaxlr.fit`, whose minimum depends on the rows only through sums over them. Each pass adds up, for
 every model that still runs, what a Newton step asks for (`jaxlr.streaming.sums`), and the same sums are the evidence of where
 it is (`jaxlr.streaming.points`). The first pass looks at the columns and takes a sample, to whose fit the second pass adds up;
-near the minimum each step squares the error, so that four to six passes are usual, however many rows and models there are.
+near the minimum each step squares the error, and the last one needs no pass to be proved (`jaxlr.streaming.proved`): three to
+six passes are usual, however many rows and models there are.
 With more than 512 columns, all of them with a penalty, no Hessian of all columns is summed (`jaxlr.streaming.wide`): six to
 eight passes to 1e-5 where a pass can sum one Gram matrix for all models, else up to tens.
 """
@@ -78,7 +79,8 @@ def fit_stream(
     Returns:
         Fit, its fields with the batch shape in front, `num_passes` after how many passes over the rows each model ended. gap
         comes from the sums of the last pass alone (`jaxlr.streaming.points`): a rigorous bound, inf where `jaxlr.duality_gap`
-        is, and further from the minimum than any that converged.
+        is, and further from the minimum than any that converged. Where a last step shorter than sqrt(tol / 10) logits is
+        proved and not seen, value is that of the quadratic, and kkt and gap are bounds (`jaxlr.streaming.proved`).
 
     Raises:
         TypeError: an argument or a field of a block has the wrong type.

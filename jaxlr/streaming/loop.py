@@ -18,10 +18,13 @@ from jaxlr.streaming.frames import models_of, rounded, starts
 from jaxlr.streaming.inside import Inside
 from jaxlr.streaming.passes import one_pass
 from jaxlr.streaming.points import Model
+from jaxlr.streaming.proved import proved
+from jaxlr.streaming.sample import Sample, of_models
 from jaxlr.streaming.states import State, start
 from jaxlr.streaming.steps import advance
 from jaxlr.streaming.sums import Sums
-from jaxlr.streaming.wide import of_models, road, urgency, wants_gram
+from jaxlr.streaming.third_order import corrected
+from jaxlr.streaming.wide import road, urgency, wants_gram
 
 
 def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[int], None]) -> Progress:
@@ -53,11 +56,17 @@ def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[in
     if exact and inside is None:
         began = (few[0].status == RUNNING) & (few[0].num_steps == 0) & ((new.num_steps > 0) | (new.status != RUNNING))
         check_independent(sums, few[1], call.k, n, began, reader.kind)
+    if progress.sample is not None and not call.wide:
+        rows, of_rows = of_models(progress.sample, call.batch, at)
+        new = _host(_corrected(few[0].x, new, sums, few[1], rows, np.float64(call.tol), how, of_rows))
+        progress = progress._replace(sample=None)
     bounds = None if call.bounds is None else tuple(bound[at] for bound in call.bounds)
     x, _ = rounded(new.x, bounds, few[1], call.frame, call.steps, call.batch.kinked, str(call.dtype))
     # A point that was judged stays what it is.
     keep = (new.status != RUNNING).reshape(-1, *(1,) * (x.ndim - 1))
     new = new._replace(x=np.where(keep, new.x, np.asarray(x)))
+    if exact and inside is None and _may_be_proved(few[0].x, new, few[1], call.tol):
+        new = _host(_proved(few[0].x, new, sums, few[1], np.float64(call.tol), how))
     wanted = None
     if inside is not None:
         wanted = np.asarray(urgency(new.x, few[0].x, new.status, sums, few[1], call.steps, n))
@@ -86,8 +95,8 @@ def _aid(call: Call, progress: Progress, inside: Inside | None, at: np.ndarray) 
     """What directions of some models are made of beside the sums, and its axes of models."""
     if inside is not None:
         return inside, None
-    if progress.sample is not None:
-        return of_models(progress.sample, call, at)
+    if progress.sample is not None and call.wide:
+        return of_models(progress.sample, call.batch, at)
     return (None, None) if progress.chord is None or progress.exact else (jnp.asarray(progress.chord[at]), 0)
 
 
@@ -96,6 +105,24 @@ def _advance(state: State, sums: Sums, aid: Aid, model: Model, tol: Any, how: Ho
     return jax.vmap(lambda state, sums, aid, model: advance(state, sums, aid, model, tol, how), in_axes=(0, 0, axes, 0))(
         state, sums, aid, model
     )
+
+
+@program("how", "axes")
+def _corrected(x: Any, state: State, sums: Sums, model: Model, rows: Sample, tol: Any, how: How, axes: Any) -> State:
+    return jax.vmap(lambda x, state, sums, model, rows: corrected(x, state, sums, model, rows, tol, how), (0, 0, 0, 0, axes))(
+        x, state, sums, model, rows
+    )
+
+
+@program("how")
+def _proved(x: Any, state: State, sums: Sums, model: Model, tol: Any, how: How) -> State:
+    return jax.vmap(lambda x, state, sums, model: proved(x, state, sums, model, tol, how))(x, state, sums, model)
+
+
+def _may_be_proved(x: np.ndarray, new: State, model: Model, tol: float) -> bool:
+    """Whether a step is short enough for `proved`."""
+    reach = np.sqrt(2) * model.norm * np.sqrt(np.sum((new.x - x).reshape(len(x), -1) ** 2, axis=1))
+    return bool(np.any((new.status == RUNNING) & (reach**2 <= tol)))
 
 
 def _at_zero_where_that_is_better(new: State, null: np.ndarray, call: Call, at: np.ndarray) -> State:

@@ -15,9 +15,9 @@ from jaxlr.streaming.blocks import Kind, Reader
 from jaxlr.streaming.calls import Progress
 from jaxlr.streaming.models import Asked
 from jaxlr.streaming.points import Model
+from jaxlr.streaming.sample import Sample
 from jaxlr.streaming.secants import Pairs
 from jaxlr.streaming.states import State, Trail
-from jaxlr.streaming.surrogate import Sample
 
 
 def identity(asked: Asked, x64: bool) -> dict[str, Any]:
@@ -90,6 +90,7 @@ def of_arrays(arrays: Mapping[str, np.ndarray], reader: Reader) -> tuple[Progres
     trail = sample = None
     if parts["trail."]:
         trail = Trail(**parts["trail."], pairs=Pairs(**parts["pairs."]) if parts["pairs."] else None)
+    if parts["sample."]:
         sample = Sample(**{"offset": None} | parts["sample."])
     state, exact, passes = State(**parts["state."], trail=trail), bool(arrays["exact"]), int(arrays["passes"])
     progress = Progress(state, model, arrays.get("chord"), exact, passes, arrays["ended"], sample, arrays.get("urgency"))

@@ -22,9 +22,10 @@ from jaxlr.streaming.frames import models_of, rounded, starts
 from jaxlr.streaming.passes import own_names
 from jaxlr.streaming.points import Model, point
 from jaxlr.streaming.resamples import resample_weights
+from jaxlr.streaming.sample import sample_of
 from jaxlr.streaming.states import State, start
 from jaxlr.streaming.sums import Lanes, Sums, sums_of
-from jaxlr.streaming.wide import is_coercive, sample_of, urgency
+from jaxlr.streaming.wide import is_coercive, urgency
 
 _PER_COLUMN = 5  # rows of the sample, at least; of fewer the minimum is further from that of all rows than 0 is
 
@@ -54,11 +55,15 @@ def begin(call: Call, first: First, m: int) -> Progress:
     state = start(np.asarray(x), call.wide)
     exact = not call.wide and (call.shape.cheap or not enough or not is_coercive(batch, call.bounds))
     progress = Progress(state, None, None, exact, 1, np.zeros(L, np.int32))
+    flat = None if weights is None else weights.reshape(-1, rows)
     if call.wide:
-        flat = None if weights is None else weights.reshape(-1, rows)
-        progress = progress._replace(sample=sample_of(call, first, flat))
+        progress = progress._replace(sample=sample_of(first, flat, call.frame, call.k))
         return progress._replace(urgency=_urgency(call, first, state)) if batch.kinked else progress
-    return progress if exact else progress._replace(chord=_chord(call, first, progress.state))
+    if not exact:
+        return progress._replace(chord=_chord(call, first, progress.state))
+    if found is None or rows == m or batch.kinked:
+        return progress
+    return progress._replace(sample=sample_of(first, flat, call.frame, call.k, rounded_up(rows, 4)))
 
 
 def _weights(call: Call, first: First) -> np.ndarray | None:

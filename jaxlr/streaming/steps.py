@@ -7,8 +7,8 @@ change of a logit along the step, of which in memory one knows before:
                         (Armijo's rule: Nocedal & Wright, Numerical Optimization (2006), equation 3.4): back to the origin, to
                         a shorter step
     else                the verdict on the origin, whose whole step is known now: where it has CONVERGED by the size of that
-                        step x is the answer, whose evidence this very pass has summed, else there is a new direction at x,
-                        and x the answer too where norms of rows prove that the next step would be as small
+                        step x is the answer, whose evidence this very pass has summed, else there is a new direction at x
+                        (where norms of rows prove that its step will be as small, `jaxlr.streaming.proved` takes it at once)
 
 Directions are those of `jaxlr.solvers.newton`, with kinks of `jaxlr.solvers.proximal`, of the Hessian that the pass has summed
 (exact), or of that of the sampled rows at their own minimum (a chord: Kelley 1995, Iterative Methods for Linear and Nonlinear
@@ -29,7 +29,6 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.results.status import Status
 from jaxlr.solvers.descent import RUNNING, Direction, Rules, judge, proved_length
-from jaxlr.solvers.newton import POLISH
 from jaxlr.streaming.directions import EPS, Aid, Found, How, direction
 from jaxlr.streaming.points import Here, Model, point
 from jaxlr.streaming.secants import with_pair
@@ -37,6 +36,7 @@ from jaxlr.streaming.states import State, Trail
 from jaxlr.streaming.sums import Sums
 
 _FALL, _GROWTH = 0.1, 4
+_POLISH = 0.1  # of tol, what the square of the last step may be: here more digits cost a pass
 _PATIENCE = 8  # passes without a lower residual, of the steps of many columns
 
 
@@ -54,7 +54,9 @@ class _Look(NamedTuple):
     last: Bool[Array, ""]  # no step any more
 
 
-class _Before(NamedTuple):
+class Before(NamedTuple):
+    """Of the point before, what a verdict asks for."""
+
     decrement: Array
     steep_steps: Array
 
@@ -70,24 +72,18 @@ def advance(state: State, sums: Sums, aid: Aid, model: Model, tol: Array, how: H
     Args:
         aid: what its direction is made of beside the sums.
     """
-    rules = _rules(state, model, tol, how)
+    rules = rules_of(state, model, tol, how)
     look = _look(state, sums, rules, model, how)
     trail = None if state.trail is None else _followed(state.trail, look)
     old = not how.exact or trail is not None
     origin = look.here._replace(H=None, value=state.value, kkt=state.kkt, gap=state.gap)
-    before, unbounded = _Before(state.before, state.steep_steps), jnp.asarray(jnp.inf)
-    judged = judge(rules, before, origin, _as_direction(state, state.old), look.reach, unbounded, look.last, EPS)
+    before = Before(state.before, state.steep_steps)
+    judged = judge(rules, before, origin, as_direction(state, state.old), look.reach, jnp.asarray(jnp.inf), look.last, EPS)
     verdict = _of_origin(state, look, judged, trail, rules, old)
 
     found = direction(state.x, look.here, aid, None if trail is None else trail.pairs, model, rules.tol, how)
-    before = _Before(judged.decrement, judged.steep_steps)
-    most = np.sqrt(2) * model.norm * jnp.sqrt(jnp.sum(found.d**2))
-    near = judge(rules, before, look.here, _as_direction(found, old), most, unbounded, look.last, EPS)
-    # By the norms of the rows the next step changes no logit by more than tol.
-    near = ~look.passed & look.finite & look.seen & (most <= rules.tol) & near.polished & (near.status == Status.CONVERGED)
-    status = jnp.where((verdict.status == RUNNING) & near, Status.CONVERGED, verdict.status)
-    status = jnp.where((status == RUNNING) & ~look.passed & ~jnp.isfinite(found.decrement), Status.STALLED, status)
-    verdict = _Verdict(status.astype(jnp.int32), verdict.better | near)
+    lost = (verdict.status == RUNNING) & ~look.passed & ~jnp.isfinite(found.decrement)
+    verdict = verdict._replace(status=jnp.where(lost, Status.STALLED, verdict.status).astype(jnp.int32))
 
     new = _moved(state, look, verdict, found, model)
     goes_on = ~look.passed & (verdict.status == RUNNING)
@@ -103,14 +99,15 @@ def advance(state: State, sums: Sums, aid: Aid, model: Model, tol: Array, how: H
     return jax.tree.map(lambda new, old: jnp.where(running, new, old), new, state)
 
 
-def _rules(state: State, model: Model, tol: Array, how: How) -> Rules:
+def rules_of(state: State, model: Model, tol: Array, how: How) -> Rules:
+    """Of the verdicts on a model."""
     penalized = jnp.all((model.penalty.bounding | ~model.penalty.free)[: how.n])
     suffices = penalized
     if state.x.shape[-1] > how.n:  # as in `jaxlr.solvers.damped`
         if state.trail is not None:
             tol = jnp.minimum(tol, 2.5e-3 * model.rarity)
         suffices &= tol <= 2.5e-3 * model.rarity
-    return Rules(model.penalty, penalized, suffices, model.rarity, tol, jnp.int32(how.max_steps), POLISH)
+    return Rules(model.penalty, penalized, suffices, model.rarity, tol, jnp.int32(how.max_steps), _POLISH)
 
 
 def _look(state: State, sums: Sums, rules: Rules, model: Model, how: How) -> _Look:
@@ -134,7 +131,7 @@ def _look(state: State, sums: Sums, rules: Rules, model: Model, how: How) -> _Lo
     )
 
 
-def _as_direction(found: State | Found, old: Array | bool) -> Direction:
+def as_direction(found: State | Found, old: Array | bool) -> Direction:
     """What is known of a step before it is taken, for `judge`."""
     return Direction(found.d, found.d, found.decrement, found.error, found.unresolved, jnp.bool_(False), found.inexact, old=old)
 

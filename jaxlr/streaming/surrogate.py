@@ -19,7 +19,6 @@ here, so that nothing can be separated.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +31,7 @@ from jaxlr.solvers.damped import damping
 from jaxlr.solvers.proximal import step_length
 from jaxlr.solvers.quadratic_cg import State, direction_of, minimum, quadratic_at
 from jaxlr.streaming.points import Here, Model
+from jaxlr.streaming.sample import Sample
 from jaxlr.streaming.secants import Pairs, bent, longer_of, part_of
 
 _LEFT = 0.03  # of the residual, that a direction may leave: the next pass leaves more
@@ -39,22 +39,6 @@ _MOST_PRODUCTS = 300  # of rows in memory, in one direction
 _PROBES = 4
 _ROUNDING = 16  # times eps, of the largest violation
 _LARGEST = 1e30  # that float32 can hold, squared with care
-
-
-class Sample(NamedTuple):
-    """Rows in memory.
-
-    Attributes:
-        A: working columns (r, k), float32.
-        s: weights (W, r), each summing to 1, float32.
-        offset: (O, r), of several classes (O, r, K), float32, or None.
-        gram: A' D A (k, k) over all rows, float32, or None.
-    """
-
-    A: Any
-    s: Any
-    offset: Any
-    gram: Any = None
 
 
 def direction(

@@ -21,7 +21,6 @@ from jaxlr.inputs.memory import bytes_free
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.solvers.descent import RUNNING
 from jaxlr.streaming.calls import Call, Progress
-from jaxlr.streaming.first import First
 from jaxlr.streaming.inside import Inside, chosen, most_inside, overflows, urgency_of
 from jaxlr.streaming.models import Batch
 from jaxlr.streaming.passes import Shape
@@ -29,12 +28,10 @@ from jaxlr.streaming.points import Model, point
 from jaxlr.streaming.secants import no_pairs
 from jaxlr.streaming.states import State
 from jaxlr.streaming.sums import Sums
-from jaxlr.streaming.surrogate import Sample
 
 _FEW, _WORK = 512, 2**20  # columns, and products a row of all Hessians: up to either they are summed
 _PAIRS = 8
 _GRAM = 2**12  # columns of which one Gram matrix for all models is summed, once
-_ROWS = 2**12  # of the sample, that are brought to working columns at a time
 
 
 def is_coercive(batch: Batch, bounds: tuple[np.ndarray, np.ndarray] | None) -> bool:
@@ -88,26 +85,6 @@ def wide_bytes(shape: Shape, sampled: int) -> int:
     return shape.lanes * shape.k * (points + sums + steps) + inside + rows + gram
 
 
-def sample_of(call: Call, first: First, weights: np.ndarray | None) -> Sample:
-    """The sampled rows as the surrogate takes them.
-
-    Args:
-        weights: of all resamples and rows of weights (W, r), or None.
-    """
-    r, k, n = len(first.numbers), call.k, call.frame.center.shape[0]
-    s = np.ones((1, r)) if weights is None else weights
-    A = np.ones((r, k), np.float32)
-    for start in range(0, r, _ROWS):
-        rows = first.sample["X"][start : start + _ROWS].astype(np.float64)
-        A[start : start + _ROWS, :n] = (rows - call.frame.center) / call.frame.unit
-    A[~(s > 0).any(axis=0)] = 0
-    total = np.sum(s, axis=1, keepdims=True)
-    offset = first.sample.get("offset")
-    return Sample(
-        A, (s / np.where(total > 0, total, 1)).astype(np.float32), None if offset is None else offset.astype(np.float32)
-    )
-
-
 def road(call: Call, progress: Progress) -> tuple[Inside | None, State]:
     """The columns inside, None where the surrogate serves, and the models with what that needs."""
     state, n = progress.state, call.frame.center.shape[0]
@@ -120,16 +97,6 @@ def road(call: Call, progress: Progress) -> tuple[Inside | None, State]:
         pairs = no_pairs(_PAIRS, state.x.shape[1:], len(state.x))
         state = state._replace(trail=state.trail._replace(pairs=pairs))
     return None, state
-
-
-def of_models(sample: Sample, call: Call, at: np.ndarray) -> tuple[Sample, Sample]:
-    """The sample with weights and offsets of some models, and the axes to map it over."""
-    of, axes = [], []
-    for values, rows in ((sample.s, call.batch.s), (sample.offset, call.batch.offset)):
-        shared = values is None or len(values) == 1
-        of.append(None if values is None else values[0] if shared else values[rows[at]])
-        axes.append(None if shared else 0)
-    return Sample(sample.A, of[0], of[1], sample.gram), Sample(None, axes[0], axes[1])
 
 
 def wants_gram(call: Call, progress: Progress) -> bool:

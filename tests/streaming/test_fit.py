@@ -74,7 +74,8 @@ def test_a_streamed_fit_is_that_of_all_rows(name, sampled):
     assert (np.asarray(found.params.coef) == 0).tolist() == (np.asarray(wanted.params.coef) == 0).tolist()
     assert np.max(found.kkt) <= 1e-10
     assert np.array_equal(np.isinf(found.gap), np.isinf(wanted.gap))
-    assert np.max(np.where(np.isinf(found.gap), 0, found.gap)) <= 1e-15
+    # The last step is proved: with kinks the gap keeps some of that before.
+    assert np.max(np.where(np.isinf(found.gap), 0, found.gap)) <= (1e-15 if name not in ("lasso", "bounds") else 1e-11)
     assert np.max(found.num_passes) <= (3 if sampled > M else 14)  # from 0 where too few rows are sampled
     assert np.array_equal(found.to_dict()["num_passes"], found.num_passes)
 
@@ -124,6 +125,38 @@ def test_the_evidence_is_that_of_the_parameters_handed_back(sampled):
         assert Status(int(found.status)) == Status.MAX_STEPS
 
 
+PROVED = {
+    "ridge": (6, {"l2": 0.01}),
+    "three classes": (5, {"l2": 0.01, "num_classes": 3}),
+    "float32": (6, {"l2": 0.01, "X": X[:, :6].astype(np.float32)}),
+    "lasso": (6, {"l1": 0.01}),
+    "weights and an offset": (7, {"l2": 0.01, "sample_weight": WEIGHT, "offset": OFFSET}),
+}
+
+
+@pytest.mark.parametrize("name", quick(PROVED, "ridge"))
+def test_a_last_step_that_no_pass_has_seen_has_bounds_for_its_evidence(monkeypatch, name):
+    """One pass fewer than where the last point is seen."""
+    monkeypatch.setattr(run, "_SAMPLE", 256)
+    most, options = PROVED[name]
+    given = {"X": X[:, :6], "y": THREE if name == "three classes" else Y} | options
+    rows = {key: given.pop(key) for key in ("X", "y", "sample_weight", "offset") if key in given}
+    found = fit_stream(cut(100, **rows), **given)
+    assert found.converged
+    assert int(found.num_passes) <= most
+    classes = {"num_classes": given.pop("num_classes")} if "num_classes" in given else {}
+    wide = {key: value.astype(float) for key, value in rows.items()}
+    wanted = fit(**wide, **given, **classes)
+    problem = Problem(**wide, **{key: np.asarray(value, found.kkt.dtype).astype(float) for key, value in given.items()})
+    params = jax.tree.map(lambda part: np.asarray(part, float), found.params)
+    eps = float(jnp.finfo(found.kkt.dtype).eps)
+    assert float(kkt_residual(params, problem)) <= (1 + 4 * eps) * float(found.kkt) + 1e-15  # sums of another order
+    assert float(found.kkt) <= (1e-5 if name == "float32" else 1e-10)
+    away = float(loss(params, problem)) - float(loss(wanted.params, problem))
+    assert -1e-15 <= away <= float(found.gap) + 1e-15
+    np.testing.assert_allclose(found.value, loss(params, problem), rtol=max(eps, 1e-14))
+
+
 @pytest.mark.slow
 def test_many_models_take_the_hessian_of_the_sample_along(monkeypatch):
     """A chord needs more passes than Newton's method, and comes to the same."""
@@ -134,7 +167,7 @@ def test_many_models_take_the_hessian_of_the_sample_along(monkeypatch):
     assert found.converged.all()
     # kkt <= tol = 1e-10 over a curvature of 1e-2 at least
     np.testing.assert_allclose(found.params.coef, wanted.params.coef, atol=1e-8)
-    assert np.max(found.gap) <= 1e-17
+    assert np.max(found.gap) <= 1e-15
 
 
 @pytest.mark.slow

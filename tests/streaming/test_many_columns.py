@@ -16,8 +16,9 @@ from jaxlr.streaming import inside, run, wide
 from jaxlr.streaming.passes import Shape
 from jaxlr.streaming.points import Here, Model
 from jaxlr.streaming.resamples import Resamples, resample_weights
+from jaxlr.streaming.sample import Sample
 from jaxlr.streaming.secants import Pairs, no_pairs, with_pair
-from jaxlr.streaming.surrogate import Sample, direction
+from jaxlr.streaming.surrogate import direction
 
 pytestmark = pytest.mark.usefixtures("x64")
 
