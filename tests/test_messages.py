@@ -27,6 +27,7 @@ from jaxlr.estimator import LogisticRegressor
 from jaxlr.inputs import sparse as sparse_inputs
 from jaxlr.linalg.operators import as_design
 from jaxlr.model.norms import as_groups
+from tests.helpers import known_fit
 
 PACKAGE = Path(jaxlr.__file__).parent
 ELSEWHERE = {"estimator", "streaming", "metrics", "testing"}  # rooms whose messages their own tests read, for now
@@ -56,13 +57,13 @@ MADE = {}
 
 
 def made(name):
-    """Fits that several calls are about, each made once."""
+    """Fits that several calls are about, each made once; where none is needed, of any numbers."""
     make = {
         "fit": lambda: jaxlr.fit(X, Y),
         "null": lambda: jaxlr.fit(X[:, :1], Y),
-        "batch": lambda: jaxlr.fit(X, Y, l2=np.array([0.1, 0.2])),
-        "classes": lambda: jaxlr.fit(X, LABELS, num_classes=3),
-        "firth": lambda: jaxlr.fit_firth(X, Y),
+        "batch": lambda: jax.tree.map(lambda leaf: np.stack([leaf, leaf]), made("fit")),
+        "classes": lambda: replace(made("fit"), params=SoftmaxParams(np.ones((3, 2)), np.ones(3))),
+        "firth": lambda: replace(made("fit"), solver="firth"),
         "sets": lambda: jaxlr.fit_conditional(X, Y, STRATA),
         "resamples": lambda: jaxlr.fit_bootstrap(KEY, X, Y, 4, l2=0.1),
         "copies": lambda: jaxlr.fit(np.c_[X, X[:, 0]], Y, sample_weight=np.stack([np.ones(M), np.arange(M) % 3 > 0])),
@@ -70,7 +71,7 @@ def made(name):
         "influence": lambda: inference.influence(made("fit"), P),
         "wald": lambda: inference.wald(made("fit"), P),
         "predictions": lambda: inference.predictions(made("fit"), P),
-        "binary": lambda: jaxlr.fit(BINARY.X, Y),
+        "binary": lambda: known_fit(np.full(np.shape(BINARY.X)[1], 0.1), 0.3),
         "design": lambda: preprocessing.design_matrix(pd.DataFrame({"a": [1.0, 2.0], "c": ["x", "y"]})),
     }
     if name not in MADE:
