@@ -20,7 +20,7 @@ from jaxlr.engine.devices import check_mesh
 from jaxlr.engine.plan import Call
 from jaxlr.engine.small import with_columns
 from jaxlr.engine.sparsity import as_it_pays
-from jaxlr.inputs.checks import Data, DesignData, check_count, check_flag, checked, is_zero
+from jaxlr.inputs.checks import Data, DesignData, check_count, check_flag, check_init, checked, is_zero
 from jaxlr.inputs.groups import checked_groups
 from jaxlr.inputs.labels import check_classes, is_soft
 from jaxlr.inputs.tables import as_numpy, column_names, is_concrete, is_key
@@ -187,11 +187,7 @@ def _checked_static(given: Arguments) -> Likelihood:
     check_max_steps(given.max_steps)
     if given.batch_size is not None:
         check_count("batch_size", given.batch_size, 1)
-    kind = likelihood.params_type
-    if given.init is not None and not isinstance(given.init, kind):
-        raise TypeError(
-            f"expected init to be jaxlr.{kind.__name__}(coef, intercept), got {type(given.init).__name__}; pass fit.params"
-        )
+    check_init(given.init, likelihood.params_type)
     return likelihood
 
 

@@ -128,6 +128,13 @@ def real_array(name: str, value: Data) -> Any:
     return raw.astype(np.float64) if raw.dtype.kind == "f" and raw.dtype.itemsize > 8 else raw  # a long double, which JAX lacks
 
 
+def check_init(init: Any, kind: type) -> None:
+    """Refuse what is no start of models with such parameters."""
+    if init is not None and not isinstance(init, kind):
+        wanted = f"jaxlr.{kind.__name__}(coef, intercept)"
+        raise TypeError(f"expected init to be {wanted}, got {type(init).__name__}; pass fit.params")
+
+
 def check_flag(name: str, flag: object) -> None:
     """Refuse what is neither True nor False."""
     if not isinstance(flag, (bool, np.bool_)):

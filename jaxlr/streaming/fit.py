@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from jaxlr.engine.chunks import deferred_interrupt
 from jaxlr.inputs.checks import Data
+from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.results.fit import Fit
 from jaxlr.streaming.blocks import Blocks, Reader
 from jaxlr.streaming.models import Asked
@@ -39,6 +40,7 @@ def fit_stream(
     penalty_factor: Data | None = None,
     fit_intercept: bool = True,
     standardize: bool = False,
+    init: Params | SoftmaxParams | None = None,
     tol: ArrayLike | None = None,
     max_steps: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -69,6 +71,8 @@ def fit_stream(
         l1, l2, penalty_factor, lower, upper: strengths, factors and bounds, as in `jaxlr.fit`.
         fit_intercept: without it the intercepts are 0.
         standardize: True measures penalties in standard deviations of the columns under each model's own weights.
+        init: start, as in `jaxlr.fit`, such as the estimates of the rows before new ones came; None is the minimum over the
+            sampled rows.
         tol: on the KKT residual, > 0; None is 1e-10 for results in float64 and 1e-5 in float32.
         max_steps: passes with steps, >= 1; None is 200.
         checkpoint: path of a file to which every finished pass writes what it found. Where it is there already a call with the
@@ -113,6 +117,7 @@ def fit_stream(
         penalty_factor=penalty_factor,
         fit_intercept=fit_intercept,
         standardize=standardize,
+        init=init,
         folds=folds,
         num_samples=num_samples,
         key=key,

@@ -9,8 +9,9 @@ from jax.typing import ArrayLike
 
 from jaxlr.engine.arguments import check_max_steps, checked_tol
 from jaxlr.inputs.bounds import check_bounds, to_columns
-from jaxlr.inputs.checks import Data, check_count, check_flag, real_array
+from jaxlr.inputs.checks import Data, check_count, check_flag, check_init, real_array
 from jaxlr.model.likelihood import Likelihood, likelihood_of
+from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.streaming.blocks import Kind
 from jaxlr.streaming.resamples import Resamples, checked_resamples
 
@@ -29,6 +30,7 @@ class Asked:
     penalty_factor: Data | None
     fit_intercept: bool
     standardize: bool
+    init: Params | SoftmaxParams | None
     folds: int | None
     num_samples: int | None
     key: Any
@@ -43,7 +45,9 @@ class Asked:
             check_flag(name, getattr(self, name))
         check_max_steps(self.max_steps)
         checked_tol(self.tol, np.dtype(np.float64))
-        return likelihood_of(self.num_classes), checked_resamples(self.folds, self.num_samples, self.key)
+        likelihood = likelihood_of(self.num_classes)
+        check_init(self.init, likelihood.params_type)
+        return likelihood, checked_resamples(self.folds, self.num_samples, self.key)
 
 
 class Batch(NamedTuple):
@@ -54,6 +58,7 @@ class Batch(NamedTuple):
         y, s, offset: which row of the field is each lane's (L,); of weights, of resamples times weights.
         fields: "l1", "l2" (L,), "penalty_factor", "lower", "upper" (L, n), those that there are, of the dtype of the results.
         given: the same as they broadcast to the batch, for `jaxlr.fit`.
+        start: "coef" (L, *K, n) and "intercept" (L, *K); nothing without one.
         leads: axes in front of "y", "sample_weight" and "offset", for the same.
         kinked: whether there are an l1 or bounds.
     """
@@ -64,6 +69,7 @@ class Batch(NamedTuple):
     offset: np.ndarray
     fields: dict[str, np.ndarray]
     given: dict[str, np.ndarray]
+    start: dict[str, np.ndarray]
     leads: dict[str, tuple[int, ...]]
     kinked: bool
 
@@ -101,6 +107,12 @@ def lay_out(asked: Asked, kind: Kind, resamples: Resamples, dtype: Any) -> Batch
             del given[name]
     leads = {name: kind.leads.get(name, ()) for name in ("y", "sample_weight", "offset")}
     own = {name: value.shape[: value.ndim - _CORES[name]] for name, value in given.items()}
+    init, cores = {}, {}
+    if asked.init is not None:
+        classes = likelihood_of(asked.num_classes).classes
+        cores = {"coef": (*classes, kind.n), "intercept": classes}
+        init = {name: _start(name, getattr(asked.init, name), core) for name, core in cores.items()}
+        own |= {name: value.shape[: value.ndim - len(cores[name])] for name, value in init.items()}
     try:
         inner = np.broadcast_shapes(*leads.values(), *own.values())
     except ValueError:
@@ -115,8 +127,20 @@ def lay_out(asked: Asked, kind: Kind, resamples: Resamples, dtype: Any) -> Batch
     for name, value in given.items():
         core = value.shape[value.ndim - _CORES[name] :]
         fields[name] = np.broadcast_to(value, (*shape, *core)).reshape(-1, *core).astype(np.float64)
+    start = {name: np.broadcast_to(value, (*shape, *cores[name])).reshape(-1, *cores[name]) for name, value in init.items()}
     kinked = "lower" in given or "upper" in given or bool(np.any(given["l1"] > 0))
-    return Batch(shape, y, s, offset, fields, given, leads, kinked)
+    return Batch(shape, y, s, offset, fields, given, start, leads, kinked)
+
+
+def _start(name: str, value: Any, core: tuple[int, ...]) -> np.ndarray:
+    """A field of `init`, float64."""
+    raw = np.asarray(real_array(name, value), np.float64)
+    if raw.shape[raw.ndim - len(core) :] != core:
+        wanted = ", ".join(["...", *map(str, core)])
+        raise ValueError(f"expected {name} of init of shape ({wanted}), got {raw.shape}; pass fit.params")
+    if not np.all(np.isfinite(raw)):
+        raise ValueError(f"expected finite {name} of init, got {raw[~np.isfinite(raw)][0]}; leave init out, or start at 0")
+    return raw
 
 
 def _held(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlr.model.bounds import Bounded
+from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
 from jaxlr.streaming.blocks import Kind, Reader
 from jaxlr.streaming.calls import Progress
@@ -28,6 +29,8 @@ def identity(asked: Asked, x64: bool) -> dict[str, Any]:
             parts[name] = value
         elif isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
             parts[name] = np.asarray(jax.random.key_data(value))
+        elif isinstance(value, (Params, SoftmaxParams)):
+            parts |= {f"init.{field}": np.asarray(part) for field, part in value._asdict().items()}
         else:
             parts[name] = np.asarray(value)
     return parts | {"x64": x64}

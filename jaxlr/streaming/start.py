@@ -33,14 +33,16 @@ _TOL = 1e-4  # of that minimum: what other rows change is more
 
 
 def begin(call: Call, first: First, m: int) -> Progress:
-    """Where the models start: at the minimum over the sampled rows, or at 0 where these are so few for the columns that count
-    that it is far from that of all m rows."""
+    """Where the models start: at `init`, or at the minimum over the sampled rows, or at 0 where these are so few for the
+    columns that count that it is far from that of all m rows."""
     batch, kind, rows = call.batch, call.likelihood.params_type, len(first.numbers)
     classes, n, L = call.likelihood.classes, call.frame.center.shape[0], batch.size
     coef, intercept = np.zeros((L, *classes, n)), np.zeros((L, *classes))
     weights, found = _weights(call, first), None
     enough = rows >= min(m, _PER_COLUMN * call.k)
-    if enough or (call.wide and _over_noise(call, rows)):
+    if batch.start:
+        coef, intercept = batch.start["coef"], batch.start["intercept"]
+    elif enough or (call.wide and _over_noise(call, rows)):
         with contextlib.suppress(ValueError):  # the sample lacks a class, or weight: what all rows have is seen later
             found = _fit(call, first, weights, call.tol if rows == m else max(call.tol, _TOL))
     if found is not None:
@@ -61,7 +63,7 @@ def begin(call: Call, first: First, m: int) -> Progress:
         return progress._replace(urgency=_urgency(call, first, state)) if batch.kinked else progress
     if not exact:
         return progress._replace(chord=_chord(call, first, progress.state))
-    if found is None or rows == m or batch.kinked:
+    if not enough or rows == m or batch.kinked:
         return progress
     return progress._replace(sample=sample_of(first, flat, call.frame, call.k, rounded_up(rows, 4)))
 

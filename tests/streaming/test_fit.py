@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxlr
-from jaxlr import Params, Problem, Status, duality_gap, fit, fit_stream, kkt_residual, loss
+from jaxlr import Params, Problem, SoftmaxParams, Status, duality_gap, fit, fit_stream, kkt_residual, loss
 from jaxlr.datasets import breast_cancer
 from jaxlr.linalg.dense import triangle
 from jaxlr.model.penalty import Penalty
@@ -368,3 +368,39 @@ def test_one_class_without_an_intercept_has_its_estimate():
     np.testing.assert_allclose(found.params.coef, wanted.params.coef, atol=1e-8)
     ones = fit_stream(cut(50, np.abs(Z), np.ones(200)), fit_intercept=False)
     assert Status(int(ones.status)) == Status.SEPARATED
+
+
+START = {
+    "one for all": Params(np.full(30, 0.05), np.zeros(())),
+    "each its own": Params(np.linspace(-0.1, 0.1, 60).reshape(2, 30), np.zeros(2)),
+}
+
+
+@pytest.mark.parametrize("name", quick(START, "each its own"))
+def test_a_start_changes_no_digit(name):
+    strengths = np.array([1.0, 0.1])
+    found, wanted = fit_stream(cut(100), l2=strengths, init=START[name]), fit(X, Y, l2=strengths)
+    assert found.converged.all()
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-9, atol=1e-10)
+    again = fit_stream(cut(100), l2=strengths, init=wanted.params)
+    assert np.all(again.num_passes == 2)  # the first, and one that sees the minimum
+    np.testing.assert_allclose(again.params.coef, wanted.params.coef, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("init", "error", "words"),
+    [
+        (
+            SoftmaxParams(np.zeros((3, 30)), np.zeros(3)),
+            TypeError,
+            r"expected init to be jaxlr.Params.*, got SoftmaxParams; pass",
+        ),
+        (Params(np.zeros(29), np.zeros(())), ValueError, r"expected coef of init of shape \(..., 30\), got \(29,\); pass"),
+        (Params(np.zeros(30), np.array(np.nan)), ValueError, "expected finite intercept of init, got nan; leave init out"),
+        (Params(np.zeros((3, 30)), np.zeros(3)), ValueError, r"batch axes that broadcast .* coef \(3,\)"),
+    ],
+    ids=["classes", "columns", "numbers", "batch"],
+)
+def test_a_start_of_other_models_is_refused(init, error, words):
+    with pytest.raises(error, match=words):
+        fit_stream(cut(100), l2=np.array([1.0, 0.1]), init=init)
