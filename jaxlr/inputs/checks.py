@@ -125,7 +125,7 @@ def real_array(name: str, value: Data) -> Any:
     if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
         hint = advice(raw) if name == "y" and isinstance(raw, np.ndarray) else "convert it to float first"
         raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}; {hint}")
-    return raw.astype(np.float64) if raw.dtype.kind == "f" and raw.dtype.itemsize > 8 else raw  # a long double, which JAX lacks
+    return raw
 
 
 def check_flag(name: str, flag: object) -> None:
