@@ -253,10 +253,12 @@ def check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given: 
     value: Any = raw if spread else np.asarray(raw)
     if not spread and value.dtype.itemsize < 4 and jnp.issubdtype(value.dtype, jnp.floating):
         value = value.astype(np.float32)  # 16-bit types lack NumPy's functions
-    if not all_finite(value) and not (name == "penalty_factor" and not np.any(np.isnan(value) | np.isneginf(value))):
+    if not all_finite(value):
         core = tuple(range(-core_rank, 0))
         with jax.ensure_compile_time_eval():
             finite = (jnp if spread else np).isfinite(value)
+            if name == "penalty_factor":
+                finite = finite | np.isposinf(value)
             none = not np.any(finite.all(axis=core))
         if none:
             if spread:
@@ -273,8 +275,9 @@ def check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given: 
     if name in _NOT_NEGATIVE:
         if np.any(value < 0):
             raise ValueError(f"expected {name} >= 0, got {np.nanmin(value)}")
-        if np.any((value > 0) & (value < jnp.finfo(dtype).tiny)):
-            smallest = np.min(value, where=value > 0, initial=np.inf)
+        info = jnp.finfo(dtype)
+        if np.any(beyond := ((value > 0) & (value < info.tiny)) | ((value > info.max) & (value < np.inf))):
             raise ValueError(
-                f"expected {name} that {dtype} can hold, 0 or >= {jnp.finfo(dtype).tiny:.1e}, got {smallest}; 0 leaves it out"
+                f"expected {name} that {dtype} can hold, 0 or from {info.tiny:.1e} to {info.max:.1e}, got {value[beyond][0]}; "
+                "0 leaves it out"
             )
