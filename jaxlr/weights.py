@@ -203,8 +203,8 @@ def class_weight(y: Data, weights: str | Mapping[int, float]) -> Float[Array, "*
         [1.0, 1.0, 1.0, 3.0]
     """
     y = real_array("y", y)
-    if 0 in y.shape or not y.ndim:
-        raise ValueError(f"expected labels (..., m), got shape {y.shape}; pass those of all rows")
+    if 0 in np.shape(y) or not np.ndim(y):
+        raise ValueError(f"expected labels (..., m), got shape {np.shape(y)}; pass those of all rows")
     if is_concrete(y) and not np.all(np.isin(np.asarray(y), (0, 1))):
         raise ValueError(f"expected labels 0/1, got {np.unique(np.asarray(y))[:5]}; pass y == k")
     if isinstance(weights, str):

@@ -1,10 +1,11 @@
 """The first pass: origin and units of the columns, and a sample of rows that is the same at each run.
 
-Means and sums of squares of blocks are put together by the formulas of Chan, Golub & LeVeque 1983, The American Statistician
-37, equations 2.1, about the first row that has weight, so that a constant column has a deviation of exactly 0. A row is in the
-sample where a hash of its number (SplitMix64: Steele, Lea & Flood 2014, Proceedings of OOPSLA) is a multiple of 2^h: h grows
-whenever the sample would be too large, so that nothing needs to be known of the number of rows: it is the least for which the
-rows of all processes are not too many, and their sample that of one process.
+Means and norms of blocks are put together by the formulas of Chan, Golub & LeVeque 1983, The American Statistician 37,
+equations 2.1, about the first row that has weight, so that a constant column has a deviation of exactly 0, and in units of
+powers of two, so that no square overflows or vanishes. A row is in the sample where a hash of its number (SplitMix64: Steele,
+Lea & Flood 2014, Proceedings of OOPSLA) is a multiple of 2^h: h grows whenever the sample would be too large, so that nothing
+needs to be known of the number of rows: it is the least for which the rows of all processes are not too many, and their sample
+that of one process.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,13 +21,13 @@ _LEVELS = 64  # bits of a hash
 
 
 class Moments(NamedTuple):
-    """Of rows that have weight: how many, and of their columns (n,) the origin, the mean about it, and squares about the mean,
-    summed."""
+    """Of rows that have weight: how many, and of their columns (n,) the origin, the mean about it, and the norm about the
+    mean."""
 
     num_rows: int
     base: np.ndarray
     mean: np.ndarray
-    squares: np.ndarray
+    norm: np.ndarray
 
 
 class First(NamedTuple):
@@ -64,10 +65,7 @@ def first_pass(rows: Iterable[Rows], most: Callable[[int, int], int], fit_interc
         if len(own):
             if not moments.num_rows and fit_intercept:
                 moments = moments._replace(base=own[0].copy())
-            own -= moments.base
-            mean = own.mean(axis=0)
-            own -= mean
-            moments = _both(moments, Moments(len(own), moments.base, mean, np.einsum("ij,ij->j", own, own)))
+            moments = _both(moments, _moments(own, moments.base))
         row = np.arange(block.first, block.first + block.size, dtype=np.uint64)
         parts.append(_of_level(fields, row, level))
         size += len(parts[-1][1])
@@ -121,17 +119,29 @@ def center_and_unit(moments: Moments, fit_intercept: bool) -> tuple[np.ndarray, 
     are, and units are root mean squares. Raises ValueError where no row has weight."""
     if not moments.num_rows:
         raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")
-    center, unit = moments.base + moments.mean, np.sqrt(moments.squares / moments.num_rows)
+    center, unit = moments.base + moments.mean, moments.norm / np.sqrt(moments.num_rows)
     if not fit_intercept:
         center, unit = np.zeros_like(center), np.hypot(unit, moments.mean)
     return center, np.where(unit < np.finfo(np.float64).tiny, 1, unit)
 
 
+def _moments(X: np.ndarray, base: np.ndarray) -> Moments:
+    """Of some rows, which are overwritten."""
+    X -= base
+    largest = np.maximum(X.max(axis=0), -X.min(axis=0))
+    scale = np.ldexp(1.0, np.clip(np.frexp(largest)[1], -1000, 1000))
+    X /= scale
+    mean = X.mean(axis=0)
+    X -= mean
+    return Moments(len(X), base, mean * scale, np.sqrt(np.einsum("ij,ij->j", X, X)) * scale)
+
+
 def _both(one: Moments, other: Moments) -> Moments:
     total = one.num_rows + other.num_rows
-    mean = (other.base - one.base) + other.mean
-    squares = one.squares + (other.squares + (mean - one.mean) ** 2 * (one.num_rows * other.num_rows / total))
-    return Moments(total, one.base, one.mean + (mean - one.mean) * (other.num_rows / total), squares)
+    apart = (other.base - one.base) + other.mean - one.mean
+    between = np.abs(apart) * np.sqrt(one.num_rows * other.num_rows / total)
+    norm = np.hypot(np.hypot(one.norm, other.norm), between)
+    return Moments(total, one.base, one.mean + apart * (other.num_rows / total), norm)
 
 
 def _of_level(sample: dict[str, np.ndarray], numbers: np.ndarray, level: int) -> tuple[dict[str, np.ndarray], np.ndarray]:

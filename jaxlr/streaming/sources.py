@@ -74,7 +74,7 @@ def from_arrays(
     }
     behind = {name: int(name == "offset" and value.ndim > 1 and value.shape[-1] != m) for name, value in fields.items()}
     for name, value in fields.items():
-        if value.shape[value.ndim - 1 - behind[name]] != m:
+        if not value.ndim or value.shape[-1 - behind[name]] != m:
             raise ValueError(f"expected {name} with {m} rows as X has, got shape {value.shape}")
     by_rows = X.tocsr() if hasattr(X, "tocsr") else X
 
@@ -101,6 +101,10 @@ def from_tables(
 
     Returns:
         A callable for `jaxlr.fit_stream` and its neighbours; all other columns are those of X.
+
+    Raises:
+        TypeError: tables is no callable; at a pass, what it brings is no table.
+        ValueError: at a pass, there is no such column.
 
     Example:
         >>> import pandas as pd
