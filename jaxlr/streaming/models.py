@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 
 from jaxlr.engine.arguments import check_max_steps, checked_tol
 from jaxlr.inputs.bounds import check_bounds, to_columns
-from jaxlr.inputs.checks import Data, check_count, check_flag, check_values, common_shape, real_array
+from jaxlr.inputs.checks import Data, check_count, check_flag, common_shape, real_array
+from jaxlr.inputs.values import check_values
 from jaxlr.model.likelihood import Likelihood, likelihood_of
 from jaxlr.streaming.blocks import Kind
 from jaxlr.streaming.resamples import Resamples, checked_resamples
