@@ -46,8 +46,15 @@ def save(path: str | os.PathLike[str], call: str, arrays: Mapping[str, np.ndarra
 
 
 def read(path: str | os.PathLike[str]) -> bytes | None:
-    """The file that `save` wrote; None where there is none."""
-    return Path(path).read_bytes() if Path(path).exists() else None
+    """The file that `save` wrote; None where there is none.
+
+    Raises:
+        FileNotFoundError: there is no folder for it, which else would be seen after a pass.
+    """
+    place = Path(path).resolve()
+    if not place.parent.is_dir():
+        raise FileNotFoundError(f"expected checkpoint in a folder, got {place.parent}, which is none; make it first")
+    return place.read_bytes() if place.exists() else None
 
 
 def load(content: bytes, path: str | os.PathLike[str], call: str) -> dict[str, np.ndarray]:

@@ -181,7 +181,8 @@ def from_parquet(
     def blocks() -> Iterator[dict[str, Any]]:
         for batch in dataset.to_batches(columns=wanted, batch_size=rows, batch_readahead=1, fragment_readahead=1):
             of = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in wanted}
-            yield {"X": _Table(of_X, [of[name] for name in of_X]), **{name: of[column] for name, column in roles.items()}}
+            X = _Table(of_X, [of[name] for name in of_X]) if of_X else np.empty((batch.num_rows, 0))
+            yield {"X": X, **{name: of[column] for name, column in roles.items()}}
 
     return blocks
 
