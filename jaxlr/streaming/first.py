@@ -9,7 +9,7 @@ that of one process.
 """
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -18,6 +18,7 @@ from jaxlr.streaming.blocks import Rows, rows_of
 from jaxlr.streaming.processes import everyone, ragged
 
 _LEVELS = 64  # bits of a hash
+_LEAST = 1e-140  # of a norm: of smaller ones squares vanish
 
 
 class Moments(NamedTuple):
@@ -61,10 +62,10 @@ def first_pass(rows: Iterable[Rows], most: Callable[[int, int], int], fit_interc
         if moments is None:
             moments = Moments(0, *(np.zeros(X.shape[1]) for _ in range(3)))
         present = slice(None) if s is None else (s > 0).any(axis=0)
-        own = X[present].astype(np.float64)
+        own = X[present]
         if len(own):
             if not moments.num_rows and fit_intercept:
-                moments = moments._replace(base=own[0].copy())
+                moments = moments._replace(base=own[0].astype(np.float64))
             moments = _both(moments, _moments(own, moments.base))
         row = np.arange(block.first, block.first + block.size, dtype=np.uint64)
         parts.append(_of_level(fields, row, level))
@@ -125,15 +126,24 @@ def center_and_unit(moments: Moments, fit_intercept: bool) -> tuple[np.ndarray, 
     return center, np.where(unit < np.finfo(np.float64).tiny, 1, unit)
 
 
-def _moments(X: np.ndarray, base: np.ndarray) -> Moments:
-    """Of some rows, which are overwritten."""
+def _moments(rows: np.ndarray, base: np.ndarray) -> Moments:
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, norm = _about_mean(rows.astype(np.float64), base)
+    far = np.flatnonzero(~((norm > _LEAST) & (norm < np.inf)))
+    far = far[(rows[:, far] != base[far]).any(axis=0)]  # not those that are constant
+    if len(far):
+        some = rows[:, far] - base[far]
+        scale = np.ldexp(1.0, np.clip(np.frexp(np.max(np.abs(some), axis=0))[1], -1000, 1000))
+        mean[far], norm[far] = (part * scale for part in _about_mean(some / scale, 0))
+    return Moments(len(rows), base, mean, norm)
+
+
+def _about_mean(X: np.ndarray, base: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Mean about the base and norm about the mean; X is overwritten."""
     X -= base
-    largest = np.maximum(X.max(axis=0), -X.min(axis=0))
-    scale = np.ldexp(1.0, np.clip(np.frexp(largest)[1], -1000, 1000))
-    X /= scale
     mean = X.mean(axis=0)
     X -= mean
-    return Moments(len(X), base, mean * scale, np.sqrt(np.einsum("ij,ij->j", X, X)) * scale)
+    return mean, np.sqrt(np.einsum("ij,ij->j", X, X))
 
 
 def _both(one: Moments, other: Moments) -> Moments:

@@ -18,15 +18,14 @@ NARROW = X.astype(np.float32)
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_no_unit_of_a_column_overflows_or_vanishes(fit_intercept):
-    """Squares did: units were 0 under 1e-162 and inf beyond 1e154. Powers of two are exact: all digits are the same."""
+    """Squares did: units were 0 under 1e-162 and inf beyond 1e154."""
     powers = np.array([0, 500, 1000, -500, -1000])
     Z = np.ldexp(X[:, :1] + 3, powers)
     moments = first_pass(Reader(from_arrays(Z, Y), None).rows(64), lambda n, weights: 64, fit_intercept).moments
     center, unit = (np.ldexp(part, -powers) for part in center_and_unit(moments, fit_intercept))
-    assert np.all(center == center[0])
-    assert np.all(unit == unit[0])
-    wanted = Z[:, 0].std() if fit_intercept else np.sqrt(np.mean(Z[:, 0] ** 2))
-    np.testing.assert_allclose(unit[0], wanted, rtol=8 * np.finfo(float).eps)
+    rounding = 8 * np.finfo(float).eps  # of sums of 200 numbers
+    np.testing.assert_allclose(center, Z[:, 0].mean() if fit_intercept else 0, rtol=rounding)
+    np.testing.assert_allclose(unit, Z[:, 0].std() if fit_intercept else np.sqrt(np.mean(Z[:, 0] ** 2)), rtol=rounding)
 
 
 @pytest.mark.parametrize("power", [-700, 700])
