@@ -16,7 +16,7 @@ import numpy as np
 from jaxlr.inputs.columns import usable_columns
 
 _LISTED = 8  # levels named one by one in a message
-_INTERCEPT, _STAND_IN = "1", "column 1"  # a column of that name is the intercept to formulaic, and so it has another there
+_INTERCEPT, _STAND_IN = "1", "\ue000"  # a column of that name is the intercept to formulaic: there it has one for private use
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +142,7 @@ def _coded(spec: Any, frame: Any, unusable: Mapping[str, str], unknown: str) -> 
             warnings.simplefilter("ignore")  # what it warns of, levels unknown and numbers not finite, is refused below
             made = materializer.get_model_matrix(spec)
     except Exception as error:  # a formula runs any code
-        text = str(spec.formula)
+        text = _shown(str(spec.formula))
         found = [f"column {name!r} {why}" for name, why in unusable.items() if _names(text, name)]
         if found:
             raise ValueError(
@@ -158,7 +158,8 @@ def _coded(spec: Any, frame: Any, unusable: Mapping[str, str], unknown: str) -> 
     kept = [any(scoped.factors for scoped in row.scoped_terms) for row in spec.structure for _ in row.columns]
     whole: Any = scipy.sparse.csc_array(made.__wrapped__, dtype=np.float64)
     matrix = whole[:, np.flatnonzero(kept)]
-    names = tuple(_named(name) for name, keep in zip(spec.column_names, kept, strict=True) if keep)
+    of_numbers = [name for name, (_, state) in spec.encoder_state.items() if _are_numbers(state.get("categories", [""]))]
+    names = tuple(_named(name, of_numbers) for name, keep in zip(spec.column_names, kept, strict=True) if keep)
     finite = np.isfinite(matrix.data)
     if not finite.all():
         bad = np.repeat(np.arange(len(names)), np.diff(matrix.indptr))[~finite]
@@ -198,9 +199,19 @@ def _check_levels(spec: Any, factors: Mapping[str, Any], unknown: str) -> None:
         )
 
 
-def _named(name: str) -> str:
-    """As the table has it: its "1", and its whole numbers as levels."""
-    return re.sub(r"\[(T\.)?(-?\d+)\.0\]", r"[\1\2]", name.replace(_STAND_IN, _INTERCEPT))
+def _named(name: str, of_numbers: list[str]) -> str:
+    """As the table has it: its "1", and its whole numbers as levels, of the factors that are numbers."""
+    for factor in of_numbers:
+        name = re.sub(rf"({re.escape(factor)}\[(?:T\.)?-?\d+)\.0\]", r"\1]", name)
+    return _shown(name)
+
+
+def _are_numbers(levels: Any) -> bool:
+    return all(isinstance(level, float) for level in levels)
+
+
+def _shown(text: str) -> str:
+    return text.replace(_STAND_IN, _INTERCEPT)
 
 
 def _listed(levels: list[Any]) -> str:
@@ -214,4 +225,4 @@ def _names(formula: str, column: str) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return _shown(str(error) or type(error).__name__).splitlines()[0]

@@ -9,7 +9,6 @@ comment of the archive ends in the SHA-256 (FIPS 180-4) of every byte before it,
 pickle is written or read: a file can hold numbers and text, and no code.
 """
 
-import contextlib
 import hashlib
 import json
 import math
@@ -34,19 +33,12 @@ from jaxlr.selection.scores import CrossValidation
 
 _VERSION = 1
 _TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Fit, Params, SoftmaxParams, Scaler, CrossValidation)}
-_PARTS: dict[tuple[type, str], Any] = {  # what is no array
-    (Fit, "params"): Params | SoftmaxParams,
-    (Fit, "solver"): str,
-    (Fit, "names"): tuple | None,
-    (Fit, "num_passes"): np.ndarray | None,
-    (CrossValidation, "fits"): Fit,
-    (CrossValidation, "folds"): int | str,
-    (CrossValidation, "scores"): dict,
-    (CrossValidation, "mean"): dict,
-    (CrossValidation, "standard_error"): dict,
-    (CrossValidation, "best"): tuple | None,
-    (CrossValidation, "one_se"): tuple | None,
-    (CrossValidation, "refit"): Fit | None,
+_PARTS: dict[type, dict[str, Any]] = {  # what is no array
+    Fit: {"params": Params | SoftmaxParams, "solver": str, "names": tuple | None, "num_passes": np.ndarray | None},
+    CrossValidation: {"fits": Fit, "folds": int | str, "refit": Fit | None}
+    | dict.fromkeys(("scores", "mean", "standard_error"), dict)
+    | dict.fromkeys(("best", "one_se"), tuple | None)
+    | dict.fromkeys(("l1_group", "gamma"), np.ndarray | None),
 }
 _MARK, _HEX, _BLOCK = b"jaxlr sha256 ", 64, 2**20
 
@@ -63,7 +55,7 @@ def save(path: str | os.PathLike[str], result: Any) -> None:
         result: a Fit, Params, SoftmaxParams, Scaler or CrossValidation, outside jit.
 
     Raises:
-        TypeError: the path is none; the result is something else, or holds what is neither array nor text.
+        TypeError: the path is none; the result is something else, or holds what `load` would not take for its own.
         OSError: the file cannot be written.
 
     Example:
@@ -79,6 +71,10 @@ def save(path: str | os.PathLike[str], result: Any) -> None:
         raise TypeError(f"expected a {', '.join(_TYPES)}, got {type(result).__name__}; save its parts")
     arrays: dict[str, np.ndarray] = {}
     content = _encoded(result, "", arrays)
+    try:
+        _check_fields(_decoded(content, arrays))  # or `load` would refuse it, when it is too late
+    except _UnreadableError as error:
+        raise TypeError(f"expected a whole {type(result).__name__}, got one that {error}; save its parts") from None
     header = {"format": "jaxlr", "version": _VERSION, "jaxlr": version("jaxlr"), "content": content}
     path = Path(path).resolve()  # a link keeps leading there
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
@@ -90,8 +86,7 @@ def save(path: str | os.PathLike[str], result: Any) -> None:
             os.fsync(file.fileno())
         os.replace(unfinished, path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(unfinished)
+        unfinished.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -137,7 +132,7 @@ def _encoded(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if value is None or isinstance(value, (str, int)):
         return value
     if isinstance(value, Mapping) or type(value) in _TYPES.values():
-        parts = value if isinstance(value, Mapping) else {field: getattr(value, field) for field in _fields(type(value))}
+        parts = value if isinstance(value, Mapping) else {field: _part(value, field) for field in _fields(type(value))}
         encoded = {key: _encoded(part, f"{name}.{key}".removeprefix("."), arrays) for key, part in parts.items()}
         return {"mapping": encoded} if isinstance(value, Mapping) else {"type": type(value).__name__, "fields": encoded}
     if isinstance(value, tuple):
@@ -149,6 +144,11 @@ def _encoded(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
         raise TypeError(f"expected numbers in {name}, got {type(value).__name__} of dtype {array.dtype}; leave that out")
     arrays[name] = array if array.dtype.kind in "biuf" else array.view(np.uint16)
     return {"array": name, "dtype": array.dtype.name}
+
+
+def _part(result: Any, field: str) -> Any:
+    part = getattr(result, field)  # a number where an array belongs is one
+    return np.asarray(part) if isinstance(part, int) and field not in _PARTS.get(type(result), ()) else part
 
 
 def _decoded(encoded: Any, arrays: Mapping[str, np.ndarray]) -> Any:
@@ -244,7 +244,7 @@ def _check_fields(result: Any) -> None:
         raise _UnreadableError(f"holds no {', '.join(_TYPES)}")
     for field in _fields(type(result)):
         part = getattr(result, field)
-        if not isinstance(part, _PARTS.get((type(result), field), np.ndarray)):
+        if not isinstance(part, _PARTS.get(type(result), {}).get(field, np.ndarray)):
             raise _UnreadableError(f"holds a {type(part).__name__} as {field}")
         if type(part) in _TYPES.values():
             _check_fields(part)

@@ -66,6 +66,7 @@ def stratified_kfold(key: Array, y: ArrayLike, num_folds: int) -> Float[Array, "
     Raises:
         TypeError: key is none.
         ValueError: num_folds is not in 2..m, or y is not (m,).
+        MemoryError: the weights would not fit.
 
     Example:
         >>> import jax, numpy as np
@@ -78,6 +79,7 @@ def stratified_kfold(key: Array, y: ArrayLike, num_folds: int) -> Float[Array, "
     if np.ndim(y) != 1:
         raise ValueError(f"expected y (m,), got shape {np.shape(y)}; call once for each of several")
     _check_num_folds(num_folds, np.shape(y)[0])
+    check_room("folds of m rows", num_folds, np.shape(y)[0])
     return _stratified_kfold(key, y, num_folds)
 
 
@@ -191,7 +193,9 @@ def class_weight(y: Data, weights: str | Mapping[int, float]) -> Float[Array, "*
         sample_weight (..., m), the default float.
 
     Raises:
-        ValueError: weights is neither, or labels are not 0/1; with "balanced", one class has no row.
+        TypeError: weights is neither, or labels are no real array.
+        ValueError: weights are not those of 0 and 1, labels are not 0/1, or there are none; with "balanced", one class has no
+            row.
 
     Example:
         >>> import numpy as np
@@ -199,13 +203,14 @@ def class_weight(y: Data, weights: str | Mapping[int, float]) -> Float[Array, "*
         [1.0, 1.0, 1.0, 3.0]
     """
     y = real_array("y", y)
+    if 0 in np.shape(y) or not np.ndim(y):
+        raise ValueError(f"expected labels (..., m), got shape {np.shape(y)}; pass those of all rows")
     if is_concrete(y) and not np.all(np.isin(np.asarray(y), (0, 1))):
         raise ValueError(f"expected labels 0/1, got {np.unique(np.asarray(y))[:5]}; pass y == k")
     if isinstance(weights, str):
         if weights != "balanced":
             raise ValueError(f'expected "balanced" or {{0: a, 1: b}}, got {weights!r}')
-        ones = np.asarray(y).mean(-1) if is_concrete(y) else 0.5
-        if np.any((ones == 0) | (ones == 1)):
+        if is_concrete(y) and np.any(np.ptp(np.asarray(y, np.int8), axis=-1) == 0):
             raise ValueError('expected both classes in y for "balanced", got one class; weigh one class by hand')
         return _balanced(y)
     if not isinstance(weights, Mapping):
@@ -218,7 +223,7 @@ def class_weight(y: Data, weights: str | Mapping[int, float]) -> Float[Array, "*
 
 @program()
 def _balanced(y: Data) -> Float[Array, "*batch m"]:
-    share_of_ones = jnp.mean(as_floating(y), axis=-1, keepdims=True)
+    share_of_ones = jnp.mean(as_floating(y) == 1, axis=-1, keepdims=True, dtype=jnp.result_type(float))
     return _chosen(y, 0.5 / (1 - share_of_ones), 0.5 / share_of_ones)
 
 

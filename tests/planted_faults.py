@@ -287,10 +287,10 @@ FAULTS = [
     Fault("inputs/sparse.py", "matrix.check_format(full_check=True)", "pass", "inputs/test_sparse.py"),
     Fault("inputs/sparse.py", "matrix.sum_duplicates()  # true twice is true", "pass", "inputs/test_sparse.py"),
     Fault(
-        "inputs/checks.py",
-        "if np.any((value > 0) & (value < jnp.finfo(dtype).tiny)):",
-        "if False:",
-        "test_messages.py",
+        "inputs/values.py",
+        "if np.any(beyond := ((value > 0) & (value < info.tiny)) | ((value > info.max) & (value < np.inf))):",
+        "if np.any(beyond := (value > info.max) & (value < np.inf)):",
+        "inputs/test_checks.py",
     ),
     Fault("inputs/clusters.py", "return any(map(_is_missing, label))", "return False", "inputs/test_clusters.py"),
     Fault(

@@ -380,6 +380,22 @@ def test_a_column_named_1_is_not_the_intercept():
     assert letters.names == ("1[T.b]",)
 
 
+def test_other_names_with_a_1_stay_what_they_are():
+    """ "column 1" stood for "1" inside: it was renamed, "column 10" to "10" too, and beside a "1" one of the two was lost."""
+    table = pd.DataFrame({"1": [1.0, 2, 3], "column 1": [3.0, 1, 1], "column 10": [0.0, 1, 0]})
+    for formula in (None, ".", "`1` + `column 1` + `column 10`"):
+        design = design_matrix(table, formula)
+        assert design.names == ("1", "column 1", "column 10")
+        np.testing.assert_array_equal(design.matrix.toarray(), table.to_numpy())
+    with pytest.raises(ValueError, match=r"got '1 \+ 1 \+ nothing'.*nothing"):
+        design_matrix(table, "`1` + nothing")
+
+
+def test_text_that_looks_like_a_number_keeps_its_digits():
+    table = pd.DataFrame({"version": ["3.0", "3", "3.10"], "x[1.0]": [1.0, 2, 3]})
+    assert design_matrix(table).names == ("version[3]", "version[3.0]", "version[3.10]", "x[1.0]")
+
+
 def test_a_table_without_rows_is_refused():
     with pytest.raises(ValueError, match="expected a table with rows"):
         design_matrix(pd.DataFrame({"a": [1.0], "c": ["x"]})[:0])

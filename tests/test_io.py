@@ -14,7 +14,8 @@ import pytest
 import jaxlr
 from jaxlr import Params, SoftmaxParams
 from jaxlr.io import load, save
-from tests.helpers import quick
+from jaxlr.selection.scores import CrossValidation
+from tests.helpers import known_fit, quick
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -52,6 +53,26 @@ def test_a_result_comes_back_bit_for_bit(name, path):
         assert isinstance(one, np.ndarray)
         assert one.dtype == other.dtype
         assert one.tobytes() == np.asarray(other).tobytes()
+
+
+def test_a_cross_validation_comes_back_with_and_without_what_only_some_have(path):
+    """Strengths of groups and shares of estimates are None in most, and `load` refused these."""
+    one, scores = known_fit([1.0], 0.0), {"log_loss": np.ones((2, 1))}
+    chosen = {"fits": one, "folds": 2, "scores": scores, "mean": scores, "standard_error": scores, "best": (0,), "one_se": (0,)}
+    for some in ({}, {"l1_group": np.ones(1), "gamma": np.ones(1)}):
+        result = CrossValidation(**chosen, refit=one, l1=np.zeros(1), l2=np.ones(1), **some)
+        save(path, result)
+        again = load(path)
+        assert jax.tree.structure(again) == jax.tree.structure(result)
+        assert again.best == (0,)
+
+
+def test_what_is_saved_can_be_loaded(path):
+    save(path, Params(np.zeros(2), 0))  # a number of Python is one of NumPy
+    assert load(path).intercept.shape == ()
+    with pytest.raises(TypeError, match="expected a whole Params, got one that holds a NoneType as coef"):
+        save(path, Params(None, 0.0))
+    assert load(path).coef.tolist() == [0.0, 0.0]
 
 
 def test_the_bits_do_not_depend_on_the_configuration_of_jax(path):

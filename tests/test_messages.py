@@ -189,7 +189,7 @@ TABLE = {
         "no more parameters than rows, got X with 3 rows and 3 columns; use fit with l2 > 0",
     ),
     "a negative l2": (lambda: fit(l2=-0.5), "l2 >= 0, got -0.5"),
-    "a subnormal": (lambda: fit(l2=1e-320), r"l2 that float64 can hold, 0 or >= 2.2e-308, got 1e-320; 0 leaves it out"),
+    "a subnormal": (lambda: fit(l2=1e-320), r"l2 that float64 can hold, 0 or from 2.2e-308 to 1.8e\+308, got 1e-320; 0 leaves"),
     "a bound": (lambda: fit(lower=np.inf), r"lower to be numbers, or -inf for no bound, got inf first at index \(0,\); None"),
     "crossed bounds": (lambda: fit(lower=1.0, upper=[2.0, 0.0]), r"lower <= upper, got 1.0 > 0.0 first at index \(1,\); swap"),
     "a bound beside 0": (
@@ -378,6 +378,14 @@ TABLE = {
     # weights, scalers, results
     "y of folds": (lambda: jaxlr.stratified_kfold(KEY, np.ones((2, 3)), 2), r"y \(m,\), got shape \(2, 3\); call once"),
     "folds": (lambda: jaxlr.kfold(KEY, 9, 10), "from 2 to the number of rows, 9, got 10"),
+    "labels without rows": (
+        lambda: jaxlr.class_weight(np.zeros(0), "balanced"),
+        r"labels \(\.\.\., m\), got shape \(0,\); pass",
+    ),
+    "half a result": (
+        lambda: jaxlr.io.save("nowhere", jaxlr.Params(None, 0.0)),
+        "whole Params, got one that holds a NoneType as coef; save its parts",
+    ),
     "labels of weights": (lambda: jaxlr.class_weight(LABELS, "balanced"), r"labels 0/1, got \[0 1 2\]; pass y == k"),
     "negative weights": (lambda: jaxlr.class_weight(Y, {0: 1.0, 1: -1.0}), "got {0: 1.0, 1: -1.0}"),
     "weights of classes": (lambda: jaxlr.class_weight(Y, "equal"), "got 'equal'"),

@@ -149,3 +149,27 @@ def test_impossible_bootstraps_and_labels_are_refused():
         jaxlr.bootstrap(KEY, 0, 10)
     with pytest.raises(ValueError, match="expected y"):
         jaxlr.stratified_kfold(KEY, np.zeros((2, 3)), 2)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.float16, np.float32, np.float64])
+def test_balanced_weights_have_the_digits_of_the_default_float_whatever_the_labels_have(dtype):
+    """Shares were rounded to the dtype of the labels: to three digits in float16."""
+    y = (np.arange(3001) % 3 == 0).astype(dtype)
+    weights = jaxlr.class_weight(y, "balanced")
+    assert weights.dtype == np.float64
+    exact = np.where(y == 1, 3001 / (2 * 1001), 3001 / (2 * 2000))
+    np.testing.assert_allclose(weights, exact, rtol=4 * np.finfo(np.float64).eps)
+
+
+@pytest.mark.parametrize("y", [np.float64(1.0), np.zeros(0), np.zeros((0, 3))])
+@pytest.mark.parametrize("weights", ["balanced", {0: 1.0, 1: 2.0}])
+def test_labels_without_rows_have_no_weights(y, weights):
+    with pytest.raises(ValueError, match=r"expected labels \(\.\.\., m\), got shape"):
+        jaxlr.class_weight(y, weights)
+
+
+def test_folds_that_would_not_fit_are_refused_before_anything_is_allocated():
+    for folds in (lambda: jaxlr.kfold(KEY, 10**7, 10**7), lambda: jaxlr.stratified_kfold(KEY, np.arange(10**7) % 2, 10**7)):
+        with pytest.raises(MemoryError, match="expected folds of m rows that fit in"):
+            folds()

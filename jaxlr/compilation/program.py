@@ -26,7 +26,7 @@ from jax.stages import Compiled
 from jaxlr.compilation import store
 from jaxlr.compilation.key import key_of
 from jaxlr.inputs.sparse import is_sparse, sparse_design
-from jaxlr.inputs.tables import as_numpy, table_numbers
+from jaxlr.inputs.tables import as_numpy, native, table_numbers
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -126,7 +126,9 @@ def _is_data(value: Any) -> bool:
 def _as_array(value: Any) -> Any:
     if is_sparse(value):
         return sparse_design(value)
-    return as_numpy("an argument", table_numbers("X", value)) if _is_data(value) else value
+    if _is_data(value):
+        return as_numpy("an argument", table_numbers("X", value))
+    return native(value) if isinstance(value, (np.ndarray, np.generic)) else value
 
 
 def _is_numeric(leaf: Any) -> bool:

@@ -2,10 +2,11 @@
 
 The estimate counts numbers, for m rows, k columns with the intercept, D designs and L models side by side:
 
-    D (6 m k + 3 m k (k + 1) / 2)           working columns, twice where n > m, 10 m k with an orthonormal basis;
-                                            for few columns the products of their pairs; 8 numbers an entry where sparse
-    L (24 m C + 6 k^2 + 32 k C + 3 m W)     logits, residuals, weights; Hessian and factor, kept
-                                            and new; states; W gathered columns
+    D (6 m k + 3 m k (k + 1) / 2 + 4 p^2)   working columns, twice where n > m, 10 m k with an orthonormal basis;
+                                            for few columns the products of their pairs; 8 numbers an entry where sparse;
+                                            a preconditioner of p columns
+    L (24 m C + 6 h^2 + 32 k C + 3 m W)     logits, residuals, weights; Hessian of h columns and factor, kept
+                                            and new, 10 h^2 with groups; states; W gathered columns
     8 m C                                   evidence of so many points of a path as make 64 models at once
     3 (k C + 8)                             results of every model, on their way out
 

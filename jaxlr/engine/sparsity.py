@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxlr.engine.dependence import nearly_dependent, unpenalized
 from jaxlr.inputs.memory import bytes_free
-from jaxlr.inputs.sparse import density, to_dense, to_scipy
+from jaxlr.inputs.sparse import columns_of, density, to_dense
 from jaxlr.inputs.tables import is_concrete
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.problem import Problem
@@ -51,5 +51,5 @@ def _undetermined(problem: Problem, dtype: jnp.dtype) -> bool:
     some = free.any(axis=tuple(range(free.ndim - 1)))
     if not some.any() or not is_concrete(problem.X.rows.data):
         return False
-    dense = replace(problem, X=to_scipy(problem.X)[:, np.flatnonzero(some)].toarray())
+    dense = replace(problem, X=to_dense(columns_of(problem.X, some)))
     return nearly_dependent(dense, dtype, np.ones(int(some.sum()), bool), of_models=False)

@@ -16,13 +16,12 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxlr.inputs.bounds import check_bounds, to_columns
-from jaxlr.inputs.finite import all_finite, not_finite
+from jaxlr.inputs.finite import all_finite
 from jaxlr.inputs.labels import advice, check_labels, check_probabilities, hint_of_counts, is_soft
 from jaxlr.inputs.sparse import is_sparse, sparse_design, to_dense
-from jaxlr.inputs.tables import Data, DesignData, as_numpy, check_aligned, column_names, is_concrete, is_key, table_numbers
+from jaxlr.inputs.tables import Data, DesignData, as_numpy, check_aligned, is_concrete, is_key, table_numbers
+from jaxlr.inputs.values import check_entries, check_values
 from jaxlr.linalg.sparse import Sparse
-
-_NOT_NEGATIVE = ("sample_weight", "l1", "l2", "l1_group", "penalty_factor")
 
 
 def core_axes(num_classes: int | None = None, soft: bool = False) -> dict[str, str]:
@@ -87,7 +86,7 @@ def checked(
     batch = _check_shapes(given, axes, num_classes)
     for name, value in given.items():
         if isinstance(value, Sparse):
-            _check_entries(value, fields[name])
+            check_entries(value, fields[name])
         elif name not in ("lower", "upper") and is_concrete(value) and not (name == "X" and all_finite(value)):
             check_values(name, value, dtype, len(axes[name]), fields[name])
             if name == "y" and soft:
@@ -125,7 +124,7 @@ def real_array(name: str, value: Data) -> Any:
     if not (jnp.issubdtype(raw.dtype, jnp.floating) or jnp.issubdtype(raw.dtype, jnp.integer) or raw.dtype == bool):
         hint = advice(raw) if name == "y" and isinstance(raw, np.ndarray) else "convert it to float first"
         raise TypeError(f"expected {name} to be a real array, got dtype {raw.dtype}; {hint}")
-    return raw.astype(np.float64) if raw.dtype.kind == "f" and raw.dtype.itemsize > 8 else raw  # a long double, which JAX lacks
+    return raw
 
 
 def check_init(init: Any, kind: type) -> None:
@@ -241,47 +240,3 @@ def _hint(name: str, value: Any, length: int, design: tuple[int, ...], num_class
             return f"; pass {meant} of one-hot rows, y.T for a model of each column{counts}"
         return f"; batch axes lead: the axes look transposed, pass {turned}{counts}"
     return "; the axes of X look transposed, pass X.T" if design[1:] == shape[-1:] and length == design[-2] else ""
-
-
-def _check_entries(X: Sparse, given: Any) -> None:
-    """Refuse what is missing or infinite in a sparse design."""
-    if is_concrete(X.rows.data) and not (all_finite(X.rows.data) or np.isfinite(X.rows.data).all()):
-        entry = int(np.argmin(np.isfinite(X.rows.data)))
-        row, column = int(np.searchsorted(X.rows.indptr, entry, side="right") - 1), int(X.rows.indices[entry])
-        names, more = column_names(given), int(np.sum(~np.isfinite(X.rows.data)))
-        got = f"{more} such numbers, {X.rows.data[entry]} first in row {row}, column {repr(names[column]) if names else column}"
-        raise ValueError(f"expected finite X, got {got}; drop or impute missing values before the fit")
-
-
-def check_values(name: str, raw: Data, dtype: jnp.dtype, core_rank: int, given: Any) -> None:
-    """Refuse numbers that no member of a batch can have. Of a field that is as large as the memory allows no copy is made, and
-    a spread design is not gathered."""
-    spread = isinstance(raw, jax.Array) and len(raw.sharding.device_set) > 1 and name in ("X", "columns")
-    value: Any = raw if spread else np.asarray(raw)
-    if not spread and value.dtype.itemsize < 4 and jnp.issubdtype(value.dtype, jnp.floating):
-        value = value.astype(np.float32)  # 16-bit types lack NumPy's functions
-    if not all_finite(value) and not (name == "penalty_factor" and not np.any(np.isnan(value) | np.isneginf(value))):
-        core = tuple(range(-core_rank, 0))
-        with jax.ensure_compile_time_eval():
-            finite = (jnp if spread else np).isfinite(value)
-            none = not np.any(finite.all(axis=core))
-        if none:
-            if spread:
-                got = "NaN or infinity"
-            elif name in ("X", "covariates") and value.ndim == 2:
-                got = not_finite(value, given)
-            else:
-                first = tuple(map(int, np.argwhere(~finite)[0]))
-                got = f"{value[first]}{f' first at index {first}' if first else ''}"
-            fix = "drop or impute missing values before the fit"
-            if name in ("l1", "l2"):
-                fix = "penalty_factor = inf holds a coefficient at 0"
-            raise ValueError(f"expected finite {name}, got {got}; {fix}")
-    if name in _NOT_NEGATIVE:
-        if np.any(value < 0):
-            raise ValueError(f"expected {name} >= 0, got {np.nanmin(value)}")
-        if np.any((value > 0) & (value < jnp.finfo(dtype).tiny)):
-            smallest = np.min(value, where=value > 0, initial=np.inf)
-            raise ValueError(
-                f"expected {name} that {dtype} can hold, 0 or >= {jnp.finfo(dtype).tiny:.1e}, got {smallest}; 0 leaves it out"
-            )

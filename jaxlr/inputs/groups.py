@@ -47,9 +47,10 @@ def checked_groups(groups: Data | None, l1_group: Data, n: int, penalty_factor: 
     kinds, first, number = np.unique(raw, return_index=True, return_inverse=True)
     if penalty_factor is not None and is_concrete(penalty_factor):
         factor = np.asarray(penalty_factor)
-        differs = np.any(factor != factor[..., first[number]], axis=tuple(range(factor.ndim - 1)))
-        if np.any(differs & ~np.any(np.isnan(factor), axis=tuple(range(factor.ndim - 1)))):
-            own = kinds[number[np.argmax(differs)]]
+        known = ~np.isnan(factor).any(axis=-1, keepdims=True)  # a member with a NaN is NONFINITE, and no other is
+        differs = np.argwhere(known & (factor != factor[..., first[number]]))
+        if len(differs):
+            own = kinds[number[differs[0, -1]]]
             raise ValueError(
                 f"expected one penalty_factor for all columns of a group, got several in group {own}; give its columns the same"
             )

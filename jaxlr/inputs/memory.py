@@ -8,6 +8,12 @@ import jax
 import numpy as np
 
 _LARGE_COPY = 2**24  # bytes
+_ROOT = pathlib.Path("/sys/fs/cgroup")
+# Of both versions: the folder, the limit, what is used, and what of that are pages of files that nobody asks for.
+_GROUPS = (
+    ("", "memory.max", "memory.current", "inactive_file"),
+    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 
 
 def bytes_free(sharing: int = 1) -> int:
@@ -19,11 +25,22 @@ def bytes_free(sharing: int = 1) -> int:
     meminfo = pathlib.Path("/proc/meminfo")
     if meminfo.exists():  # free pages and what the kernel gives back
         free = [int(line.split()[1]) * 1024 for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable")]
-    group = pathlib.Path("/sys/fs/cgroup")
-    limit, used = (group / name for name in ("memory.max", "memory.current"))
-    if limit.exists() and used.exists() and (bound := limit.read_text().strip()).isdigit():
-        free.append(int(bound) - int(used.read_text()))
-    return min(free, default=2**63) // sharing
+    return min([*free, *_left_by_groups()], default=2**63) // sharing
+
+
+def _left_by_groups() -> list[int]:
+    """What control groups of Linux leave to the process. Pages of files that nobody asks for count as used there; the kernel
+    gives them back."""
+    left = []
+    for folder, limit, used, unused in _GROUPS:
+        try:
+            bound, taken, stat = ((_ROOT / folder / name).read_text() for name in (limit, used, "memory.stat"))
+        except OSError:
+            continue
+        if bound.strip().isdigit():  # else there is none
+            pages = dict(line.split() for line in stat.splitlines()).get(unused, 0)
+            left.append(int(bound) - int(taken) + int(pages))
+    return left
 
 
 def check_room(what: str, *shape: int, itemsize: int = 8) -> None:

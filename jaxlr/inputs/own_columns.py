@@ -5,9 +5,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlr.inputs.checks import Data, check_values, dtype_of_design, real_array
+from jaxlr.inputs.checks import Data, dtype_of_design, real_array
 from jaxlr.inputs.sparse import is_sparse
 from jaxlr.inputs.tables import is_concrete
+from jaxlr.inputs.values import check_values
 
 
 def checked_columns(columns: Data, covariates: Data | None, each: str) -> tuple[Any, jnp.dtype]:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from jaxlr.inputs.memory import aligned, bytes_free
-from jaxlr.inputs.tables import check_numeric, has_fill, is_concrete
+from jaxlr.inputs.tables import check_numeric, common_float, has_fill, is_concrete
 from jaxlr.linalg.csr import Csr
 from jaxlr.linalg.sparse import Sparse, from_entries
 
@@ -63,7 +63,7 @@ def sparse_design(value: Any) -> Sparse:
     if len({str(dtype) for dtype in value.dtypes}) == 1 and getattr(value.dtypes.iloc[0], "fill_value", 1) == 0:
         return _of_scipy(value.sparse.to_coo())
     held = [getattr(dtype, "subtype", dtype) for dtype in value.dtypes]
-    kind = np.float32 if {dtype.itemsize for dtype in held if dtype.kind == "f"} == {4} else np.float64
+    kind = common_float(held)
     numbers = [value.iloc[:, j].to_numpy(dtype=kind, na_value=np.nan) for j in range(len(held))]
     columns = [scipy.sparse.csc_array(np.asarray(column)[:, None]) for column in numbers]
     return _of_scipy(scipy.sparse.hstack(columns))

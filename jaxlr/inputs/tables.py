@@ -102,20 +102,25 @@ def table_numbers(name: str, value: Any) -> Any:
         check_numeric(name, value)
     array = np.asarray(value)
     if array.dtype.kind == "O" and all(kind in set("biuf") for kind in kinds):  # columns that hold pandas.NA, or unlike dtypes
-        narrow = {dtype.itemsize for dtype, kind in zip(dtypes, kinds, strict=True) if kind == "f"} == {4}
-        return value.to_numpy(dtype=np.float32 if narrow else np.float64, na_value=np.nan)
+        return value.to_numpy(dtype=common_float(dtypes), na_value=np.nan)
     return array
 
 
+def common_float(dtypes: Sequence[Any]) -> type[np.floating]:
+    """The dtype of numbers of unlike columns, as NumPy has it: float32 where that holds all of them, else float64."""
+    common = np.result_type(*(f"{dtype.kind}{dtype.itemsize}" for dtype in dtypes))
+    return np.float32 if common == np.float32 else np.float64
+
+
 def as_numpy(name: str, value: Any) -> np.ndarray:
-    """The array that NumPy makes of a value.
+    """The array that NumPy makes of a value, as JAX takes it (`native`).
 
     Raises:
         TypeError: it makes none, as of rows of different lengths, or of keys.
     """
     check_no_key(name, value)
     try:
-        return np.asarray(value)
+        return native(np.asarray(value))
     except (ValueError, TypeError, OverflowError) as error:
         if isinstance(error, jax.errors.TracerArrayConversionError):
             raise TypeError(
@@ -125,6 +130,13 @@ def as_numpy(name: str, value: Any) -> np.ndarray:
             f"expected {name} to be a real array, got a {type(value).__name__} of which NumPy makes none ({error}); give all "
             "rows the same length"
         ) from None
+
+
+def native(array: Any) -> Any:
+    """An array of NumPy in the byte order of this machine, and no wider than float64: JAX has no others."""
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        return array.astype(np.float64)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def is_key(value: Any) -> bool:

@@ -5,12 +5,10 @@ The file is a .npz archive of numbers without pickle. `call` is a digest of the 
 blocks are in it too, so that another call, or other data, is refused.
 """
 
-import contextlib
 import hashlib
 import io
 import os
 import uuid
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,13 +42,19 @@ def save(path: str | os.PathLike[str], call: str, arrays: Mapping[str, np.ndarra
             os.fsync(file.fileno())
         os.replace(unfinished, place)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(unfinished)
+        unfinished.unlink(missing_ok=True)
 
 
 def read(path: str | os.PathLike[str]) -> bytes | None:
-    """The file that `save` wrote; None where there is none."""
-    return Path(path).read_bytes() if Path(path).exists() else None
+    """The file that `save` wrote; None where there is none.
+
+    Raises:
+        FileNotFoundError: there is no folder for it, which else would be seen after a pass.
+    """
+    place = Path(path).resolve()
+    if not place.parent.is_dir():
+        raise FileNotFoundError(f"expected checkpoint in a folder, got {place.parent}, which is none; make it first")
+    return place.read_bytes() if place.exists() else None
 
 
 def load(content: bytes, path: str | os.PathLike[str], call: str) -> dict[str, np.ndarray]:
@@ -65,9 +69,9 @@ def load(content: bytes, path: str | os.PathLike[str], call: str) -> dict[str, n
         ValueError: the file is none of `save`, or of another call.
     """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        with np.lib.npyio.NpzFile(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever these bytes make of zipfile and NumPy
         raise ValueError(
             f"expected a checkpoint of fit_stream, got {os.fspath(path)}, which is none ({error}); delete it"
         ) from None

@@ -1,14 +1,15 @@
 """The first pass: origin and units of the columns, and a sample of rows that is the same at each run.
 
-Means and sums of squares of blocks are put together by the formulas of Chan, Golub & LeVeque 1983, The American Statistician
-37, equations 2.1, about the first row that has weight, so that a constant column has a deviation of exactly 0. A row is in the
-sample where a hash of its number (SplitMix64: Steele, Lea & Flood 2014, Proceedings of OOPSLA) is a multiple of 2^h: h grows
-whenever the sample would be too large, so that nothing needs to be known of the number of rows: it is the least for which the
-rows of all processes are not too many, and their sample that of one process.
+Means and norms of blocks are put together by the formulas of Chan, Golub & LeVeque 1983, The American Statistician 37,
+equations 2.1, about the first row that has weight, so that a constant column has a deviation of exactly 0, and in units of
+powers of two, so that no square overflows or vanishes. A row is in the sample where a hash of its number (SplitMix64: Steele,
+Lea & Flood 2014, Proceedings of OOPSLA) is a multiple of 2^h: h grows whenever the sample would be too large, so that nothing
+needs to be known of the number of rows: it is the least for which the rows of all processes are not too many, and their sample
+that of one process.
 """
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -17,16 +18,17 @@ from jaxlr.streaming.blocks import Rows, rows_of
 from jaxlr.streaming.processes import everyone, ragged
 
 _LEVELS = 64  # bits of a hash
+_LEAST = 1e-140  # of a norm: of smaller ones squares vanish
 
 
 class Moments(NamedTuple):
-    """Of rows that have weight: how many, and of their columns (n,) the origin, the mean about it, and squares about the mean,
-    summed."""
+    """Of rows that have weight: how many, and of their columns (n,) the origin, the mean about it, and the norm about the
+    mean."""
 
     num_rows: int
     base: np.ndarray
     mean: np.ndarray
-    squares: np.ndarray
+    norm: np.ndarray
 
 
 class First(NamedTuple):
@@ -60,14 +62,11 @@ def first_pass(rows: Iterable[Rows], most: Callable[[int, int], int], fit_interc
         if moments is None:
             moments = Moments(0, *(np.zeros(X.shape[1]) for _ in range(3)))
         present = slice(None) if s is None else (s > 0).any(axis=0)
-        own = X[present].astype(np.float64)
+        own = X[present]
         if len(own):
             if not moments.num_rows and fit_intercept:
-                moments = moments._replace(base=own[0].copy())
-            own -= moments.base
-            mean = own.mean(axis=0)
-            own -= mean
-            moments = _both(moments, Moments(len(own), moments.base, mean, np.einsum("ij,ij->j", own, own)))
+                moments = moments._replace(base=own[0].astype(np.float64))
+            moments = _both(moments, _moments(own, moments.base))
         row = np.arange(block.first, block.first + block.size, dtype=np.uint64)
         parts.append(_of_level(fields, row, level))
         size += len(parts[-1][1])
@@ -121,17 +120,38 @@ def center_and_unit(moments: Moments, fit_intercept: bool) -> tuple[np.ndarray, 
     are, and units are root mean squares. Raises ValueError where no row has weight."""
     if not moments.num_rows:
         raise ValueError("expected rows of positive sample_weight, got weights that are all 0; give some row weight")
-    center, unit = moments.base + moments.mean, np.sqrt(moments.squares / moments.num_rows)
+    center, unit = moments.base + moments.mean, moments.norm / np.sqrt(moments.num_rows)
     if not fit_intercept:
         center, unit = np.zeros_like(center), np.hypot(unit, moments.mean)
     return center, np.where(unit < np.finfo(np.float64).tiny, 1, unit)
 
 
+def _moments(rows: np.ndarray, base: np.ndarray) -> Moments:
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, norm = _about_mean(rows.astype(np.float64), base)
+    far = np.flatnonzero(~((norm > _LEAST) & (norm < np.inf)))
+    far = far[(rows[:, far] != base[far]).any(axis=0)]  # not those that are constant
+    if len(far):
+        some = rows[:, far] - base[far]
+        scale = np.ldexp(1.0, np.clip(np.frexp(np.max(np.abs(some), axis=0))[1], -1000, 1000))
+        mean[far], norm[far] = (part * scale for part in _about_mean(some / scale, 0))
+    return Moments(len(rows), base, mean, norm)
+
+
+def _about_mean(X: np.ndarray, base: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Mean about the base and norm about the mean; X is overwritten."""
+    X -= base
+    mean = X.mean(axis=0)
+    X -= mean
+    return mean, np.sqrt(np.einsum("ij,ij->j", X, X))
+
+
 def _both(one: Moments, other: Moments) -> Moments:
     total = one.num_rows + other.num_rows
-    mean = (other.base - one.base) + other.mean
-    squares = one.squares + (other.squares + (mean - one.mean) ** 2 * (one.num_rows * other.num_rows / total))
-    return Moments(total, one.base, one.mean + (mean - one.mean) * (other.num_rows / total), squares)
+    apart = (other.base - one.base) + other.mean - one.mean
+    between = np.abs(apart) * np.sqrt(one.num_rows * other.num_rows / total)
+    norm = np.hypot(np.hypot(one.norm, other.norm), between)
+    return Moments(total, one.base, one.mean + apart * (other.num_rows / total), norm)
 
 
 def _of_level(sample: dict[str, np.ndarray], numbers: np.ndarray, level: int) -> tuple[dict[str, np.ndarray], np.ndarray]:

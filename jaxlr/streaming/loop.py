@@ -52,7 +52,8 @@ def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[in
     aid, axes = _aid(call, progress, inside, at)
     new = _host(_advance(few[0], sums, aid, few[1], np.float64(call.tol), how, axes))
     if null is not None:
-        new = _at_zero_where_that_is_better(new, np.asarray(null) / few[1].total, call, at)
+        total = np.where(few[1].total > 0, few[1].total, 1)
+        new = _at_zero_where_that_is_better(new, np.asarray(null) / total, call, at)
     if exact and inside is None:
         began = (few[0].status == RUNNING) & (few[0].num_steps == 0) & ((new.num_steps > 0) | (new.status != RUNNING))
         check_independent(sums, few[1], call.k, n, began, reader.kind)

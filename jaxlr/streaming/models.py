@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 
 from jaxlr.engine.arguments import check_max_steps, checked_tol
 from jaxlr.inputs.bounds import check_bounds, to_columns
-from jaxlr.inputs.checks import Data, check_count, check_flag, check_init, real_array
+from jaxlr.inputs.checks import Data, check_count, check_flag, check_init, common_shape, real_array
+from jaxlr.inputs.values import check_values
 from jaxlr.model.likelihood import Likelihood, likelihood_of
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.streaming.blocks import Kind
@@ -97,14 +98,11 @@ def lay_out(asked: Asked, kind: Kind, resamples: Resamples, dtype: Any) -> Batch
         elif np.any(bad := ~((raw >= 0) & (np.isfinite(raw) | (name == "penalty_factor")))):
             wanted = name if name == "penalty_factor" else f"finite {name}"
             raise ValueError(f"expected {wanted} >= 0, got {raw[bad][0]}")
+        else:
+            check_values(name, raw, dtype, cores, value)
         if cores and raw.shape[-1:] != (kind.n,):
             raise ValueError(f"expected {name} (..., {kind.n}), one number a column, got shape {raw.shape}")
         given[name] = raw.astype(dtype)
-    given |= _held(given)
-    check_bounds(given)
-    for name in ("lower", "upper"):
-        if name in given and not np.any(np.isfinite(given[name])):
-            del given[name]
     leads = {name: kind.leads.get(name, ()) for name in ("y", "sample_weight", "offset")}
     own = {name: value.shape[: value.ndim - _CORES[name]] for name, value in given.items()}
     init, cores = {}, {}
@@ -113,14 +111,15 @@ def lay_out(asked: Asked, kind: Kind, resamples: Resamples, dtype: Any) -> Batch
         cores = {"coef": (*classes, kind.n), "intercept": classes}
         init = {name: _start(name, getattr(asked.init, name), core) for name, core in cores.items()}
         own |= {name: value.shape[: value.ndim - len(cores[name])] for name, value in init.items()}
-    try:
-        inner = np.broadcast_shapes(*leads.values(), *own.values())
-    except ValueError:
-        listed = ", ".join(f"{name} {lead}" for name, lead in (leads | own).items() if lead)
-        raise ValueError(f"expected batch axes that broadcast against each other, got {listed}") from None
+    inner = common_shape(leads | own)
     shape = (*resamples.axes, *inner)
     if 0 in shape:
         raise ValueError(f"expected models, got a batch of shape {shape}")
+    given |= _held(given)
+    check_bounds(given)
+    for name in ("lower", "upper"):
+        if name in given and not np.any(np.isfinite(given[name])):
+            given["l1"] = given["l1"] + np.zeros(given.pop(name).shape[:-1], dtype)  # whose axes stay
 
     y, s, offset = lanes_of(leads, shape, resamples)
     fields = {}

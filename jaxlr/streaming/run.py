@@ -164,6 +164,7 @@ class Run:
         largest = np.max((np.abs(intercept) + shift).reshape(len(coef), -1), axis=1)
         blur = 2 * np.finfo(np.float64).eps * largest
         gap = state.gap + call.shape.classes * blur * state.kkt + blur**2 / 2
+        gap = np.where(np.isnan(gap), np.inf, gap)  # of a model without weight
         passes = np.where(self.progress.ended > 0, self.progress.ended, self.progress.passes)
         number = lambda values, dtype: jnp.asarray(values.astype(dtype).reshape((*shape, *values.shape[1:])))  # noqa: E731
         kind = self.reader.kind

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxlr.compilation.program import program
+from jaxlr.inputs.checks import common_shape
 from jaxlr.inputs.tables import as_floating, in_order
 from jaxlr.linalg.dot import dot, times
 from jaxlr.metrics.means import Calibration
@@ -153,11 +154,7 @@ def _laid_out(batch: tuple[int, ...], params: Any, kind: Kind, plan: Plan) -> tu
     front = plan.resamples.axes
     if batch[: len(front)] != front:
         raise ValueError(f"expected models with an axis of {front[0]} folds in front, got a batch of shape {batch}")
-    try:
-        shape = (*front, *np.broadcast_shapes(batch[len(front) :], *kind.leads.values()))
-    except ValueError:
-        listed = ", ".join(f"{name} {lead}" for name, lead in kind.leads.items() if lead)
-        raise ValueError(f"expected axes in front that broadcast against the batch {batch}, got {listed}") from None
+    shape = (*front, *common_shape({"the models": batch[len(front) :], **kind.leads}))
     numbers = np.arange(math.prod(batch)).reshape((*front, *(1,) * (len(shape) - len(batch)), *batch[len(front) :]))
     return shape, np.broadcast_to(numbers, shape).reshape(-1)
 

@@ -74,7 +74,7 @@ def from_arrays(
     }
     behind = {name: int(name == "offset" and value.ndim > 1 and value.shape[-1] != m) for name, value in fields.items()}
     for name, value in fields.items():
-        if value.shape[value.ndim - 1 - behind[name]] != m:
+        if not value.ndim or value.shape[-1 - behind[name]] != m:
             raise ValueError(f"expected {name} with {m} rows as X has, got shape {value.shape}")
     by_rows = X.tocsr() if hasattr(X, "tocsr") else X
 
@@ -101,6 +101,10 @@ def from_tables(
 
     Returns:
         A callable for `jaxlr.fit_stream` and its neighbours; all other columns are those of X.
+
+    Raises:
+        TypeError: tables is no callable; at a pass, what it brings is no table.
+        ValueError: at a pass, there is no such column.
 
     Example:
         >>> import pandas as pd
@@ -177,7 +181,8 @@ def from_parquet(
     def blocks() -> Iterator[dict[str, Any]]:
         for batch in dataset.to_batches(columns=wanted, batch_size=rows, batch_readahead=1, fragment_readahead=1):
             of = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in wanted}
-            yield {"X": _Table(of_X, [of[name] for name in of_X]), **{name: of[column] for name, column in roles.items()}}
+            X = _Table(of_X, [of[name] for name in of_X]) if of_X else np.empty((batch.num_rows, 0))
+            yield {"X": X, **{name: of[column] for name, column in roles.items()}}
 
     return blocks
 

@@ -57,19 +57,14 @@ def check_memory(shape: Shape, coercive: bool, wide: bool, sampled: int) -> None
     Raises:
         MemoryError: the device has less free.
     """
-    free = bytes_free()
-    if not wide and shape.hessian_bytes > free:
-        advice = "fit fewer models a call, or screen the columns on a sample first"
-        if not coercive:
-            advice = "give every column an l1 or l2, with which none are needed, or " + advice
+    what, needed, advice = "Hessians", shape.hessian_bytes, "give every column an l1 or l2, with which none are needed, or "
+    if wide:
+        what, needed = "sums, steps and sampled rows", wide_bytes(shape, sampled)
+    if needed > (free := bytes_free()):
         raise MemoryError(
-            f"the Hessians of {shape.lanes} models of {shape.k} columns need {shape.hessian_bytes / 2**30:.1f} GiB, more than "
-            f"is free; {advice}"
-        )
-    if wide and (needed := wide_bytes(shape, sampled)) > free:
-        raise MemoryError(
-            f"the sums, steps and sampled rows of {shape.lanes} models of {shape.k} columns need {needed / 2**30:.1f} GiB, "
-            "more than is free; fit fewer models a call, or screen the columns on a sample first"
+            f"expected {what} of {shape.lanes} models of {shape.k} columns that fit in the {free / 2**30:.3g} GiB that are "
+            f"free, got a need of {needed / 2**30:.3g} GiB; {'' if coercive else advice}fit fewer models a call, or screen the "
+            "columns on a sample first"
         )
 
 

@@ -13,6 +13,7 @@ from jaxlr import fit
 from jaxlr.engine import memory
 from jaxlr.engine import plan as planning
 from jaxlr.engine.arguments import Arguments, prepare
+from jaxlr.inputs import memory as inputs_memory
 from tests.helpers import memory_bound
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -58,6 +59,23 @@ def test_what_is_free_is_known_and_shared_by_the_devices_of_a_process():
     assert memory.bytes_free(4) < free / 2
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_control_group_leaves_its_limit_less_what_cannot_be_given_back(version, tmp_path, monkeypatch):
+    """Pages of files, as of a stream from disk, fill a group up to its limit: nothing was free then, and no version 1 asked."""
+    folder, of_limit, of_used, of_pages, *_ = [
+        (tmp_path / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        (tmp_path, "memory.max", "memory.current", "inactive_file"),
+    ][version - 1]
+    folder.mkdir(exist_ok=True)
+    (folder / of_limit).write_text(f"{2**22}\n")
+    (folder / of_used).write_text(f"{2**22 - 2**12}\n")
+    (folder / "memory.stat").write_text(f"anon 5\n{of_pages} {2**20}\n")
+    monkeypatch.setattr(inputs_memory, "_ROOT", tmp_path)
+    assert memory.bytes_free() == 2**20 + 2**12
+    (folder / of_limit).write_text("max\n")
+    assert memory.bytes_free() > 2**22
+
+
 def test_a_bound_grows_with_rows_columns_models_and_results():
     least = memory.bytes_needed(called().needs, 10, 10)
     assert memory.bytes_needed(called().needs, 20, 10) > least
@@ -72,6 +90,7 @@ import jax, numpy as np
 jax.config.update("jax_enable_x64", True)
 import jaxlr
 from jaxlr.engine.arguments import Arguments, prepare
+from jaxlr.inputs import memory as inputs_memory
 from tests.helpers import memory_bound
 rng = np.random.default_rng(0)
 def data(m, n, k=1):

@@ -40,6 +40,16 @@ def test_a_problem_with_half_of_the_pair_is_refused():
     assert loss(here, Problem(X, Y, groups=GROUPS)) == loss(here, Problem(X, Y))
 
 
+def test_a_member_with_a_nan_is_nonfinite_alone_and_hides_no_other():
+    """A NaN of one member hid factors that differ in another, and where it was not first it was taken for a difference."""
+    hole, differs = [np.nan, 1, 1, 1, 1, 1.0], [1, 2, 1, 1, 1, 1.0]
+    for factors in ([hole, np.ones(6)], [hole[::-1], np.ones(6)]):
+        found = fit(X, Y, l1_group=0.03, groups=GROUPS, penalty_factor=np.array(factors))
+        assert found.status.tolist() == [Status.NONFINITE, Status.CONVERGED]
+    with pytest.raises(ValueError, match="expected one penalty_factor for all columns of a group, got several in group"):
+        fit(X, Y, l1_group=0.03, groups=GROUPS, penalty_factor=np.array([hole, differs]))
+
+
 @pytest.mark.slow
 def test_traced_factors_that_differ_within_a_group_are_nonfinite():
     traced = jax.jit(lambda factor: fit(X, Y, l1_group=0.03, groups=GROUPS, penalty_factor=factor))

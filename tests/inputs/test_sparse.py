@@ -132,8 +132,9 @@ def test_a_table_with_an_interval_column_alone_is_refused_by_its_name():
 
 
 def test_a_table_keeps_its_dtype_and_names_its_gaps():
-    narrow = TABLE.astype(pd.SparseDtype(np.float32, 0)).assign(b=np.ones(M, np.float32), c=1)
+    narrow = TABLE.astype(pd.SparseDtype(np.float32, 0)).assign(b=np.ones(M, np.float32), c=np.int16(1))
     assert sparse_design(narrow).dtype == np.float32
+    assert sparse_design(narrow.assign(c=2**24 + 1)).rows.data.max() == 2**24 + 1  # float32 has not this integer
     assert sparse_design(narrow.assign(c=1.5)).dtype == np.float64
     assert sparse_design(TABLE.assign(b=np.ones(M, np.float32))).dtype == np.float64
     gap = TABLE.assign(b=pd.arrays.SparseArray(np.where(np.arange(M) == 3, np.nan, 0.0), fill_value=0.0))

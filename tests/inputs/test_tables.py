@@ -7,6 +7,8 @@ import pytest
 
 import jaxlr
 from jaxlr import Problem, inference
+from jaxlr.inputs.tables import table_numbers
+from jaxlr.streaming import from_arrays
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -36,6 +38,29 @@ def test_columns_of_unlike_dtypes_are_floats():
     expected = jaxlr.fit(np.column_stack([X[:, 0], X[:, 1] > 120, X[:, 4]]), Y, l2=0.1)
     labels = pd.Series(Y == 1, dtype="boolean")
     np.testing.assert_array_equal(jaxlr.fit(mixed, labels, l2=0.1).params.coef, expected.params.coef)
+
+
+def test_large_integers_beside_float32_keep_their_digits():
+    """Columns that hold pandas.NA were brought to float32, which has not 2^24 + 1, where NumPy has float64."""
+    table = pd.DataFrame({"a": np.ones(2, np.float32), "b": pd.array([2**24 + 1, 3], dtype="Int64")})
+    assert jaxlr.logits(jaxlr.Params(np.array([0.0, 1.0]), np.array(0.0)), table).tolist() == [2**24 + 1, 3]
+    assert table_numbers("X", table[["a"]].assign(b=pd.array([1, None], "Int16"))).dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [">f8", np.longdouble, ">f4", ">i4"])
+def test_arrays_that_jax_has_not_count_as_numbers(dtype):
+    """As FITS files and instruments have them: an error of JAX or NumPy came of the bytes in the other order."""
+    wanted, given = np.round(X).astype(np.dtype(dtype).newbyteorder("=")), np.round(X).astype(dtype)
+    wanted = wanted.astype(np.float64) if dtype is np.longdouble else wanted
+    params = jaxlr.Params(np.arange(X.shape[1]) / 100, np.array(0.0))
+    np.testing.assert_array_equal(jaxlr.predict_proba(params, given), jaxlr.predict_proba(params, wanted))
+    np.testing.assert_array_equal(
+        jaxlr.fit(given, Y.astype(dtype), l2=0.1).params.coef, jaxlr.fit(wanted, Y, l2=0.1).params.coef
+    )
+    (proba,) = jaxlr.predict_stream(params, lambda: [given])
+    np.testing.assert_allclose(proba, jaxlr.predict_proba(params, wanted), rtol=1e-6)
+    stream = jaxlr.fit_stream(from_arrays(given, Y), l2=0.1)
+    np.testing.assert_array_equal(stream.params.coef, jaxlr.fit_stream(from_arrays(wanted, Y), l2=0.1).params.coef)
 
 
 @pytest.mark.slow

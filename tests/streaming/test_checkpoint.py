@@ -77,6 +77,22 @@ def test_another_call_and_other_data_are_refused(tmp_path):
         fit_stream(Blocks(), **ARGUMENTS, checkpoint=path)
 
 
+def test_what_is_no_checkpoint_is_refused_in_words(tmp_path):
+    path = tmp_path / "state.npy"
+    np.save(path, X)  # an array and no archive: a TypeError of NumPy's escaped
+    for content in (path.read_bytes(), b"", b"PK\3\4" + bytes(60)):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"expected a checkpoint of fit_stream, got .*state\.npy, which is none"):
+            fit_stream(Blocks(), **ARGUMENTS, checkpoint=path)
+
+
+def test_a_folder_that_is_not_there_is_named_before_the_first_pass(tmp_path):
+    blocks = Blocks()
+    with pytest.raises(FileNotFoundError, match=r"expected checkpoint in a folder, got .*nowhere, which is none; make"):
+        fit_stream(blocks, **ARGUMENTS, checkpoint=tmp_path / "nowhere" / "state.npz")
+    assert not blocks.read
+
+
 def test_an_interrupt_hands_back_what_is_known():
     def interrupt():
         os.kill(os.getpid(), signal.SIGINT)

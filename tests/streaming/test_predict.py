@@ -127,7 +127,7 @@ def test_predictions_are_lazy_and_compiled_once():
         (lambda: score_stream(PARAMS, cut(y=Y), metrics="brier"), TypeError, "a tuple of names"),
         (lambda: score_stream(PARAMS, cut(y=Y), folds=3, key=KEY), ValueError, r"an axis of 3 folds in front, got .* \(2, 3\)"),
         (lambda: score_stream(PARAMS, cut(y=Y), folds=2), TypeError, "key"),
-        (lambda: score_stream(PARAMS, cut(y=np.stack([Y] * 4))), ValueError, r"the batch \(2, 3\), got y \(4,\)"),
+        (lambda: score_stream(PARAMS, cut(y=np.stack([Y] * 4))), ValueError, r"got the models \(2, 3\), y \(4,\)"),
         (lambda: score_stream(PARAMS, cut()), TypeError, "got no y in block 0"),
         (lambda: score_stream(PARAMS, lambda: [(X[:, :4], Y)]), ValueError, "X with 6 columns as the models have, got 4"),
         (lambda: score_stream(PARAMS, cut(5, y=Y + 0.5)), ValueError, "labels 0/1 .*, got 1.5 in row 14 of block 1"),

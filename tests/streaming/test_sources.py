@@ -66,6 +66,8 @@ def test_parquet_files_are_read_by_columns(tmp_path):
     assert found.names == ("a", "b", "c")
     with pytest.raises(ValueError, match="a column 'd'"):
         from_parquet(tmp_path / "rows.parquet", "ill", columns=["d"])
+    alone = fit_stream(from_parquet(tmp_path / "rows.parquet", "ill", columns=[]))  # the intercept
+    assert alone.params.coef.shape == (0,)
     missing = arrow.table({"a": [1.0, None, 2.0], "ill": [0, 1, 1]})
     parquet.write_table(missing, tmp_path / "missing.parquet")
     with pytest.raises(ValueError, match="got nan in row 1, column 'a' of block 0"):

@@ -1,0 +1,73 @@
+"""At the edges of what numbers can be a stream still is the fit of all rows, and what it refuses it refuses in words."""
+
+import numpy as np
+import pytest
+
+from jaxlr import Params, Status, fit, fit_stream, score_stream
+from jaxlr.streaming import from_arrays
+from jaxlr.streaming.blocks import Reader
+from jaxlr.streaming.first import center_and_unit, first_pass
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(200, 2))
+Y = (X[:, 0] + RNG.logistic(size=200) > 0).astype(float)
+NARROW = X.astype(np.float32)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_no_unit_of_a_column_overflows_or_vanishes(fit_intercept):
+    """Squares did: units were 0 under 1e-162 and inf beyond 1e154."""
+    powers = np.array([0, 500, 1000, -500, -1000])
+    Z = np.ldexp(X[:, :1] + 3, powers)
+    moments = first_pass(Reader(from_arrays(Z, Y), None).rows(64), lambda n, weights: 64, fit_intercept).moments
+    center, unit = (np.ldexp(part, -powers) for part in center_and_unit(moments, fit_intercept))
+    rounding = 8 * np.finfo(float).eps  # of sums of 200 numbers
+    np.testing.assert_allclose(center, Z[:, 0].mean() if fit_intercept else 0, rtol=rounding)
+    np.testing.assert_allclose(unit, Z[:, 0].std() if fit_intercept else np.sqrt(np.mean(Z[:, 0] ** 2)), rtol=rounding)
+
+
+@pytest.mark.parametrize("power", [-700, 700])
+def test_columns_of_any_scale_have_the_estimates_of_fit(power):
+    """One far below 1 was taken for constant where penalties are in deviations, CONVERGED; one far above was NONFINITE."""
+    Z = X * np.ldexp(1.0, [0, power])
+    found, wanted = (
+        call(l2=0.1, standardize=True) for call in (lambda **k: fit_stream(from_arrays(Z, Y), **k), lambda **k: fit(Z, Y, **k))
+    )
+    assert found.converged and wanted.converged  # noqa: PT018
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-9)  # curvatures of 0.2, residuals under 1e-10
+
+
+def test_a_member_without_weight_is_invalid_as_in_fit_and_divides_nothing_by_0():
+    weights = np.stack([np.ones(200), np.zeros(200)])
+    found, wanted = fit_stream(from_arrays(X, Y, sample_weight=weights), l2=0.1), fit(X, Y, sample_weight=weights, l2=0.1)
+    assert found.status.tolist() == wanted.status.tolist() == [Status.CONVERGED, Status.INVALID]
+    assert np.isinf(found.gap).tolist() == [False, True]  # no bound can be given
+
+
+@pytest.mark.parametrize("l2", [1e-50, 1e39, [0.1, 1e-50]])
+def test_a_strength_that_the_results_cannot_hold_is_refused(l2):
+    """1e-50 was 0 in float32: an estimate without a penalty was handed back."""
+    with pytest.raises(ValueError, match="expected l2 that float32 can hold, 0 or from"):
+        fit_stream(from_arrays(NARROW, Y), l2=l2)
+
+
+def test_axes_that_do_not_fit_are_named():
+    for bounds in ({"upper": np.ones((3, 2))}, {"penalty_factor": np.full((3, 2), np.inf)}):
+        with pytest.raises(
+            ValueError, match=r"expected batch axes that broadcast against each other, got .*lower \(2,\).*; \[:, N"
+        ):
+            fit_stream(from_arrays(X, Y), lower=np.zeros((2, 2)), **bounds)
+    with pytest.raises(ValueError, match=r"broadcast against each other, got the models \(3,\), sample_weight \(2,\)"):
+        score_stream(Params(np.ones((3, 2)), np.zeros(3)), from_arrays(X, Y, sample_weight=np.ones((2, 200))))
+    with pytest.raises(ValueError, match=r"expected y with 200 rows as X has, got shape \(\)"):
+        from_arrays(X, 1.0)
+
+
+def test_bounds_that_are_none_keep_their_axes():
+    """The batch of -inf (3, n) was one model."""
+    none = np.full((3, 2), -np.inf)
+    found = fit_stream(from_arrays(X, Y), l2=0.1, lower=none)
+    assert found.status.shape == fit(X, Y, l2=0.1, lower=none).status.shape == (3,)
+    assert found.converged.all()
