@@ -75,10 +75,9 @@ def fit_columns(
 
     Returns:
         Fit (k,), with coef (k, c + 1), of K classes (k, K, c + 1), the own column's last. A column that separates the classes,
-        or is not finite, says so in the status of its model. Without a penalty one whose distance from the span of the intercept
-        and of the covariates that have none either is less than about 3e-6 of its size (float32: 5e-3) is STALLED, for this is
-        told by their Gram matrix, where `jaxlr.fit` resolves 1e-9; one that is 0, or constant beside an intercept, is CONVERGED
-        with 0.
+        or is not finite, says so in the status of its model. Without a penalty one whose distance from the span of the
+        covariates without one and the intercept is less than about 3e-6 of its size (float32: 5e-3) is STALLED, for this is
+        told by their Gram matrix, where `jaxlr.fit` resolves 1e-9; one that is 0, or constant beside an intercept, is CONVERGED.
 
     Raises:
         TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; axes that do not fit; fewer rows of positive
@@ -246,7 +245,6 @@ def _own_share(A: Bordered, span: Float[Array, "k k"]) -> Float[Array, ""]:
 
 
 def _doubted(fit: Fit, share: Float[Array, ""], free: Bool[Array, ""]) -> Fit:
-    """A column without a penalty that is a combination of others without one, as far as its Gram matrix can tell, has no
-    estimate."""
+    """A free column that is a combination of free ones, as far as its Gram matrix can tell, has no estimate."""
     doubtful = free & (share <= 4 * jnp.finfo(share.dtype).eps ** 0.75) & (fit.status == Status.CONVERGED)
     return replace(fit, status=jnp.where(doubtful, Status.STALLED, fit.status).astype(fit.status.dtype))

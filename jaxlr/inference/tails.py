@@ -70,7 +70,7 @@ def _tails_of_each(statistic: ArrayLike, df: ArrayLike) -> tuple[Array, Array, A
     known = df >= 1
     x, df = (jnp.where(known, jnp.maximum(value, 0), 1) for value in (statistic, df))
     odd, t = df % 2, x / 2
-    positive, log_t = t > 0, jnp.log(jnp.where(t > 0, t, 1))
+    positive, log_t = t > 0, _log_in_terms(t)
 
     def with_term(j: Array, log_p: Array) -> Array:
         power = j.astype(t.dtype) + odd / 2
@@ -142,13 +142,18 @@ def log_chi_square_tail(x: ArrayLike, df: int) -> Float[Array, "..."]:
 @program("df")
 def _log_tail(x: Array, df: int) -> Float[Array, "..."]:
     t = x / 2
-    log_t = jnp.log(jnp.where(t > 0, t, 1))
+    log_t = _log_in_terms(t)
     terms = [log_normal_tails(jnp.sqrt(x))] if df % 2 else []
     for j in range(df // 2):
         power = j + 0.5 if df % 2 else j
         at_zero = 0.0 if power == 0 else -jnp.inf
         terms.append(jnp.where(t > 0, power * log_t, at_zero) - math.lgamma(power + 1) - t)
     return jnp.minimum(jax.scipy.special.logsumexp(jnp.stack(terms), axis=0), 0)
+
+
+def _log_in_terms(t: Array) -> Array:
+    """log t as the terms multiply it, 0 at the ends, where it is that of no number and exp(-t) or t^j decides alone."""
+    return jnp.log(jnp.where((t > 0) & (t < jnp.inf), t, 1))
 
 
 def normal_quantile(level: float) -> float:

@@ -166,6 +166,13 @@ def test_p_values_are_right_in_the_far_tail():
     assert float(far) == pytest.approx(-20006.0, rel=1e-4)
 
 
+def test_an_infinite_statistic_has_a_p_value_of_0():
+    for df in (1, 2, 3, 150):
+        assert float(inference.log_chi_square_tail(np.inf, df)) == -np.inf, df
+    test = inference.tails.chi_square_test(np.array([np.inf, np.nan]), np.array([2, 3]))
+    np.testing.assert_array_equal(test.p_value, [0, np.nan])
+
+
 # --- tests and intervals ----------------------------------------------------------------------------------------------------
 
 
