@@ -77,7 +77,7 @@ def fit_columns(
         Fit (k,), with coef (k, c + 1), of K classes (k, K, c + 1), the own column's last. A column that separates the classes,
         or is not finite, says so in the status of its model. Without a penalty one whose distance from the span of the
         covariates without one and the intercept is less than about 3e-6 of its size (float32: 5e-3) is STALLED, for this is
-        told by their Gram matrix, where `jaxlr.fit` resolves 1e-9; one that is 0, or constant beside an intercept, is CONVERGED.
+        told by their Gram matrix; `jaxlr.fit` resolves 1e-9. One that is 0, or constant beside an intercept, is CONVERGED.
 
     Raises:
         TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; axes that do not fit; fewer rows of positive
