@@ -307,6 +307,8 @@ def test_figures_of_tests_refuse_what_does_not_fit_and_name_lambda():
         plots.qq([NAN])
     inflated = plots.qq(np.log(np.linspace(0.001, 0.3, 99)))
     assert inflated.get_legend().get_texts()[0].get_text() == "lambda_GC = 4.54"
+    underflown = plots.qq(np.full(3, -20005.524133717631))  # mpmath: log(erfc(200 / sqrt(2))), and 200^2 over the median
+    assert underflown.get_legend().get_texts()[0].get_text() == "lambda_GC = 87924.37"
 
 
 def test_a_missing_cell_is_crossed():
