@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxlr.batching.axes import Core
 from jaxlr.batching.lanes import Models
@@ -76,8 +76,8 @@ def fit_columns(
     Returns:
         Fit (k,), with coef (k, c + 1), of K classes (k, K, c + 1), the own column's last. A column that separates the classes,
         or is not finite, says so in the status of its model. Without a penalty one whose distance from the span of the
-        covariates and the intercept is less than about 3e-6 of its size (float32: 5e-3) is STALLED, for this is told by their
-        Gram matrix, where `jaxlr.fit` resolves 1e-9; one that is 0, or constant beside an intercept, is CONVERGED with 0.
+        covariates without one and the intercept is less than about 3e-6 of its size (float32: 5e-3) is STALLED, for this is
+        told by their Gram matrix; `jaxlr.fit` resolves 1e-9. One that is 0, or constant beside an intercept, is CONVERGED.
 
     Raises:
         TypeError, ValueError, MemoryError, KeyboardInterrupt: as `jaxlr.fit`; axes that do not fit; fewer rows of positive
@@ -125,7 +125,8 @@ def fit_columns(
     if call.batch:
         raise ValueError(f"expected one problem beside the columns, got batch axes {call.batch}; call once for each")
     if is_concrete(l1) and is_concrete(l2) and is_concrete(factor):
-        check_enough_rows(common, sample_weight, np.asarray(factor) * (np.asarray(l1) + np.asarray(l2)) == 0, fit_intercept)
+        free = _without_penalty(np.asarray(l1) + np.asarray(l2), np.asarray(factor))
+        check_enough_rows(common, sample_weight, free, fit_intercept)
     many = _call_of_columns(call, own, common, column_names(covariates))
     alone = replace(given, X=common, penalty_factor=factor[:c], solver="auto")
     start = None
@@ -199,8 +200,10 @@ def _program(models: Models, tol: Array, columns: Float[Array, "k m"], batch: tu
     mine = replace(problem, X=None, penalty_factor=jnp.roll(problem.penalty_factor, 1))
 
     spanned = None
+    free = _without_penalty(problem.l2 if problem.l1 is None else problem.l1 + problem.l2, problem.penalty_factor)
     if not settings.coercive and working.A.shape[1]:
-        spanned = _span(working.A, jnp.ones_like(w) if present is None else present.astype(w.dtype))
+        rows = jnp.ones_like(w) if present is None else present.astype(w.dtype)
+        spanned = _span(working.A, rows, jnp.append(free[:-1], jnp.ones(int(settings.fit_intercept), bool)))
 
     start = models.start
     if start is not None:
@@ -217,30 +220,31 @@ def _program(models: Models, tol: Array, columns: Float[Array, "k m"], batch: tu
         if spanned is None:
             return fit
         assert isinstance(bordered.A, Bordered)
-        return _doubted(fit, _own_share(bordered.A, spanned), mine)
+        return _doubted(fit, _own_share(bordered.A, spanned), free[-1])
 
     fits = in_groups(jax.vmap(one), columns, models_side_by_side(m if settings.products else m * max(common.shape[1], 1)))
     return replace(fits, params=fits.params._replace(coef=jnp.roll(fits.params.coef, -1, axis=-1)))
 
 
-def _span(A: Design, rows: Float[Array, " m"]) -> Float[Array, "k k"]:
-    """What makes the columns that all models share orthonormal: W with W A'A W' the identity."""
-    k = A.shape[1]
+def _without_penalty(strength: Any, factor: Any) -> Any:
+    """Which columns have none, by their penalty factors; inf holds a coefficient at 0."""
+    return ((strength == 0) | (factor == 0)) & (factor < np.inf)
+
+
+def _span(A: Design, rows: Float[Array, " m"], free: Bool[Array, " k"]) -> Float[Array, "k k"]:
+    """What makes the free ones of the columns that all models share orthonormal: W with W A'A W' their identity."""
     jitter = jnp.asarray(jnp.finfo(A.dtype).eps ** 0.75)
-    H, s = in_own_units(A.gram(rows), jnp.zeros(k, A.dtype), jnp.ones(k, bool), jitter)
+    H, s = in_own_units(A.gram(rows), jnp.zeros(A.shape[1], A.dtype), free, jitter)
     return inverse(cholesky(H)) * s[None, :]
 
 
 def _own_share(A: Bordered, span: Float[Array, "k k"]) -> Float[Array, ""]:
-    """What a column has beside the span of those that all models share, as a share of its squares."""
+    """What a column has beside that span, as a share of its squares."""
     within = dot(span, A.common.transposed_times(A.own))
     return 1 - jnp.sum(within**2) / jnp.sum(A.own**2)
 
 
-def _doubted(fit: Fit, share: Float[Array, ""], problem: Problem) -> Fit:
-    """A column that is a combination of the others, as far as its Gram matrix can tell, has no estimate without a penalty."""
-    none = problem.l2 * problem.penalty_factor[0] == 0
-    if problem.l1 is not None:
-        none &= problem.l1 * problem.penalty_factor[0] == 0
-    doubtful = none & (share <= 4 * jnp.finfo(share.dtype).eps ** 0.75) & (fit.status == Status.CONVERGED)
+def _doubted(fit: Fit, share: Float[Array, ""], free: Bool[Array, ""]) -> Fit:
+    """A free column that is a combination of free ones, as far as its Gram matrix can tell, has no estimate."""
+    doubtful = free & (share <= 4 * jnp.finfo(share.dtype).eps ** 0.75) & (fit.status == Status.CONVERGED)
     return replace(fit, status=jnp.where(doubtful, Status.STALLED, fit.status).astype(fit.status.dtype))

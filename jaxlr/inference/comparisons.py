@@ -11,6 +11,8 @@ Standardization, or the g-formula of one point in time. Errors are those of the 
 Hernan & Robins, Causal Inference: What If (2020), section 13.3; Lane & Nelder 1982, Biometrics 38 (predicted margins).
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import logsumexp
@@ -18,7 +20,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.inference.delta import Effects, effects, pullbacks, standard_error
 from jaxlr.inference.fitted import fitted
-from jaxlr.inference.meat import Kind, check_clusters_aligned, checked_kind, errors_of
+from jaxlr.inference.meat import Kind, checked_kind, errors_of
 from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.rows import Rows, checked_rows, coordinates
 from jaxlr.inference.tails import normal_quantile
@@ -92,30 +94,33 @@ def comparisons(
         raise TypeError("expected low and high to be rows (r, n), got None; low may be the X of the problem")
     if sizes[0] != sizes[1]:
         raise ValueError(f"expected low and high (r, n) of the same rows, got {sizes} rows; make both of one X")
-    weights = None
-    if sample_weight is not None:
-        weights = jnp.asarray(real_array("sample_weight", sample_weight), jnp.asarray(fit.value).dtype)
-        if weights.shape != (sizes[0],):
-            raise ValueError(
-                f"expected sample_weight ({sizes[0]},), one for each row of low and high, got {weights.shape}; None takes that "
-                "of the problem"
-            )
-        if is_concrete(weights):
-            s = np.asarray(weights)
-            if not (np.isfinite(s).all() and np.all(s >= 0) and np.any(s > 0)):
-                raise ValueError("expected finite sample_weight >= 0 that are not all 0, got others; weigh rows by numbers")
-    elif sizes[0] != m:
+    weights = None if sample_weight is None else _checked_weights(sample_weight, sizes[0], jnp.asarray(fit.value).dtype)
+    if weights is None and sizes[0] != m:
         raise ValueError(
             f"expected low and high of the {m} rows of the problem, or a sample_weight, got {sizes[0]} rows; "
             "np.ones(r) weighs them alike"
         )
-    check_clusters_aligned(fit, problem, clusters)
-    asked, numbers = checked_kind(fit, m, kind, clusters, lags, small_sample)
+    asked, numbers = checked_kind(fit, problem, kind, clusters, lags, small_sample)
     estimate, error = over_models(
         _comparisons, fit, problem, penalized=penalized, options=(asked, measure), shared=(weights, numbers), rows=rows,
         by_row=True,
     )  # fmt: skip
     return effects(estimate, error, reach)
+
+
+def _checked_weights(sample_weight: Data, r: int, dtype: Any) -> Float[Array, " r"]:
+    """Weights of r rows in the dtype of a fit; of known ones the values are checked, also in someone's jit."""
+    given = real_array("sample_weight", sample_weight)
+    if given.shape != (r,):
+        raise ValueError(
+            f"expected sample_weight ({r},), one for each row of low and high, got {given.shape}; None is that of the problem"
+        )
+    if is_concrete(given):
+        with np.errstate(over="ignore"):
+            s = np.asarray(given).astype(dtype)
+        if not (np.isfinite(s).all() and np.all(s >= 0) and np.any(s > 0)):
+            raise ValueError("expected finite sample_weight >= 0 that are not all 0, got others; weigh rows by numbers")
+    return jnp.asarray(given, dtype)
 
 
 def _comparisons(

@@ -3,11 +3,10 @@
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.inference.fitted import as_params, check_base, fitted, functionals
-from jaxlr.inference.meat import Kind, check_clusters_aligned, checked_kind, covariance_of
+from jaxlr.inference.meat import Kind, checked_kind, covariance_of
 from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inputs.checks import Data
 from jaxlr.model.params import Params, SoftmaxParams
@@ -115,10 +114,8 @@ def _of_models(function: Any, fit: Fit, problem: Problem, *kind_base_penalized: 
     *asked, base, penalized = kind_base_penalized
     check_given(fit, problem)
     check_base(fit.params, base)
-    check_clusters_aligned(fit, problem, asked[1])
-    kind, numbers = checked_kind(fit, np.shape(problem.X)[-2], *asked)
-    by_row = kind.name in ("cluster", "HAC")
-    return over_models(function, fit, problem, penalized=penalized, options=(kind, base), shared=(numbers,), by_row=by_row)
+    kind, numbers = checked_kind(fit, problem, *asked)
+    return over_models(function, fit, problem, penalized=penalized, options=(kind, base), shared=(numbers,), by_row=kind.by_row)
 
 
 def _covariance(

@@ -1,7 +1,7 @@
 """How well models fit: log-likelihood, deviance, and what is made of them.
 
     log-likelihood = - sum_i s_i l(z_i, y_i)                 of two classes y log p + (1 - y) log(1 - p), of several log p_label
-    deviance       = 2 sum_i s_i KL(y_i || p_i)              -2 log-likelihood where labels are 0/1, or those of several classes
+    deviance       = 2 sum_i s_i KL(y_i || p_i)              -2 log-likelihood where no label is soft
     AIC = -2 log-likelihood + 2 k        BIC = -2 log-likelihood + k log N
 
 with k parameters that the data determine, the rank of the columns for every free class, and N = sum_i s_i rows. The null model
@@ -149,7 +149,9 @@ def _goodness_of_fit(params: Params | SoftmaxParams, problem: Problem, basis: in
     }
     nothing = jnp.full((), jnp.nan, w.dtype)
     if likelihood.classes:
-        return found | {"above": found["loss"], "null_above": found["null_loss"], "tjur": nothing, "pearson": nothing}
+        least = likelihood.least_losses(y)
+        above, null_above = (jnp.sum(w * jnp.maximum(own - least, 0)) for own in (losses, null_losses))
+        return found | {"above": above, "null_above": null_above, "tjur": nothing, "pearson": nothing}
     p, r, c = sigmoid(z), likelihood.residual(z, y), likelihood.curvature(z, jnp.ones_like(w)).diagonal()
     means = [jnp.sum(share * p) / jnp.sum(share) for share in (w * y, w * (1 - y))]
     return found | {

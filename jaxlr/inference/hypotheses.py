@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.inference.fitted import check_base, fitted, functionals
 from jaxlr.inference.leverage import leverage
-from jaxlr.inference.meat import Kind, check_clusters_aligned, checked_kind, covariance_of
+from jaxlr.inference.meat import Kind, checked_kind, covariance_of
 from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.inputs.checks import Data, real_array
@@ -67,11 +67,10 @@ def wald_test(
     check_base(fit.params, base)
     parameters = (np.shape(fit.params.coef)[-1] + 1) * math.prod(likelihood_of_params(fit.params).classes)
     hypotheses, values = _checked_hypotheses(R, r, parameters)
-    check_clusters_aligned(fit, problem, clusters)
-    asked, numbers = checked_kind(fit, np.shape(problem.X)[-2], kind, clusters, lags, small_sample)
+    asked, numbers = checked_kind(fit, problem, kind, clusters, lags, small_sample)
     statistic = over_models(
         _wald_test, fit, problem, penalized=penalized, options=(asked, base), shared=(hypotheses, values, numbers),
-        by_row=asked.name in ("cluster", "HAC"),
+        by_row=asked.by_row,
     )  # fmt: skip
     return chi_square_test(statistic, len(hypotheses))
 

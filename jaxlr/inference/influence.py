@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
+from jaxlr.inference.binomial import kullback_leibler
 from jaxlr.inference.fitted import as_params, fitted
 from jaxlr.inference.leverage import leverage, remainder
 from jaxlr.inference.over_models import check_given, over_models
@@ -95,8 +96,7 @@ def _influence(params: Params, problem: Problem, firth: bool, basis: int) -> Inf
     h = w * c * jnp.sum(moved**2, axis=0)
     rest = remainder(h)
     pearson = -jnp.where(r == 0, 0, r * jnp.sqrt(s / jnp.where(r == 0, 1, c)))  # a curvature may underflow
-    above_least = jnp.maximum(likelihood.losses(z, y) - likelihood.least_losses(y), 0)
-    deviance = -jnp.sign(r) * jnp.sqrt(2 * s * above_least)
+    deviance = -jnp.sign(r) * jnp.sqrt(2 * s * kullback_leibler(z, y))
     score = r + h * (sigmoid(z) - 0.5) / jnp.where(s > 0, s, 1) if firth else r
     dx = dot(root.T, moved) * (-w * score / rest)[None, :]
     return Influence(

@@ -12,6 +12,7 @@ Greene, Econometric Analysis (2012), section 17.3.2, eqs. 17-18 to 17-20; Camero
 14.3.2 (two classes), 15.4.3 (several).
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ from jaxlr.batching.loops import loop
 from jaxlr.inference.comparisons import compared
 from jaxlr.inference.delta import Effects, derivatives, effects, pullbacks, standard_error
 from jaxlr.inference.fitted import fitted
-from jaxlr.inference.meat import Kind, check_clusters_aligned, checked_kind, errors_of
+from jaxlr.inference.meat import Kind, checked_kind, errors_of
 from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.rows import Rows, checked_rows, coordinates
 from jaxlr.inference.tails import normal_quantile
@@ -103,14 +104,13 @@ def marginal_effects(
         )
     place = at if isinstance(at, str) else "rows"
     rows = None if isinstance(at, str) else checked_rows(fit, problem, at, offset, "at")
-    check_clusters_aligned(fit, problem, clusters)
-    asked, numbers = checked_kind(fit, np.shape(problem.X)[-2], kind, clusters, lags, small_sample)
+    asked, numbers = checked_kind(fit, problem, kind, clusters, lags, small_sample)
     columns = _discrete_columns(discrete, fit, problem)
     if columns and method.endswith("ex"):
         raise ValueError(f'expected method "dydx" or "eydx" for discrete columns, got {method!r}: their logarithm is that of 0')
     estimate, error = over_models(
         _marginal_effects, fit, problem, penalized=penalized, options=(asked, place, method, columns), shared=(numbers,),
-        rows=(rows,), by_row=asked.name in ("cluster", "HAC"),
+        rows=(rows,), by_row=asked.by_row,
     )  # fmt: skip
     return effects(estimate, error, reach)
 
@@ -120,7 +120,7 @@ def _discrete_columns(discrete: Any, fit: Fit, problem: Problem) -> tuple[int, .
     n, given, X = np.shape(fit.params.coef)[-1], problem.X, None
     if is_concrete(given):
         dense = to_dense(sparse_design(given)) if is_sparse(given) else real_array("X", given)
-        X = np.asarray(dense).reshape(-1, n)
+        X = np.asarray(dense).reshape(math.prod(dense.shape[:-1]), n)
     if isinstance(discrete, str):
         if discrete != "binary":
             raise ValueError(f'expected discrete to be "binary" or a list of columns, got {discrete!r}; list one column too')

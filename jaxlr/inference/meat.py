@@ -57,21 +57,31 @@ class Kind(NamedTuple):
     signs: tuple[int, ...]
     most: int
 
+    @property
+    def by_row(self) -> bool:
+        """Whether it goes by the numbers of rows, so that none may be filled up."""
+        return self.name in ("cluster", "HAC")
+
 
 def checked_kind(
-    fit: Fit, m: int, kind: str, clusters: Data | None, lags: int | None, small_sample: bool | str
+    fit: Fit, problem: Problem, kind: str, clusters: Data | None, lags: int | None, small_sample: bool | str
 ) -> tuple[Kind, Int[np.ndarray, "ways m"]]:
     """A kind as it was asked for, and for every way, and every intersection of ways, the number of each row's cluster.
 
     Args:
         fit: whose covariance it is to be.
-        m: rows.
+        problem: its data.
         kind, clusters, lags, small_sample: as in `jaxlr.inference.covariance`.
 
     Raises:
         TypeError: clusters are not known outside jit.
-        ValueError: what does not go together, as in `jaxlr.inference.covariance`.
+        ValueError: what does not go together, as in `jaxlr.inference.covariance`, and clusters whose rows bear other labels
+            than those of the problem's tables.
     """
+    tables = {name: getattr(problem, name) for name in ("X", "y", "sample_weight", "offset")}
+    axes = core_axes(next(iter(likelihood_of_params(fit.params).classes), None))
+    check_aligned(tables | {"clusters": clusters}, axes | {"clusters": "md"})
+    m = np.shape(problem.X)[-2]
     if not (isinstance(kind, str) and kind in _KINDS):
         raise ValueError(f"expected kind {', '.join(map(repr, _KINDS))}, got {kind!r}")
     if kind in _POWERS and likelihood_of_params(fit.params).classes:
@@ -114,13 +124,6 @@ def _intersections(clusters: Any, m: int) -> tuple[tuple[int, ...], Int[np.ndarr
             signs.append((-1) ** (size + 1))
             numbers.append(np.unique(np.stack(chosen, axis=1), axis=0, return_inverse=True)[1].reshape(-1))
     return tuple(signs), np.stack(numbers).astype(np.int32)
-
-
-def check_clusters_aligned(fit: Fit, problem: Problem, clusters: Any) -> None:
-    """Refuse clusters whose rows bear other labels than those of the problem's tables."""
-    fields = {name: getattr(problem, name) for name in ("X", "y", "sample_weight", "offset")}
-    axes = core_axes(next(iter(likelihood_of_params(fit.params).classes), None)) | {"clusters": "md"}
-    check_aligned(fields | {"clusters": clusters}, axes)
 
 
 def covariance_of(model: Fitted, C: Float[Array, "q p"], kind: Kind, clusters: Int[Array, "ways m"]) -> Float[Array, "q q"]:

@@ -14,13 +14,12 @@ import math
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.batching.loops import in_groups
 from jaxlr.inference.delta import derivatives, standard_error
 from jaxlr.inference.fitted import fitted
-from jaxlr.inference.meat import Kind, check_clusters_aligned, checked_kind, errors_of
+from jaxlr.inference.meat import Kind, checked_kind, errors_of
 from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.rows import Rows, checked_rows, coordinates
 from jaxlr.inference.tails import normal_quantile
@@ -96,13 +95,12 @@ def predictions(
     """
     check_given(fit, problem)
     reach = jnp.asarray(normal_quantile(level), jnp.asarray(fit.value).dtype)
-    check_clusters_aligned(fit, problem, clusters)
-    asked, numbers = checked_kind(fit, np.shape(problem.X)[-2], kind, clusters, lags, small_sample)
+    asked, numbers = checked_kind(fit, problem, kind, clusters, lags, small_sample)
     rows = checked_rows(fit, problem, X, offset)
     return over_models(
         _predictions, fit, problem, penalized=penalized, options=(asked,), shared=(reach, numbers),
         rows=(rows,),
-        by_row=X is None or asked.name in ("cluster", "HAC"),
+        by_row=X is None or asked.by_row,
     )  # fmt: skip
 
 

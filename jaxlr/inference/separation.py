@@ -31,7 +31,7 @@ def separation(X: DesignData, y: Data, sample_weight: Data | None = None, *, fit
     Returns:
         "complete" (some direction has every row on its own side), "quasi" (on its own side or on the boundary), or "none":
         the estimate without a penalty exists. Margins under 1e-9 of the spread of the columns are not told from 0, nor are
-            columns within 1e-10 of the span of others from their combination.
+        columns within 1e-10 of the span of others from their combination.
 
     Raises:
         TypeError, ValueError: no real arrays, shapes that do not fit, labels outside [0, 1], NaN, or no row of positive weight.

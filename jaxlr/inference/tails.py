@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
 from jaxlr.inputs.checks import check_count
-from jaxlr.inputs.tables import as_floating, is_concrete
+from jaxlr.inputs.tables import as_wide, is_concrete
 
 _MOST_UNROLLED, _MOST_TERMS = 100, 10**6  # degrees of freedom: terms of a program, and of a loop
 
@@ -58,7 +58,7 @@ def chi_square_test(statistic: ArrayLike, df: Any) -> Test:
     if isinstance(df, (int, np.integer)) and df <= _MOST_UNROLLED:
         statistic, p_value, log_p = _chi_square_tails(statistic, int(df))
         return Test(statistic, int(df), p_value, log_p)
-    statistic, p_value, log_p = _tails_of_each(as_floating(statistic), df)
+    statistic, p_value, log_p = _tails_of_each(as_wide(statistic), df)
     return Test(statistic, df, p_value, log_p)
 
 
@@ -70,7 +70,7 @@ def _tails_of_each(statistic: ArrayLike, df: ArrayLike) -> tuple[Array, Array, A
     known = df >= 1
     x, df = (jnp.where(known, jnp.maximum(value, 0), 1) for value in (statistic, df))
     odd, t = df % 2, x / 2
-    positive, log_t = t > 0, jnp.log(jnp.where(t > 0, t, 1))
+    positive, log_t = t > 0, _log_in_terms(t)
 
     def with_term(j: Array, log_p: Array) -> Array:
         power = j.astype(t.dtype) + odd / 2
@@ -90,7 +90,7 @@ def log_normal_tails(z: ArrayLike) -> Float[Array, "..."]:
         z: (...).
 
     Returns:
-        (...), <= 0.
+        (...), <= 0; of 16 bits in the default float.
 
     Raises:
         TypeError: z is not real.
@@ -100,7 +100,7 @@ def log_normal_tails(z: ArrayLike) -> Float[Array, "..."]:
         >>> round(float(log_normal_tails(np.float32(40.0))), 2)
         -803.92
     """
-    return _log_tails(as_floating(z))
+    return _log_tails(as_wide(z))
 
 
 @program()
@@ -122,7 +122,7 @@ def log_chi_square_tail(x: ArrayLike, df: int) -> Float[Array, "..."]:
         df: >= 1.
 
     Returns:
-        (...), <= 0.
+        (...), <= 0; of 16 bits in the default float.
 
     Raises:
         TypeError: x is not real.
@@ -135,20 +135,25 @@ def log_chi_square_tail(x: ArrayLike, df: int) -> Float[Array, "..."]:
     """
     check_count("df", df, 1)
     if df > _MOST_UNROLLED:
-        return chi_square_test(as_floating(x), df).log_p
-    return _log_tail(as_floating(x), int(df))
+        return chi_square_test(as_wide(x), df).log_p
+    return _log_tail(as_wide(x), int(df))
 
 
 @program("df")
 def _log_tail(x: Array, df: int) -> Float[Array, "..."]:
     t = x / 2
-    log_t = jnp.log(jnp.where(t > 0, t, 1))
+    log_t = _log_in_terms(t)
     terms = [log_normal_tails(jnp.sqrt(x))] if df % 2 else []
     for j in range(df // 2):
         power = j + 0.5 if df % 2 else j
         at_zero = 0.0 if power == 0 else -jnp.inf
         terms.append(jnp.where(t > 0, power * log_t, at_zero) - math.lgamma(power + 1) - t)
     return jnp.minimum(jax.scipy.special.logsumexp(jnp.stack(terms), axis=0), 0)
+
+
+def _log_in_terms(t: Array) -> Array:
+    """log t as the terms multiply it, 0 at the ends, where it is that of no number and exp(-t) or t^j decides alone."""
+    return jnp.log(jnp.where((t > 0) & (t < jnp.inf), t, 1))
 
 
 def normal_quantile(level: float) -> float:

@@ -231,3 +231,9 @@ def as_floating(x: Data) -> Float[Array, "..."]:
         )  # in NumPy, where a large integer has its place
     check_no_key("an argument", given)
     raise TypeError(f"expected a real array, got dtype {kind}; convert it to float first")
+
+
+def as_wide(x: Data) -> Float[Array, "..."]:
+    """The same, those of 16 bits in the default float, as a design of these: sums of many rows have no place in them."""
+    numbers = as_floating(x)
+    return numbers if numbers.dtype.itemsize >= 4 else numbers.astype(float)

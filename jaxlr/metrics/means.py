@@ -11,6 +11,7 @@ Functions broadcast over batch axes in front. Rows of weight 0 do not count, wha
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -95,16 +96,13 @@ def brier(y: Data, proba: Data, *, sample_weight: Data | None = None, num_classe
 
 def class_loss(labels: Float[Array, "... m"], logits: Float[Array, "... m K"]) -> Float[Array, "... m"]:
     """The loss of each row: minus the log-probability of its label, one of 0..K-1."""
-    return -_of_label(log_softmax(logits), labels)
+    return -jnp.take_along_axis(log_softmax(logits), labels.astype(jnp.int32)[..., None], axis=-1)[..., 0]
 
 
 def class_brier(labels: Float[Array, "... m"], proba: Float[Array, "... m K"]) -> Float[Array, "... m"]:
     """The squared distance of each row's probabilities from those of its label, one of 0..K-1."""
-    return jnp.sum(proba**2, axis=-1) - 2 * _of_label(proba, labels) + 1
-
-
-def _of_label(rows: Float[Array, "... m K"], labels: Float[Array, "... m"]) -> Float[Array, "... m"]:
-    return jnp.take_along_axis(rows, labels.astype(jnp.int32)[..., None], axis=-1)[..., 0]
+    true = jax.nn.one_hot(labels.astype(jnp.int32), proba.shape[-1], dtype=proba.dtype)
+    return jnp.sum((proba - true) ** 2, axis=-1)
 
 
 def calibration(y: Data, proba: Data, *, sample_weight: Data | None = None, num_bins: int = 10) -> Calibration:

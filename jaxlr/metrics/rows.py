@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.inputs.checks import check_count, real_array, warn_about_float32
-from jaxlr.inputs.tables import Data, as_floating, check_aligned, is_concrete
+from jaxlr.inputs.tables import Data, as_wide, check_aligned, is_concrete
 from jaxlr.linalg.moments import exponent_of_largest, times_power_of_two
 
 
@@ -35,7 +35,8 @@ class Rows(NamedTuple):
 
 
 def checked_rows(y: Data, name: str, predicted: Data, sample_weight: Data | None, num_classes: int | None = None) -> Rows:
-    """Check the rows of a metric and broadcast them, in the dtype of predictions that are not classes, else the default float.
+    """Check the rows of a metric and broadcast them, in the dtype of predictions that are not classes, else in that of floating
+    labels; in the default float where that has 16 bits, which hold no sums, or there is none.
 
     Args:
         y: 0/1 where classes are predicted, else in [0, 1]; with num_classes 0..K-1.
@@ -60,9 +61,9 @@ def checked_rows(y: Data, name: str, predicted: Data, sample_weight: Data | None
             _check_values(key, np.asarray(value), name == "predicted", num_classes)
     if name != "predicted" and given[name].dtype == np.float64 and jnp.result_type(float) != np.float64:
         warn_about_float32(name)
-    labels, values = as_floating(given["y"]), as_floating(given[name])
+    labels, values = as_wide(given["y"]), as_wide(given[name])
     dtype = labels.dtype if name == "predicted" else values.dtype
-    weight = as_floating(given["sample_weight"]) if "sample_weight" in given else jnp.ones(labels.shape[-1], dtype)
+    weight = as_wide(given["sample_weight"]) if "sample_weight" in given else jnp.ones(labels.shape[-1], dtype)
     share = times_power_of_two(weight, -exponent_of_largest(weight, axis=-1))
     shape = np.broadcast_shapes(labels.shape, values.shape[:-1] if of_classes else values.shape, weight.shape)
     values = jnp.broadcast_to(values, shape + (values.shape[-1:] if of_classes else ()))

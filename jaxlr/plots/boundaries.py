@@ -12,7 +12,7 @@ from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.logistic import sigmoid
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
-from jaxlr.plots.style import axes, class_style, finish
+from jaxlr.plots.style import axes, class_style, finish, term_names
 
 _CONTOURS = (0.1, 0.25, 0.5, 0.75, 0.9)
 _POINTS = 200  # of the grid, on each side
@@ -63,8 +63,8 @@ def decision_boundary(
     num_classes = classes[0] if classes else 2
     _check_model(params, classes, X, features)
     _check_rows(X, y, num_classes)
+    names = term_names(feature_names, X.shape[1:])
     ax = axes(ax)
-    names = [f"x{column}" for column in range(X.shape[1])] if feature_names is None else feature_names
     sides = []
     for column in features:
         low, high = X[:, column].min(), X[:, column].max()

@@ -145,10 +145,10 @@ def qq(log_p: Data, *, label: str | None = None, ax: Axes | None = None) -> Axes
     k = len(log_p)
     if k == 0:
         raise ValueError("expected logarithms of p-values, got none that is a number; look at the status of the fits")
-    from scipy.special import betaincinv, ndtri
+    from scipy.special import betaincinv, ndtri_exp
 
     ax = axes(ax)
-    inflation = ndtri(np.exp(np.median(log_p)) / 2) ** 2 / _HALF_CHI_SQUARE
+    inflation = ndtri_exp(np.median(log_p) - np.log(2)) ** 2 / _HALF_CHI_SQUARE
     rank = np.arange(1, k + 1)
     expected = -np.log10((rank - 0.5) / k)
     band = [-np.log10(betaincinv(rank, k + 1 - rank, q)) for q in (0.025, 0.975)]

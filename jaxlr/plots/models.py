@@ -130,7 +130,8 @@ def coefficient_path(
         ax.plot(strengths, coef[:, column], **style, **lone_points(coef[:, column]))
     for name, bound, marker in (("lower", lower, "v"), ("upper", upper, "^")):
         if bound is not None:
-            at_bound = coef == np.broadcast_to(np.asarray(bound, float), shape).reshape(-1)[None, :]
+            as_fitted = np.asarray(bound, np.result_type(coef.dtype, np.float32))
+            at_bound = coef == np.broadcast_to(as_fitted, shape).reshape(-1)[None, :]
             point, column = np.nonzero(at_bound & (coef != 0))
             label = f"at the {name} bound" if len(point) else None
             ax.plot(strengths[point], coef[point, column], marker, color="black", ms=4, mfc="none", label=label)

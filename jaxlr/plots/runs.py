@@ -40,13 +40,15 @@ def losses(
         Axes.
 
     Raises:
-        ValueError: there are not as many labels or values as runs, or a value is not > 0.
+        ValueError: losses have more axes, there are not as many labels or values as runs, or a value is not > 0.
 
     Example:
         >>> losses(np.array([0.6, 0.5, 0.4])).get_xlabel()
         'epoch'
     """
     runs = np.atleast_2d(np.asarray(losses))
+    if runs.ndim > 2:
+        raise ValueError(f"expected losses (num_epochs,) or (runs, num_epochs), got shape {runs.shape}; reshape a larger batch")
     for name, count in (("labels", labels and len(labels)), ("values", None if values is None else np.size(values))):
         if count is not None and count != len(runs):
             raise ValueError(f"expected one of {name} for each of {len(runs)} runs, got {count}; give each run its own")

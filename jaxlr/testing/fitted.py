@@ -28,7 +28,7 @@ def params_from(fitted: Any, num_columns: int) -> Params | SoftmaxParams:
 
     Raises:
         TypeError: nothing that holds the parameters of a model.
-        ValueError: their shapes do not fit n columns, or no column of statsmodels is the constant.
+        ValueError: their shapes do not fit n columns, they are those of a batch, or no column of statsmodels is the constant.
 
     Example:
         >>> params_from((np.array([[1.0, 2.0]]), np.array([0.5])), 2)
@@ -47,6 +47,8 @@ def params_from(fitted: Any, num_columns: int) -> Params | SoftmaxParams:
                 f"got {type(fitted).__name__}"
             )
         coef, intercept = given
+        if isinstance(given, Params) and np.ndim(coef) > 1:
+            raise ValueError(f"expected Params of one model, coef (n,), got a batch, {np.shape(coef)}; check them one by one")
     coef, intercept = np.asarray(coef, float), np.asarray(intercept, float)
     if coef.ndim not in (1, 2) or coef.shape[-1] != num_columns:
         raise ValueError(f"expected coef (n,) or (K, n) of n = {num_columns} columns, got {coef.shape}")

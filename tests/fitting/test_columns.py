@@ -52,6 +52,16 @@ def test_a_column_in_the_span_of_the_covariates_has_no_estimate_and_the_others_h
     assert fit.status.tolist() == [Status.CONVERGED] + 3 * [Status.STALLED] + 3 * [Status.CONVERGED]
 
 
+@pytest.mark.parametrize(("factor", "l2"), [([np.inf, 0, 0], 0.0), ([1.0, 0, 0], 0.1)])
+def test_a_column_in_the_span_of_covariates_with_a_penalty_has_an_estimate(factor, l2):
+    """A copy, and a sum, of a covariate that is left out or penalized: nothing else without a penalty takes their place."""
+    options = {"penalty_factor": np.array(factor), "l2": l2}
+    columns = np.stack([C[:, 0], C[:, 0] + C[:, 1] / 11, G[0]])
+    assert_same(fit_columns(columns, Y, covariates=C, **options), side_by_side(C, columns, **options))
+    free = fit_columns(C[:, 1][None], Y, covariates=C, **options)  # a copy of the one without a penalty
+    assert free.status.tolist() == [Status.STALLED]
+
+
 @pytest.mark.slow
 def test_without_covariates_and_without_anything_else():
     assert_same(fit_columns(G, Y), side_by_side(np.zeros((M, 0)), G))

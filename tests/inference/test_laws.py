@@ -166,6 +166,19 @@ def test_p_values_are_right_in_the_far_tail():
     assert float(far) == pytest.approx(-20006.0, rel=1e-4)
 
 
+def test_tails_of_numbers_of_16_bits_are_those_of_wider_ones():
+    z = np.array([6.0, 300.0], np.float16)  # whose p-values and squares have no place there
+    np.testing.assert_array_equal(inference.log_normal_tails(z), inference.log_normal_tails(z.astype(float)))
+    np.testing.assert_array_equal(inference.log_chi_square_tail(z, 3), inference.log_chi_square_tail(z.astype(float), 3))
+
+
+def test_an_infinite_statistic_has_a_p_value_of_0():
+    for df in (1, 2, 3, 150):
+        assert float(inference.log_chi_square_tail(np.inf, df)) == -np.inf, df
+    test = inference.tails.chi_square_test(np.array([np.inf, np.nan]), np.array([2, 3]))
+    np.testing.assert_array_equal(test.p_value, [0, np.nan])
+
+
 # --- tests and intervals ----------------------------------------------------------------------------------------------------
 
 

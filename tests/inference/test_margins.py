@@ -420,6 +420,10 @@ def test_columns_near_the_span_of_others_and_far_from_0_keep_the_digits_of_predi
         (lambda f, p: inference.comparisons(f, p, NEW, NEW, sample_weight=np.ones(3)), r"expected sample_weight \(7,\)"),
         (lambda f, p: inference.comparisons(f, p, NEW, NEW, sample_weight=-np.ones(7)), "expected finite sample_weight >= 0"),
         (
+            lambda f, p: jax.jit(lambda f: inference.comparisons(f, p, NEW, NEW, sample_weight=-np.ones(7)))(f),
+            "expected finite sample_weight >= 0",
+        ),
+        (
             lambda f, p: inference.comparisons(f, p, X, X, measure="ratio"),
             "expected measure 'difference', 'log_ratio', 'log_odds",
         ),

@@ -218,6 +218,16 @@ def test_profiles_agree_with_refits():
     assert float(tests.statistic.coef[1, 0]) == pytest.approx(risen(0.0), rel=1e-7)
 
 
+def test_soft_labels_of_two_classes_have_the_measures_of_the_binary_model():
+    """The deviance of shares is that over the saturated model, of the likelihood of each row's own shares."""
+    y = (np.arange(M) % 5 + 1) / 7
+    both = np.stack([1 - y, y], axis=1)
+    found = inference.goodness_of_fit(jaxlr.fit(X, both, num_classes=2), Problem(X, both))
+    expected = inference.goodness_of_fit(jaxlr.fit(X, y), Problem(X, y))
+    for name in ("log_likelihood", "deviance", "null_deviance", "aic", "mcfadden", "cox_snell", "nagelkerke"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9, err_msg=name)
+
+
 @pytest.mark.slow
 def test_the_null_model_has_the_offset():
     fit = jaxlr.fit(X, LABELS, num_classes=K, offset=OFFSET, sample_weight=S)

@@ -46,6 +46,12 @@ def test_predicted_classes(y, predicted, s):
     close(traced("f1")(y, predicted, sample_weight=s), expected)
 
 
+def test_the_brier_score_of_a_sure_model_keeps_its_digits():
+    p = np.array([[1 - 3e-9, 2e-9, 1e-9]])
+    expected = (1 - p[0, 0]) ** 2 + p[0, 1] ** 2 + p[0, 2] ** 2  # a sum of squares: nothing cancels
+    np.testing.assert_allclose(metrics.brier(np.array([0]), p, num_classes=3), expected, rtol=8 * EPS)
+
+
 @given(LABELS, LOGITS, WEIGHTS)
 def test_losses(y, z, s):
     close(traced("log_loss")(y, z, sample_weight=s), -np.average(log_softmax(z, axis=1)[np.arange(M), y], weights=s), scale=8)

@@ -49,6 +49,20 @@ def test_log_loss_and_accuracy_are_weighted_means(y, score, s):
             assert abs(float(got) - (s * rows).sum() / s.sum()) <= 4 * M * EPS * max(1, loss.max())
 
 
+def test_numbers_of_16_bits_are_summed_in_the_default_float():
+    """70,001 rows: more than float16 has numbers, and far more than it counts one by one."""
+    rng = np.random.default_rng(0)
+    y, score = rng.integers(0, 2, 70_001), rng.random(70_001).astype(np.float16)
+    for metric in (metrics.log_loss, metrics.roc_auc, metrics.brier, metrics.calibration):
+        for got, expected in zip(*(jax.tree.leaves(metric(y, x)) for x in (score, score.astype(float))), strict=True):
+            np.testing.assert_array_equal(got, expected)
+    counts = metrics.confusion(y.astype(np.float16), score > 0.5)
+    assert float(counts.true_positive) == np.sum(y * (score > 0.5))
+    weights = np.array([60_000, 1e-3], np.float16)
+    share = float(weights[1]) / float(np.sum(weights, dtype=float))  # less than any number there
+    np.testing.assert_allclose(metrics.accuracy([0, 1], [1, 1], sample_weight=weights), share, rtol=4 * EPS)
+
+
 @pytest.mark.slow
 @given(LABELS, SCORES)
 def test_a_weight_k_equals_the_row_k_times(y, score):

@@ -307,6 +307,8 @@ def test_figures_of_tests_refuse_what_does_not_fit_and_name_lambda():
         plots.qq([NAN])
     inflated = plots.qq(np.log(np.linspace(0.001, 0.3, 99)))
     assert inflated.get_legend().get_texts()[0].get_text() == "lambda_GC = 4.54"
+    underflown = plots.qq(np.full(3, -20005.524133717631))  # mpmath: log(erfc(200 / sqrt(2))), and 200^2 over the median
+    assert underflown.get_legend().get_texts()[0].get_text() == "lambda_GC = 87924.37"
 
 
 def test_a_missing_cell_is_crossed():
@@ -380,6 +382,7 @@ ONE = Params(np.ones(3), np.array(0.0))
         (lambda: plots.precision_recall(Y, CLASSES.coef), r"score\[:, k\]"),
         (lambda: plots.calibration(Y, CLASSES.coef), r"proba\[:, k\]"),
         (lambda: plots.calibration(Y, X[:, 0] * 0, level=95.0), r"expected level in \(0, 1\)"),
+        (lambda: plots.losses(RUNS[None]), r"\(runs, num_epochs\), got shape \(1, 4, "),
         (lambda: plots.losses(RUNS, labels="abc"), "one of labels for each of 4 runs, got 3"),
         (lambda: plots.losses(RUNS, values=[1.0, 2.0]), "one of values for each of 4 runs, got 2"),
         (lambda: plots.losses(RUNS, values=[0.0, 1.0, 2.0, 3.0]), "values .* > 0, for a log scale"),
@@ -481,6 +484,9 @@ def test_coefficients_at_a_bound_are_marked():
     assert "at the lower bound" not in labels
     upper = ax.lines[labels.index("at the upper bound")]
     assert upper.get_xydata().tolist() == [[0.1, 1.0], [0.1, 0.5], [1.0, 0.5]]
+    in_float32 = np.array([[0.1], [0.05]], np.float32)  # which has another 0.1
+    rounded = plots.coefficient_path(np.array([0.1, 1.0]), in_float32, upper=0.1)
+    assert "at the upper bound" in [line.get_label() for line in rounded.lines]
 
 
 def test_the_lines_of_a_group_share_a_colour_and_one_entry_of_the_legend_and_groups_are_counted():

@@ -183,5 +183,7 @@ def test_what_is_no_result_of_a_solver_is_refused():
         check_certified(SimpleNamespace(params=np.zeros(2), model=None), problem, 1e-6)
     with pytest.raises(AssertionError, match="coef not finite"):
         check_certified((np.full(X.shape[1], np.nan), 0.0), problem, 1e-6)
+    with pytest.raises(ValueError, match=r"Params of one model, coef \(n,\), got a batch, \(2, "):  # not the classes of one
+        check_certified(jaxlr.fit(X, Y, l2=np.array([0.1, 1.0])), problem, 1e-6)
     with pytest.raises(ValueError, match="without strata"):
         check_certified((np.zeros(X.shape[1]), 0.0), Problem(X, Y, strata=np.arange(len(X)) // 2), 1e-6)
