@@ -187,6 +187,13 @@ def test_an_infinite_strength_holds_a_coefficient_at_zero():
     assert loss(moved, problem) == np.inf
 
 
+def test_a_coefficient_held_at_zero_leaves_no_nan_in_derivatives_of_the_loss():
+    X, y = np.array([[1.0, 2.0], [0.5, -1.0], [-2.0, 0.0]]), np.array([0, 1, 1])
+    at, problem = Params(np.array([0.0, 0.3]), np.array(0.1)), Problem(X, y, l2=0.1, penalty_factor=np.array([np.inf, 1.0]))
+    assert_tree_close(jax.grad(loss)(at, problem), gradient(at, problem), tolerance(np.float64, K))
+    assert loss(Params(np.array([1e-9, 0.3]), np.array(0.1)), problem) == np.inf
+
+
 @given(problems_with_params(weighted=True, fit_intercept=False))
 def test_without_an_intercept_the_intercept_is_ignored(case):
     problem, params = case
