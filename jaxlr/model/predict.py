@@ -116,8 +116,8 @@ def _logits(params: Params | SoftmaxParams, X: DesignData, offset: Data | None) 
         return jnp.add(*jnp.broadcast_arrays(z, offset))
     except ValueError:
         raise ValueError(
-            f"expected an offset that goes with logits {z.shape}, got shape {offset.shape}; one number a row of X, batch axes in "
-            "front: np.ravel takes a column"
+            f"expected an offset that goes with logits {z.shape}, got shape {offset.shape}; one number a row of X, batch axes "
+            "in front: np.ravel takes a column"
         ) from None
 
 
