@@ -102,7 +102,7 @@ def check_one(params: Params | SoftmaxParams, problem: Problem) -> None:
             f"expected jaxlr.Params of a problem with strata, got {type(params).__name__}; it has one coefficient a column"
         )
     X = problem.X if hasattr(problem.X, "shape") else np.asarray(problem.X)
-    m, n = shape = (*X.shape, 0, 0)[:2]
+    m, n = shape = (*X.shape[-2:], 1, 1)[:2]
     allowed = {"X": (X, [shape]), "y": (problem.y, [(m,), *[(m, K) for K in classes]])}
     allowed |= {"sample_weight": (problem.sample_weight, [(m,)]), "offset": (problem.offset, [(m, *classes)])}
     allowed |= {"coef": (params.coef, [(*classes, n)]), "intercept": (params.intercept, [classes])}
@@ -111,8 +111,8 @@ def check_one(params: Params | SoftmaxParams, problem: Problem) -> None:
         if value is not None and got not in shapes:
             wanted = " or ".join(map(str, shapes))
             raise ValueError(
-                f"expected {name} {wanted} of one problem with X {X.shape}, got shape {got}; np.ravel takes a column, jax.vmap a "
-                "batch"
+                f"expected {name} {wanted} of one problem with X {X.shape}, got shape {got}; np.ravel takes a column, jax.vmap "
+                "a batch"
             )
 
 

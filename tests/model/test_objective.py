@@ -500,7 +500,11 @@ NOT_ONE = {
         r"expected offset \(4, 3\)",
     ),
     "a batch of models": (Params(np.zeros((3, 2)), np.zeros(3)), {}, r"expected coef \(2,\) .* \(3, 2\); .* jax.vmap a batch"),
-    "a batch of designs": (Params(np.zeros(2), np.array(0.0)), {"X": np.ones((3, 4, 2))}, r"expected X .* \(3, 4, 2\)"),
+    "a batch of designs": (
+        Params(np.zeros(2), np.array(0.0)),
+        {"X": np.ones((3, 4, 2))},
+        r"expected X \(4, 2\) .* got shape \(3, 4, 2\)",
+    ),
 }
 
 
