@@ -349,6 +349,10 @@ TABLE = {
         lambda: jaxlr.loss(Params(np.ones(2), 0.0), Problem(X, Y, l1_group=0.1)),
         r"with l1_group, got None; np.arange\(n\)",
     ),
+    "a column of labels": (
+        lambda: jaxlr.loss(Params(np.ones(2), 0.0), Problem(X, Y[:, None])),
+        r"y \(12,\) of one problem with X \(12, 2\), got shape \(12, 1\); np.ravel takes a column",
+    ),
     "strata of others": (
         lambda: jaxlr.loss(Params(np.ones(2), 0.0), Problem(X, Y, strata=STRATA[:-2])),
         r"strata \(12,\), .* got 10 of them; label",

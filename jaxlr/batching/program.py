@@ -22,6 +22,7 @@ from jaxlr.results.fit import Fit
 from jaxlr.solvers.solve import Settings
 
 _MOST_DIGITS = 0.25  # of the variance in the mean square: one bit of a deviation is lost
+_FEW = 0.02  # rows times eps: products, whose terms are added one after the other, lose no more digits up to there
 
 
 @program("batch", "settings")
@@ -63,7 +64,8 @@ def _deviations(problem: Problem) -> Float[Array, "... n"]:
     X, s = jax.lax.stop_gradient((problem.X, problem.sample_weight))
     w = summing_to_1(jnp.ones(X.shape[:-1], X.dtype) if s is None else s)
     if isinstance(X, Sparse):
-        return X.moments_of_lanes(w.reshape(-1, w.shape[-1]), _MOST_DIGITS)[1].reshape(*w.shape[:-1], X.shape[1])
+        least = _MOST_DIGITS if X.shape[0] * float(jnp.finfo(X.dtype).eps) < _FEW else float("inf")
+        return X.moments_of_lanes(w.reshape(-1, w.shape[-1]), least)[1].reshape(*w.shape[:-1], X.shape[1])
     rank = max(X.ndim - 2, w.ndim - 1)
     X, w = (a.reshape((1,) * (rank + core - a.ndim) + a.shape) for a, core in ((X, 2), (w, 1)))
     return column_moments(X, w)[1]

@@ -15,6 +15,8 @@ from jaxtyping import Array, Float, Int
 from jaxlr.linalg.csr import Csr, product
 from jaxlr.linalg.moments import from_squares
 
+_ENTRIES = 2**10  # of a column whose terms are added one after the other, as rows are in `jaxlr.linalg.moments`
+
 
 class Sparse(NamedTuple):
     """A matrix (m, n) by its rows and by its columns.
@@ -110,9 +112,13 @@ class Sparse(NamedTuple):
         columns, n = self.columns, self.shape[1]
         column, own = columns.row_of_entries(), w[columns.indices]
         there = own > 0
+        piece = column + np.arange(len(own), dtype=column.dtype) // _ENTRIES  # rises with every column, and within a long one
+        num_pieces = n + len(own) // _ENTRIES
+        column_of_piece = jnp.full(num_pieces, n, column.dtype).at[piece].set(column, mode="drop")
 
         def over_entries(combine: Any, values: Array) -> Array:
-            return combine(values, column, num_segments=n, indices_are_sorted=True)
+            of_pieces = combine(values, piece, num_segments=num_pieces, indices_are_sorted=True)
+            return combine(of_pieces, column_of_piece, num_segments=n)
 
         def of_column(values: Array) -> Array:
             return values.at[column].get(mode="clip")

@@ -29,7 +29,16 @@ from jaxlr.model.groups import AnyPenalty
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.objective import gradient
 from jaxlr.model.params import Parameters, Params, SoftmaxParams
-from jaxlr.model.problem import Problem, design, dtype_of, penalty_of, problem_logits, row_weights, within_strata
+from jaxlr.model.problem import (
+    Problem,
+    check_one,
+    design,
+    dtype_of,
+    penalty_of,
+    problem_logits,
+    row_weights,
+    within_strata,
+)
 
 
 @program()
@@ -47,6 +56,10 @@ def kkt_residual(params: Parameters, problem: Problem) -> Float[Array, ""]:
         Scalar >= 0, on the scale of the mean loss per standard deviation of a column; inf outside the problem's bounds, NaN for
         non-finite input.
 
+    Raises:
+        TypeError: params are something else, or `SoftmaxParams` of a problem with strata.
+        ValueError: params or rows are not those of one problem, such as a column y (m, 1) or a batch.
+
     Example:
         >>> import numpy as np
         >>> problem = Problem(np.array([[-1.0], [1.0]], np.float32), np.array([0, 1]), l2=0.5)
@@ -55,6 +68,7 @@ def kkt_residual(params: Parameters, problem: Problem) -> Float[Array, ""]:
         >>> float(kkt_residual(SoftmaxParams(np.zeros((2, 1)), np.zeros(2)), problem))
         0.5
     """
+    check_one(params, problem)
     problem = problem if problem.strata is None else within_strata(problem)
     coef = jnp.asarray(params.coef, dtype_of(problem))
     g = gradient(type(params)(coef, params.intercept), problem)
@@ -96,6 +110,10 @@ def duality_gap(params: Params | SoftmaxParams, problem: Problem) -> Float[Array
         Scalar >= 0, in nats per unit of weight; inf where no bound can be given (a column without a penalty or two
         finite bounds, parameters outside the bounds, a class without weight beside an intercept, input that is not finite).
 
+    Raises:
+        TypeError: params are something else, or `SoftmaxParams` of a problem with strata.
+        ValueError: params or rows are not those of one problem, such as a column y (m, 1) or a batch.
+
     Example:
         >>> import numpy as np
         >>> problem = Problem(np.array([[-1.0], [1.0]], np.float32), np.array([0, 1]), l2=0.5)
@@ -104,6 +122,7 @@ def duality_gap(params: Params | SoftmaxParams, problem: Problem) -> Float[Array
         >>> float(duality_gap(SoftmaxParams(np.zeros((2, 1)), np.zeros(2)), problem))
         0.5
     """
+    check_one(params, problem)
     problem = problem if problem.strata is None else within_strata(problem)
     return evidence(params, problem, standard_units(problem))[2]
 

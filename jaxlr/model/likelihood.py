@@ -15,6 +15,7 @@ at most R, hence at most R times its variance, the second derivative.
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
@@ -46,7 +47,8 @@ def likelihood_of_params(params: Any) -> Likelihood:
         fix = 'the models of "ovr" are no Params: call its own predict_proba, for each block of rows'
     elif hasattr(params, "predict_proba"):
         fix = "of an estimator pass Params(coef_[0], intercept_[0]), of several classes SoftmaxParams(coef_, intercept_)"
-    raise TypeError(f"expected jaxlr.Params or jaxlr.SoftmaxParams, got {type(params).__name__}; {fix}")
+    got = "an array" if isinstance(params, jax.Array) else type(params).__name__  # not the name of a tracer
+    raise TypeError(f"expected jaxlr.Params or jaxlr.SoftmaxParams, got {got}; {fix}")
 
 
 def alike(vector: Shaped[Array, " k"], x: Float[Array, "*B k"]) -> Shaped[Array, " parameters"]:

@@ -26,6 +26,7 @@ from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.params import Parameters, Params, SoftmaxParams
 from jaxlr.model.problem import (
     Problem,
+    check_one,
     design,
     linear_change,
     penalty_of,
@@ -46,6 +47,10 @@ def loss(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, ""]:
     Returns:
         Scalar of X's dtype; inf outside the problem's bounds, NaN where no row has weight.
 
+    Raises:
+        TypeError: params are something else, or `SoftmaxParams` of a problem with strata.
+        ValueError: params or rows are not those of one problem, such as a column y (m, 1) or a batch.
+
     Example:
         >>> import numpy as np
         >>> problem = Problem(np.eye(2, dtype=np.float32), np.array([0, 1]))
@@ -55,6 +60,7 @@ def loss(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, ""]:
         >>> round(float(loss(three, problem)), 6)  # log 3
         1.098612
     """
+    check_one(params, problem)
     if problem.strata is not None:
         problem, sets, z = _within_strata(params, problem)
         return sets.loss(z) + penalty_of(problem).value(jnp.asarray(params.coef, z.dtype))
@@ -74,12 +80,17 @@ def gradient(params: Parameters, problem: Problem) -> Parameters:
     Returns:
         Parameters of the same kind, of X's dtype; the intercept's entry is 0 when fit_intercept is False.
 
+    Raises:
+        TypeError: params are something else, or `SoftmaxParams` of a problem with strata.
+        ValueError: params or rows are not those of one problem, such as a column y (m, 1) or a batch.
+
     Example:
         >>> import numpy as np
         >>> problem = Problem(np.eye(2, dtype=np.float32), np.array([0, 1]))
         >>> gradient(Params(np.zeros(2, np.float32), np.float32(0)), problem).coef.tolist()
         [0.25, -0.25]
     """
+    check_one(params, problem)
     if problem.strata is not None:
         problem, sets, z = _within_strata(params, problem)
         coef = jnp.asarray(params.coef, z.dtype)
@@ -101,12 +112,17 @@ def hessian(params: Params | SoftmaxParams, problem: Problem) -> Float[Array, "p
         Symmetric matrix (n + 1, n + 1), of K classes (K (n + 1), K (n + 1)); an intercept's row and column are 0 when
         fit_intercept is False.
 
+    Raises:
+        TypeError: params are something else, or `SoftmaxParams` of a problem with strata.
+        ValueError: params or rows are not those of one problem, such as a column y (m, 1) or a batch.
+
     Example:
         >>> import numpy as np
         >>> problem = Problem(np.eye(2, dtype=np.float32), np.array([0, 1]), l2=1.0)
         >>> hessian(Params(np.zeros(2, np.float32), np.float32(0)), problem).tolist()
         [[1.125, 0.0, 0.125], [0.0, 1.125, 0.125], [0.125, 0.125, 0.25]]
     """
+    check_one(params, problem)
     likelihood, l2 = likelihood_of_params(params), penalty_of(problem).padded(jnp.shape(params.coef)[-1] + 1).l2
     if problem.strata is not None:
         problem, sets, z = _within_strata(params, problem)
@@ -130,6 +146,10 @@ def hvp(params: Parameters, problem: Problem, v: Parameters) -> Parameters:
     Returns:
         H v, likewise; the intercept's entry is 0 when fit_intercept is False.
 
+    Raises:
+        TypeError: params are something else, or `SoftmaxParams` of a problem with strata.
+        ValueError: params or rows are not those of one problem, such as a column y (m, 1) or a batch.
+
     Example:
         >>> import numpy as np
         >>> problem = Problem(np.eye(2, dtype=np.float32), np.array([0, 1]), l2=1.0)
@@ -137,6 +157,8 @@ def hvp(params: Parameters, problem: Problem, v: Parameters) -> Parameters:
         >>> hvp(at, problem, Params(np.ones(2, np.float32), np.float32(0))).coef.tolist()
         [1.125, 1.125]
     """
+    check_one(params, problem)
+    check_one(v, problem)
     if problem.strata is not None:
         coef = dot(hessian(params, problem)[:-1, :-1], jnp.asarray(v.coef, design(problem).dtype))
         return type(params)(coef, jnp.zeros((), coef.dtype))
@@ -146,10 +168,6 @@ def hvp(params: Parameters, problem: Problem, v: Parameters) -> Parameters:
 
 def _within_strata(params: Params | SoftmaxParams, problem: Problem) -> tuple[Problem, Matched, Float[Array, " m"]]:
     """A problem about its means within strata, these, and its logits there."""
-    if not isinstance(params, Params):
-        raise TypeError(
-            f"expected jaxlr.Params of a problem with strata, got {type(params).__name__}; it has one coefficient a column"
-        )
     problem = within_strata(problem)
     return problem, matched_of(problem), problem_logits(params, problem)
 

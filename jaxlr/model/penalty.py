@@ -83,8 +83,8 @@ class Penalty(NamedTuple):
     def value(self, x: Float[Array, "*K k"]) -> Float[Array, ""]:
         """The penalty of all coefficients."""
         l1, l2 = (aligned(strength, x) for strength in self)
-        # 0 * inf is 0 for an infinite l1, and x^2 alone could overflow where l2 is 0.
-        return jnp.sum(jnp.where(x == 0, 0, l1 * jnp.abs(x)) + (l2 / 2 * x) * x)
+        # 0 * inf is 0 for an infinite l1, also in derivatives; and x^2 alone could overflow where l2 is 0.
+        return jnp.sum(jnp.where(x == 0, 0, l1) * jnp.abs(x) + (l2 / 2 * x) * x)
 
     def smooth_slope(self, x: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
         """The derivative of the squared part."""

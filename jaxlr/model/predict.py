@@ -111,10 +111,13 @@ def _logits(params: Params | SoftmaxParams, X: DesignData, offset: Data | None) 
     if classes and offset.ndim == 1:
         raise ValueError(f"expected offset (..., m, K) of K classes, got shape {offset.shape}; one a row is offset[:, None]")
     try:
+        if offset.ndim and offset.shape[place] != z.shape[place]:  # a column (m, 1) would make m logits of each row
+            raise ValueError
         return jnp.add(*jnp.broadcast_arrays(z, offset))
     except ValueError:
         raise ValueError(
-            f"expected an offset that goes with logits {z.shape}, got shape {offset.shape}; one number a row of X"
+            f"expected an offset that goes with logits {z.shape}, got shape {offset.shape}; one number a row of X, batch axes "
+            "in front: np.ravel takes a column"
         ) from None
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxlr.inputs.checks import core_axes
@@ -14,6 +15,7 @@ from jaxlr.linalg.operators import Design, as_design
 from jaxlr.linalg.sparse import Sparse
 from jaxlr.model.bounds import Bounded
 from jaxlr.model.groups import AnyPenalty, Grouped
+from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.norms import Groups, as_groups, largest, sums
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
@@ -89,6 +91,29 @@ def design(problem: Problem) -> Design | Sparse:
 def dtype_of(problem: Problem) -> jnp.dtype:
     """The floating dtype that everything computed from the problem has."""
     return design(problem).dtype
+
+
+def check_one(params: Params | SoftmaxParams, problem: Problem) -> None:
+    """Refuse parameters and rows that are not those of ONE problem: a column (m, 1) or a batch would broadcast, to something
+    else."""
+    classes = likelihood_of_params(params).classes
+    if problem.strata is not None and classes:
+        raise TypeError(
+            f"expected jaxlr.Params of a problem with strata, got {type(params).__name__}; it has one coefficient a column"
+        )
+    X = problem.X if hasattr(problem.X, "shape") else np.asarray(problem.X)
+    m, n = shape = (*X.shape[-2:], 1, 1)[:2]
+    allowed = {"X": (X, [shape]), "y": (problem.y, [(m,), *[(m, K) for K in classes]])}
+    allowed |= {"sample_weight": (problem.sample_weight, [(m,)]), "offset": (problem.offset, [(m, *classes)])}
+    allowed |= {"coef": (params.coef, [(*classes, n)]), "intercept": (params.intercept, [classes])}
+    for name, (value, shapes) in allowed.items():
+        got = X.shape if name == "X" else np.shape(value)
+        if value is not None and got not in shapes:
+            wanted = " or ".join(map(str, shapes))
+            raise ValueError(
+                f"expected {name} {wanted} of one problem with X {X.shape}, got shape {got}; np.ravel takes a column, jax.vmap "
+                "a batch"
+            )
 
 
 def within_strata(problem: Problem) -> Problem:

@@ -54,10 +54,10 @@ def _minimum_jvp(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
         return sets.slope(z, len(x)) + penalty.smooth_slope(x), sets.loss(z) + penalty.value(x)
 
     dg, dJ = jax.jvp(gradient_and_value, (problem,), tangents[:1])[1]
-    z, l2 = problem_logits(Params(x, jnp.zeros((), x.dtype)), problem), penalty_of(problem).l2
+    z, penalty = problem_logits(Params(x, jnp.zeros((), x.dtype)), problem), penalty_of(problem)
     H = matched_of(problem).information(z, len(x))
-    free = jnp.diagonal(H) + l2 > 0  # what is constant within strata rests at 0
-    H, s = in_own_units(H, l2, free, jnp.asarray(jnp.finfo(x.dtype).eps ** 0.75))
+    free = penalty.free & (jnp.diagonal(H) + penalty.l2 > 0)  # what is constant within strata rests at 0
+    H, s = in_own_units(H, penalty.l2, free, jnp.asarray(jnp.finfo(x.dtype).eps ** 0.75))
     L = cholesky(H)
     dx = -s * solve(L, solve(L, (s * dg)[:, None]), transposed=True)[:, 0]
     known = jnp.where(status == Status.CONVERGED, 1, jnp.nan).astype(x.dtype)

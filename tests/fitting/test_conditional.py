@@ -303,6 +303,14 @@ def test_derivatives_are_those_of_differences():
 
 
 @pytest.mark.slow
+def test_a_coefficient_held_at_zero_has_no_derivative_and_moves_no_other():
+    X, y, strata = sets()
+    held = lambda l2: fit_conditional(X, y, strata, l2=l2, penalty_factor=np.array([np.inf, 1.0])).params.coef  # noqa: E731
+    alone = lambda l2: fit_conditional(X[:, 1:], y, strata, l2=l2).params.coef  # noqa: E731
+    np.testing.assert_allclose(jax.jacfwd(held)(0.1), [0, *jax.jacfwd(alone)(0.1)], rtol=1e-9)  # tol is 1e-10
+
+
+@pytest.mark.slow
 def test_what_knows_no_strata_refuses_them_in_words():
     X, y, strata = sets()
     fit, problem, bare = fit_conditional(X, y, strata), Problem(X, y, strata=strata), Problem(X, y)

@@ -159,6 +159,17 @@ def test_without_the_kernel_the_road_of_jax_gives_the_same_and_every_platform_lo
         assert "cpu_csr_sparse_dense_ffi" not in text
 
 
+def test_moments_of_many_rows_of_float32_keep_their_digits():
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((300_000, 2)) < [0.999, 0.3], rng.normal(2, 1, (300_000, 2)), 0).astype(np.float32)
+    X[:, 1][rng.random(300_000) < 0.1] = 1
+    found = jax.device_put(sparse_design(scipy.sparse.csr_array(X))).astype(jnp.float32)
+    mean, sd = found.moments(jnp.full(300_000, 1 / 300_000, jnp.float32))
+    # Of 1,024 terms at a time: added one after the other, 3e5 terms are off by 1e-3.
+    np.testing.assert_allclose(sd, X.astype(float).std(axis=0), rtol=512 * np.finfo(np.float32).eps)
+    np.testing.assert_allclose(mean, X.astype(float).mean(axis=0), rtol=512 * np.finfo(np.float32).eps)
+
+
 def test_float32_and_its_number_of_entries():
     rough = SPARSE.astype(jnp.float32)
     assert rough.times(jnp.ones(N, np.float32)).dtype == np.float32

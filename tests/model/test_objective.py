@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlr import Params, Problem, gradient, hessian, hvp, logistic_loss, loss
+from jaxlr import Params, Problem, SoftmaxParams, duality_gap, gradient, hessian, hvp, kkt_residual, logistic_loss, loss
 from jaxlr.testing import check_gradient, params_of, problems, problems_with_params
 from jaxlr.testing.strategies import arrays
 from tests.helpers import assert_tree_close, count_traces, tolerance
@@ -185,6 +185,13 @@ def test_an_infinite_strength_holds_a_coefficient_at_zero():
     held, moved = (Params(np.array([c, 1.0, -1.0]), np.float64(0.25)) for c in (0.0, 1e-9))
     assert loss(held, problem) == loss(held, replace(problem, l1=np.array([0, 0.1, 0.1])))
     assert loss(moved, problem) == np.inf
+
+
+def test_a_coefficient_held_at_zero_leaves_no_nan_in_derivatives_of_the_loss():
+    X, y = np.array([[1.0, 2.0], [0.5, -1.0], [-2.0, 0.0]]), np.array([0, 1, 1])
+    at, problem = Params(np.array([0.0, 0.3]), np.array(0.1)), Problem(X, y, l2=0.1, penalty_factor=np.array([np.inf, 1.0]))
+    assert_tree_close(jax.grad(loss)(at, problem), gradient(at, problem), tolerance(np.float64, K))
+    assert loss(Params(np.array([1e-9, 0.3]), np.array(0.1)), problem) == np.inf
 
 
 @given(problems_with_params(weighted=True, fit_intercept=False))
@@ -473,3 +480,44 @@ def test_weights_whose_sum_overflows_are_the_shares_that_they_are(dtype):
         expected = loss(params, Problem(X, y, sample_weight=shares))
         for unit in (limits.max, limits.tiny / dtype(0.25)):
             assert np.isclose(loss(params, Problem(X, y, sample_weight=shares * unit)), expected, rtol=4 * limits.eps, atol=0)
+
+
+ONE = {"X": np.ones((4, 2)), "y": np.array([0, 1, 1, 0])}
+NOT_ONE = {
+    "a column y": (
+        Params(np.zeros(2), np.array(0.0)),
+        {"y": np.zeros((4, 1))},
+        r"expected y \(4,\) .* got shape \(4, 1\); np.ravel",
+    ),
+    "a column of weights": (
+        Params(np.zeros(2), np.array(0.0)),
+        {"sample_weight": np.ones((4, 1))},
+        r"expected sample_weight \(4,\)",
+    ),
+    "an offset of two classes": (
+        SoftmaxParams(np.zeros((3, 2)), np.zeros(3)),
+        {"offset": np.zeros(4)},
+        r"expected offset \(4, 3\)",
+    ),
+    "a batch of models": (Params(np.zeros((3, 2)), np.zeros(3)), {}, r"expected coef \(2,\) .* \(3, 2\); .* jax.vmap a batch"),
+    "a batch of designs": (
+        Params(np.zeros(2), np.array(0.0)),
+        {"X": np.ones((3, 4, 2))},
+        r"expected X \(4, 2\) .* got shape \(3, 4, 2\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("function", [loss, gradient, hessian, kkt_residual, duality_gap])
+@pytest.mark.parametrize("case", NOT_ONE)
+def test_what_is_not_one_problem_is_refused(function, case):
+    params, fields, message = NOT_ONE[case]
+    with pytest.raises(ValueError, match=message):
+        function(params, Problem(**(ONE | fields)))
+
+
+@pytest.mark.parametrize("function", [loss, gradient, hessian, kkt_residual, duality_gap])
+def test_several_classes_have_no_strata(function):
+    problem = Problem(**ONE, strata=np.array([0, 0, 1, 1]))
+    with pytest.raises(TypeError, match=r"expected jaxlr\.Params of a problem with strata, got SoftmaxParams"):
+        function(SoftmaxParams(np.zeros((2, 2)), np.zeros(2)), problem)

@@ -6,7 +6,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from jaxlr import Params, fit, logits, predict, predict_proba
+from jaxlr import Params, SoftmaxParams, fit, logits, predict, predict_proba
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -59,3 +59,11 @@ def test_a_probability_at_the_threshold_is_one():
     at = Params(np.array([1.0]), np.array(0.0))
     assert predict(at, np.array([[0.0], [-1e-9]])).tolist() == [1, 0]
     assert predict(at, np.array([[40.0], [0.0]]), threshold=1.0).tolist() == [1, 0]  # a sigmoid that has rounded to 1
+
+
+@pytest.mark.parametrize("function", [logits, predict_proba, predict])
+def test_an_offset_that_is_a_column_is_refused(function):
+    binary, three = Params(np.ones(3), np.array(0.0)), SoftmaxParams(np.ones((3, 3)), np.zeros(3))
+    for params, shape in ((binary, (60, 1)), (binary, (1,)), (three, (3, 60)), (three, (60, 3, 1))):
+        with pytest.raises(ValueError, match=r"expected an offset that goes with logits \(60.* np.ravel takes a column"):
+            function(params, TABLE.to_numpy(), offset=np.zeros(shape))
