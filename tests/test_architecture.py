@@ -132,8 +132,8 @@ CONTRACT = {
     "fit": "X y num_classes sample_weight offset l1 l2 l1_group groups lower upper penalty_factor fit_intercept "
     "standardize init solver tol max_steps batch_size mesh progress",
     "fit_conditional": "X y strata sample_weight offset l2 penalty_factor init tol max_steps batch_size progress",
-    "fit_stream": "blocks num_classes folds num_samples key l1 l2 lower upper penalty_factor fit_intercept standardize tol "
-    "max_steps checkpoint progress",
+    "fit_stream": "blocks num_classes folds num_samples key l1 l2 lower upper penalty_factor fit_intercept standardize init "
+    "tol max_steps checkpoint progress",
     "predict_stream": "params blocks", "score_stream": "params blocks metrics folds key",
     "l1_max": "problem num_classes", "l2_from_C": "C weight_sum", "elastic_net": "alpha l1_ratio",
     "kfold": "key m num_folds", "stratified_kfold": "key y num_folds", "bootstrap": "key m num_samples",

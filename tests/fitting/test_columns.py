@@ -52,6 +52,7 @@ def test_a_column_in_the_span_of_the_covariates_has_no_estimate_and_the_others_h
     assert fit.status.tolist() == [Status.CONVERGED] + 3 * [Status.STALLED] + 3 * [Status.CONVERGED]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factor", "l2"), [([np.inf, 0, 0], 0.0), ([1.0, 0, 0], 0.1)])
 def test_a_column_in_the_span_of_covariates_with_a_penalty_has_an_estimate(factor, l2):
     """A copy, and a sum, of a covariate that is left out or penalized: nothing else without a penalty takes their place."""

@@ -40,6 +40,7 @@ def test_a_problem_with_half_of_the_pair_is_refused():
     assert loss(here, Problem(X, Y, groups=GROUPS)) == loss(here, Problem(X, Y))
 
 
+@pytest.mark.slow
 def test_a_member_with_a_nan_is_nonfinite_alone_and_hides_no_other():
     """A NaN of one member hid factors that differ in another, and where it was not first it was taken for a difference."""
     hole, differs = [np.nan, 1, 1, 1, 1, 1.0], [1, 2, 1, 1, 1, 1.0]
