@@ -505,7 +505,7 @@ TABLE = {
     "a measure": (lambda: stat("comparisons", X, X, measure="ratio"), "got 'ratio'"),
     "no low": (lambda: stat("comparisons", None, X), "got None; low may be the X of the problem"),
     "rows of low and high": (lambda: stat("comparisons", X, X[1:]), r"got \[12, 11\] rows; make both of one X"),
-    "weights of rows": (lambda: stat("comparisons", X, X, sample_weight=np.ones(3)), r"got \(3,\); None is that of the problem"),
+    "weights of rows": (lambda: stat("comparisons", X, X, sample_weight=np.ones(3)), r"got \(3,\); None is that of the"),
     "rows without weights": (lambda: stat("comparisons", X[:3], X[:3]), "got 3 rows; np.ones"),
     "weights of 0": (lambda: stat("comparisons", X, X, sample_weight=np.zeros(M)), "got others; weigh rows by numbers"),
     "no problem": (lambda: stat("covariance", problem=X), "problem to be a jaxlr.Problem, got ndarray; give it the data"),
