@@ -126,6 +126,7 @@ def test_the_evidence_is_that_of_the_parameters_handed_back(sampled):
 
 
 PROVED = {
+    "loose": (5, {"l2": 0.01, "tol": 1e-3}),
     "ridge": (6, {"l2": 0.01}),
     "three classes": (5, {"l2": 0.01, "num_classes": 3}),
     "float32": (6, {"l2": 0.01, "X": X[:, :6].astype(np.float32)}),
@@ -134,7 +135,7 @@ PROVED = {
 }
 
 
-@pytest.mark.parametrize("name", quick(PROVED, "ridge"))
+@pytest.mark.parametrize("name", quick(PROVED, "loose"))
 def test_a_last_step_that_no_pass_has_seen_has_bounds_for_its_evidence(monkeypatch, name):
     """One pass fewer than where the last point is seen."""
     monkeypatch.setattr(run, "_SAMPLE", 256)
@@ -144,6 +145,7 @@ def test_a_last_step_that_no_pass_has_seen_has_bounds_for_its_evidence(monkeypat
     found = fit_stream(cut(100, **rows), **given)
     assert found.converged
     assert int(found.num_passes) <= most
+    tol = given.pop("tol", 1e-5 if name == "float32" else 1e-10)
     classes = {"num_classes": given.pop("num_classes")} if "num_classes" in given else {}
     wide = {key: value.astype(float) for key, value in rows.items()}
     wanted = fit(**wide, **given, **classes)
@@ -151,10 +153,10 @@ def test_a_last_step_that_no_pass_has_seen_has_bounds_for_its_evidence(monkeypat
     params = jax.tree.map(lambda part: np.asarray(part, float), found.params)
     eps = float(jnp.finfo(found.kkt.dtype).eps)
     assert float(kkt_residual(params, problem)) <= (1 + 4 * eps) * float(found.kkt) + 1e-15  # sums of another order
-    assert float(found.kkt) <= (1e-5 if name == "float32" else 1e-10)
+    assert float(found.kkt) <= tol
     away = float(loss(params, problem)) - float(loss(wanted.params, problem))
     assert -1e-15 <= away <= float(found.gap) + 1e-15
-    np.testing.assert_allclose(found.value, loss(params, problem), rtol=max(eps, 1e-14))
+    np.testing.assert_allclose(found.value, loss(params, problem), rtol=max(eps, (tol / 10) ** 1.5 / 24, 1e-14))
 
 
 @pytest.mark.slow
