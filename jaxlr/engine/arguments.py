@@ -235,10 +235,15 @@ def _checked_models(given: Arguments) -> tuple[Models, jnp.dtype, tuple[int, ...
 
 def checked_tol(tol: ArrayLike | None, dtype: jnp.dtype) -> Array | np.ndarray:
     """The tolerance of KKT residuals, () in the dtype of a fit; None is 1e-10 in float64 and 1e-5 in float32. Raises ValueError
-    where it is no finite number > 0."""
+    where it is no finite number > 0 there."""
     if tol is None:
         tol = 1e-10 if dtype == jnp.float64 else 1e-5
     tol = tol if isinstance(tol, jax.Array) and not is_key(tol) else as_numpy("tol", tol)
-    if is_concrete(tol) and not (np.ndim(tol) == 0 and np.asarray(tol).dtype.kind in "iuf" and 0 < np.asarray(tol) < np.inf):
-        raise ValueError(f"expected tol to be one finite number > 0, got {tol}; leave it out for the default")
-    return np.asarray(tol, dtype) if is_concrete(tol) else jnp.asarray(tol, dtype)
+    if not is_concrete(tol):
+        return jnp.asarray(tol, dtype)
+    real = np.ndim(tol) == 0 and any(jnp.issubdtype(tol.dtype, kind) for kind in (jnp.floating, jnp.integer))
+    with np.errstate(over="ignore"):
+        value = np.asarray(tol).astype(dtype if real else bool)
+    if not (real and 0 < value < np.inf):
+        raise ValueError(f"expected tol to be one finite number > 0 in {dtype}, got {tol}; leave it out for the default")
+    return value

@@ -37,7 +37,7 @@ def fit_firth(
     of the Fisher information at the estimate. Of two classes only, and without further penalties.
 
     Args:
-        X: design (..., m, n), n + 1 <= m, its columns linearly independent.
+        X: design (..., m, n), n + 1 <= m (n <= m without an intercept), its columns linearly independent.
         y: labels (..., m), 0/1 or soft.
         only: which models of the batch to fit (...), such as ``fit.status == Status.SEPARATED``; the others are NOT_RUN.
             None is all.

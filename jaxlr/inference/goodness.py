@@ -35,6 +35,7 @@ from jaxlr.inputs.checks import Data, real_array
 from jaxlr.inputs.trials import checked_trials
 from jaxlr.model.likelihood import Likelihood, likelihood_of_params
 from jaxlr.model.logistic import sigmoid
+from jaxlr.model.multinomial import Multinomial
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, problem_logits, row_weights, weight_sum
 from jaxlr.results.fit import Fit
@@ -148,7 +149,7 @@ def _goodness_of_fit(params: Params | SoftmaxParams, problem: Problem, basis: in
         "null_loss": jnp.sum(w * null_losses),
     }
     nothing = jnp.full((), jnp.nan, w.dtype)
-    if likelihood.classes:
+    if isinstance(likelihood, Multinomial):
         least = likelihood.least_losses(y)
         above, null_above = (jnp.sum(w * jnp.maximum(own - least, 0)) for own in (losses, null_losses))
         return found | {"above": above, "null_above": null_above, "tjur": nothing, "pearson": nothing}

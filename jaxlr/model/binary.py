@@ -42,11 +42,6 @@ class Binary(NamedTuple):
         """log p / (1 - p)."""
         return z
 
-    def least_losses(self, y: Float[Array, " m"]) -> Float[Array, " m"]:
-        """The losses of the best logits: the entropies of soft labels."""
-        entropy = lambda p: jnp.where(p > 0, -p * jnp.log(jnp.where(p > 0, p, 1)), 0)  # noqa: E731
-        return entropy(y) + entropy(1 - y)
-
     def residual(self, z: Float[Array, " m"], y: Float[Array, " m"]) -> Float[Array, " m"]:
         """The derivative of the losses in the logits."""
         return logistic.residual(z, y)

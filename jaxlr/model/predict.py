@@ -165,7 +165,7 @@ def predict(
 
     Returns:
         Classes (..., m), int32, the first of several that are equally probable. A NaN probability (a model without parameters)
-        gives -1, which is no class.
+        or threshold gives -1, which is no class.
 
     Raises:
         TypeError, ValueError: as `predict_proba`; a threshold other than 1/2 for several classes.
@@ -191,5 +191,5 @@ def _predict(params: Params | SoftmaxParams, X: Any, threshold: ArrayLike, offse
         return jnp.where(jnp.any(jnp.isnan(z), axis=-1), -1, jnp.argmax(z, axis=-1)).astype(jnp.int32)
     proba = _predict_proba(params, X, offset)
     common_shape({"threshold": jnp.shape(threshold), "probabilities": proba.shape})
-    classes = (proba >= jnp.asarray(threshold, proba.dtype)).astype(jnp.int32)
-    return jnp.where(jnp.isnan(proba), -1, classes)
+    threshold = jnp.asarray(threshold, proba.dtype)
+    return jnp.where(jnp.isnan(proba) | jnp.isnan(threshold), -1, proba >= threshold).astype(jnp.int32)

@@ -59,6 +59,7 @@ def test_a_probability_at_the_threshold_is_one():
     at = Params(np.array([1.0]), np.array(0.0))
     assert predict(at, np.array([[0.0], [-1e-9]])).tolist() == [1, 0]
     assert predict(at, np.array([[40.0], [0.0]]), threshold=1.0).tolist() == [1, 0]  # a sigmoid that has rounded to 1
+    assert predict(at, np.array([[40.0], [0.0]]), threshold=np.nan).tolist() == [-1, -1]
 
 
 @pytest.mark.parametrize("function", [logits, predict_proba, predict])

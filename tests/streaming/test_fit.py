@@ -328,7 +328,7 @@ def test_converged_means_that_a_step_more_would_move_no_logit_by_more_than_tol(m
 
 @pytest.mark.parametrize("tol", [np.ones(1), float("nan"), -1.0, 1j], ids=str)
 def test_a_tol_that_is_no_positive_number_is_refused(tol):
-    with pytest.raises((TypeError, ValueError), match="expected tol to be one finite number > 0, got"):
+    with pytest.raises((TypeError, ValueError), match="expected tol to be one finite number > 0 in float64, got"):
         fit_stream(cut(100), l2=0.1, tol=tol)
 
 
