@@ -192,4 +192,5 @@ def _predict(params: Params | SoftmaxParams, X: Any, threshold: ArrayLike, offse
     proba = _predict_proba(params, X, offset)
     common_shape({"threshold": jnp.shape(threshold), "probabilities": proba.shape})
     threshold = jnp.asarray(threshold, proba.dtype)
-    return jnp.where(jnp.isnan(proba) | jnp.isnan(threshold), -1, proba >= threshold).astype(jnp.int32)
+    classes = (proba >= threshold).astype(jnp.int32)
+    return jnp.where(jnp.isnan(proba) | jnp.isnan(threshold), -1, classes)
