@@ -63,7 +63,7 @@ def begin(call: Call, first: First, m: int) -> Progress:
         return progress._replace(urgency=_urgency(call, first, state)) if batch.kinked else progress
     if not exact:
         return progress._replace(chord=_chord(call, first, progress.state))
-    if not enough or rows == m or batch.kinked:
+    if not enough or rows == m:
         return progress
     return progress._replace(sample=sample_of(first, flat, call.frame, call.k, rounded_up(rows, 4)))
 

@@ -1,7 +1,7 @@
 """The first step of ONE model, third order: what Newton's leaves is known from the sampled rows.
 
     gradient(x + d) = g + H d + T(d),    T(d) = sum_i s_i (r(z_i + dz_i) - r(z_i) - W(z_i) dz_i) A_i
-    d <- d - H^-1 T(d)
+    d <- that of the gradient g + T(d)
 
 T is of the order of dz^2. Over r sampled rows it is right to some 1 / sqrt(r), so that of an error of 0.1 logits, which their
 minimum has, about 1e-4 is left where Newton's step leaves 1e-3, and a pass is saved. With the T of all rows this is the method
@@ -21,22 +21,26 @@ from jaxlr.streaming.sample import Sample
 from jaxlr.streaming.states import State
 from jaxlr.streaming.sums import Sums
 
-_MOST = 0.5  # of lambda, that T may take back: less, and the step still descends
+_LEAST = 0.5  # of what Newton's direction promises, that J begins to fall by along the new one
 
 
 def corrected(x: Float[Array, "*B k"], state: State, sums: Sums, model: Model, rows: Sample, tol: Array, how: How) -> State:
-    """A model without kinks after its first direction, with a better one.
+    """A model after its first direction, with a better one.
 
     Args:
         x: where the sums are of.
         rows: the sample, with weights (r,) and offsets of this model.
     """
-    here = point(x, sums, model, how.likelihood, how.n)
-    more = jnp.where(aligned(model.penalty.free, x), _remainder(x, state.d, rows, how.likelihood), 0)
-    found = direction(x, here._replace(g=more), None, None, model, tol, how)
-    whole = (state.status == RUNNING) & (state.num_steps == 1) & (state.length == 1)
-    d = jnp.where(whole & (found.decrement <= _MOST * state.decrement), state.d + found.d, state.d)
-    return state._replace(d=d, x=jnp.where(whole, model.penalty.moved(state.origin, d), state.x))
+    here, penalty = point(x, sums, model, how.likelihood, how.n), model.penalty
+    more = jnp.where(aligned(penalty.free, x), _remainder(x, state.d, rows, how.likelihood), 0)
+    found = direction(x, here._replace(g=here.g + more), None, None, model, tol, how)
+    fall = -jnp.sum(here.g * found.d + penalty.growth(x, x + found.d))
+    first = (state.status == RUNNING) & (state.num_steps == 1) & (state.length == 1)
+    better = first & (fall >= _LEAST * state.decrement**2)
+    d = jnp.where(better, found.d, state.d)
+    return state._replace(
+        d=d, error=jnp.where(better, found.error, state.error), x=jnp.where(first, penalty.moved(state.origin, d), state.x)
+    )
 
 
 def _remainder(x: Float[Array, "*B k"], d: Float[Array, "*B k"], rows: Sample, likelihood: Likelihood) -> Float[Array, "*B k"]:
