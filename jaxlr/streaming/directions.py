@@ -48,12 +48,13 @@ class How(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A direction, and what a verdict asks of it."""
+    """A direction, and what a verdict asks of it; own: the least share of its curvature that a column without a penalty has."""
 
     d: Array
     decrement: Array
     error: Array
     unresolved: Array
+    own: Array
     inexact: Array
 
 
@@ -70,7 +71,7 @@ def direction(x: Float[Array, "*B k"], here: Here, aid: Aid, pairs: Pairs | None
     if isinstance(aid, Sample):
         assert pairs is not None
         d, decrement = surrogate(x, here, aid, pairs, model, tol, how.likelihood)
-        return Found(d, decrement, jnp.inf + decrement, 0 * decrement, jnp.bool_(False))
+        return Found(d, decrement, jnp.inf + decrement, 0 * decrement, 1 + 0 * decrement, jnp.bool_(False))
     if isinstance(aid, Inside):
         some = how._replace(n=how.n - x.shape[-1] + len(aid.columns))
         found = _of_matrix(*restricted(x, here, model, aid), here.H, tol, some)
@@ -94,9 +95,16 @@ def _of_matrix(x: Array, here: Here, model: Model, H: Array | None, tol: Array, 
 
     jitter = jnp.asarray(EPS**0.75)
     most = jitter * 10.0**_TRIES
-    return jax.lax.while_loop(
+    found, _ = jax.lax.while_loop(
         lambda tried: ~jnp.isfinite(tried[0].decrement) & (tried[1] < most), again, (attempt(jitter), jitter)
-    )[0]
+    )
+    return found._replace(own=_own(H, free & alike(penalty.absent, x), jitter))
+
+
+def _own(H: Array, absent: Array, jitter: Array) -> Array:
+    """The least share of its curvature that a column without a penalty has of its own."""
+    scaled, _ = in_own_units(H, jnp.zeros(len(H)), absent, jitter)
+    return jnp.min(jnp.diagonal(cholesky(scaled))) ** 2 - jitter
 
 
 def _smooth(x: Array, here: Here, H: Array, s: Array, jitter: Array, model: Model, tol: Array, how: How) -> Found:
@@ -107,7 +115,7 @@ def _smooth(x: Array, here: Here, H: Array, s: Array, jitter: Array, model: Mode
     squares = jnp.sum(scaled**2)
     none = jnp.zeros_like(here.kkt) if how.exact else jnp.inf + jnp.zeros_like(here.kkt)
     d = (s * scaled).reshape(x.shape)
-    return Found(d, jnp.sqrt(jnp.sum(half**2)), none, jnp.sqrt(jitter * squares), jnp.bool_(False))
+    return Found(d, jnp.sqrt(jnp.sum(half**2)), none, jnp.sqrt(jitter * squares), jnp.ones(()), jnp.bool_(False))
 
 
 def _with_kinks(x: Array, here: Here, H: Array, s: Array, jitter: Array, model: Model, tol: Array, how: How) -> Found:
@@ -125,4 +133,4 @@ def _with_kinks(x: Array, here: Here, H: Array, s: Array, jitter: Array, model: 
     d = jnp.where(v == 0, -x.ravel(), s * change).reshape(x.shape)
     left = (s * jnp.abs(slope + H_change)).reshape(x.shape)[..., how.n :]
     unresolved = jnp.sqrt(jitter * jnp.sum(change**2))
-    return Found(d * length, jnp.sqrt(curved), error, unresolved, jnp.any(left > 1e-2))
+    return Found(d * length, jnp.sqrt(curved), error, unresolved, jnp.ones(()), jnp.any(left > 1e-2))

@@ -26,6 +26,8 @@ from jaxlr.streaming.sums import Sums
 from jaxlr.streaming.third_order import corrected
 from jaxlr.streaming.wide import road, urgency, wants_gram
 
+_OWN = 1e-9  # what every column without a penalty has of its own at a start: ten times what `check_independent` asks for
+
 
 def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[int], None]) -> Progress:
     """One more pass, and what it says about each model."""
@@ -128,12 +130,14 @@ def _may_be_proved(x: np.ndarray, new: State, model: Model, tol: float) -> bool:
 
 def _at_zero_where_that_is_better(new: State, null: np.ndarray, call: Call, at: np.ndarray) -> State:
     """The models, of which those with a higher objective than all parameters 0 have begin there anew: one row far out that the
-    sample has not is enough, and from so far away the way back is long."""
+    sample has not is enough, and from so far away the way back is long. So do those whose start has saturated all rows that
+    tell a column from others."""
     classes, n = call.likelihood.classes, call.frame.center.shape[0]
     nothing = call.likelihood.params_type(np.zeros((call.batch.size, *classes, n)), np.zeros((call.batch.size, *classes)))
     zero = np.asarray(starts(nothing, call.bounds, call.frame, call.steps, call.k))[at]
     axes = tuple(range(1, zero.ndim))
-    worse = (new.status != Status.INVALID) & ~(new.value <= null * (1 + 1e-9)) & np.any(new.origin != zero, axis=axes)
+    worse = ~(new.value <= null * (1 + 1e-9)) | ~(new.own > _OWN)
+    worse &= (new.status != Status.INVALID) & np.any(new.origin != zero, axis=axes)
     anew = start(zero, call.wide)._replace(slow=worse)  # a chord's Hessian is that of elsewhere
     if new.trail is not None and anew.trail is not None:
         anew = anew._replace(trail=anew.trail._replace(pairs=jax.tree.map(np.zeros_like, new.trail.pairs)))

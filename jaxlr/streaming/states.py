@@ -31,7 +31,8 @@ class State(NamedTuple):
         origin: the last ones proved.
         d: direction from there; length: t, the share of it that leads to x.
         value, kkt, gap: at the origin.
-        error, unresolved, decrement, inexact, old: of d, as of `jaxlr.solvers.descent.Direction`.
+        error, unresolved, decrement, inexact, old: of d, as of `jaxlr.solvers.descent.Direction`; own: of its Hessian
+            (`jaxlr.streaming.directions.Found`).
         before: decrement of the point before, inf while it tells nothing.
         steep_steps: consecutive steps that look like separation.
         slow: whether a chord's step did not halve the residual.
@@ -50,6 +51,7 @@ class State(NamedTuple):
     error: Any
     unresolved: Any
     decrement: Any
+    own: Any
     inexact: Any
     old: Any
     before: Any
@@ -76,6 +78,7 @@ def start(x: np.ndarray, many_columns: bool) -> State:
         error=nan,
         unresolved=nan,
         decrement=nan,
+        own=number(1),
         inexact=flag(False),
         old=flag(False),
         before=inf,

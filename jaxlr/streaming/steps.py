@@ -37,6 +37,7 @@ from jaxlr.streaming.sums import Sums
 
 _FALL, _GROWTH = 0.1, 4
 _POLISH = 0.1  # of tol, what the square of the last step may be: here more digits cost a pass
+_HIDDEN = 3 * EPS**0.75  # what a column has of its own where little more than jitter holds it up
 _PATIENCE = 8  # passes without a lower residual, of the steps of many columns
 
 
@@ -133,7 +134,9 @@ def _look(state: State, sums: Sums, rules: Rules, model: Model, how: How) -> _Lo
 
 def as_direction(found: State | Found, old: Array | bool) -> Direction:
     """What is known of a step before it is taken, for `judge`."""
-    return Direction(found.d, found.d, found.decrement, found.error, found.unresolved, jnp.bool_(False), found.inexact, old=old)
+    # Every column had 1e-10 of its own at the start (`jaxlr.streaming.checks`): saturated rows hide the rest of it.
+    hides = ~(found.own > _HIDDEN)
+    return Direction(found.d, found.d, found.decrement, found.error, found.unresolved, hides, found.inexact, old=old)
 
 
 def _of_origin(state: State, look: _Look, judged: Any, trail: Trail | None, rules: Rules, old: bool) -> _Verdict:
@@ -161,11 +164,12 @@ def _moved(state: State, look: _Look, verdict: _Verdict, found: Found, model: Mo
     here, ended = look.here, verdict.status != RUNNING
     goes_on = ~look.passed & ~ended
     known = goes_on | (ended & verdict.better)
-    # The root of the slopes at both ends, if they were on a line; no shorter than what needs no look.
+    # The root of the slopes at both ends, if they were on a line; no shorter than what needs no look, and no longer than half:
+    # of slopes on a line Armijo's rule has failed for a root under 1 / 1.8, and others have it next to where they are.
     square = state.decrement**2
     root = state.length * square / (square + jnp.maximum(look.slope / state.length, 0))
     proved = jnp.minimum(proved_length(look.reach) / look.reach, state.length / 2)
-    cut = jnp.maximum(jnp.where(root < state.length, root, 0), proved)
+    cut = jnp.maximum(jnp.where(root < state.length, jnp.minimum(root, state.length / 2), 0), proved)
     whole = jnp.minimum(_GROWTH * state.length, 1)
     length = jnp.where(goes_on, whole, jnp.where(look.passed, cut, state.length))
     origin, d = jnp.where(goes_on, state.x, state.origin), jnp.where(goes_on, found.d, state.d)
@@ -182,6 +186,7 @@ def _moved(state: State, look: _Look, verdict: _Verdict, found: Found, model: Mo
         error=jnp.where(goes_on, found.error, state.error),
         unresolved=jnp.where(goes_on, found.unresolved, state.unresolved),
         decrement=jnp.where(goes_on, found.decrement, state.decrement),
+        own=jnp.where(goes_on, found.own, state.own),
         inexact=jnp.where(goes_on, found.inexact, state.inexact),
         status=verdict.status,
         num_steps=state.num_steps + (~ended).astype(jnp.int32),

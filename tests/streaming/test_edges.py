@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxlr import Params, Status, fit, fit_stream, score_stream
-from jaxlr.streaming import from_arrays
+from jaxlr import Params, SoftmaxParams, Status, fit, fit_stream, score_stream
+from jaxlr.streaming import from_arrays, run
 from jaxlr.streaming.blocks import Reader
 from jaxlr.streaming.first import center_and_unit, first_pass
 from tests.helpers import quick
@@ -74,3 +74,39 @@ def test_bounds_that_are_none_keep_their_axes():
     found = fit_stream(from_arrays(X, Y), l2=0.1, lower=none)
     assert found.status.shape == fit(X, Y, l2=0.1, lower=none).status.shape == (3,)
     assert found.converged.all()
+
+
+def level_of_one_class(seed: int, base: float) -> tuple[np.ndarray, np.ndarray]:
+    """A level of four rows, all of the rarer class, that no row of a small sample has: nothing else is separated."""
+    rng = np.random.default_rng(seed)
+    rare = rng.normal(size=(4_000, 2))
+    rare[:, 1] = 0
+    rare[rng.choice(4_000, 4, replace=False), 1] = 1
+    return rare, (rare[:, 0] + base + rng.logistic(size=4_000) > 0) | (rare[:, 1] > 0)
+
+
+@pytest.mark.parametrize("case", [(10, -4), *(pytest.param(c, marks=pytest.mark.slow) for c in ((1, -4), (5, -5), (8, -5)))])
+def test_a_separation_that_the_sample_has_not_is_seen(monkeypatch, case):
+    """Newton's step to such a level is one of 1 / p logits. Where it was taken the rows of the level were saturated, and what
+    jitter alone held up was CONVERGED; where it was too long it became shorter by a thousandth a pass, up to MAX_STEPS."""
+    monkeypatch.setattr(run, "_SAMPLE", 300)
+    monkeypatch.setattr(run, "_SMALL_SAMPLE", 300)
+    found = fit_stream(from_arrays(*level_of_one_class(*case), rows=1_000), tol=1e-8)
+    assert Status(int(found.status)) == Status.SEPARATED
+    assert int(found.num_steps) < 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [None, 2])
+def test_a_start_that_saturates_a_level_makes_no_column_dependent(classes):
+    """It was refused as in the span of others."""
+    rows, y = level_of_one_class(1, -4)
+    y[np.flatnonzero(rows[:, 1])[0]] = False  # so that an estimate exists
+    coef, intercept = np.array([1.0, 50.0]), np.array(-4.0)
+    init = Params(coef, intercept)
+    if classes:
+        init = SoftmaxParams(np.array([-coef, coef]) / 2, np.array([-intercept, intercept]) / 2)
+    found = fit_stream(from_arrays(rows, y, rows=1_000), init=init, num_classes=classes)
+    wanted = fit(rows, y, num_classes=classes)
+    assert found.converged
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, atol=1e-6)  # tol over the share 1e-3 of the level
