@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
 from jaxlr.linalg.dense import Dense
+from jaxlr.linalg.dot import aligned
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem, penalty_of
@@ -57,10 +58,34 @@ def rounded(x: Array, bounds: Any, model: Model | None, frame: Frame, likelihood
             x = likelihood.zero_sums(x, penalty)
         params = to_params(x, bounds, frame, likelihood)
         given = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+        if likelihood.classes and dtype != "float64":
+            balanced = jax.tree.map(lambda leaf: _balanced(leaf, dtype), params)
+            centered = jnp.full(params.coef.shape[-1], not kinked)
+            if kinked and penalty is not None and bounds is None:
+                centered = penalty.absent[: len(centered)]
+            given = type(params)(jnp.where(aligned(centered, given.coef), balanced.coef, given.coef), balanced.intercept)
         wide = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), given)
         return to_x(wide, frame, likelihood, x.shape[-1]), given
 
     return jax.vmap(one)(x, bounds, None if model is None else model.penalty)
+
+
+def _balanced(centered: Float[Array, "K *n"], dtype: str) -> Float[Array, "K *n"]:
+    """Numbers whose sum over the classes is 0, rounded so that it stays 0 to the last digit: what all classes share is none of
+    the coordinates of the steps, and without it numbers would be rounded a second time, to others than a pass has judged.
+
+    They are multiples of the last place of the largest; those that were rounded furthest in the direction of the sum go one
+    back.
+    """
+    eps = float(jnp.finfo(dtype).eps)
+    _, exponent = jnp.frexp(jnp.max(jnp.abs(centered), axis=0) * (1 + 2 * eps))  # one place further it is still a number
+    unit = jnp.ldexp(jnp.full(exponent.shape, eps / 2), exponent)
+    exact = centered / unit[None]
+    whole = jnp.round(exact)
+    excess = jnp.sum(whole, axis=0)[None]
+    rank = jnp.argsort(jnp.argsort(exact - whole, axis=0), axis=0).astype(excess.dtype)
+    back = jnp.where(rank < excess, 1.0, jnp.where(rank >= len(whole) + excess, -1.0, 0.0))
+    return ((whole - back) * unit[None]).astype(dtype)
 
 
 @program("likelihood", "fit_intercept", "standardize")

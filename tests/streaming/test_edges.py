@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxlr import Params, SoftmaxParams, Status, fit, fit_stream, score_stream
+from jaxlr import Params, Problem, SoftmaxParams, Status, fit, fit_stream, kkt_residual, score_stream
 from jaxlr.streaming import from_arrays, run
 from jaxlr.streaming.blocks import Reader
 from jaxlr.streaming.first import center_and_unit, first_pass
@@ -110,3 +110,20 @@ def test_a_start_that_saturates_a_level_makes_no_column_dependent(classes):
     wanted = fit(rows, y, num_classes=classes)
     assert found.converged
     np.testing.assert_allclose(found.params.coef, wanted.params.coef, atol=1e-6)  # tol over the share 1e-3 of the level
+
+
+@pytest.mark.parametrize("penalty", quick({"ridge": {"l2": 1e-3}, "lasso": {"l1": 1e-3}}, "ridge"))
+def test_the_evidence_of_classes_in_float32_is_that_of_the_numbers_handed_back(monkeypatch, penalty):
+    """They were rounded once more than those that a pass had judged, and their residual was another, over tol at times."""
+    monkeypatch.setattr(run, "_SAMPLE", 100)
+    monkeypatch.setattr(run, "_SMALL_SAMPLE", 100)
+    strength = {name: np.float32(value) for name, value in {"ridge": {"l2": 1e-3}, "lasso": {"l1": 1e-3}}[penalty].items()}
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        standard = rng.normal(size=(300, 2))
+        y = np.argmax(standard @ rng.normal(size=(2, 3)) + rng.gumbel(size=(300, 3)), axis=1)
+        far = (standard * [1, 0.1] + 50).astype(np.float32)
+        found = fit_stream(from_arrays(far, y, rows=100), num_classes=3, tol=1e-9, max_steps=6, **strength)
+        params = SoftmaxParams(*(np.asarray(part, float) for part in found.params))
+        problem = Problem(far.astype(float), y, **{name: value.astype(float) for name, value in strength.items()})
+        np.testing.assert_allclose(found.kkt, kkt_residual(params, problem), rtol=1e-4)  # 300 rounded by eps of logits, 1e-12
