@@ -124,7 +124,7 @@ FAULTS = [
         "model/test_conditional.py fitting/test_conditional.py",
     ),
     Fault("model/strata.py", "_ROUNDED = 16 ", "_ROUNDED = 0 ", "model/test_conditional.py fitting/test_conditional.py"),
-    Fault("model/predict.py", "(proba >= jnp.asarray(threshold", "(proba > jnp.asarray(threshold", "model/test_predict.py"),
+    Fault("model/predict.py", "(proba >= threshold)", "(proba > threshold)", "model/test_predict.py"),
     # solvers: what decides a verdict, and what makes a step safe
     Fault(
         "solvers/descent.py",

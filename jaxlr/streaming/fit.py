@@ -48,9 +48,9 @@ def fit_stream(
 ) -> Fit:
     """Fit logistic regressions to rows that come in blocks, and do not stand in memory together.
 
-    The models, their statuses and their evidence are those of `jaxlr.fit` on all rows, to tol: every step is proved, and no row
-    is left out. All models of the batch share each pass. All sums are in float64, whatever the dtype of the blocks and of the
-    results, and whether JAX computes in float64 outside or not.
+    The models, their statuses and their evidence are those of `jaxlr.fit` on all rows, to tol: every verdict is proved, and no
+    row is left out. All models of the batch share each pass. All sums are in float64, whatever the dtype of the blocks and of
+    the results, and whether JAX computes in float64 outside or not.
 
     In a job that `jax.distributed` joined every process makes the same call with blocks of its own
     (`jaxlr.streaming.own_parts`), and gets the same answer to the last bit: that of one process with the rows of all, those of

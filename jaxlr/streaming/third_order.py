@@ -5,7 +5,8 @@
 
 T is of the order of dz^2. Over r sampled rows it is right to some 1 / sqrt(r), so that of an error of 0.1 logits, which their
 minimum has, about 1e-4 is left where Newton's step leaves 1e-3, and a pass is saved. With the T of all rows this is the method
-of Chebyshev (Traub, Iterative Methods for the Solution of Equations, 1964, section 5.2).
+of Chebyshev (Traub, Iterative Methods for the Solution of Equations, 1964, section 5.2). What a step without a look may be
+(`jaxlr.solvers.damped`) is proved of Newton's direction alone; of this one the next pass sees where it ends.
 """
 
 import jax
