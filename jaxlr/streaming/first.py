@@ -128,7 +128,7 @@ def center_and_unit(moments: Moments, fit_intercept: bool) -> tuple[np.ndarray, 
 
 def _moments(rows: np.ndarray, base: np.ndarray) -> Moments:
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, norm = _about_mean(rows.astype(np.float64), base)
+        mean, norm = _about_mean(rows, base)
     far = np.flatnonzero(~((norm > _LEAST) & (norm < np.inf)))
     far = far[(rows[:, far] != base[far]).any(axis=0)]  # not those that are constant
     if len(far):
@@ -139,11 +139,11 @@ def _moments(rows: np.ndarray, base: np.ndarray) -> Moments:
 
 
 def _about_mean(X: np.ndarray, base: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Mean about the base and norm about the mean; X is overwritten."""
-    X -= base
-    mean = X.mean(axis=0)
-    X -= mean
-    return mean, np.sqrt(np.einsum("ij,ij->j", X, X))
+    """Mean about the base and norm about the mean."""
+    off = np.subtract(X, base, dtype=np.float64)
+    mean = np.einsum("ij->j", off) / len(off)
+    off -= mean
+    return mean, np.sqrt(np.einsum("ij,ij->j", off, off))
 
 
 def _both(one: Moments, other: Moments) -> Moments:
