@@ -17,7 +17,7 @@ from jaxlr.streaming.directions import Aid, How
 from jaxlr.streaming.frames import models_of, rounded, starts
 from jaxlr.streaming.inside import Inside
 from jaxlr.streaming.passes import one_pass
-from jaxlr.streaming.points import Model
+from jaxlr.streaming.points import Model, farthest
 from jaxlr.streaming.proved import proved
 from jaxlr.streaming.sample import Sample, of_models
 from jaxlr.streaming.states import State, start
@@ -124,7 +124,7 @@ def _proved(x: Any, state: State, sums: Sums, model: Model, tol: Any, how: How) 
 
 def _may_be_proved(x: np.ndarray, new: State, model: Model, tol: float) -> bool:
     """Whether a step is short enough for `proved`."""
-    reach = np.sqrt(2) * model.norm * np.sqrt(np.sum((new.x - x).reshape(len(x), -1) ** 2, axis=1))
+    reach = np.asarray(jax.vmap(farthest)(new.x - x, model))
     return bool(np.any((new.status == RUNNING) & (reach**2 <= tol)))
 
 

@@ -13,12 +13,14 @@ differ by at most 1, and KL <= chi-square. Shrunk by sigma for l1 (`jaxlr.model.
     (1 - sigma)^2 sum_i w_i |r_i|^2 / W_i  +  (1 - (1 - sigma)^2) t . M t
 
 exactly, and KL being convex the divergence is at most sigma t . M t + (1 - sigma) sum_i w_i l_i too: the smaller of the two is
-taken. Further than 1 from the balance, far from any minimum, there is no bound, and the gap is inf.
+taken. Further than 1 from the balance, far from any minimum, there is no bound, and the gap is inf. Residuals that are carried
+along a step, no logit moving by more than R, have changed p' by up to p R before: further than 1 - R then.
 """
 
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.linalg.dense import triangle
@@ -65,12 +67,20 @@ class Here(NamedTuple):
     u: Any = None
 
 
-def point(x: Float[Array, "*B k"], sums: Sums, model: Model, likelihood: Likelihood, n: int) -> Here:
+def farthest(step: Float[Array, "*B k"], model: Model) -> Float[Array, ""]:
+    """What no logit, of classes no difference of two, moves by more than along a step: by the norms of the rows."""
+    return np.sqrt(2) * model.norm * jnp.sqrt(jnp.sum(step**2))
+
+
+def point(
+    x: Float[Array, "*B k"], sums: Sums, model: Model, likelihood: Likelihood, n: int, carried: Array | float = 0.0
+) -> Here:
     """What the sums of a model at x say.
 
     Args:
         likelihood: in the coordinates of x.
         n: columns, without the intercept.
+        carried: R of a step that the slopes have been carried along.
     """
     penalty = model.penalty
     params = likelihood.expand(x)
@@ -80,7 +90,7 @@ def point(x: Float[Array, "*B k"], sums: Sums, model: Model, likelihood: Likelih
     full = jnp.where(aligned(penalty.free, params), likelihood.expand(slope) + penalty.smooth_slope(params), 0)
     centered = full - aligned(model.location, full) * jnp.sum(full[..., n:], axis=-1, keepdims=True)
     kkt = jnp.max(penalty.violations(centered, params) / aligned(model.scale, full))
-    gap = _gap(params, slope, bend, loss, sums.chi / model.total, model, likelihood, n)
+    gap = _gap(params, slope, bend, loss, sums.chi / model.total, model, likelihood, n, 1 - carried)
     return Here(g, H, loss + penalty.value(params), kkt, gap, centered)
 
 
@@ -93,6 +103,7 @@ def _gap(
     model: Model,
     likelihood: Likelihood,
     n: int,
+    room: Array | float,
 ) -> Float[Array, ""]:
     of_columns = type(model.penalty)(*(part[:n] for part in model.penalty))
     a, T, near = slope, jnp.zeros(()), jnp.bool_(True)
@@ -105,7 +116,7 @@ def _gap(
         t = dot(Q, jnp.linalg.solve(dot(Q.T, dot(M, Q)), dot(Q.T, e)))
         a = slope - jnp.einsum("klj,l->kj", C, t, precision="highest").reshape(slope.shape)
         shift = likelihood.expand(t[:, None])[:, 0] if likelihood.classes else t
-        T, near = dot(t, e), (jnp.max(shift) - jnp.min(shift) if likelihood.classes else jnp.abs(shift[0])) <= 1
+        T, near = dot(t, e), (jnp.max(shift) - jnp.min(shift) if likelihood.classes else jnp.abs(shift[0])) <= room
     a = likelihood.expand(a)[..., :n]
     sigma = of_columns.shrinkage(-a)
     left = 1 - sigma

@@ -14,14 +14,13 @@ s' G s (`jaxlr.streaming.points`).
 """
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import dot
 from jaxlr.results.status import Status
 from jaxlr.solvers.descent import RUNNING, judge
 from jaxlr.streaming.directions import EPS, How
-from jaxlr.streaming.points import Model, point
+from jaxlr.streaming.points import Model, farthest, point
 from jaxlr.streaming.states import State
 from jaxlr.streaming.steps import Before, as_direction, rules_of
 from jaxlr.streaming.sums import Sums, unpacked
@@ -34,7 +33,7 @@ def proved(x: Float[Array, "*B k"], state: State, sums: Sums, model: Model, tol:
         x: where the sums are of; the state is where the step from there leads.
     """
     s, rules = state.x - x, rules_of(state, model, tol, how)
-    R = np.sqrt(2) * model.norm * jnp.sqrt(jnp.sum(s**2))
+    R = farthest(s, model)
     before = Before(state.before, state.steep_steps)
     judged = judge(rules, before, state, as_direction(state, False), R, jnp.asarray(jnp.inf), jnp.bool_(False), EPS)
     change = dot(how.likelihood.assemble(unpacked(sums.gram)), s.ravel()).reshape(s.shape)
@@ -42,7 +41,7 @@ def proved(x: Float[Array, "*B k"], state: State, sums: Sums, model: Model, tol:
     there = point(state.x, moved, model, how.likelihood, how.n)
     gap = state.gap
     if not how.kinked:
-        curved, left = jnp.sum(s * change) / model.total, point(x, moved, model, how.likelihood, how.n).gap
+        curved, left = jnp.sum(s * change) / model.total, point(x, moved, model, how.likelihood, how.n, R).gap
         gap = jnp.minimum(gap, (jnp.sqrt(curved) + jnp.sqrt(left)) ** 2)
     kkt = there.kkt + R**2 / 8
     gap = jnp.maximum(gap + there.value - state.value, 0) + R**3 / 24 + 4 * EPS * jnp.abs(there.value)

@@ -24,13 +24,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.results.status import Status
 from jaxlr.solvers.descent import RUNNING, Direction, Rules, judge, proved_length
 from jaxlr.streaming.directions import EPS, Aid, Found, How, direction
-from jaxlr.streaming.points import Here, Model, point
+from jaxlr.streaming.points import Here, Model, farthest, point
 from jaxlr.streaming.secants import with_pair
 from jaxlr.streaming.states import State, Trail
 from jaxlr.streaming.sums import Sums
@@ -115,7 +114,7 @@ def _look(state: State, sums: Sums, rules: Rules, model: Model, how: How) -> _Lo
     here = point(state.x, sums, model, how.likelihood, how.n)
     step, first = state.x - state.origin, state.num_steps == 0
     # Of a chord the norms of the rows are enough: the objective and its slope tell what is asked of a step.
-    moves = sums.moves if how.exact else np.sqrt(2) * model.norm * jnp.sqrt(jnp.sum(step**2))
+    moves = sums.moves if how.exact else farthest(step, model)
     reach = moves / state.length
     slope = jnp.sum(here.g * step + model.penalty.changes(state.x, step))
     fallen = state.value - here.value >= _FALL * state.length * state.decrement**2
