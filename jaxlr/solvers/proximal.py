@@ -123,6 +123,7 @@ def _direction(
     # Where a gradient does not suffice a step is always taken to be seen: under separation it stays long.
     least = jnp.where(system.suffices, jnp.inf, kkt / 100)
     enough = jnp.maximum(jnp.minimum(kkt, 1e-2) * kkt, jnp.minimum(POLISH / 4 * tol, least))
+    enough = jnp.where(running, enough, jnp.inf)  # models that have ended keep no other waiting
     given = H, slope, start
     if isinstance(kinks, Grouped):
         v, factor = quadratic_groups.minimize(*given, kinks, units, enough), now.factor

@@ -39,6 +39,12 @@ class Factor(NamedTuple):
     support: Array
 
 
+def rounding(v: Float[Array, " k"], start: Float[Array, " k"]) -> Float[Array, ""]:
+    """What is not known of a slope g + H (v - v0), v itself being rounded, the diagonal of H 1 and no entry larger: all that is
+    left of it where v or v - v0 is long, as under separation."""
+    return jnp.finfo(v.dtype).eps * jnp.sum(jnp.abs(v) + jnp.abs(v - start))
+
+
 def no_factor(H: Float[Array, "k k"]) -> Factor:
     """Of no support, in the shape of a factor.
 
@@ -120,7 +126,7 @@ def minimize(
         falls = dot(changes, slope) + jnp.sum(changes * H_change, axis=1) / 2
         lowest = jnp.argmin(falls)
         v = jnp.where(gone[lowest], kink, v + changes[lowest])
-        residual = jnp.max(penalty.violations(slope_at(v), v) / units)
+        residual = jnp.max((penalty.violations(slope_at(v), v) - rounding(v, start)) / units)
         return _State(v, ~jnp.any(turns), residual, state.num_passes + 1, kept)
 
     enough = jnp.maximum(enough, 4 * jnp.finfo(b.dtype).eps * jnp.max(jnp.abs(b) / units))  # what rounding leaves

@@ -30,6 +30,7 @@ from jaxlr.linalg.dot import dot
 from jaxlr.model.bounds import Bounded
 from jaxlr.model.groups import Grouped
 from jaxlr.model.norms import largest, norms, sums
+from jaxlr.solvers.quadratic import rounding
 from jaxlr.solvers.together import largest_of_all
 
 _MOST_PASSES = 64  # what is left then is for the next quadratic
@@ -74,7 +75,7 @@ def minimize(
         return slope + dot(H, v - start)
 
     def residual_at(v: Array, slope: Array) -> Array:
-        return jnp.max(penalty.violations(slope, v) / units)
+        return jnp.max((penalty.violations(slope, v) - rounding(v, start)) / units)
 
     def shrunk(e: Array) -> Array:
         """The minimum of |D (v - e)|^2 L / 2 + lambda |D v|, within bounds where there are some."""
