@@ -90,6 +90,10 @@ TABLE = {
     "no rows": (stream, "got none; blocks.. has to return a fresh iterator"),
     "a short pass": (lambda: twice([(X, Y), (X, Y)], [(X, Y)]), "the 24 rows of the first pass, got the first 12; blocks"),
     "no weight": (lambda: stream({"X": X, "y": Y, "sample_weight": 0 * Y}), "weights that are all 0; give some row weight"),
+    "no weight in a resample": (
+        lambda: stream({"X": X, "y": Y, "sample_weight": 1.0 * (np.arange(M) == 0)}, num_samples=1, key=KEY),
+        "weights that are all 0; give some row weight",
+    ),
     "one class": (lambda: stream((X, 0 * Y)), r"all 2 classes .*, got none of \[1\]; an intercept"),
     "a copied column": (lambda: stream((np.c_[X, X[:, 0]], Y), l2=0), "got column 2 in the span .*; leave it out, or give"),
     "no models": (lambda: stream((X, Y), l2=np.ones(0)), r"got a batch of shape \(0,\); leave out"),
