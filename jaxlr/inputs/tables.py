@@ -164,9 +164,10 @@ def check_numeric(name: str, table: Any) -> None:
     """
     if bad := [(column, dtype) for column, dtype in zip(table.columns, table.dtypes, strict=True) if _is_no_number(dtype)]:
         listed = ", ".join(f"{str(column)!r} ({dtype})" for column, dtype in bad[:_LISTED])
+        convert = "cast" if hasattr(bad[0][1], "is_numeric") else "pandas.to_numeric"
         raise TypeError(
             f"expected numeric columns in {name}, got {listed}{', ...' if len(bad) > _LISTED else ''}; convert "
-            "numbers with pandas.to_numeric, code categories with jaxlr.preprocessing.design_matrix"
+            f"numbers with {convert}, code categories with jaxlr.preprocessing.design_matrix"
         )
 
 

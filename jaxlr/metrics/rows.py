@@ -81,18 +81,24 @@ def _check_shapes(shapes: dict[str, tuple[int, ...]], name: str, num_classes: in
     listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
     if num_classes is not None:
         if len(shapes[name]) < 2 or shapes[name][-1] != num_classes:
-            raise ValueError(f"expected {name} (..., m, {num_classes}) with num_classes={num_classes}, got {listed}")
+            raise ValueError(
+                f"expected {name} (..., m, {num_classes}) with num_classes={num_classes}, got {listed}; give a class a column"
+            )
         shapes = shapes | {name: shapes[name][:-1]}
     if min(map(len, shapes.values())) == 0:
-        raise ValueError(f"expected arrays (..., m), got {listed}")
+        raise ValueError(f"expected arrays (..., m), got {listed}; pass the labels and predictions of all rows")
     if len({shape[-1] for shape in shapes.values()}) > 1:
-        raise ValueError(f"expected arrays with the same number of rows, got shapes {listed}")
+        raise ValueError(
+            f"expected arrays with the same number of rows, got shapes {listed}; rows are the last axis, batch axes lead"
+        )
     if shapes["y"][-1] == 0:
-        raise ValueError(f"expected at least one row, got shapes {listed}")
+        raise ValueError(f"expected at least one row, got shapes {listed}; of no row there is no mean")
     try:
         np.broadcast_shapes(*shapes.values())
     except ValueError:
-        raise ValueError(f"expected batch axes that broadcast against each other, got shapes {listed}") from None
+        raise ValueError(
+            f"expected batch axes that broadcast against each other, got shapes {listed}; [:, None] adds an axis"
+        ) from None
 
 
 def _check_values(name: str, raw: np.ndarray, hard: bool, num_classes: int | None) -> None:

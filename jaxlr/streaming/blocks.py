@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlr.inputs.checks import real_array
+from jaxlr.inputs.labels import hint_of_counts
 from jaxlr.inputs.sparse import is_sparse
 from jaxlr.inputs.tables import column_names
 
@@ -149,11 +150,12 @@ class Reader:
         if isinstance(block, tuple) and len(block) == 2:
             block = dict(zip(("X", "y"), block, strict=True))
         if not isinstance(block, Mapping):
-            raise TypeError(f"expected (X, y) or a mapping of {', '.join(_FIELDS)}, got {type(block).__name__} in {where}")
+            got = f"{type(block).__name__} in {where}; yield one of these for each block"
+            raise TypeError(f"expected (X, y) or a mapping of {', '.join(_FIELDS)}, got {got}")
         if unknown := [name for name in block if name not in _FIELDS]:
-            raise TypeError(f"expected the fields {', '.join(_FIELDS)}, got {unknown[0]!r} in {where}")
+            raise TypeError(f"expected the fields {', '.join(_FIELDS)}, got {unknown[0]!r} in {where}; leave it out")
         if absent := [name for name in ("X", "y") if block.get(name) is None]:
-            raise TypeError(f"expected X and y, got no {absent[0]} in {where}")
+            raise TypeError(f"expected X and y, got no {absent[0]} in {where}; every block has both")
         names, fields = column_names(block["X"]), {}
         for name, value in block.items():
             if value is None:
@@ -166,13 +168,14 @@ class Reader:
         X = fields["X"]
         if X.ndim != 2 or (self.kind is not None and X.shape[1] != self.kind.n):
             wanted = "(rows, columns)" if self.kind is None else f"(rows, {self.kind.n})"
-            raise ValueError(f"expected X {wanted}, got shape {X.shape} in {where}")
+            raise ValueError(f"expected X {wanted}, got shape {X.shape} in {where}; give all blocks the same columns")
         for name, value in fields.items():
             cores = {"X": 2, "offset": 1 if self.num_classes is None else 2}.get(name, 1)
             tail = () if cores == 1 else (X.shape[1] if name == "X" else self.num_classes,)
             if value.ndim < cores or value.shape[value.ndim - cores :] != (X.shape[0], *tail):
                 core = ", ".join(map(str, (X.shape[0], *tail)))
-                raise ValueError(f"expected {name} (..., {core}), got shape {value.shape} in {where}")
+                fix = (name == "y" and hint_of_counts(value.shape, X.shape[0])) or "; give it the rows of X, batch axes lead"
+                raise ValueError(f"expected {name} (..., {core}), got shape {value.shape} in {where}{fix}")
         return fields, names
 
     def _of_kind(self, fields: dict[str, np.ndarray], names: tuple[str, ...] | None, where: str) -> dict[str, np.ndarray]:
@@ -183,19 +186,20 @@ class Reader:
         if self.kind is None:
             self.kind = kind
         if kind.names != self.kind.names:
-            raise ValueError(
-                f"expected the columns {_few(self.kind.names)} of the first block, got {_few(kind.names)} in {where}"
-            )
+            mine, its = _few(self.kind.names), _few(kind.names)
+            raise ValueError(f"expected the columns {mine} of the first block, got {its} in {where}; select the same in each")
         for mine, its, what in (
             (self.kind.dtypes, kind.dtypes, "dtype"),
             (self.kind.leads, kind.leads, "axes in front of the rows"),
         ):
             for name in sorted(mine.keys() | its.keys()):
                 if name not in mine or name not in its:
-                    raise ValueError(f"expected {name} in all blocks or in none, but {where} is unlike the first in that")
+                    raise ValueError(
+                        f"expected {name} in all blocks or in none, got {where} unlike the first; add it, or leave it out"
+                    )
                 if mine[name] != its[name]:
                     raise ValueError(
-                        f"expected {name} of {what} {mine[name]} as in the first block, got {its[name]} in {where}"
+                        f"expected {name} of {what} {mine[name]} as in the first block, got {its[name]} in {where}; convert it"
                     )
         own = {name: value.reshape(-1, *value.shape[len(leads[name]) :]) for name, value in fields.items() if name != "X"}
         return {"X": fields["X"], **own}
@@ -204,19 +208,19 @@ class Reader:
         for name, value in fields.items():
             wide = value.astype(np.float32) if value.dtype.itemsize < 4 and jnp.issubdtype(value.dtype, jnp.floating) else value
             bad = ~np.isfinite(wide)
-            wanted = f"finite {name}"
+            wanted, fix = f"finite {name}", "drop or impute missing values first"
             if name == "y" and not bad.any():
                 bad = (wide < 0) | (wide > (1 if self.num_classes is None else self.num_classes - 1))
-                wanted = "labels 0/1 (or soft labels in [0, 1])"
+                wanted, fix = "labels 0/1 (or soft labels in [0, 1])", "for K classes pass num_classes=K"
                 if self.num_classes is not None:
                     bad |= wide != np.floor(wide)
-                    wanted = f"integer labels 0..{self.num_classes - 1}"
+                    wanted, fix = f"integer labels 0..{self.num_classes - 1}", "number the classes from 0"
             if name == "sample_weight" and not bad.any():
-                bad, wanted = wide < 0, "sample_weight >= 0"
+                bad, wanted, fix = wide < 0, "sample_weight >= 0", "0 leaves a row out"
             if bad.any():
                 at = tuple(map(int, np.argwhere(bad)[0]))
                 row, column = at[0 if name == "X" else 1], f", column {self._called(at[-1])}" if name == "X" else ""
-                raise ValueError(f"expected {wanted}, got {wide[at]} in row {row}{column} of {where}")
+                raise ValueError(f"expected {wanted}, got {wide[at]} in row {row}{column} of {where}; {fix}")
 
     def _called(self, column: int) -> str:
         names = None if self.kind is None else self.kind.names

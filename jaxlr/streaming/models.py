@@ -97,11 +97,11 @@ def lay_out(asked: Asked, kind: Kind, resamples: Resamples, dtype: Any) -> Batch
             raw = np.asarray(to_columns(raw, kind.n, dtype))
         elif np.any(bad := ~((raw >= 0) & (np.isfinite(raw) | (name == "penalty_factor")))):
             wanted = name if name == "penalty_factor" else f"finite {name}"
-            raise ValueError(f"expected {wanted} >= 0, got {raw[bad][0]}")
+            raise ValueError(f"expected {wanted} >= 0, got {raw[bad][0]}; penalty_factor = inf holds a coefficient at 0")
         else:
             check_values(name, raw, dtype, cores, value)
         if cores and raw.shape[-1:] != (kind.n,):
-            raise ValueError(f"expected {name} (..., {kind.n}), one number a column, got shape {raw.shape}")
+            raise ValueError(f"expected {name} (..., {kind.n}), got shape {raw.shape}; give one number a column")
         given[name] = raw.astype(dtype)
     leads = {name: kind.leads.get(name, ()) for name in ("y", "sample_weight", "offset")}
     own = {name: value.shape[: value.ndim - _CORES[name]] for name, value in given.items()}
@@ -114,7 +114,7 @@ def lay_out(asked: Asked, kind: Kind, resamples: Resamples, dtype: Any) -> Batch
     inner = common_shape(leads | own)
     shape = (*resamples.axes, *inner)
     if 0 in shape:
-        raise ValueError(f"expected models, got a batch of shape {shape}")
+        raise ValueError(f"expected models, got a batch of shape {shape}; leave out what has an axis of length 0")
     given |= _held(given)
     check_bounds(given)
     for name in ("lower", "upper"):
@@ -148,7 +148,10 @@ def _held(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if not out.any():
         return {}
     if np.any(out & ((given.get("lower", -np.inf) > 0) | (given.get("upper", np.inf) < 0))):
-        raise ValueError("expected bounds that allow 0 where penalty_factor is inf, which leaves a column out, got others")
+        raise ValueError(
+            "expected bounds that allow 0 where penalty_factor is inf, which leaves a column out, got others; make the factor "
+            "finite, or let the bounds have 0"
+        )
     dtype = given["penalty_factor"].dtype
     bounds = {
         name: np.where(out, 0, given.get(name, none)).astype(dtype) for name, none in (("lower", -np.inf), ("upper", np.inf))

@@ -89,7 +89,7 @@ def _taken(blocks: Blocks, names: tuple[str, ...] | None, behind: int) -> Iterat
         if isinstance(block, Mapping):
             given, offset = block.get("X"), block.get("offset")
         if given is None:
-            raise TypeError(f"expected X, got none in {where}")
+            raise TypeError(f"expected X, got none in {where}; every block has it")
         try:
             given = given if names is None else in_order(given, names)
             X = np.asarray(real_array("X", given.toarray() if is_sparse(given) else given))
@@ -97,9 +97,10 @@ def _taken(blocks: Blocks, names: tuple[str, ...] | None, behind: int) -> Iterat
         except (TypeError, ValueError) as error:
             raise _same(error)(f"{error}, in {where}") from None
         if X.ndim != 2:
-            raise ValueError(f"expected X (rows, columns), got shape {X.shape} in {where}")
+            raise ValueError(f"expected X (rows, columns), got shape {X.shape} in {where}; of one row pass x[None]")
         if offset is not None and (offset.ndim <= behind or offset.shape[-1 - behind] != len(X)):
-            raise ValueError(f"expected offset with {len(X)} rows as X has, got shape {offset.shape} in {where}")
+            fix = "give one number a row" + behind * " and class"
+            raise ValueError(f"expected offset with {len(X)} rows as X has, got shape {offset.shape} in {where}; {fix}")
         yield X, offset
 
 

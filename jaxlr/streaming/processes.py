@@ -137,4 +137,7 @@ def check_alike(what: str, own: str) -> None:
     said = [part.tobytes().decode() for part in ragged(np.frombuffer(own.encode(), np.uint8))]
     if other := [process for process, its in enumerate(said) if its != said[0]]:
         first, its = (text if len(text) <= _WORDS else text[:_WORDS] + "..." for text in (said[0], said[other[0]]))
-        raise ValueError(f"expected {what} in all processes, got {first} in process 0 and {its} in process {other[0]}")
+        raise ValueError(
+            f"expected {what} in all processes, got {first} in process 0 and {its} in process {other[0]}; make the same call "
+            "in each"
+        )

@@ -77,7 +77,7 @@ def of_arrays(arrays: Mapping[str, np.ndarray], reader: Reader) -> tuple[Progres
     if len(prints) != jax.process_count():
         raise ValueError(
             f"expected {len(prints)} processes, each with the rows that it had when the checkpoint was written, got "
-            f"{jax.process_count()}"
+            f"{jax.process_count()}; start as many, or delete the checkpoint"
         )
     rows = [int(np.sum(its >> np.uint64(32))) for its in prints]
     process = jax.process_index()

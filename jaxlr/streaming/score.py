@@ -150,10 +150,15 @@ def _by_name(blocks: Blocks, names: tuple[str, ...] | None) -> Blocks:
 def _laid_out(batch: tuple[int, ...], params: Any, kind: Kind, plan: Plan) -> tuple[tuple[int, ...], np.ndarray]:
     """The batch of the scores, and which of the models each of them is of."""
     if kind.n != np.shape(params.coef)[-1]:
-        raise ValueError(f"expected X with {np.shape(params.coef)[-1]} columns as the models have, got {kind.n}")
+        raise ValueError(
+            f"expected X with {np.shape(params.coef)[-1]} columns as the models have, got {kind.n}; pass the blocks of the fit"
+        )
     front = plan.resamples.axes
     if batch[: len(front)] != front:
-        raise ValueError(f"expected models with an axis of {front[0]} folds in front, got a batch of shape {batch}")
+        raise ValueError(
+            f"expected models with an axis of {front[0]} folds in front, got a batch of shape {batch}; give folds and key as "
+            "they were in fit_stream"
+        )
     shape = (*front, *common_shape({"the models": batch[len(front) :], **kind.leads}))
     numbers = np.arange(math.prod(batch)).reshape((*front, *(1,) * (len(shape) - len(batch)), *batch[len(front) :]))
     return shape, np.broadcast_to(numbers, shape).reshape(-1)

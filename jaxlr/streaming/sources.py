@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxlr.inputs.checks import check_count
+from jaxlr.inputs.labels import hint_of_counts
 
 _ROWS = 2**16
 T = TypeVar("T", bound=Sequence[Any])
@@ -75,7 +76,8 @@ def from_arrays(
     behind = {name: int(name == "offset" and value.ndim > 1 and value.shape[-1] != m) for name, value in fields.items()}
     for name, value in fields.items():
         if not value.ndim or value.shape[-1 - behind[name]] != m:
-            raise ValueError(f"expected {name} with {m} rows as X has, got shape {value.shape}")
+            fix = (name == "y" and hint_of_counts(value.shape, m)) or "; its last axis is that of the rows"
+            raise ValueError(f"expected {name} with {m} rows as X has, got shape {value.shape}{fix}")
     by_rows = X.tocsr() if hasattr(X, "tocsr") else X
 
     def blocks() -> Iterator[dict[str, Any]]:
@@ -127,7 +129,7 @@ def from_tables(
             if not hasattr(table, "columns"):
                 raise TypeError(f"expected tables, got {type(table).__name__}; of one table write lambda: [table]")
             if missing := [column for column in roles.values() if column not in table.columns]:
-                raise ValueError(f"expected tables with a column {missing[0]!r}, got {list(table.columns)}")
+                raise ValueError(f"expected tables with a column {missing[0]!r}, got {list(table.columns)}; name one of these")
             others = [column for column in table.columns if column not in roles.values()]
             yield {"X": table[others], **{name: table[column].to_numpy() for name, column in roles.items()}}
 
@@ -176,7 +178,7 @@ def from_parquet(
     of_X = [name for name in there if name not in roles.values()] if columns is None else list(columns)
     wanted = [*of_X, *roles.values()]
     if missing := [name for name in wanted if name not in there]:
-        raise ValueError(f"expected a dataset with a column {missing[0]!r}, got {there}")
+        raise ValueError(f"expected a dataset with a column {missing[0]!r}, got {there}; name one of these")
 
     def blocks() -> Iterator[dict[str, Any]]:
         for batch in dataset.to_batches(columns=wanted, batch_size=rows, batch_readahead=1, fragment_readahead=1):

@@ -55,6 +55,8 @@ def test_what_is_advised_is_what_was_meant():
 @pytest.mark.parametrize("dtype", [polars.String, polars.Categorical], ids=str)
 def test_a_column_of_polars_that_holds_no_numbers_is_named(dtype):
     table = polars.DataFrame({"age": X[:, 0], "site": polars.Series(["u", "v"] * 6, dtype=dtype), "old": X[:, 1] > 0})
-    with pytest.raises(TypeError, match=rf"expected numeric columns in X, got 'site' \({dtype.__name__}"):
+    with pytest.raises(
+        TypeError, match=rf"expected numeric columns in X, got 'site' \({dtype.__name__}\); convert numbers with cast"
+    ):
         jaxlr.fit(table, CODES)
     assert jaxlr.fit(table[["age", "old"]], CODES, l2=0.1).names == ("age", "old")

@@ -50,7 +50,10 @@ def spoiled(name, at, value):
         (lambda: [(X, Y), (X[:, :2], Y)], r"X \(rows, 3\), got shape \(23, 2\) in block 1"),
         (lambda: [(X, Y), (X.astype(float), Y)], r"X of dtype float32 as in the first block, got float64 in block 1"),
         (lambda: [(X, Y[:-1])], r"y \(..., 23\), got shape \(22,\) in block 0"),
-        (lambda: [{"X": X, "y": Y}, {"X": X, "y": Y, "offset": 0.0 * Y}], "offset in all blocks or in none, but block 1"),
+        (
+            lambda: [{"X": X, "y": Y}, {"X": X, "y": Y, "offset": 0.0 * Y}],
+            "offset in all blocks or in none, got block 1 .* unlike the first",
+        ),
         (lambda: [], "blocks with rows at every pass, got none"),
     ],
 )
