@@ -104,7 +104,13 @@ def _undetermined(params: Params | SoftmaxParams, working: Working) -> Bool[Arra
     """Parameters of dependent columns, and those that would be others if these had coefficients of 0, as in R."""
     again = from_working(to_working(params, working), working, type(params))
     given, moved = joined(params), jnp.abs(joined(again) - joined(params))
-    shares = moved > jnp.finfo(given.dtype).eps ** 0.25 * jnp.maximum(jnp.abs(given), moved)
+    eps, coef = jnp.finfo(given.dtype).eps, jnp.abs(jnp.asarray(params.coef))
+    # In logits, of which 1 is one: an estimate that is 0 by symmetry moves by rounding, which is as large as itself.
+    unit, center = aligned(working.unit, coef), aligned(jnp.abs(working.center), coef)
+    of_coef = jnp.max(coef * unit, initial=1, axis=-1, keepdims=True) / unit
+    of_intercept = jnp.max(coef * center, initial=1, axis=-1, keepdims=True)
+    rounding = eps**0.75 * jnp.concatenate([of_coef, of_intercept], axis=-1)
+    shares = moved > jnp.maximum(eps**0.25 * jnp.maximum(jnp.abs(given), moved), rounding)
     shares = shares if shares.ndim == 1 else jnp.any(shares, axis=0)
     return shares | jnp.append(dependent_columns(working), False)
 

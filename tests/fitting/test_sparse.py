@@ -71,6 +71,9 @@ OPTIONS = {
         "offset": RNG.standard_normal(M),
     },
     "a column without a penalty": {"l2": 0.02, "penalty_factor": np.where(np.arange(N) == 2, 0.0, 1.0)},
+    "columns left out": {"l2": 0.02, "penalty_factor": np.where(np.arange(N) % 5 == 2, np.inf, 1.0)},
+    "soft labels": {"y": 0.1 + 0.8 * Y, "l2": 0.02},
+    "bounds": {"l1": 0.005, "l2": 0.01, "lower": -0.1, "upper": np.where(np.arange(N) < 9, -0.02, 0.2), "standardize": True},
     "a start": {"l2": 0.02, "init": Params(RNG.standard_normal(N), 0.5)},
     "chunks": {"l2": np.full((2, 3), 0.02), "sample_weight": RNG.random((2, 1, M)), "batch_size": 1},
 }

@@ -193,3 +193,14 @@ def test_a_member_whose_fits_have_as_many_parameters_is_nan_alone():
     designs, y = np.stack([np.stack([a, a], axis=1), np.stack([a, b], axis=1)]), np.sin(np.arange(60)) > 0
     test = inference.likelihood_ratio(jaxlr.fit(designs, y), jaxlr.fit(a[:, None], y), Problem(designs, y))
     assert np.isnan(np.asarray(test.p_value)).tolist() == [True, False]
+
+
+def test_estimates_that_are_0_but_for_rounding_are_determined():
+    """Two of five players win as often as the last, whom R holds at 0."""
+    pairs = np.array([(a, b) for a in range(5) for b in range(a + 1, 5)] * 6)
+    design = np.eye(5)[pairs[:, 0]] - np.eye(5)[pairs[:, 1]]
+    won = np.array(list("110011101100010100110100111111011011000110011001011010110011"), int)
+    fit, problem = jaxlr.fit(design, won, fit_intercept=False), Problem(design, won, fit_intercept=False)
+    # statsmodels 0.15: GLM(won, design[:, :4], Binomial()).fit(tol=1e-14).bse
+    expected = [0.5282705437953744, 0.5380072743397853, 0.5282705437953744, 0.5380072743397852, np.nan]
+    np.testing.assert_allclose(inference.standard_errors(fit, problem).coef, expected, rtol=1e-9)
