@@ -91,7 +91,7 @@ def prepare(given: Arguments, models_per_problem: int = 1, filled_axes: str = ""
         coercive=penalized and not given.standardize,
         checked=values_known,
         unsure=not penalized and (not known or bool(free.all(axis=-1).any())) and not_in_basis,
-        settled=problem.offset is not None or models.start is not None,
+        settled=problem.offset is not None or models.start is not None or is_bounded(problem),
     )
     on_path = problem.l1 is not None and has_path(models, cores_of(likelihood, problem.fit_intercept), "proximal")
     num_models = models_per_problem * math.prod(batch)

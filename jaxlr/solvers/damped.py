@@ -90,7 +90,12 @@ def minimize(
         return Point(z, likelihood.reduce(g), kkt, jnp.isfinite(kkt) & jnp.isfinite(jnp.sum(aligned(system.w, z) * z)))
 
     def search(x: Array, here: Point, jitter: Array, running: Array, kept: Any) -> Direction:
-        return direction(system, x, here, jitter, running, kept)
+        found = direction(system, x, here, jitter, running, kept)
+        if system.margins is None or system.sets is not None:
+            return found
+        # A row of another class that is saturated all the same improves along no separation.
+        wrong = system.largest(jnp.abs(likelihood.residual(here.z, system.y))) > 0.9
+        return found._replace(hides=found.hides & ~wrong)
 
     rules = Rules(penalty, system.penalized, suffices, rarity, tol, max_steps, polish, budget)
     x, status, num_steps, spent = descend(x, at, search, system.reach, rules, kept)

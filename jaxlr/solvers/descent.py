@@ -221,8 +221,8 @@ def judge(
     # exactly collinear columns (eps / sqrt(jitter)); more is a gradient along nearly collinear ones, and no minimum.
     resolved = found.unresolved <= 8 * eps**0.625
     converged = polished | ((kkt <= tol) & (exhausted | last))
-    # A curvature that is next to nothing in this dtype made the step shorter than it should be.
-    inexact = found.inexact | (1e3 * least_curvature(tol.dtype) * reach**2 > found.decrement**2)
+    # A curvature that is next to nothing in this dtype made the step shorter than it should be. (Squares would be 0.)
+    inexact = found.inexact | ((1e3 * least_curvature(tol.dtype)) ** 0.5 * reach > found.decrement)
     converged &= rules.suffices | ((reach <= 1e-2) & ~inexact)
     converged &= penalized | (~hidden & resolved)
     flat = kkt <= jnp.minimum(tol, eps**0.6) * rules.rarity

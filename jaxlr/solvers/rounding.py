@@ -8,10 +8,10 @@ known to
 That is little where rows are of both kinds everywhere, and without bound where the classes are all but separated: curvature
 ends there, and the residual of the last digits stops a descent that would go on for ever.
 
-An offset or a start far away may say of a row what no step has to say any more. Where such rows alone tell some direction of
-the columns apart, no curvature is left along it but the jitter of the factor, a Newton step is 0 instead of 1, and nothing is
-known of the estimate, which may be infinite. Of v = A' (w margins) over these rows, that is the share of v (H + J)^-1 v that is
-due to J,
+An offset, a start or a bound far away may say of a row what no step has to say any more. Where such rows alone tell some
+direction of the columns apart, no curvature is left along it but the jitter of the factor, a Newton step is 0 instead of 1, and
+nothing is known of the estimate, which may be infinite; nor is it where every row of a column is saturated. Of
+v = A' (w margins) over these rows, that is the share of v (H + J)^-1 v that is due to J,
 
     v (H + J)^-1 J (H + J)^-1 v  >  eps^(5/16) v (H + J)^-1 v
 
@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlr.linalg.cholesky import cholesky, in_own_units
+from jaxlr.linalg.cholesky import cholesky, in_own_units, least_curvature
 from jaxlr.linalg.cholesky import solve as solve_lower
 from jaxlr.linalg.dot import aligned
 from jaxlr.results.status import Status
@@ -68,10 +68,13 @@ def hidden(solution: Solution, system: System) -> Solution:
     moves = aligned(system.free, x) & ~system.penalty.like(x).rests(x)
     v = system.A.transposed_times(aligned(system.w, wanted) * wanted).ravel()
     jitter = jnp.asarray(eps**0.75, z.dtype)
-    H, s = in_own_units(mean_information(system, z), jnp.zeros(v.size, z.dtype), moves.ravel(), jitter)
+    information, moves = mean_information(system, z), moves.ravel()
+    saturated = jnp.diagonal(information) <= 1e3 * least_curvature(z.dtype)
+    flat = jnp.any(moves & saturated & (jnp.diagonal(mean_information(system, jnp.zeros_like(z))) > 0))
+    H, s = in_own_units(information, jnp.zeros(v.size, z.dtype), moves, jitter)
     L = cholesky(H)
     half = solve_lower(L, (s * v)[:, None])
     step = solve_lower(L, half, transposed=True)
-    unknown = ~(jitter * jnp.sum(step**2) <= eps ** (5 / 16) * jnp.sum(half**2))
+    unknown = flat | ~(jitter * jnp.sum(step**2) <= eps ** (5 / 16) * jnp.sum(half**2))
     doubtful = (solution.status == Status.CONVERGED) & unknown & ~system.penalized
     return solution._replace(status=jnp.where(doubtful, Status.STALLED, solution.status).astype(jnp.int32))

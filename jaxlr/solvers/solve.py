@@ -59,7 +59,7 @@ class Settings(NamedTuple):
         checked: whether all values were known to the checks, which tracers get past.
         basis: of how many columns, those without a penalty, an orthonormal basis is taken where some are near others' span.
         unsure: whether a model may be without a penalty, but in no basis; near the span of others no estimate is certain then.
-        settled: whether an offset or a start may have said of rows what no step has to say any more.
+        settled: whether an offset, a start or bounds may have said of rows what no step has to say any more.
     """
 
     likelihood: Likelihood

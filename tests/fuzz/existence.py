@@ -23,13 +23,14 @@ def separated(model: Model, which: np.ndarray) -> np.ndarray:
     own = take(model, which)
     A, loose = basis_of(own)
     n = loose.shape[1]
+    added = np.zeros(A.shape[2] - n, bool)  # the intercept
     penalized = (own.l1 + own.l2 + own.by_group > 0) | (np.isfinite(own.lower) & np.isfinite(own.upper))
     answers = np.zeros(len(which), int)
     for i in range(len(which)):
         present = own.w[i] > 0
-        free = np.append(~penalized[i], [True] * (A.shape[2] - n))
-        below = np.append(np.isfinite(own.lower[i]), [False] * (A.shape[2] - n))[free]
-        above = np.append(np.isfinite(own.upper[i]), [False] * (A.shape[2] - n))[free]
+        free = np.append(~penalized[i], ~added)
+        below = np.append(np.isfinite(own.lower[i]), added)[free]
+        above = np.append(np.isfinite(own.upper[i]), added)[free]
         answers[i] = _answer(A[i][present][:, free], own.shares[i][:, present], below, above)
     return answers
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from tests.fuzz.exact import LONG, Model, logits, objective, probabilities, take, units
 
-_STEPS = 40
+_STEPS = 400
 _FOUND = 1e-9
 _JITTER = 1e-16  # over the rounding of 35 parameters
 _DEPENDENT = 32  # roundings of the columns: less than that is what was rounded, and no column of its own

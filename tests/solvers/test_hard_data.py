@@ -241,3 +241,26 @@ def test_a_row_of_several_classes_does_not_either():
     offset[0, 1] = 60
     assert Status(int(fit(X, labels, num_classes=3, offset=offset).status)) == Status.STALLED
     assert bool(fit(X[:, [0, 2]], labels, num_classes=3, offset=offset).converged)
+
+
+def test_a_step_that_saturates_every_row_ends_in_no_minimum():
+    """Separated, by the linear program of the fuzzer: a step past the outlier leaves residuals of 1e-281, whose curvature is
+    under the least of the dtype. The next step was 1e-131 for about a logit, its square 0 like lambda, and CONVERGED."""
+    X = np.array([[-1.0800914066212821, -0.8276949766025145], [-196093.31882324140, -275.74796377552718],
+                  [0.8175893230330334, 0.9093894930888412], [-1.2547477139888590, 1.8710302047620722]])  # fmt: skip
+    offset = np.array([7.089618236677514, -6.79344231005602, 14.096165848208024, 5.708437377430695])
+    got = fit(X, np.array([0, 1, 0, 0]), sample_weight=np.array([3.0, 1, 1, 2]), offset=offset)
+    assert float(got.value) < 1e-100
+    assert Status(int(got.status)) in (Status.SEPARATED, Status.STALLED)
+
+
+def test_saturated_rows_of_the_wrong_class_hide_no_separation():
+    """Coefficients at their bounds put all rows beyond 1,000 logits, two of them on the wrong side: the slope of the intercept
+    is 0 to the last digit and so is its curvature, no column may move any further, and no class is separated."""
+    first = [-3.5853886468065964e-04, -3.4990529166633899e-04, -3.6038925198136131e-04, -3.6827566030768965e-04, -3.69333e-04]
+    second = [9180.508978093465, -5208.409232966910, -5738.413895105731, -4681.432514756127, 10210.405075826347]
+    X, upper = np.stack([first, second], axis=1), np.array([0.1, 0.25])
+    got = fit(X, np.array([0, 1, 1, 0, 0]), lower=np.array([-np.inf, 0.25]), upper=upper)
+    np.testing.assert_array_equal(got.params.coef, upper)
+    assert float(got.kkt) == 0
+    assert Status(int(got.status)) == Status.STALLED
