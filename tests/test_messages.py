@@ -453,8 +453,8 @@ TABLE = {
         r"got batch axes \(2,\); the grid is that of strengths",
     ),
     "soft labels to score": (
-        lambda: jaxlr.cross_validate(X, Y / 2, folds=2, key=KEY),
-        "got soft labels or more classes; round",
+        lambda: jaxlr.cross_validate(X, Y / 2, folds="loo"),
+        "got soft labels; pass folds=10 and a key",
     ),
     "one metric": (lambda: jaxlr.cross_validate(X, Y, metrics="brier"), r"got 'brier' to select by 'log_loss'; write"),
     "metrics": (lambda: jaxlr.cross_validate(X, Y, metrics=("f9",)), "metrics among log_loss, .*, got 'f9'"),

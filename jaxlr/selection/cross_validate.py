@@ -71,7 +71,8 @@ def cross_validate(
 
     Args:
         X: design (m, n), sparse too.
-        y: labels (m,), 0/1; with num_classes integers 0..num_classes - 1.
+        y: labels (m,), 0/1; with num_classes integers 0..num_classes - 1; soft labels as in `jaxlr.fit`, whose folds are those
+            of the most probable class, scored as the hard ones they stand for.
         l1: strengths of the absolute penalty.
         l2: strengths of the squared penalty; l1, l2 and l1_group broadcast to the grid: l1 (a, 1) and l2 (b,) to (a, b), and
             `jaxlr.glmnet_path` to one path.
@@ -107,8 +108,8 @@ def cross_validate(
 
     Raises:
         TypeError, ValueError: as `jaxlr.fit`; an integer `folds` without key; unknown metric or rule; a fold that holds
-            out nothing; with "loo" the rule "one_se" for what is no mean over rows, or models of more than 4,096 coefficients
-            (other than those that l1 holds at 0, or of more columns than rows with l2 alone).
+            out nothing; with "loo" soft labels, the rule "one_se" for what is no mean over rows, or models of more than 4,096
+            coefficients (other than those that l1 holds at 0, or of more columns than rows with l2 alone).
 
     Warns:
         UserWarning: a penalty lacks a score in some fold, and cannot be chosen; or a fold lacks all, and the others choose.
@@ -136,10 +137,10 @@ def cross_validate(
         _check_rows(known[select], select, rule, not (lower is None and upper is None and gamma is None and is_zero(l1_group)))
     fields = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset}
     of_columns = {"lower": lower, "upper": upper, "penalty_factor": penalty_factor}
-    arrays = _one_problem(fields | of_columns, num_classes, sparse=not loo)
+    arrays, soft = _one_problem(fields | of_columns, num_classes, loo)
     data = Problem(arrays["X"], arrays["y"], offset=arrays.get("offset"), l1=None, l2=None, fit_intercept=fit_intercept)
     m = arrays["X"].shape[0]
-    training = np.ones((1, m)) if loo else training_weights(folds, key, y, m)
+    training = np.ones((1, m)) if loo else training_weights(folds, key, _classes(y) if soft else y, m)
     s = np.ones(m) if sample_weight is None else np.asarray(sample_weight)
     strengths: dict[str, Any] = {"l1": l1, "l2": l2, "l1_group": l1_group}
     penalties = strengths if gamma is None else strengths | {"gamma": check_gamma(gamma)}
@@ -159,7 +160,7 @@ def cross_validate(
     whole = replace(data, sample_weight=weights, l1=l1, l2=l2, penalty_factor=arrays.get("penalty_factor"))
     if loo:
         check_size(whole, likelihood_of(num_classes))
-    if num_classes is not None and fit_intercept and init is None and gamma is None and not loo:
+    if num_classes is not None and fit_intercept and init is None and gamma is None and not (loo or soft):
         fits = fit_present(fit_models, np.asarray(arrays["y"]), arrays.get("offset"), num_classes, weights, **strengths)
     else:
         fits = fitted(weights, **penalties)
@@ -169,7 +170,7 @@ def cross_validate(
         selecting, its_error, dropped = mean[select], error[select], np.isnan(mean[select])
     else:
         held_out = replace(data, sample_weight=((training == 0) * s).astype(fits.kkt.dtype))
-        scores, mean, error = scores_of_folds(fits, held_out, names)
+        scores, mean, error = scores_of_folds(fits, held_out, names, soft)
         selecting, its_error, dropped = of_comparable_folds(scores[select], fits.converged, select)
     strength = np.broadcast_to(sum(map(np.asarray, strengths.values())), grid)
     best, one_se = choose(np.asarray(known[select].sign * selecting), np.asarray(its_error), strength)
@@ -210,16 +211,23 @@ def _check_rows(measure: Measure, select: str, rule: str, beyond: bool) -> None:
         raise ValueError('expected no bounds, l1_group or gamma with folds="loo", got some; pass folds=10 and a key')
 
 
-def _one_problem(fields: dict[str, Any], num_classes: int | None, sparse: bool) -> dict[str, Any]:
-    """The fields of one problem as arrays, its labels hard."""
-    arrays, batch = checked_arrays(fields, num_classes, sparse=sparse)
+def _one_problem(fields: dict[str, Any], num_classes: int | None, loo: bool) -> tuple[dict[str, Any], bool]:
+    """The fields of one problem as arrays, and whether its labels are soft."""
+    arrays, batch = checked_arrays(fields, num_classes, sparse=not loo)
     if batch:
         raise ValueError(
             f"expected one problem, X (m, n) and so on, got batch axes {batch}; the grid is that of strengths and gamma"
         )
-    if np.ndim(arrays["y"]) == 2 or (num_classes is None and not np.all(np.isin(np.asarray(fields["y"]), (0, 1)))):
-        raise ValueError("expected labels 0/1, or of num_classes, for the scores, got soft labels or more classes; round them")
-    return arrays
+    soft = np.ndim(arrays["y"]) == 2 or (num_classes is None and not np.all(np.isin(np.asarray(fields["y"]), (0, 1))))
+    if soft and loo:
+        raise ValueError('expected labels 0/1, or of num_classes, with folds="loo", got soft labels; pass folds=10 and a key')
+    return arrays, soft
+
+
+def _classes(y: Data) -> np.ndarray:
+    """The most probable class of soft labels, by which folds are stratified."""
+    y = np.asarray(y)
+    return y.argmax(axis=-1) if y.ndim == 2 else (y > 0.5).astype(int)
 
 
 def _warn_about_dropped(dropped: Any, lacking: str, best: tuple[int, ...] | None) -> None:

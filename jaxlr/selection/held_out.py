@@ -2,6 +2,8 @@
 
 score[fold, penalty] = metric of the rows that the fold holds out, under their own weights
 mean = average over folds        standard_error = sd over folds (1 / (k - 1)) / sqrt(k)
+
+A soft label, successes / trials too, is scored as the hard ones it stands for: a row of each class, with its share of weight.
 """
 
 import jax
@@ -13,6 +15,7 @@ from jaxlr.compilation.program import program
 from jaxlr.engine.buckets import filled_rows
 from jaxlr.metrics.measures import Scores, measures
 from jaxlr.model.likelihood import likelihood_of_params
+from jaxlr.model.multinomial import Multinomial
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.predict import logits
 from jaxlr.model.problem import Problem
@@ -20,36 +23,49 @@ from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 
 
-def scores_of_folds(fits: Fit, held_out: Problem, names: tuple[str, ...]) -> tuple[Scores, Scores, Scores]:
+def scores_of_folds(fits: Fit, held_out: Problem, names: tuple[str, ...], soft: bool) -> tuple[Scores, Scores, Scores]:
     """Score the models of each fold.
 
     Args:
         fits: (k, *grid).
-        held_out: X (m, n), y (m,), offset, and sample_weight (k, m), 0 for the rows that a fold trains on.
+        held_out: X (m, n), y (m,) or soft (m, K), offset, and sample_weight (k, m), 0 for the rows that a fold trains on.
         names: of the measures.
+        soft: whether labels are probabilities.
 
     Returns:
         By name scores (k, *grid), NaN of a model that is not CONVERGED, and over the folds mean and standard error (*grid).
     """
-    filled = filled_rows(Models(problem=held_out), fits.status.size, likelihood_of_params(fits.params)).problem
-    return _scored(fits.params, fits.status, filled, names)
+    likelihood = likelihood_of_params(fits.params)
+    if soft and isinstance(likelihood, Multinomial):
+        likelihood = likelihood._replace(soft=True)
+    filled = filled_rows(Models(problem=held_out), fits.status.size, likelihood).problem
+    return _scored(fits.params, fits.status, filled, names, soft)
 
 
-@program("names")
+@program("names", "soft")
 def _scored(
-    params: Params | SoftmaxParams, status: Array, problem: Problem, names: tuple[str, ...]
+    params: Params | SoftmaxParams, status: Array, problem: Problem, names: tuple[str, ...], soft: bool
 ) -> tuple[Scores, Scores, Scores]:
     known = measures(likelihood_of_params(params))
 
     def of_one(params: Params | SoftmaxParams, status: Array, s: Array) -> Scores:
-        z = logits(params, problem.X, problem.offset)
-        return {name: jnp.where(status == Status.CONVERGED, known[name].score(problem.y, z, s), jnp.nan) for name in names}
+        y, z = problem.y, logits(params, problem.X, problem.offset)
+        if soft:
+            y, z, s = _hard(y, z, s)
+        return {name: jnp.where(status == Status.CONVERGED, known[name].score(y, z, s), jnp.nan) for name in names}
 
     of_fold = of_one
     for _ in range(status.ndim - 1):
         of_fold = jax.vmap(of_fold, in_axes=(0, 0, None))
     scores = jax.vmap(of_fold)(params, status, problem.sample_weight)
     return scores, *_over_folds(scores)
+
+
+def _hard(y: Array, z: Array, s: Array) -> tuple[Array, Array, Array]:
+    """Labels, logits and weights of the rows that soft ones stand for."""
+    shares = jnp.stack([1 - y, y]) if y.ndim == 1 else y.T
+    labels = jnp.repeat(jnp.arange(len(shares)), len(y)).astype(y.dtype)
+    return labels, jnp.concatenate([z] * len(shares)), (shares * s[None, :]).ravel()
 
 
 def _over_folds(scores: Scores) -> tuple[Scores, Scores]:

@@ -206,7 +206,7 @@ def test_options_reach_the_fits():
         ({"penalty_factor": np.ones((4, N))}, "got batch axes"),
         ({"offset": np.zeros((4, M))}, "got batch axes"),
         ({"X": X[:50]}, "last axis 50"),
-        ({"y": Y * 0.8 + 0.1}, "labels 0/1, or of num_classes, for the scores"),
+        ({"y": Y * 0.8 + 0.1, "folds": "loo"}, "got soft labels; pass folds=10 and a key"),
         ({"folds": [(np.arange(50), np.arange(50, 60))] * 2}, "0 where a row is held out"),
         ({"folds": np.where(FOLDS == 0, np.nan, 1)}, "finite weights >= 0 in folds"),
     ],
@@ -242,5 +242,25 @@ def test_multinomial_models_are_scored_on_the_rows_held_out():
 def test_metrics_and_labels_of_more_classes_are_checked():
     with pytest.raises(ValueError, match=r"expected metrics among log_loss, accuracy, brier, .*, got 'average_precision'"):
         cross_validate(X, LABELS, num_classes=3, l2=L2, folds=FOLDS, metrics=("average_precision",))
-    with pytest.raises(ValueError, match="more classes; round them"):
-        cross_validate(X, LABELS / 2, l2=L2, folds=FOLDS)
+    with pytest.raises(ValueError, match="or soft labels in"):
+        cross_validate(X, LABELS, l2=L2, folds=FOLDS)
+
+
+@pytest.mark.parametrize("num_classes", [None, 3])
+def test_soft_labels_are_scored_as_the_hard_ones_they_stand_for(num_classes):
+    rng, K = np.random.default_rng(0), num_classes or 2
+    design, trials = rng.normal(size=(40, 2)), rng.integers(1, 9, 40)
+    shares = rng.dirichlet(np.ones(K), 40)
+    soft = shares[:, 1] if num_classes is None else shares
+    names = ("log_loss", "brier", "accuracy", "balanced_accuracy", "f1", "roc_auc")
+    folds = (np.arange(40) % 4 != np.arange(4)[:, None]) * 1.0
+    options = {"l2": np.array([1e-1, 1.0]), "metrics": names, "num_classes": num_classes}
+    cv = cross_validate(design, soft, sample_weight=trials, folds=folds, **options)
+    of_each = {"sample_weight": (trials * shares.T).ravel(), "folds": np.tile(folds, K)}
+    hard = cross_validate(np.tile(design, (K, 1)), np.repeat(np.arange(K), 40), **of_each, **options)
+    assert cv.best == hard.best
+    for name in names:  # the models are converged to a residual of tol
+        np.testing.assert_allclose(cv.mean[name], hard.mean[name], rtol=1e-6)
+        np.testing.assert_allclose(cv.standard_error[name], hard.standard_error[name], rtol=1e-5, atol=1e-9)
+    drawn = cross_validate(design, soft, sample_weight=trials, folds=4, key=jax.random.key(0), **options)
+    assert np.all(np.isfinite(drawn.scores["log_loss"]))
