@@ -47,13 +47,13 @@ def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, 
 
     def direction(system: System, x: Array, here: Point, jitter: Array, running: Array, kept: None) -> Direction:
         del kept
-        return _direction(system, x, here, jitter, running, polish * tol)
+        return _direction(system, x, here, jitter, running, tol, polish * tol)
 
     system = system._replace(likelihood=system.likelihood.in_contrasts())
     return minimize(system, start, tol, max_steps, direction, polish, system.aid.budget)
 
 
-def _direction(system: System, x: Array, here: Point, jitter: Array, running: Array, wanted: Array) -> Direction:
+def _direction(system: System, x: Array, here: Point, jitter: Array, running: Array, tol: Array, wanted: Array) -> Direction:
     likelihood, kkt, directions, dtype = system.likelihood, here.kkt, system.aid.directions, system.aid.dtype
     # Where the data may be separated, the curvature of saturated rows counts however small it is.
     curvature = likelihood.curvature(here.z, system.w, dtype, saturates=not system.coercive)
@@ -65,6 +65,7 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     free = aligned(system.free, x) & ~stiff
     largest = jnp.max(jnp.abs(here.g), initial=0, where=jnp.broadcast_to(free, x.shape))
     arrived = system.suffices & (kkt <= wanted)  # where nothing but the gradient is asked for
+    judged = ~system.suffices & (kkt <= tol)  # by the length of this very step
     r = jnp.where(running & ~arrived & (largest > 0) & free, -here.g / largest, 0).astype(dtype)
 
     def preconditioned(r: Array) -> Array:
@@ -78,7 +79,7 @@ def _direction(system: System, x: Array, here: Point, jitter: Array, running: Ar
     def close(dz: Array, r: Array) -> Array:
         left = largest * system.smooth_kkt(likelihood.expand(r).astype(x.dtype))
         changes = largest**2 * jnp.sum(system.w * likelihood.reach(dz).astype(x.dtype) ** 2)
-        return left <= jnp.maximum(SHARE * changes, wanted / 4)
+        return ~judged & (left <= jnp.maximum(SHARE * changes, wanted / 4))
 
     end, crude = _conjugate_gradients(product, preconditioned, r, jnp.zeros(here.z.shape, dtype), close)
     d, r = (largest * vector.astype(x.dtype) for vector in (end.d, end.r))

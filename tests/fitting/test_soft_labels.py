@@ -85,5 +85,5 @@ def test_what_is_no_probabilities_is_refused():
         fit(X, SOFT - 0.5, num_classes=K, l2=0.1)
     with pytest.raises(ValueError, match=r"expected all 4 classes .* got none of \[2\]"):
         fit(X, np.eye(K)[np.where(LABELS == 2, 0, LABELS)], num_classes=K, l2=0.1)
-    with pytest.raises(ValueError, match="expected labels 0/1, or of num_classes, for the scores, got soft labels"):
-        jaxlr.cross_validate(X, SOFT, num_classes=K, l2=0.1, folds=3, key=jax.random.key(0))
+    with pytest.raises(ValueError, match="got soft labels; pass folds=10 and a key"):
+        jaxlr.cross_validate(X, SOFT, num_classes=K, l2=0.1, folds="loo")

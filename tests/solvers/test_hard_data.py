@@ -264,3 +264,20 @@ def test_saturated_rows_of_the_wrong_class_hide_no_separation():
     np.testing.assert_array_equal(got.params.coef, upper)
     assert float(got.kkt) == 0
     assert Status(int(got.status)) == Status.STALLED
+
+
+@pytest.mark.parametrize("solver", ["newton_cg", "newton", "proximal"])
+def test_the_step_that_decides_is_newtons(solver):
+    """Separated by two columns without a penalty, and many more logits for most rows than for three: conjugate gradients that
+    end once the gradient is small made a step of less than 1e-2 logits where Newton's has a thousand."""
+    X = np.array(
+        [
+            [0.594, -1.191, 0.199, 0.299, -0.665, 0.031, -1.387, -0.837, -0.789, -0.071, -0.394],
+            [0.226, -0.664, -0.423, -1.423, 1.328, -0.917, -0.512, -0.287, -1.461, -0.813, -1.096],
+            [-1.441, -1.115, 0.285, -0.064, -0.084, 0.502, -1.411, 1.104, 0.298, -0.004, 0.37],
+        ]
+    ).T
+    y = np.array([0, 1, 0, 1, 0, 1, 0, 1, 1, 1, 1])
+    offset = np.array([0.138, -0.185, 0.58, -0.207, 0.316, 0.578, 0.269, -0.474, -0.236, -1.028, 0.029])
+    got = fit(X, y, offset=offset, l2=3.3e-5, penalty_factor=np.array([1.9, 0, 0]), solver=solver)
+    assert Status(int(got.status)) == Status.SEPARATED
