@@ -2,7 +2,8 @@
 
 On a CPU JAX hands them to LAPACK, a batch in parts to the pool of threads, and waits on a thread of that pool. Where several
 devices of one process share the pool, all of its threads can be waiting, for ever (jaxlib up to 0.10, seen with two devices on
-two cores). There they are written out, a column at a time.
+two cores). There they are written out, a column at a time. So can two batches of one program that do not wait for each other,
+on two cores: `once` makes them wait.
 
 `inverse` is for many columns: given 8 right-hand sides or more, OpenBLAS starts threads of its own, and these wait for more
 work so eagerly that they take a core away from everything else.
@@ -44,6 +45,11 @@ def solve(L: Float[Array, "k k"], b: Float[Array, "k r"], transposed: bool = Fal
         return x.at[j].set((b[j] - jnp.sum(row[:, None] * x, axis=0)) / L[j, j])
 
     return jax.lax.fori_loop(0, k, entry, jnp.zeros_like(b))
+
+
+def once(known: Bool[Array, ""], value: Array) -> Array:
+    """The value as it is, but not before a flag is known, which is True as far as anybody but the compiler can tell."""
+    return jnp.where(known, value, jnp.nan)
 
 
 def inverse(L: Float[Array, "k k"]) -> Float[Array, "k k"]:

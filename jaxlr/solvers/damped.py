@@ -20,10 +20,11 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxlr.linalg.cholesky import once
 from jaxlr.linalg.dot import aligned
 from jaxlr.model.curvature import Curvature
 from jaxlr.model.penalty import Penalty
-from jaxlr.solvers.descent import Direction, Point, Rules, descend
+from jaxlr.solvers.descent import AGED, Direction, Point, Rules, descend
 from jaxlr.solvers.system import System
 
 # Damping 1e-5 min(kkt, 1)^2 of the columns' mean squares leads out of saturation, where the Hessian has underflowed (starts at
@@ -116,6 +117,11 @@ def _watchful(system: System, x: Float[Array, "*B k"], rarity: Array) -> System:
     return system._replace(
         margins=jnp.where(aligned(system.free, margins), margins, 0), hidden_from=jnp.asarray(hidden_from, x.dtype)
     )
+
+
+def after_verdict(solution: Solution) -> Solution:
+    """The same, with parameters that nobody has before the verdict: what factors a matrix after that waits for it."""
+    return solution._replace(params=once(solution.status >= AGED, solution.params))
 
 
 def damping(kkt: Float[Array, ""]) -> Float[Array, ""]:

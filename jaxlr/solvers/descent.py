@@ -33,6 +33,7 @@ from jaxlr.results.status import Status
 RUNNING, AGED = -1, -2
 _PATIENCE = 5  # steps that look like separation before it is the verdict
 _FALLS = 0.8  # of lambda, what it is at most after such a step; jitter makes steps short that fall by less
+_VANISHES = 0.99  # of lambda / R, likewise
 
 
 class Point(NamedTuple):
@@ -202,7 +203,7 @@ def judge(
     """What the step from here says, where the minimum was not passed on the way.
 
     Args:
-        state: with the decrement and the steep steps of the point before.
+        state: with decrement, R of the direction and steep steps of the point before.
         here: a point, of which the KKT residual counts.
         found: the step's direction.
         reach: R of it.
@@ -228,6 +229,8 @@ def judge(
     flat = kkt <= jnp.minimum(tol, eps**0.6) * rules.rarity
     informative = factored & ~old & ~jnp.bool_(found.crude) & ((reach <= 1e-2) | (flat & ((reach <= 1) | ~penalized)))
     falls = found.decrement <= _FALLS * state.decrement
+    # Steps that jitter alone makes short grow shorter as lambda falls, the curvature along them being what it was.
+    falls &= found.decrement * state.reach <= _VANISHES * state.decrement * reach
     steep = flat & factored & ~penalized & (((reach > 0.1) & falls) | hidden)
     steep_steps = jnp.where(steep, state.steep_steps + 1, 0)
     status = jnp.where(exhausted, Status.STALLED, RUNNING)

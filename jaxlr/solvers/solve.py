@@ -21,7 +21,7 @@ from jaxlr.model.problem import Problem, bounds_of, penalty_of, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers import firth, implicit_sets, newton, newton_cg, proximal, working_set
-from jaxlr.solvers.damped import Solution
+from jaxlr.solvers.damped import Solution, after_verdict
 from jaxlr.solvers.implicit import differentiable
 from jaxlr.solvers.rounding import doubted, hidden
 from jaxlr.solvers.system import System, system_of
@@ -140,12 +140,12 @@ def solution_of(
     else:
         solution = _SOLVERS[settings.solver](system, start, tol, max_steps)
     if settings.settled and settings.solver != "firth":
-        solution = hidden(solution, system)
+        solution = after_verdict(hidden(solution, system))
     if working.basis is None:
         return solution
     errors = errors_of_basis(working)
     as_it_is, unsure = lambda found: found, lambda found: doubted(found, system, errors)
-    return jax.lax.cond(working.basis.needed, unsure, as_it_is, solution)
+    return after_verdict(jax.lax.cond(working.basis.needed, unsure, as_it_is, solution))
 
 
 def fit_of(solution: Solution, member: Member, tol: Float[Array, ""], settings: Settings) -> Fit:

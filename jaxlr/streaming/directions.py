@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxlr.linalg.cholesky import cholesky, in_own_units
+from jaxlr.linalg.cholesky import cholesky, in_own_units, once
 from jaxlr.linalg.cholesky import solve as solve_lower
 from jaxlr.linalg.dot import dot
 from jaxlr.model.likelihood import Likelihood, alike
@@ -82,6 +82,7 @@ def direction(x: Float[Array, "*B k"], here: Here, aid: Aid, pairs: Pairs | None
 def _of_matrix(x: Array, here: Here, model: Model, H: Array | None, tol: Array, how: How) -> Found:
     likelihood, penalty = how.likelihood, model.penalty
     assert H is not None
+    H = once(~jnp.isnan(here.gap), H)
     H = likelihood.with_sums(H, penalty.absent) if how.kinked else H
     more, free = alike(penalty.l2 + damping(here.kkt) * model.squares, x), alike(penalty.free, x)
 
@@ -98,6 +99,7 @@ def _of_matrix(x: Array, here: Here, model: Model, H: Array | None, tol: Array, 
     found, _ = jax.lax.while_loop(
         lambda tried: ~jnp.isfinite(tried[0].decrement) & (tried[1] < most), again, (attempt(jitter), jitter)
     )
+    H = once(~(found.decrement < 0), H)
     return found._replace(own=_own(H, free & alike(penalty.absent, x), jitter))
 
 

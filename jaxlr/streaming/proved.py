@@ -16,6 +16,7 @@ s' G s (`jaxlr.streaming.points`).
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxlr.linalg.cholesky import once
 from jaxlr.linalg.dot import dot
 from jaxlr.results.status import Status
 from jaxlr.solvers.descent import RUNNING, judge
@@ -34,13 +35,14 @@ def proved(x: Float[Array, "*B k"], state: State, sums: Sums, model: Model, tol:
     """
     s, rules = state.x - x, rules_of(state, model, tol, how)
     R = farthest(s, model)
-    before = Before(state.before, state.steep_steps)
+    before = Before(state.before, state.before_reach, state.steep_steps)
     judged = judge(rules, before, state, as_direction(state, False), R, jnp.asarray(jnp.inf), jnp.bool_(False), EPS)
     change = dot(how.likelihood.assemble(unpacked(sums.gram)), s.ravel()).reshape(s.shape)
     moved = sums._replace(loss=sums.loss + jnp.sum((sums.slope + change / 2) * s), slope=sums.slope + change, gram=None)
     there = point(state.x, moved, model, how.likelihood, how.n)
     gap = state.gap
     if not how.kinked:
+        moved = moved._replace(bend=once(~jnp.isnan(there.gap), moved.bend))
         curved, left = jnp.sum(s * change) / model.total, point(x, moved, model, how.likelihood, how.n, R).gap
         gap = jnp.minimum(gap, (jnp.sqrt(curved) + jnp.sqrt(left)) ** 2)
     kkt = there.kkt + R**2 / 8

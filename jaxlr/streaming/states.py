@@ -33,7 +33,7 @@ class State(NamedTuple):
         value, kkt, gap: at the origin.
         error, unresolved, decrement, inexact, old: of d, as of `jaxlr.solvers.descent.Direction`; own: of its Hessian
             (`jaxlr.streaming.directions.Found`).
-        before: decrement of the point before, inf while it tells nothing.
+        before: decrement of the point before, inf while it tells nothing; before_reach: R of its direction.
         steep_steps: consecutive steps that look like separation.
         slow: whether a chord's step did not halve the residual.
         status: `jaxlr.Status`, or RUNNING.
@@ -55,6 +55,7 @@ class State(NamedTuple):
     inexact: Any
     old: Any
     before: Any
+    before_reach: Any
     steep_steps: Any
     slow: Any
     status: Any
@@ -82,6 +83,7 @@ def start(x: np.ndarray, many_columns: bool) -> State:
         inexact=flag(False),
         old=flag(False),
         before=inf,
+        before_reach=number(0),
         steep_steps=count(0),
         slow=flag(False),
         status=count(RUNNING),

@@ -58,6 +58,7 @@ class Before(NamedTuple):
     """Of the point before, what a verdict asks for."""
 
     decrement: Array
+    reach: Array
     steep_steps: Array
 
 
@@ -77,7 +78,7 @@ def advance(state: State, sums: Sums, aid: Aid, model: Model, tol: Array, how: H
     trail = None if state.trail is None else _followed(state.trail, look)
     old = not how.exact or trail is not None
     origin = look.here._replace(H=None, value=state.value, kkt=state.kkt, gap=state.gap)
-    before = Before(state.before, state.steep_steps)
+    before = Before(state.before, state.before_reach, state.steep_steps)
     judged = judge(rules, before, origin, as_direction(state, state.old), look.reach, jnp.asarray(jnp.inf), look.last, EPS)
     verdict = _of_origin(state, look, judged, trail, rules, old)
 
@@ -91,6 +92,7 @@ def advance(state: State, sums: Sums, aid: Aid, model: Model, tol: Array, how: H
     new = new._replace(
         old=jnp.where(goes_on, old, state.old),
         before=jnp.where(after, judged.decrement, state.before),
+        before_reach=jnp.where(after, look.reach, state.before_reach),
         steep_steps=jnp.where(after, judged.steep_steps, state.steep_steps),
         slow=state.slow | (after & (not how.exact) & (look.here.kkt > state.kkt / 2)),
         trail=None if trail is None else trail._replace(g=jnp.where(goes_on, look.here.g, trail.g)),
