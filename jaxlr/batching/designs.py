@@ -4,7 +4,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxlr.linalg.basis import least_pivot, weighted
-from jaxlr.linalg.dense import Rough
+from jaxlr.linalg.cholesky import once
+from jaxlr.linalg.dense import Dense, Rough
 from jaxlr.linalg.gathered import Transposed
 from jaxlr.linalg.operators import Standardized
 from jaxlr.linalg.sparse import Sparse
@@ -35,7 +36,11 @@ def prepare_design(problem: Problem, present: Array | None, columns: Columns | N
     working = prepare(X, present, settings.fit_intercept, with_products, columns, free)
     if settings.unsure:
         V = weighted(working.columns.to_array(), present, settings.fit_intercept)[2]
-        working = working._replace(near=least_pivot(V) <= 4 * (max(V.shape) * jnp.finfo(V.dtype).eps) ** 0.5)  # that of a copy
+        pivot = least_pivot(V)
+        assert isinstance(working.A, Dense)
+        array = once(~jnp.any(pivot > jnp.inf), working.A.array)  # Hessians are factored after that, not beside it
+        near = pivot <= 4 * (max(V.shape) * jnp.finfo(V.dtype).eps) ** 0.5  # that of a copy
+        working = working._replace(near=near, A=working.A._replace(array=array))
     if few:
         return working._replace(aid=Transposed(working.A.to_array().T))
     # Whether data are separated shows in the last digits of a Hessian, which float32 does not have.

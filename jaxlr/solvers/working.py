@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.linalg.basis import Basis, orthonormal
+from jaxlr.linalg.cholesky import once
 from jaxlr.linalg.dense import Dense
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.linalg.moments import by_columns
@@ -86,6 +87,7 @@ def prepare(
         basis = orthonormal(own, present, _taken(center / unit, free), fit_intercept)
         columns, rows = _put(columns, free, basis.columns), _put(rows, free, basis.rows_in_basis(moved, present))
         center = _put(center, free, _taken(center, free) + _taken(unit, free) * basis.mean)
+        columns = once(~(rows[0, 0] > jnp.inf), columns)  # what factors Hessians of these waits for what the basis solved
     A = columns
     if fit_intercept:
         one = jnp.ones((X.shape[0], 1), X.dtype)
