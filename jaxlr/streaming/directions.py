@@ -99,8 +99,7 @@ def _of_matrix(x: Array, here: Here, model: Model, H: Array | None, tol: Array, 
     found, _ = jax.lax.while_loop(
         lambda tried: ~jnp.isfinite(tried[0].decrement) & (tried[1] < most), again, (attempt(jitter), jitter)
     )
-    H = once(~(found.decrement < 0), H)
-    return found._replace(own=_own(H, free & alike(penalty.absent, x), jitter))
+    return found._replace(own=_own(once(~(found.decrement < 0), H), free & alike(penalty.absent, x), jitter))
 
 
 def _own(H: Array, absent: Array, jitter: Array) -> Array:
