@@ -73,14 +73,20 @@ def check_probabilities(Y: Any) -> None:
     wide = Y.astype(np.float32) if Y.dtype.itemsize < 4 and jnp.issubdtype(Y.dtype, jnp.floating) else Y
     if np.fmin.reduce(wide, axis=None) < 0:
         raise ValueError(f"expected soft labels >= 0, probabilities of the classes, got {np.nanmin(wide)}")
-    eps = jnp.finfo(Y.dtype).eps if jnp.issubdtype(Y.dtype, jnp.floating) else 0
-    total = wide.sum(axis=-1)
-    if (bad := np.argwhere(np.abs(total - 1) > 16 * Y.shape[-1] * float(eps))).size:
-        row, of_row = int(bad[0][-1]), float(total[tuple(bad[0])])
+    if (bad := np.argwhere(~are_probabilities(Y))).size:
+        row, of_row = int(bad[0][-1]), float(wide[tuple(bad[0])].sum())
         raise ValueError(
             f"expected soft labels (..., m, K) whose rows sum to 1, got {of_row:.6g} in row {row}, off by "
             f"{abs(of_row - 1):.2g}; divide by the sums"
         )
+
+
+def are_probabilities(Y: np.ndarray) -> np.ndarray:
+    """Which rows of soft labels (..., m, K) sum to 1 but for rounding, or to NaN."""
+    floating = jnp.issubdtype(Y.dtype, jnp.floating)
+    wide = Y.astype(np.float32) if Y.dtype.itemsize < 4 and floating else Y
+    eps = float(jnp.finfo(Y.dtype).eps) if floating else 0.0
+    return ~(np.abs(wide.sum(axis=-1) - 1) > 16 * Y.shape[-1] * eps)
 
 
 def check_classes(

@@ -60,6 +60,20 @@ def measures(likelihood: Likelihood) -> dict[str, Measure]:
     return _OF_CLASSES if likelihood.classes else _BINARY
 
 
+def hard(y: Array, z: Array, s: Float[Array, " m"]) -> tuple[Array, Array, Array]:
+    """Labels, logits and weights of the rows that soft labels stand for, those of successes / trials too: a row of each class,
+    with its share of the weight.
+
+    Args:
+        y: in [0, 1] (m,), or probabilities of K classes (m, K).
+        z: logits (m,) or (m, K).
+        s: weights.
+    """
+    shares = jnp.stack([1 - y, y]) if y.ndim == 1 else y.T
+    labels = jnp.repeat(jnp.arange(len(shares)), len(y)).astype(y.dtype)
+    return labels, jnp.concatenate([z] * len(shares)), (shares * s[None, :]).ravel()
+
+
 def _shares(s: Float[Array, " m"]) -> Float[Array, " m"]:
     """The weights in a unit in which no sum overflows."""
     return times_power_of_two(s, -exponent_of_largest(s, axis=-1))

@@ -3,7 +3,7 @@
 score[fold, penalty] = metric of the rows that the fold holds out, under their own weights
 mean = average over folds        standard_error = sd over folds (1 / (k - 1)) / sqrt(k)
 
-A soft label, successes / trials too, is scored as the hard ones it stands for: a row of each class, with its share of weight.
+Soft labels are scored as the hard ones they stand for (`jaxlr.metrics.measures.hard`).
 """
 
 import jax
@@ -13,7 +13,7 @@ from jaxtyping import Array
 from jaxlr.batching.lanes import Models
 from jaxlr.compilation.program import program
 from jaxlr.engine.buckets import filled_rows
-from jaxlr.metrics.measures import Scores, measures
+from jaxlr.metrics.measures import Scores, hard, measures
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.multinomial import Multinomial
 from jaxlr.model.params import Params, SoftmaxParams
@@ -51,7 +51,7 @@ def _scored(
     def of_one(params: Params | SoftmaxParams, status: Array, s: Array) -> Scores:
         y, z = problem.y, logits(params, problem.X, problem.offset)
         if soft:
-            y, z, s = _hard(y, z, s)
+            y, z, s = hard(y, z, s)
         return {name: jnp.where(status == Status.CONVERGED, known[name].score(y, z, s), jnp.nan) for name in names}
 
     of_fold = of_one
@@ -59,13 +59,6 @@ def _scored(
         of_fold = jax.vmap(of_fold, in_axes=(0, 0, None))
     scores = jax.vmap(of_fold)(params, status, problem.sample_weight)
     return scores, *_over_folds(scores)
-
-
-def _hard(y: Array, z: Array, s: Array) -> tuple[Array, Array, Array]:
-    """Labels, logits and weights of the rows that soft ones stand for."""
-    shares = jnp.stack([1 - y, y]) if y.ndim == 1 else y.T
-    labels = jnp.repeat(jnp.arange(len(shares)), len(y)).astype(y.dtype)
-    return labels, jnp.concatenate([z] * len(shares)), (shares * s[None, :]).ravel()
 
 
 def _over_folds(scores: Scores) -> tuple[Scores, Scores]:

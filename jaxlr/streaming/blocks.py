@@ -12,16 +12,15 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxlr.inputs.checks import real_array
 from jaxlr.inputs.labels import hint_of_counts
 from jaxlr.inputs.sparse import is_sparse
 from jaxlr.inputs.tables import column_names
+from jaxlr.streaming.fields import FIELDS, are_soft, bad_value, core_shape
 
 Blocks = Callable[[], Iterable[Any]]
-_FIELDS = ("X", "y", "sample_weight", "offset")
 
 
 def check_callable(blocks: object) -> None:
@@ -37,8 +36,8 @@ class Rows(NamedTuple):
     """A block of the fixed shape.
 
     Attributes:
-        fields: "X" (R, n), "y" (T, R), and where there are some "sample_weight" (W, R) and "offset" (O, R), of several
-            classes (O, R, K), their axes in front made one; each of the dtype of the first block.
+        fields: "X" (R, n), "y" (T, R), soft ones of several classes (T, R, K), and where there are some "sample_weight" (W, R)
+            and "offset" (O, R), of several classes (O, R, K), their axes in front made one, in the dtype of the first block.
         first: number of the first row in the stream.
         size: rows that count, the others are filled up.
     """
@@ -49,17 +48,20 @@ class Rows(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What all blocks have in common: columns, names, and of each field dtype and axes in front of the rows."""
+    """What all blocks have in common: columns, names, of each field dtype and axes in front of the rows, and whether labels are
+    probabilities of several classes."""
 
     n: int
     names: tuple[str, ...] | None
     dtypes: dict[str, np.dtype]
     leads: dict[str, tuple[int, ...]]
+    soft: bool
 
     def described(self) -> str:
         """In JSON."""
         dtypes = {name: str(dtype) for name, dtype in sorted(self.dtypes.items())}
-        return json.dumps({"n": self.n, "names": self.names, "dtypes": dtypes, "leads": dict(sorted(self.leads.items()))})
+        leads = dict(sorted(self.leads.items()))
+        return json.dumps({"n": self.n, "names": self.names, "dtypes": dtypes, "leads": leads, "soft": self.soft})
 
 
 class Reader:
@@ -151,9 +153,9 @@ class Reader:
             block = dict(zip(("X", "y"), block, strict=True))
         if not isinstance(block, Mapping):
             got = f"{type(block).__name__} in {where}; yield one of these for each block"
-            raise TypeError(f"expected (X, y) or a mapping of {', '.join(_FIELDS)}, got {got}")
-        if unknown := [name for name in block if name not in _FIELDS]:
-            raise TypeError(f"expected the fields {', '.join(_FIELDS)}, got {unknown[0]!r} in {where}; leave it out")
+            raise TypeError(f"expected (X, y) or a mapping of {', '.join(FIELDS)}, got {got}")
+        if unknown := [name for name in block if name not in FIELDS]:
+            raise TypeError(f"expected the fields {', '.join(FIELDS)}, got {unknown[0]!r} in {where}; leave it out")
         if absent := [name for name in ("X", "y") if block.get(name) is None]:
             raise TypeError(f"expected X and y, got no {absent[0]} in {where}; every block has both")
         names, fields = column_names(block["X"]), {}
@@ -169,20 +171,22 @@ class Reader:
         if X.ndim != 2 or (self.kind is not None and X.shape[1] != self.kind.n):
             wanted = "(rows, columns)" if self.kind is None else f"(rows, {self.kind.n})"
             raise ValueError(f"expected X {wanted}, got shape {X.shape} in {where}; give all blocks the same columns")
+        soft = self._are_soft(fields)
         for name, value in fields.items():
-            cores = {"X": 2, "offset": 1 if self.num_classes is None else 2}.get(name, 1)
-            tail = () if cores == 1 else (X.shape[1] if name == "X" else self.num_classes,)
-            if value.ndim < cores or value.shape[value.ndim - cores :] != (X.shape[0], *tail):
-                core = ", ".join(map(str, (X.shape[0], *tail)))
-                fix = (name == "y" and hint_of_counts(value.shape, X.shape[0])) or "; give it the rows of X, batch axes lead"
-                raise ValueError(f"expected {name} (..., {core}), got shape {value.shape} in {where}{fix}")
+            core = core_shape(name, X.shape, self.num_classes, soft)
+            if value.ndim < len(core) or value.shape[value.ndim - len(core) :] != core:
+                counts = hint_of_counts(value.shape, len(X)) if name == "y" and self.num_classes is None else ""
+                fix = counts or "; give it the rows of X, batch axes lead"
+                wanted = f"{name} (..., {', '.join(map(str, core))})"
+                raise ValueError(f"expected {wanted}, got shape {value.shape} in {where}{fix}")
         return fields, names
 
     def _of_kind(self, fields: dict[str, np.ndarray], names: tuple[str, ...] | None, where: str) -> dict[str, np.ndarray]:
         """The fields, their axes in front made one, if they are of the kind of the first block."""
-        cores = {"X": 2, "offset": 1 if self.num_classes is None else 2}
-        leads = {name: value.shape[: value.ndim - cores.get(name, 1)] for name, value in fields.items()}
-        kind = Kind(fields["X"].shape[1], names, {name: value.dtype for name, value in fields.items()}, leads)
+        X, soft = fields["X"], self._are_soft(fields)
+        cores = {name: len(core_shape(name, X.shape, self.num_classes, soft)) for name in fields}
+        leads = {name: value.shape[: value.ndim - cores[name]] for name, value in fields.items()}
+        kind = Kind(X.shape[1], names, {name: value.dtype for name, value in fields.items()}, leads, soft)
         if self.kind is None:
             self.kind = kind
         if kind.names != self.kind.names:
@@ -202,25 +206,19 @@ class Reader:
                         f"expected {name} of {what} {mine[name]} as in the first block, got {its[name]} in {where}; convert it"
                     )
         own = {name: value.reshape(-1, *value.shape[len(leads[name]) :]) for name, value in fields.items() if name != "X"}
-        return {"X": fields["X"], **own}
+        return {"X": X, **own}
 
     def _check_values(self, fields: dict[str, np.ndarray], where: str) -> None:
         for name, value in fields.items():
-            wide = value.astype(np.float32) if value.dtype.itemsize < 4 and jnp.issubdtype(value.dtype, jnp.floating) else value
-            bad = ~np.isfinite(wide)
-            wanted, fix = f"finite {name}", "drop or impute missing values first"
-            if name == "y" and not bad.any():
-                bad = (wide < 0) | (wide > (1 if self.num_classes is None else self.num_classes - 1))
-                wanted, fix = "labels 0/1 (or soft labels in [0, 1])", "for K classes pass num_classes=K"
-                if self.num_classes is not None:
-                    bad |= wide != np.floor(wide)
-                    wanted, fix = f"integer labels 0..{self.num_classes - 1}", "number the classes from 0"
-            if name == "sample_weight" and not bad.any():
-                bad, wanted, fix = wide < 0, "sample_weight >= 0", "0 leaves a row out"
-            if bad.any():
-                at = tuple(map(int, np.argwhere(bad)[0]))
+            found = bad_value(name, value, self.num_classes, self.kind is not None and self.kind.soft)
+            if found is not None:
+                at = found.at
                 row, column = at[0 if name == "X" else 1], f", column {self._called(at[-1])}" if name == "X" else ""
-                raise ValueError(f"expected {wanted}, got {wide[at]} in row {row}{column} of {where}; {fix}")
+                raise ValueError(f"expected {found.wanted}, got {found.got} in row {row}{column} of {where}; {found.fix}")
+
+    def _are_soft(self, fields: dict[str, np.ndarray]) -> bool:
+        """Whether labels are probabilities, as the first block tells."""
+        return are_soft(fields, self.num_classes) if self.kind is None else self.kind.soft
 
     def _called(self, column: int) -> str:
         names = None if self.kind is None else self.kind.names
@@ -239,7 +237,7 @@ def _empty(name: str, value: np.ndarray, size: int) -> np.ndarray:
 
 def _checksum(fields: Mapping[str, np.ndarray]) -> int:
     checksum = 0
-    for name in _FIELDS:
+    for name in FIELDS:
         if name in fields:
             checksum = zlib.crc32(np.ascontiguousarray(fields[name]).reshape(-1).view(np.uint8).data, checksum)
     return checksum

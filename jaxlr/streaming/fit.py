@@ -58,10 +58,10 @@ def fit_stream(
 
     Args:
         blocks: a callable that returns a fresh iterator for each pass, of (X, y) or of mappings with "X" (r, n), "y" (..., r)
-            and where wanted "sample_weight" (..., r) and "offset" (..., r), with num_classes (..., r, K), as in `jaxlr.fit`:
-            axes in front are batch axes. Any number of rows r; arrays, tables, sparse X of SciPy, which are made dense a block
-            at a time. All passes have to bring the same rows in the same order. `jaxlr.streaming` makes such callables of
-            arrays and files.
+            or soft labels of K classes (..., r, K), and where wanted "sample_weight" (..., r) and "offset" (..., r), with
+            num_classes (..., r, K), as in `jaxlr.fit`: axes in front are batch axes. Any number of rows r; arrays, tables,
+            sparse X of SciPy, which are made dense a block at a time. All passes have to bring the same rows in the same
+            order. `jaxlr.streaming` makes such callables of arrays and files.
         num_classes: K >= 2 of the multinomial model; None is the binary one.
         folds: K training sets made from key and row number, on an axis of K in front of the batch: each K rows that follow each
             other are dealt to the K folds in a random order, one to each is held out.

@@ -72,7 +72,8 @@ def of_arrays(arrays: Mapping[str, np.ndarray], reader: Reader) -> tuple[Progres
     said = json.loads(str(arrays["kind"]))
     names = None if said["names"] is None else tuple(said["names"])
     dtypes = {name: np.dtype(dtype) for name, dtype in said["dtypes"].items()}
-    reader.kind = Kind(said["n"], names, dtypes, {name: tuple(lead) for name, lead in said["leads"].items()})
+    leads = {name: tuple(lead) for name, lead in said["leads"].items()}
+    reader.kind = Kind(said["n"], names, dtypes, leads, said["soft"])
     prints = np.split(arrays["prints"], np.cumsum(arrays["blocks"])[:-1])
     if len(prints) != jax.process_count():
         raise ValueError(

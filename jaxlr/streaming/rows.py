@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxlr.model import softmax
 from jaxlr.model.likelihood import Likelihood
 
 _TERMS = 16
@@ -30,17 +31,20 @@ class OfRows(NamedTuple):
     chi: Array
 
 
-def of_rows(z: Float[Array, "*K m"], y: Float[Array, " m"], s: Float[Array, " m"], likelihood: Likelihood) -> OfRows:
+def of_rows(z: Float[Array, "*K m"], y: Float[Array, "m *soft"], s: Float[Array, " m"], likelihood: Likelihood) -> OfRows:
     """All at once.
 
     Args:
         z: logits.
-        y: labels; s: weights.
+        y: labels, or of several classes their probabilities; s: weights.
         likelihood: of the model.
     """
     if likelihood.classes:
         losses, pairs = likelihood.losses(z, y), likelihood.curvature(z, s).pairs()
-        return OfRows(losses, s[None, :] * likelihood.residual(z, y), pairs, jnp.expm1(losses))
+        r = likelihood.residual(z, y)
+        # Of a label (1 - p) / p in all; of probabilities the sum of r^2 / p.
+        chi = jnp.expm1(losses) if y.ndim == 1 else jnp.sum(jnp.where(r == 0, 0, r * (r / softmax.proba(z))), axis=0)
+        return OfRows(losses, s[None, :] * r, pairs, chi)
     size = jnp.abs(z)
     e = jax.lax.optimization_barrier(jnp.exp(-size))  # once, for all that is made of it
     v = jax.lax.optimization_barrier(e / (1 + e))

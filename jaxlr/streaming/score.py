@@ -3,8 +3,8 @@
     score = sum_i s_i rows_i / sum_i s_i,    of the rows that the fold holds out
 
 in float64, from block to block with their rounding errors (`jaxlr.streaming.carried`). Rows are what `jaxlr.cross_validate`
-sums (`jaxlr.metrics.measures`); a curve of calibration is three sums for each bin. A ranking, such as ROC AUC, is no sum over
-rows: it asks for all scores in order.
+sums (`jaxlr.metrics.measures`), and soft labels count as the hard ones they stand for; a curve of calibration is three sums for
+each bin. A ranking, such as ROC AUC, is no sum over rows: it asks for all scores in order.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from jaxlr.inputs.checks import common_shape
 from jaxlr.inputs.tables import as_floating, in_order
 from jaxlr.linalg.dot import dot, times
 from jaxlr.metrics.means import Calibration
-from jaxlr.metrics.measures import measures
+from jaxlr.metrics.measures import hard, measures
 from jaxlr.model.likelihood import Likelihood, likelihood_of_params
 from jaxlr.model.logistic import sigmoid
 from jaxlr.model.params import HasParams, Params, SoftmaxParams
@@ -193,6 +193,7 @@ def _of_own_rows(reader: Reader, lanes: Lanes, key: Any, plan: Plan) -> tuple[An
 @program("plan", quick=False)  # it runs for every block
 def _add_block(carried: Any, fields: dict[str, Any], row: Any, count: Any, lanes: Lanes, key: Any, plan: Plan) -> Any:
     X, y = (fields[name].astype(jnp.float64) for name in ("X", "y"))
+    soft = y.ndim == 3 or (not plan.likelihood.classes and jnp.issubdtype(fields["y"].dtype, jnp.floating))
     size = X.shape[0]
     s = jnp.ones((1, size)) if "s" not in fields else fields["s"].astype(jnp.float64)
     if plan.resamples.axes:
@@ -206,6 +207,7 @@ def _add_block(carried: Any, fields: dict[str, Any], row: Any, count: Any, lanes
         z = times(X, params.coef) + params.intercept[..., None]
         z = z if offset is None else z + offset.T
         sums = {"": jnp.sum(s)}
+        labels, logits, weights = hard(y, z.T, s) if soft else (y, z.T, s)
         for name in plan.names:
             if name == "calibration":
                 proba = sigmoid(z)
@@ -214,7 +216,7 @@ def _add_block(carried: Any, fields: dict[str, Any], row: Any, count: Any, lanes
                 sums[name] = dot(inside, jnp.stack([jnp.ones(size), proba, y], axis=1))
             else:
                 of_rows: Any = known[name].rows
-                sums[name] = jnp.sum(jnp.where(s > 0, s * of_rows(y, z.T), 0))
+                sums[name] = jnp.sum(jnp.where(weights > 0, weights * of_rows(labels, logits), 0))
         return sums
 
     axes: list[int | None] = [0]

@@ -47,7 +47,7 @@ def from_arrays(
 
     Args:
         X: (m, n); a table loses its names, for which there is `from_tables`.
-        y: (..., m), or None, for predictions.
+        y: (..., m), soft labels of K classes (..., m, K), or None, for predictions.
         sample_weight: (..., m), or None.
         offset: (..., m) or (..., m, K), or None.
         rows: of a block.
@@ -73,7 +73,8 @@ def from_arrays(
         for name, value in given.items()
         if value is not None
     }
-    behind = {name: int(name == "offset" and value.ndim > 1 and value.shape[-1] != m) for name, value in fields.items()}
+    of_classes = {name for name in ("y", "offset") if name in fields and fields[name].shape[-2:-1] == (m,)}
+    behind = {name: int(name in of_classes and value.shape[-1] != m) for name, value in fields.items()}
     for name, value in fields.items():
         if not value.ndim or value.shape[-1 - behind[name]] != m:
             fix = (name == "y" and hint_of_counts(value.shape, m)) or "; its last axis is that of the rows"

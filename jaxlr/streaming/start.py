@@ -83,7 +83,8 @@ def _weights(call: Call, first: First) -> np.ndarray | None:
 def _fit(call: Call, first: First, weights: np.ndarray | None, tol: float) -> Fit:
     """The models of the sampled rows, filled up with rows of weight 0 to few sizes, which share programs."""
     r = len(first.numbers)
-    row = np.arange(rounded_up(r, 4))
+    size = rounded_up(r, 4)
+    row = np.arange(size + (size == call.asked.num_classes))  # as many rows as classes would say another kind of labels
     at, counts = np.minimum(row, r - 1), (row < r).astype(np.float64)
     sample = {name: rows_of(name, value, at).astype(np.float64) for name, value in first.sample.items()}
     given: dict[str, Any] = {name: value.astype(np.float64) for name, value in call.batch.given.items()}

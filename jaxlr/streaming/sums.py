@@ -119,7 +119,7 @@ def add_block(
 
     Args:
         carried: those before.
-        fields: "X" (R, n), "y" (T, R), "s" (W, R) or none, "offset" (O, R) or (O, R, K) or none.
+        fields: "X" (R, n), "y" (T, R) or (T, R, K), "s" (W, R) or none, "offset" (O, R) or (O, R, K) or none.
         row: numbers of the rows (R,), uint64.
         count: rows that count.
         lanes, frame: the models, and the columns.

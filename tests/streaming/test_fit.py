@@ -10,7 +10,7 @@ from jaxlr import Params, Problem, SoftmaxParams, Status, duality_gap, fit, fit_
 from jaxlr.datasets import breast_cancer
 from jaxlr.linalg.dense import triangle
 from jaxlr.model.penalty import Penalty
-from jaxlr.streaming import passes, run
+from jaxlr.streaming import from_arrays, passes, run
 from jaxlr.streaming.carried import two_sum
 from jaxlr.streaming.checks import check_independent
 from jaxlr.streaming.points import Model
@@ -26,6 +26,7 @@ X, Y = (DATA.X - DATA.X.mean(axis=0)) / DATA.X.std(axis=0) * 3 + 2, DATA.y
 M = len(Y)
 THREE = np.digitize(X[:, 0] + X[:, 3], np.quantile(X[:, 0] + X[:, 3], [0.3, 0.7]))
 RNG = np.random.default_rng(0)
+EPS = np.finfo(np.float64).eps
 WEIGHT = RNG.integers(0, 4, M).astype(float)
 OFFSET = RNG.normal(size=M)
 
@@ -289,6 +290,66 @@ def test_folds_are_dealt_by_row_number():
     wanted = fit(X, Y, sample_weight=weights[:, None], l2=np.array([1.0, 0.1]))
     assert found.status.shape == (5, 2)
     np.testing.assert_allclose(found.params.coef, wanted.params.coef, rtol=1e-9, atol=1e-10)
+
+
+SOFT_CASES = {
+    "ridge path": {"l2": np.array([0.1, 0.01])},
+    "none": {},
+    "lasso": {"l1": 0.02},
+    "bounds": {"l2": 0.01, "lower": -0.1, "upper": 0.2},
+}
+
+
+def _probabilities(m):
+    """Of 3 classes: some rows are all of one, some lack one."""
+    Y = np.random.default_rng(3).dirichlet(np.full(3, 0.5), size=m)
+    Y[:40] = np.eye(3)[THREE[:40]]
+    Y[40:80, 1] = 0
+    return Y / Y.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("name", quick(SOFT_CASES, "lasso"))
+def test_soft_labels_of_classes(name, monkeypatch):
+    monkeypatch.setattr(run, "_SAMPLE", 128)
+    monkeypatch.setattr(run, "_SMALL_SAMPLE", 128)
+    soft, arguments = _probabilities(M), SOFT_CASES[name]
+    few = X[:, :6]
+    blocks = from_arrays(few, soft, sample_weight=WEIGHT, rows=3)  # as many as classes
+    found, wanted = (
+        fit_stream(blocks, num_classes=3, **arguments),
+        fit(few, soft, sample_weight=WEIGHT, num_classes=3, **arguments),
+    )
+    assert found.converged.all() and wanted.converged.all()  # noqa: PT018
+    assert np.all(found.num_passes > 2)  # steps were taken with these sums
+    # Both have squared an error under tol at least once: what is left is rounding, over curvatures of 1e-3 and more.
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, atol=1e-10)
+    np.testing.assert_allclose(found.value, wanted.value, rtol=64 * EPS)
+    problem = Problem(few, soft, WEIGHT, **{"l2": 0.0, **arguments})
+    if np.ndim(problem.l2) == 0:
+        exact = float(kkt_residual(found.params, problem))
+        assert exact <= float(found.kkt) + 64 * EPS
+
+
+@pytest.mark.slow
+def test_soft_labels_of_as_many_rows_as_classes():
+    soft, arguments = _probabilities(M)[[100, 101, 102]], {"num_classes": 3, "l2": 1.0}
+    found = fit_stream(lambda: [(X[:3, :2], soft)], **arguments)
+    wanted = fit(np.r_[X[:3, :2], X[:1, :2]], np.r_[soft, soft[:1]], sample_weight=np.array([1.0, 1, 1, 0]), **arguments)
+    np.testing.assert_allclose(found.params.coef, wanted.params.coef, atol=64 * EPS)
+
+
+@pytest.mark.parametrize(
+    ("soft", "match"),
+    [
+        (lambda Y: Y * 1.1, "probabilities of 3 classes.* in row 0 of block 0"),
+        (lambda Y: np.where(np.arange(M)[:, None] == 333, [1.5, -0.5, 0.0], Y), r"got \[1.5, -0.5, 0.0\] in row 33 of block 3"),
+        (lambda Y: Y[:, :2], r"y \(..., 100\), got shape \(100, 2\) in block 0 .*; give it the rows of X"),
+        (lambda Y: np.where(np.arange(M)[:, None] == 333, np.nan, Y), "finite y, got .*nan.* in row 33 of block 3"),
+    ],
+)
+def test_what_are_no_probabilities(soft, match):
+    with pytest.raises(ValueError, match=match):
+        fit_stream(from_arrays(X, soft(_probabilities(M)), rows=100), num_classes=3)
 
 
 @pytest.mark.slow

@@ -177,6 +177,24 @@ def test_scores_of_classes():
     np.testing.assert_allclose(found["accuracy"], mean(proba.argmax(axis=-1) == THREE), rtol=ROUNDING)
 
 
+def test_soft_labels_score_as_the_hard_ones_that_they_stand_for():
+    """A row of each class, with its share of the weight."""
+    names, share = ("log_loss", "brier", "accuracy"), np.random.default_rng(5).uniform(size=len(Y))
+    one = Params(PARAMS.coef[0, 0], PARAMS.intercept[0, 0])
+    found = score_stream(one, from_arrays(X, share, sample_weight=WEIGHT, rows=90), metrics=(*names, "calibration"))
+    twice = from_arrays(np.r_[X, X], np.r_[Y * 0, Y * 0 + 1], sample_weight=np.r_[WEIGHT * (1 - share), WEIGHT * share])
+    wanted = score_stream(one, twice, metrics=(*names, "calibration"))
+    for name in names:
+        np.testing.assert_allclose(found[name], wanted[name], rtol=ROUNDING)
+    np.testing.assert_allclose(found["calibration"].observed, wanted["calibration"].observed, rtol=ROUNDING)
+    soft = np.random.default_rng(6).dirichlet(np.ones(3), size=len(Y))
+    found = score_stream(CLASSES, from_arrays(X, soft, sample_weight=WEIGHT, rows=90), metrics=names)
+    thrice = from_arrays(np.repeat(X, 3, axis=0), np.tile([0, 1, 2], len(Y)), sample_weight=(soft * WEIGHT[:, None]).ravel())
+    wanted = score_stream(CLASSES, thrice, metrics=names)
+    for name in names:
+        np.testing.assert_allclose(found[name], wanted[name], rtol=ROUNDING)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 3])
 def test_held_out_scores_of_one_pass_are_those_of_cross_validation(classes):
