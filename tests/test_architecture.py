@@ -40,7 +40,7 @@ LONG = {  # files of more than 250 lines: none is added, and none grows beyond 3
     "solvers/working.py",
 }  # fmt: skip
 OPTIONAL = {"formulaic", "matplotlib", "sklearn", "pandas", "joblib", "beartype", "hypothesis", "pytest", "pyarrow"}
-PUBLIC = [name for name in vars(jaxlr) if not name.startswith("_") and getattr(jaxlr, name).__doc__ is not None]
+PUBLIC = [name for name in dir(jaxlr) if name[0] != "_" and not inspect.ismodule(getattr(jaxlr, name))]
 
 
 def imported(path):
@@ -141,6 +141,16 @@ CONTRACT = {
     "cross_validate": "X y l1 l2 l1_group groups gamma folds key metrics select rule refit sample_weight offset num_classes "
     "lower upper penalty_factor fit_intercept standardize init solver tol max_steps batch_size mesh progress",
     "train": "X y optimizer batch_size num_epochs key init l2 sample_weight offset fit_intercept",
+    "fit_bootstrap": "key X y num_samples clusters num_classes sample_weight offset l1 l2 l1_group groups lower upper "
+    "penalty_factor fit_intercept standardize init solver tol max_steps batch_size mesh progress",
+    "fit_columns": "columns y covariates num_classes sample_weight offset l1 l2 penalty_factor fit_intercept standardize tol "
+    "max_steps batch_size mesh progress",
+    "fit_firth": "X y only sample_weight offset fit_intercept init tol max_steps batch_size mesh progress",
+    "association_scan": "columns y covariates sample_weight offset promising batch_size progress",
+    "separation": "X y sample_weight fit_intercept", "separating_direction": "X y sample_weight fit_intercept",
+    "glmnet_path": "X y alpha num_strengths ratio groups penalty_factor sample_weight offset standardize fit_intercept "
+    "num_classes",
+    "class_weight": "y weights", "log_softmax": "z axis", "logsumexp": "z axis",
 }  # fmt: skip
 
 

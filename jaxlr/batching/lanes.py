@@ -200,7 +200,7 @@ def with_units(models: Models, axes: Models, working: Working) -> tuple[Lane, La
         units = units_of(working, w, problem.fit_intercept)
         if axis is None:
             units = jax.tree.map(lambda values: values[0], units)
-    rest = {"X": None, "l1": None, "l2": None, "l1_group": None}
+    rest = dict.fromkeys(("X", *Strengths._fields))
     if problem.groups is not None:
         problem = replace(problem, groups=as_groups(problem.groups, working.unit.dtype))
     lanes = Lane(replace(problem, **rest), units, models.deviation)

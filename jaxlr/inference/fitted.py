@@ -120,7 +120,7 @@ def prepared(problem: Problem, likelihood: Likelihood, basis: int) -> tuple[Syst
     present = None if problem.sample_weight is None else problem.sample_weight > 0
     penalty, free = penalty_of(problem), None
     if basis:
-        (free,) = jnp.nonzero(penalty.l1 + penalty.l2 == 0, size=basis, fill_value=problem.X.shape[-1])
+        (free,) = jnp.nonzero(penalty.absent, size=basis, fill_value=problem.X.shape[-1])
     working = prepare(jnp.asarray(problem.X), present, problem.fit_intercept, free=free)
     working = working._replace(A=working.rows)
     units = units_of(working, row_weights(problem), problem.fit_intercept)

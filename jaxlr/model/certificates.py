@@ -19,7 +19,11 @@ With strata (`jaxlr.model.conditional`) columns are those about their means with
 leaves, sum_j v_j^2 / (2 l2_j): inf where a column has no l2.
 """
 
+import math
+from typing import Any
+
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.compilation.program import program
@@ -92,6 +96,18 @@ def standard_units(problem: Problem) -> tuple[Float[Array, " n"], Float[Array, "
     if not problem.fit_intercept:
         mean, sd = jnp.zeros_like(mean), jnp.hypot(mean, sd)
     return mean, jnp.where(sd == 0, 1, sd)
+
+
+def with_rounding(gap: Any, kkt: Any, params: Params | SoftmaxParams, center: Any) -> Any:
+    """The gap of one model or of many, NumPy's or JAX's, where rounding blurs the intercepts on columns about `center` (n,).
+
+    The curvature of J along any change of them by at most blur is at most blur^2, of one logit blur^2 / 4.
+    """
+    coef, intercept = params
+    shift = abs(coef * center).sum(axis=-1)
+    of_classes = tuple(range(gap.ndim, intercept.ndim))
+    blur = 2 * np.finfo(gap.dtype).eps * (abs(intercept) + shift).max(axis=of_classes)
+    return gap + math.prod(intercept.shape[gap.ndim :]) * blur * kkt + blur**2 / 2
 
 
 @program()

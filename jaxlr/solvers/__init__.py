@@ -1,1 +1,1 @@
-"""Solvers: code for ONE problem each, in working coordinates; `jaxlr.fitting.fit` maps them over batches."""
+"""Solvers: code for ONE problem each, in working coordinates; `jaxlr.batching` maps them over batches."""

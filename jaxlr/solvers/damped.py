@@ -18,13 +18,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxlr.linalg.cholesky import once
 from jaxlr.linalg.dot import aligned
 from jaxlr.model.curvature import Curvature
 from jaxlr.model.penalty import Penalty
-from jaxlr.solvers.descent import AGED, Direction, Point, Rules, descend
+from jaxlr.solvers.descent import AGED, RARE, Direction, Point, Rules, descend
 from jaxlr.solvers.system import System
 
 # Damping 1e-5 min(kkt, 1)^2 of the columns' mean squares leads out of saturation, where the Hessian has underflowed (starts at
@@ -73,7 +74,7 @@ def minimize(
     # small gradient shows a minimum where every column has a penalty, and that is less than 1e-2.
     suffices = system.penalized
     if system.A.shape[1] > system.n:
-        suffices &= tol <= 2.5e-3 * rarity
+        suffices &= tol <= RARE * rarity
     system = system._replace(suffices=suffices)
     x = jnp.zeros((*likelihood.coordinates, system.A.shape[1]), system.w.dtype)
     if start is not None:
@@ -117,6 +118,12 @@ def _watchful(system: System, x: Float[Array, "*B k"], rarity: Array) -> System:
     return system._replace(
         margins=jnp.where(aligned(system.free, margins), margins, 0), hidden_from=jnp.asarray(hidden_from, x.dtype)
     )
+
+
+def polish_of(tol: Float[Array, ""], share: float) -> Float[Array, ""]:
+    """The share of tol that the last step is to keep to: coefficients are to be exact, not their residual alone small, unless
+    few digits are asked for."""
+    return jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, share).astype(tol.dtype)
 
 
 def after_verdict(solution: Solution) -> Solution:

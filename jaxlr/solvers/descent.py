@@ -31,6 +31,7 @@ from jaxlr.model.groups import AnyPenalty
 from jaxlr.results.status import Status
 
 RUNNING, AGED = -1, -2
+RARE = 2.5e-3  # of the rarity, what tol is at most where a residual alone shows a minimum beside an intercept
 _PATIENCE = 5  # steps that look like separation before it is the verdict
 _FALLS = 0.8  # of lambda, what it is at most after such a step; jitter makes steps short that fall by less
 _VANISHES = 0.99  # of lambda / R, likewise

@@ -14,15 +14,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxlr.linalg.dot import aligned
-from jaxlr.solvers.damped import Solution, damping, hides_separation, minimize
+from jaxlr.solvers.damped import Solution, damping, hides_separation, minimize, polish_of
 from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.system import System
 
 STIFF = 1e10  # penalty over the mean square of the column
+POLISH = 1e-3  # of tol, for digits that more products are worth
 SHARE = 0.2 / 20  # of sum_i w_i R_i^2 that a direction may leave
 _EXACT = 1e-6  # of r . P r at the start
 _USUAL = 2  # products in a direction where the preconditioner is new
@@ -42,8 +42,7 @@ class _State(NamedTuple):
 def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int | Array) -> Solution:
     """Minimize the objective of one problem with l1 = 0 (inf holds a coefficient at 0), from `start` or 0; the system's `aid`
     is the preconditioner. The status is AGED where directions took as many products over the usual ones as it allows."""
-    # Who asks for few digits gets them in few products; else coefficients are to be exact, not their residual alone small.
-    polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
+    polish = polish_of(tol, POLISH)
 
     def direction(system: System, x: Array, here: Point, jitter: Array, running: Array, kept: None) -> Direction:
         del kept

@@ -37,7 +37,7 @@ from jaxlr.model.curvature import Curvature
 from jaxlr.model.groups import Grouped
 from jaxlr.model.likelihood import alike
 from jaxlr.solvers import quadratic, quadratic_groups
-from jaxlr.solvers.damped import Solution, damping, hides_separation, minimize
+from jaxlr.solvers.damped import Solution, damping, hides_separation, minimize, polish_of
 from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.newton import POLISH
 from jaxlr.solvers.system import System
@@ -61,13 +61,12 @@ def solve(
     Args:
         keeps: static; whether a Hessian is kept as long as it serves, for coercive systems.
     """
-    # Who asks for few digits gets them in few steps.
-    polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, POLISH).astype(tol.dtype)
 
     def direction(system: System, x: Array, here: Point, jitter: Array, running: Array, kept: _Hessian | None) -> Direction:
         return _direction(system, x, here, jitter, running, kept, tol)
 
-    found = minimize(system, start, tol, max_steps, direction, polish, kept=_none_kept(system) if keeps else None)
+    none = _none_kept(system) if keeps else None
+    found = minimize(system, start, tol, max_steps, direction, polish_of(tol, POLISH), kept=none)
     return found._replace(params=system.likelihood.zero_sums(found.params, system.penalty))
 
 

@@ -10,12 +10,11 @@ certificates have the full precision.
 """
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.linalg.dot import aligned
 from jaxlr.linalg.operators import Standardized
-from jaxlr.solvers.damped import Solution, damping, hides_separation, minimize
+from jaxlr.solvers.damped import Solution, damping, hides_separation, minimize, polish_of
 from jaxlr.solvers.descent import Direction, Point
 from jaxlr.solvers.newton import POLISH
 from jaxlr.solvers.newton_cg import SHARE
@@ -30,7 +29,7 @@ _ROUNDING = 16  # times eps, of the largest violation: what a direction may leav
 
 def solve(system: System, start: Float[Array, "*K k"] | None, tol: Float[Array, ""], max_steps: int | Array) -> Solution:
     """Minimize the objective of one problem, l1 >= 0 (inf holds a coefficient at 0), from `start` or 0; zeros are exact."""
-    polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, POLISH).astype(tol.dtype)
+    polish = polish_of(tol, POLISH)
     assert isinstance(system.A, Standardized)
     directions = system.A.astype(jnp.float32) if system.coercive else system.A
 

@@ -4,7 +4,6 @@ The solver works on standardized columns (see `jaxlr.solvers.working`); objectiv
 numbers there, and are evaluated at the parameters as they were rounded for the caller.
 """
 
-import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxlr.linalg.dot import aligned
-from jaxlr.model.certificates import evidence
+from jaxlr.model.certificates import evidence, with_rounding
 from jaxlr.model.conditional import matched_of
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.params import Params, SoftmaxParams
@@ -110,7 +109,8 @@ class Member(NamedTuple):
 
 
 def solve_one(member: Member, start: Params | SoftmaxParams | None, tol: Float[Array, ""], settings: Settings) -> Fit:
-    """Fit one problem: with the derivatives of the minimum in the problem and X (Firth's has none).
+    """Fit one problem: with the derivatives of the minimum in the problem and X (Firth's has none). Batches go by
+    `jaxlr.batching.lanes`, which asks for `solution_of` and `fit_of` apart.
 
     Args:
         member: the model.
@@ -203,11 +203,6 @@ def _judged(
     settings: Settings,
 ) -> Fit:
     value, kkt, gap = found
-    # Rounding blurs the intercepts of the returned parameters on the working columns; the curvature of J along any change of
-    # them by <= blur is <= blur^2, of one logit <= blur^2 / 4.
-    num_classes = math.prod(settings.likelihood.classes)
-    shift = jnp.sum(jnp.abs(params.coef * aligned(working.center, params.coef)), axis=-1)
-    blur = 2 * jnp.finfo(kkt.dtype).eps * jnp.max(jnp.abs(params.intercept) + shift)
     invalid = _is_invalid(problem, tol, settings)
     doubtful = ~(kkt <= tol)
     if working.basis is not None:
@@ -222,7 +217,7 @@ def _judged(
         params=params,
         value=value,
         kkt=kkt,
-        gap=gap + num_classes * blur * kkt + blur**2 / 2,
+        gap=with_rounding(gap, kkt, params, aligned(working.center, params.coef)),
         status=jnp.where(invalid, Status.INVALID, status).astype(jnp.int32),
         num_steps=jnp.where(invalid, 0, solution.num_steps),
         solver=settings.solver,

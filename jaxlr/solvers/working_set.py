@@ -26,8 +26,9 @@ from jaxlr.model.groups import Grouped
 from jaxlr.model.norms import largest
 from jaxlr.results.status import Status
 from jaxlr.solvers import proximal, proximal_cg
-from jaxlr.solvers.damped import Solution
+from jaxlr.solvers.damped import Solution, polish_of
 from jaxlr.solvers.descent import RUNNING
+from jaxlr.solvers.newton_cg import POLISH
 from jaxlr.solvers.system import System
 from jaxlr.solvers.together import largest_of_all
 
@@ -126,8 +127,7 @@ def solve(
     params = system.penalty.nearest(params)
     size = room - (k - n)
     penalty, columns = system.penalty, system.aid
-    # As for `newton_cg`: coefficients are to be exact, not their residual alone small, unless few digits are asked for.
-    polish = jnp.where(tol > np.sqrt(jnp.finfo(tol.dtype).eps), 1, 1e-3).astype(tol.dtype)
+    polish = polish_of(tol, POLISH)
     # What has no penalty may separate the classes, which is only seen where all of it is in the set.
     most_in_use = n if room == k else most_used(size)
     unseen = jnp.sum(~penalty.bounding[:n]) > most_in_use

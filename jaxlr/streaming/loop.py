@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxlr.compilation.program import program
 from jaxlr.results.status import Status
-from jaxlr.solvers.descent import RUNNING
+from jaxlr.solvers.descent import RARE, RUNNING
 from jaxlr.streaming.blocks import Reader
 from jaxlr.streaming.calls import Call, Progress
 from jaxlr.streaming.checks import check_classes, check_independent
@@ -77,7 +77,7 @@ def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[in
     passes = progress.passes + 1
     ended = np.where((state.status != RUNNING) & (progress.ended == 0), np.int32(passes), progress.ended)
     left = state.status == RUNNING
-    suffices = np.asarray(call.tol <= 2.5e-3 * model.rarity)
+    suffices = np.asarray(call.tol <= RARE * model.rarity)
     exact = progress.exact or bool(np.any(state.slow[left])) or not bool(np.all(suffices[left]))
     return progress._replace(
         state=state, model=model, exact=exact and not call.wide, passes=passes, ended=ended, urgency=wanted

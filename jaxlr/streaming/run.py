@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxlr.engine.arguments import checked_tol
 from jaxlr.inputs.checks import dtype_of_design
+from jaxlr.model.certificates import with_rounding
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers.descent import RUNNING
@@ -159,11 +160,7 @@ class Run:
             model = self.progress.model
             _, params = rounded(x, call.bounds, model, call.frame, call.steps, call.batch.kinked, str(call.dtype))
             coef, intercept = (np.asarray(part) for part in params)
-        # Rounding of the intercept on the working columns, as in `jaxlr.solvers.solve`.
-        shift = np.sum(np.abs(coef * call.frame.center), axis=-1)
-        largest = np.max((np.abs(intercept) + shift).reshape(len(coef), -1), axis=1)
-        blur = 2 * np.finfo(np.float64).eps * largest
-        gap = state.gap + call.shape.classes * blur * state.kkt + blur**2 / 2
+        gap = with_rounding(state.gap, state.kkt, self.likelihood.params_type(coef, intercept), call.frame.center)
         gap = np.where(np.isnan(gap), np.inf, gap)  # of a model without weight
         passes = np.where(self.progress.ended > 0, self.progress.ended, self.progress.passes)
         number = lambda values, dtype: jnp.asarray(values.astype(dtype).reshape((*shape, *values.shape[1:])))  # noqa: E731

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.results.status import Status
-from jaxlr.solvers.descent import RUNNING, Direction, Rules, judge, proved_length
+from jaxlr.solvers.descent import RARE, RUNNING, Direction, Rules, judge, proved_length
 from jaxlr.streaming.directions import EPS, Aid, Found, How, direction
 from jaxlr.streaming.points import Here, Model, farthest, point
 from jaxlr.streaming.secants import with_pair
@@ -107,8 +107,8 @@ def rules_of(state: State, model: Model, tol: Array, how: How) -> Rules:
     suffices = penalized
     if state.x.shape[-1] > how.n:  # as in `jaxlr.solvers.damped`
         if state.trail is not None:
-            tol = jnp.minimum(tol, 2.5e-3 * model.rarity)
-        suffices &= tol <= 2.5e-3 * model.rarity
+            tol = jnp.minimum(tol, RARE * model.rarity)
+        suffices &= tol <= RARE * model.rarity
     return Rules(model.penalty, penalized, suffices, model.rarity, tol, jnp.int32(how.max_steps), _POLISH)
 
 
