@@ -16,18 +16,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Num
+from jaxtyping import Float
 
-from jaxlr.batching.loops import in_groups
-from jaxlr.batching.strategy import products_fit
-from jaxlr.compilation.program import program
-from jaxlr.engine.memory import models_side_by_side
-from jaxlr.fitting.columns import check_enough_rows, fit_columns
-from jaxlr.fitting.firth import fit_firth
+from jaxlr.fitting.columns import check_enough_rows
 from jaxlr.fitting.fit import fit
-from jaxlr.inference.likelihood_ratio import ratio_test
+from jaxlr.inference.fitted_columns import tests_of_columns
 from jaxlr.inference.limit import left_out_in_the_limit
-from jaxlr.inference.profile import profile_tests
 from jaxlr.inference.rank import dependences
 from jaxlr.inference.score_test import score_test
 from jaxlr.inference.tails import Test, chi_square_test, log_normal_tails
@@ -35,14 +29,10 @@ from jaxlr.inputs.checks import Data, checked, core_axes, real_array
 from jaxlr.inputs.labels import hint_of_counts
 from jaxlr.inputs.own_columns import checked_columns
 from jaxlr.inputs.tables import check_aligned, column_names, is_concrete
-from jaxlr.linalg.cholesky import inverse_root
 from jaxlr.linalg.dot import dot
-from jaxlr.model.logistic import curvature
-from jaxlr.model.params import Params
-from jaxlr.model.problem import Problem, row_weights, weight_sum
+from jaxlr.model.problem import Problem
 from jaxlr.results.fit import Fit, raise_on_failure
 from jaxlr.results.status import Status
-from jaxlr.solvers.working import prepare, to_working, with_own
 
 
 @dataclass(frozen=True)
@@ -125,7 +115,6 @@ def association_scan(
     if not (isinstance(promising, (int, float, np.integer, np.floating)) and 0 < promising <= 1):
         raise ValueError(f"expected promising to be a p-value in (0, 1], got {promising!r}")
     given, labels, common = _checked(columns, y, covariates, sample_weight, offset)
-    k, dtype = len(given), common.dtype
     rows: dict[str, Any] = {
         name: None if value is None else real_array(name, value)
         for name, value in (("sample_weight", sample_weight), ("offset", offset))
@@ -135,13 +124,7 @@ def association_scan(
         raise ValueError(f"expected one problem beside the columns, got batch axes {batch}; call once for each")
     check_enough_rows(common, sample_weight, np.ones(common.shape[1] + 1, bool), True)
     common, origin = _near_0(common, sample_weight)
-    null, left_out = fit(common, labels, **rows), np.zeros(len(common), bool)
-    if int(null.status) != Status.CONVERGED:
-        left_out = left_out_in_the_limit(common, labels, sample_weight, column_names(covariates))
-        if np.any(left_out):
-            rows["sample_weight"] = np.where(left_out, 0, 1 if sample_weight is None else np.asarray(rows["sample_weight"]))
-            check_enough_rows(common, rows["sample_weight"], np.ones(common.shape[1] + 1, bool), True)
-            null = fit(common, labels, **rows)
+    null, rows, left_out = _null_model(common, labels, rows, column_names(covariates))
     raise_on_failure(null)
     problem, small = Problem(common, labels, **rows), null
     if (held := dependences(null, problem)) is not None:  # beside the others alone the models are the same
@@ -149,26 +132,8 @@ def association_scan(
         problem, small = Problem(common, labels, **rows), fit(common, labels, **rows)
     score = score_test(small, problem, given)
 
-    chosen = ~(np.asarray(score.p_value) > promising) if promising < 1 else np.ones(k, bool)
-    status = np.full(k, Status.NOT_RUN, np.int32)
-    estimate, error, ratio = (np.full(k, np.nan, dtype) for _ in range(3))
-    if np.any(chosen):
-        own = given if np.all(chosen) else np.asarray(given)[chosen]
-        fits = fit_columns(own, labels, covariates=common, batch_size=batch_size, progress=progress, **rows)
-        status[chosen] = fits.status
-        estimate[chosen], error[chosen] = _own(fits, own, problem)
-        # of a constant one `fit_columns` knows that it is one, and not only that it is near the span of the others
-        status[chosen & np.isnan(error) & (status == Status.CONVERGED)] = Status.STALLED
-        ratio[chosen] = ratio_test(fits, small, problem, 1).statistic
-    firth = status == Status.SEPARATED
-    if np.any(firth):
-        own = np.asarray(given)[firth]
-        designs = np.concatenate([np.broadcast_to(common, (len(own), *common.shape)), own[:, :, None]], axis=2)
-        fits = fit_firth(designs, labels, batch_size=batch_size, **rows)
-        estimate[firth], error[firth] = _own(fits, own, problem)
-        ratio[firth] = profile_tests(fits, Problem(designs, labels, **rows)).statistic.coef[:, -1]
-        firth[np.flatnonzero(firth)] = np.asarray(fits.status) == Status.CONVERGED
-    estimate, ratio = (np.where(np.isnan(error), np.nan, value) for value in (estimate, ratio))
+    chosen = ~(np.asarray(score.p_value) > promising) if promising < 1 else np.ones(len(given), bool)
+    status, estimate, error, ratio, firth = tests_of_columns(given, chosen, small, problem, batch_size, progress)
     z = estimate / error
     log_p = np.asarray(log_normal_tails(z))
     wald = Test(z**2, 1, np.exp(log_p), log_p)
@@ -176,6 +141,22 @@ def association_scan(
         null, params=null.params._replace(intercept=null.params.intercept - dot(null.params.coef, jnp.asarray(origin)))
     )
     return Scan(score, estimate, error, wald, chi_square_test(ratio, 1), status, firth, null, left_out)
+
+
+def _null_model(
+    common: np.ndarray, labels: Any, rows: dict[str, Any], names: tuple[str, ...] | None
+) -> tuple[Fit, dict[str, Any], np.ndarray]:
+    """The model of the covariates alone, weights and offset of its rows, and which rows (m,) covariates that separate the
+    classes there left out."""
+    null, left_out = fit(common, labels, **rows), np.zeros(len(common), bool)
+    if int(null.status) != Status.CONVERGED:
+        left_out = left_out_in_the_limit(common, labels, rows["sample_weight"], names)
+        if np.any(left_out):
+            s = 1 if rows["sample_weight"] is None else np.asarray(rows["sample_weight"])
+            rows = rows | {"sample_weight": np.where(left_out, 0, s)}
+            check_enough_rows(common, rows["sample_weight"], np.ones(common.shape[1] + 1, bool), True)
+            null = fit(common, labels, **rows)
+    return null, rows, left_out
 
 
 def _checked(
@@ -206,34 +187,3 @@ def _near_0(common: np.ndarray, sample_weight: Data | None) -> tuple[np.ndarray,
     there = np.ones(len(common), bool) if sample_weight is None else np.asarray(sample_weight) > 0
     origin = np.median(common[there], axis=0) if np.any(there) else np.zeros_like(common[0])
     return common - origin, origin
-
-
-def _own(fits: Fit, columns: Any, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
-    """Estimates and standard errors of the own columns, NaN where a model is not CONVERGED."""
-    found = np.asarray(fits.status) == Status.CONVERGED
-    errors = _own_errors(columns, fits.params, problem)
-    return np.where(found, np.asarray(fits.params.coef)[:, -1], np.nan), np.where(found, errors, np.nan)
-
-
-@program()
-def _own_errors(columns: Num[Array, "k m"], params: Params, problem: Problem) -> Float[Array, " k"]:
-    """Standard error of the own column's coefficient in every model: a corner of the inverse information.
-
-    What the covariates give is one matrix product for all models of a group, as in `jaxlr.fitting.columns`.
-    """
-    common = problem.X
-    columns = jnp.asarray(columns, common.dtype)
-    m, c = common.shape
-    with_products = products_fit(m, c + 1, 1, common.dtype.itemsize)
-    working = prepare(common, None, True, with_products)
-    w, total = row_weights(problem), weight_sum(problem)
-
-    def one(member: tuple[Array, Params]) -> Array:
-        own, mine = member
-        design = with_own(working, own, None, True)
-        x = to_working(Params(jnp.roll(mine.coef, 1), mine.intercept), design)
-        z = design.A.times(x) + (0 if problem.offset is None else problem.offset)
-        root = inverse_root(total * design.A.gram(w * curvature(z)))
-        return jnp.sqrt(jnp.sum(root[:, 0] ** 2)) / design.unit[0]
-
-    return in_groups(jax.vmap(one), (columns, params), models_side_by_side(m if with_products else m * (c + 1)))
