@@ -228,4 +228,4 @@ def is_large(X: Any, fit_intercept: bool, has_l2: bool) -> bool:
     # Products without the difference X - center lose the digits of far / sd.
     if not np.all(far < jnp.finfo(X.dtype).eps ** -0.125 * sd):
         return False
-    return has_l2 or bool(least_pivot(weighted(some / sd, None, fit_intercept)[2]) > nearest(X.dtype))
+    return has_l2 or bool(least_pivot(weighted(some / sd, None, fit_intercept)[2]) > nearest(X.dtype, X.shape[1]))

@@ -112,7 +112,7 @@ def nearly_dependent(problem: Problem, dtype: jnp.dtype, columns: Bool[np.ndarra
         elif s is not None:
             present = rows_with_weight(X, s)
         V = weighted(_in_deviations(X, present, problem.fit_intercept), present, problem.fit_intercept)[2]
-        near = np.any(least_pivot(V) <= nearest(dtype))
+        near = np.any(least_pivot(V) <= nearest(dtype, V.shape[-1]))
         return bool(near or (of_models and not np.all(np.any(V != 0, axis=-2))))
 
 

@@ -6,7 +6,8 @@ from collections.abc import Generator, Iterator
 from itertools import chain
 from typing import Any, TypeVar
 
-from jaxlr.streaming.blocks import Kind, Reader
+from jaxlr.streaming.blocks import Reader
+from jaxlr.streaming.fields import Kind
 
 T = TypeVar("T")
 _END = object()

@@ -6,7 +6,6 @@ how the rows were cut. Every pass has to bring the same rows: of each block numb
 the first pass, and compared.
 """
 
-import json
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +17,7 @@ from jaxlr.inputs.checks import real_array
 from jaxlr.inputs.labels import hint_of_counts
 from jaxlr.inputs.sparse import is_sparse
 from jaxlr.inputs.tables import column_names
-from jaxlr.streaming.fields import FIELDS, are_soft, bad_value, core_shape
+from jaxlr.streaming.fields import FIELDS, Kind, are_soft, bad_value, core_shape
 
 Blocks = Callable[[], Iterable[Any]]
 
@@ -47,23 +46,6 @@ class Rows(NamedTuple):
     size: int
 
 
-class Kind(NamedTuple):
-    """What all blocks have in common: columns, names, of each field dtype and axes in front of the rows, and whether labels are
-    probabilities of several classes."""
-
-    n: int
-    names: tuple[str, ...] | None
-    dtypes: dict[str, np.dtype]
-    leads: dict[str, tuple[int, ...]]
-    soft: bool
-
-    def described(self) -> str:
-        """In JSON."""
-        dtypes = {name: str(dtype) for name, dtype in sorted(self.dtypes.items())}
-        leads = dict(sorted(self.leads.items()))
-        return json.dumps({"n": self.n, "names": self.names, "dtypes": dtypes, "leads": leads, "soft": self.soft})
-
-
 class Reader:
     """Reads passes over the same rows.
 
@@ -72,6 +54,7 @@ class Reader:
         prints: of each block, the number of its rows and its checksum in one integer; of a first pass that ended.
         m: rows of a pass that ended.
         start: number of the first row, where other processes stream those before it.
+        columns: which are handed out (n,); None is all.
     """
 
     def __init__(self, blocks: Blocks, num_classes: int | None) -> None:
@@ -80,6 +63,12 @@ class Reader:
         self.kind: Kind | None = None
         self.prints: array | None = None
         self.m = self.start = 0
+        self.columns: np.ndarray | None = None
+
+    @property
+    def handed(self) -> Kind | None:
+        """The kind of what is handed out."""
+        return self.kind if self.kind is None or self.columns is None else self.kind.of_columns(self.columns)
 
     def rows(self, size: int) -> Iterator[Rows]:
         """One pass, in blocks of `size` rows. Raises ValueError or TypeError for what no pass, or not this one, may bring."""
@@ -87,6 +76,8 @@ class Reader:
         first, filled = self.start, 0
         for fields in self._checked():
             start, count = 0, fields["X"].shape[0]
+            if self.columns is not None:
+                fields["X"] = fields["X"][:, self.columns]
             while start < count:
                 if not filled:
                     whole = {name: _empty(name, value, size) for name, value in fields.items()}

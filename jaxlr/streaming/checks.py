@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlr.linalg.dense import triangle
-from jaxlr.streaming.blocks import Kind
+from jaxlr.streaming.fields import Kind
 from jaxlr.streaming.points import Model
 from jaxlr.streaming.sums import Sums
 

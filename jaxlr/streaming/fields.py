@@ -1,5 +1,6 @@
-"""The fields of a block: their shapes, and the first of their values that no model can be fitted to."""
+"""The fields of a block: their kind and shapes, and the first of their values that no model can be fitted to."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,28 @@ import numpy as np
 from jaxlr.inputs.labels import are_probabilities, is_soft
 
 FIELDS = ("X", "y", "sample_weight", "offset")
+
+
+class Kind(NamedTuple):
+    """What all blocks have in common: columns, names, of each field dtype and axes in front of the rows, and whether labels are
+    probabilities of several classes."""
+
+    n: int
+    names: tuple[str, ...] | None
+    dtypes: dict[str, np.dtype]
+    leads: dict[str, tuple[int, ...]]
+    soft: bool
+
+    def of_columns(self, columns: np.ndarray) -> "Kind":
+        """The same of some columns (n,)."""
+        names = None if self.names is None else tuple(np.array(self.names, object)[columns])
+        return self._replace(n=int(np.sum(columns)), names=names)
+
+    def described(self) -> str:
+        """In JSON."""
+        dtypes = {name: str(dtype) for name, dtype in sorted(self.dtypes.items())}
+        leads = dict(sorted(self.leads.items()))
+        return json.dumps({"n": self.n, "names": self.names, "dtypes": dtypes, "leads": leads, "soft": self.soft})
 
 
 class Bad(NamedTuple):

@@ -81,7 +81,8 @@ def fit_stream(
         progress: True shows a bar on stderr, with rows, passes and models that run; of many processes the first does.
 
     Returns:
-        Fit, its fields with the batch shape in front, `num_passes` after how many passes over the rows each model ended. gap
+        Fit, its fields with the batch shape in front (a column without a penalty that depends on those before it has a
+        coefficient of 0, and a warning names it), `num_passes` after how many passes over the rows each model ended. gap
         comes from the sums of the last pass alone (`jaxlr.streaming.points`): a rigorous bound, inf where `jaxlr.duality_gap`
         is, and further from the minimum than any that converged. Where a last step shorter than sqrt(tol / 10) logits is
         proved and not seen, value is that of the quadratic, and kkt and gap are bounds (`jaxlr.streaming.proved`).
@@ -89,8 +90,8 @@ def fit_stream(
     Raises:
         TypeError: an argument or a field of a block has the wrong type.
         ValueError: values or shapes are not what they must be, with block and row; blocks are others than in the first pass;
-            columns without a penalty depend on each other, or are nearer to the span of others than 1e-5 of their standard
-            deviation (`jaxlr.fit` tells them apart down to 1e-9, sums of products cannot);
+            columns without a penalty are nearer to the span of others than 1e-5 of their standard deviation (`jaxlr.fit` tells
+            them apart down to 1e-9, sums of products cannot), but not in it, or are without a penalty in some models only;
             a checkpoint is of another call.
         MemoryError: the Hessians of all models, or with many columns sums, steps and sampled rows, need more than is free.
         RuntimeError: another process raised something, whose words it has.

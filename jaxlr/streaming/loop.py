@@ -58,7 +58,7 @@ def next_pass(call: Call, reader: Reader, progress: Progress, told: Callable[[in
         new = _at_zero_where_that_is_better(new, np.asarray(null) / total, call, at)
     if exact and inside is None:
         began = (few[0].status == RUNNING) & (few[0].num_steps == 0) & ((new.num_steps > 0) | (new.status != RUNNING))
-        check_independent(sums, few[1], call.k, n, began, reader.kind)
+        check_independent(sums, few[1], call.k, n, began, reader.handed)
     if progress.sample is not None and not call.wide:
         rows, of_rows = of_models(progress.sample, call.batch, at)
         new = _host(_corrected(few[0].x, new, sums, few[1], rows, np.float64(call.tol), how, of_rows))

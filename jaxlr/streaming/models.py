@@ -1,7 +1,7 @@
 """The models of a call: its arguments checked, and its batch laid out as lanes, each with the numbers of its rows of fields."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from jaxlr.inputs.checks import Data, check_count, check_flag, check_init, commo
 from jaxlr.inputs.values import check_values
 from jaxlr.model.likelihood import Likelihood, likelihood_of
 from jaxlr.model.params import Params, SoftmaxParams
-from jaxlr.streaming.blocks import Kind
+from jaxlr.streaming.fields import Kind
 from jaxlr.streaming.resamples import Resamples, checked_resamples
 
 _CORES = {"l1": 0, "l2": 0, "penalty_factor": 1, "lower": 1, "upper": 1}
@@ -49,6 +49,15 @@ class Asked:
         likelihood = likelihood_of(self.num_classes)
         check_init(self.init, likelihood.params_type)
         return likelihood, checked_resamples(self.folds, self.num_samples, self.key)
+
+    def of_columns(self, columns: np.ndarray) -> "Asked":
+        """The same of fewer columns (n,), of a call that is in order and without bounds."""
+        factor, init = self.penalty_factor, self.init
+        return replace(
+            self,
+            penalty_factor=None if factor is None else np.asarray(factor)[..., columns],
+            init=None if init is None else init._replace(coef=np.asarray(init.coef)[..., columns]),
+        )
 
 
 class Batch(NamedTuple):

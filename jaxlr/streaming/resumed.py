@@ -12,13 +12,15 @@ import numpy as np
 from jaxlr.model.bounds import Bounded
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.penalty import Penalty
-from jaxlr.streaming.blocks import Kind, Reader
+from jaxlr.streaming.blocks import Reader
 from jaxlr.streaming.calls import Progress
+from jaxlr.streaming.fields import Kind
 from jaxlr.streaming.models import Asked
 from jaxlr.streaming.points import Model
 from jaxlr.streaming.sample import Sample
 from jaxlr.streaming.secants import Pairs
 from jaxlr.streaming.states import State, Trail
+from jaxlr.streaming.sums import Frame
 
 
 def identity(asked: Asked, x64: bool) -> dict[str, Any]:
@@ -37,10 +39,14 @@ def identity(asked: Asked, x64: bool) -> dict[str, Any]:
 
 
 def to_arrays(
-    progress: Progress, kind: Kind, prints: list[np.ndarray], center: np.ndarray, unit: np.ndarray
+    progress: Progress, reader: Reader, prints: list[np.ndarray], frame: Frame, growth: float
 ) -> dict[str, np.ndarray]:
-    """Everything that a later call needs to go on; `prints` are those of the readers of all processes."""
-    arrays: dict[str, Any] = {"kind": np.array(kind.described()), "center": center, "unit": unit}
+    """Everything that a later call needs to go on; `prints` are those of the readers of all processes, `growth` as in
+    `jaxlr.streaming.dependent`."""
+    assert reader.kind is not None
+    arrays: dict[str, Any] = {"kind": np.array(reader.kind.described()), "center": frame.center, "unit": frame.unit}
+    if reader.columns is not None:
+        arrays |= {"columns": reader.columns, "growth": np.float64(growth)}
     arrays |= {"prints": np.concatenate(prints), "blocks": np.array([len(its) for its in prints])}
     state = progress.state._asdict()
     trail = state.pop("trail")
@@ -63,8 +69,10 @@ def to_arrays(
     return arrays | {"exact": np.bool_(progress.exact), "passes": np.int64(progress.passes), "ended": progress.ended}
 
 
-def of_arrays(arrays: Mapping[str, np.ndarray], reader: Reader) -> tuple[Progress, list[np.ndarray], np.ndarray, np.ndarray]:
-    """The progress, the prints, origin and units of the columns; the reader goes on as after the passes before.
+def of_arrays(
+    arrays: Mapping[str, np.ndarray], reader: Reader
+) -> tuple[Progress, list[np.ndarray], np.ndarray, np.ndarray, float]:
+    """The progress, the prints, origin and units of the columns, and `growth`; the reader goes on as after the passes before.
 
     Raises:
         ValueError: there were other processes.
@@ -98,4 +106,5 @@ def of_arrays(arrays: Mapping[str, np.ndarray], reader: Reader) -> tuple[Progres
         sample = Sample(**{"offset": None} | parts["sample."])
     state, exact, passes = State(**parts["state."], trail=trail), bool(arrays["exact"]), int(arrays["passes"])
     progress = Progress(state, model, arrays.get("chord"), exact, passes, arrays["ended"], sample, arrays.get("urgency"))
-    return progress, prints, arrays["center"], arrays["unit"]
+    reader.columns = arrays.get("columns")
+    return progress, prints, arrays["center"], arrays["unit"], float(arrays.get("growth", 1))

@@ -24,12 +24,21 @@ from jaxlr.streaming import checkpoint as files
 from jaxlr.streaming.ahead import ahead
 from jaxlr.streaming.blocks import Reader, Rows
 from jaxlr.streaming.calls import Call, Progress
-from jaxlr.streaming.first import center_and_unit, first_pass, of_all_processes, thinned
+from jaxlr.streaming.dependent import independent
+from jaxlr.streaming.first import First, center_and_unit, first_pass, of_all_processes, thinned
 from jaxlr.streaming.frames import rounded
 from jaxlr.streaming.loop import next_pass
 from jaxlr.streaming.models import Asked, lay_out
 from jaxlr.streaming.passes import shape_of
-from jaxlr.streaming.processes import InterruptedPassError, bytes_of_first, check_alike, number_rows, of_first, ragged, together
+from jaxlr.streaming.processes import (
+    InterruptedPassError,
+    bytes_of_first,
+    check_alike,
+    number_rows,
+    of_first,
+    ragged,
+    together,
+)
 from jaxlr.streaming.resamples import typed
 from jaxlr.streaming.resumed import identity, of_arrays, to_arrays
 from jaxlr.streaming.start import begin
@@ -52,6 +61,7 @@ class Run:
         self.call: Call | None = None
         self.progress: Progress | None = None
         self.prints: list[np.ndarray] = []
+        self.growth = 1.0  # see `jaxlr.streaming.dependent`
 
     @property
     def ended(self) -> bool:
@@ -92,7 +102,7 @@ class Run:
         content = bytes_of_first(together(lambda: files.read(path) if first else None))
         if content is None:
             return False
-        self.progress, self.prints, center, unit = of_arrays(files.load(content, path, mark), self.reader)
+        self.progress, self.prints, center, unit, self.growth = of_arrays(files.load(content, path, mark), self.reader)
         self.call = together(lambda: self._call(center, unit))
         return True
 
@@ -103,29 +113,35 @@ class Run:
         number_rows(reader, told)
         resamples = math.prod(self.resamples.axes)
         most = lambda n, weights: _sample_size(n, weights * resamples)  # noqa: E731
-        own = together(lambda: first_pass(self._first_rows(told), most, fit_intercept))
+        own = together(lambda: first_pass(self._rows(told), most, fit_intercept))
         first = of_all_processes(own, most)
         assert reader.prints is not None
         self.prints = ragged(np.frombuffer(reader.prints, np.uint64))
         m = sum(int(np.sum(its >> np.uint64(32))) for its in self.prints)
-        center, unit = of_first(center_and_unit(first.moments, fit_intercept))
+        frame = of_first(center_and_unit(first.moments, fit_intercept))
+        batch = together(lambda: self._call(*frame)).batch
+        columns, self.growth = independent(first, *frame, batch, fit_intercept, lambda: self._rows(told), reader.kind)
 
-        def begun() -> Progress:
-            call = self.call = self._call(center, unit)
+        def begun(first: First) -> Progress:
+            if columns is not None:
+                self.reader.columns = columns
+                first = first._replace(sample=first.sample | {"X": first.sample["X"][:, columns]})
+            call = self.call = self._call(*(frame if columns is None else (part[columns] for part in frame)))
             worth = 0 if call.wide else m // (_SHARE if call.shape.cheap else _SHARE_OF_MANY)
             return begin(call, thinned(first, max(worth, _SMALL_SAMPLE)), m)
 
-        return together(begun)
+        progress = together(lambda: begun(first))
+        return progress if columns is None else progress._replace(passes=progress.passes + 1)
 
     def _save(self, mark: str) -> None:
         if self.checkpoint is None or jax.process_index() > 0:
             return
-        assert self.call is not None and self.progress is not None and self.reader.kind is not None  # noqa: PT018
+        assert self.call is not None and self.progress is not None  # noqa: PT018
         frame = self.call.frame
-        arrays = to_arrays(self.progress, self.reader.kind, self.prints, frame.center, frame.unit)
+        arrays = to_arrays(self.progress, self.reader, self.prints, frame, self.growth)
         files.save(self.checkpoint, mark, arrays)
 
-    def _first_rows(self, told: Callable[[int], None]) -> Iterator[Rows]:
+    def _rows(self, told: Callable[[int], None]) -> Iterator[Rows]:
         reading = ahead(self.reader.rows(_READ))
         try:
             for block in reading:
@@ -135,12 +151,14 @@ class Run:
             reading.close()
 
     def _call(self, center: np.ndarray, unit: np.ndarray) -> Call:
-        asked, kind = self.asked, self.reader.kind
+        asked, kind = self.asked, self.reader.handed
         assert kind is not None
         with jax.enable_x64(self.x64):
             dtype = dtype_of_design(kind.dtypes["X"])
+        if (columns := self.reader.columns) is not None:
+            asked = asked.of_columns(columns)
         batch = lay_out(asked, kind, self.resamples, dtype)
-        tol = float(checked_tol(asked.tol, np.dtype(np.float64) if asked.tol is not None else dtype))
+        tol = float(checked_tol(asked.tol, np.dtype(np.float64) if asked.tol is not None else dtype)) / self.growth
         steps = self.likelihood if batch.kinked else self.likelihood.in_contrasts()
         shape = shape_of(batch, steps, kind.n, kind.n + int(asked.fit_intercept), self.resamples)
         frame = Frame(center, unit, typed(asked.key))
@@ -164,11 +182,14 @@ class Run:
         gap = np.where(np.isnan(gap), np.inf, gap)  # of a model without weight
         passes = np.where(self.progress.ended > 0, self.progress.ended, self.progress.passes)
         number = lambda values, dtype: jnp.asarray(values.astype(dtype).reshape((*shape, *values.shape[1:])))  # noqa: E731
-        kind = self.reader.kind
+        kind, columns = self.reader.kind, self.reader.columns
+        if columns is not None:
+            own, coef = coef, np.zeros((*coef.shape[:-1], len(columns)), coef.dtype)
+            coef[..., columns] = own
         return Fit(
             params=self.likelihood.params_type(number(coef, call.dtype), number(intercept, call.dtype)),
             value=number(state.value, call.dtype),
-            kkt=number(state.kkt, call.dtype),
+            kkt=number(state.kkt * self.growth, call.dtype),
             gap=number(gap, call.dtype),
             status=number(np.where(running, np.int32(Status.NOT_RUN), state.status), np.int32),
             num_steps=number(state.num_steps, np.int32),

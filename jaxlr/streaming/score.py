@@ -29,8 +29,9 @@ from jaxlr.model.params import HasParams, Params, SoftmaxParams
 from jaxlr.model.predict import check_intercepts, own_params
 from jaxlr.results.status import Status
 from jaxlr.streaming.ahead import ahead, kind_ahead
-from jaxlr.streaming.blocks import Blocks, Kind, Reader, check_callable
+from jaxlr.streaming.blocks import Blocks, Reader, check_callable
 from jaxlr.streaming.carried import of_all_processes, plus
+from jaxlr.streaming.fields import Kind
 from jaxlr.streaming.models import lanes_of
 from jaxlr.streaming.passes import own_names
 from jaxlr.streaming.processes import check_alike, number_rows, together

@@ -262,13 +262,6 @@ def test_a_constant_column_is_named_and_not_the_intercept_that_it_copies():
         check_independent(sums, model, 3, 2, np.ones(1, bool), None)
 
 
-@pytest.mark.slow
-def test_dependent_columns_without_a_penalty_are_refused_by_number():
-    twice = np.c_[X[:, [1, 4]], X[:, 1] - 2 * X[:, 4] + 3]
-    with pytest.raises(ValueError, match="got column 2 in the span"):
-        fit_stream(cut(100, X=twice))
-
-
 def test_rows_that_follow_each_other_are_dealt_to_the_folds_in_an_order_of_their_own():
     m, folds = 300, 3
     weights = np.asarray(resample_weights(jax.random.key(3), np.arange(m, dtype=np.uint64), Resamples(folds=folds)))
