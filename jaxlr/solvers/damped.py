@@ -32,7 +32,7 @@ from jaxlr.solvers.system import System
 # logits of 1e6 take 20 to 60 steps); it falls with the square of the residual, so that neither the last steps nor the
 # verdict on separation feel it.
 _DAMPING = 1e-5
-_AGAINST = 0.01  # of R: rows that a separation leaves where they are still move by what it left of their gradient
+_AGAINST = 0.1  # of R: rows that a separation leaves where they are still move by what is left of their gradient
 
 
 class Solution(NamedTuple):
