@@ -32,7 +32,7 @@ from jaxlr.inputs.checks import Data, checked, core_axes, is_zero, real_array
 from jaxlr.inputs.labels import hint_of_counts
 from jaxlr.inputs.own_columns import checked_columns
 from jaxlr.inputs.tables import check_aligned, column_names, is_concrete
-from jaxlr.linalg.cholesky import cholesky, in_own_units, inverse
+from jaxlr.linalg.cholesky import after, cholesky, in_own_units, inverse
 from jaxlr.linalg.dot import dot
 from jaxlr.linalg.moments import column_moments
 from jaxlr.linalg.operators import Bordered, Design
@@ -204,9 +204,9 @@ def _program(models: Models, tol: Array, columns: Float[Array, "k m"], batch: tu
     if not settings.coercive and working.A.shape[1]:
         rows = jnp.ones_like(w) if present is None else present.astype(w.dtype)
         spanned = _span(working.A, rows, jnp.append(free[:-1], jnp.ones(int(settings.fit_intercept), bool)))
+        tol = after(spanned, tol)  # and with it all steps
 
-    start = models.start
-    if start is not None:
+    if (start := models.start) is not None:
         own_first = [(0, 0)] * (start.coef.ndim - 1) + [(1, 0)]
         start = start._replace(coef=jnp.pad(start.coef, own_first))
 

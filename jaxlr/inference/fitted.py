@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxlr.inputs.checks import check_count
+from jaxlr.linalg.cholesky import after
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.model.likelihood import Likelihood, Multinomial, likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
@@ -27,6 +28,7 @@ from jaxlr.solvers.working import (
     from_basis,
     from_working,
     prepare,
+    solved_after,
     to_working,
     units_of,
     working_problem,
@@ -45,6 +47,7 @@ class Fitted(NamedTuple):
         undetermined: parameters that the data do not determine (n + 1,), for their column depends on those before it, or the
             fit shares a coefficient with such a column; None where there are none.
         dependent: which columns of A depend on others (k,), or None where none does.
+        weights: of which others these are made, the basis's (f, f), likewise.
     """
 
     system: System
@@ -54,6 +57,7 @@ class Fitted(NamedTuple):
     back: Array
     undetermined: Array | None
     dependent: Array | None
+    weights: Array | None
 
     @property
     def determined(self) -> Float[Array, "parameters k"]:
@@ -94,15 +98,19 @@ def fitted(params: Params | SoftmaxParams, problem: Problem, basis: int) -> Fitt
         back = jnp.concatenate([back, jnp.eye(n + 1, dtype=back.dtype)[:, n:]], axis=1)
     else:
         back = back.at[n].set(0)
-    undetermined = dependent = None
+    undetermined = dependent = weights = None
     if working.basis is not None:
-        undetermined, dependent = _undetermined(params, working), jnp.pad(dependent_columns(working), (0, k - n))
-    return Fitted(system, working, likelihood.reduce(inside), system.logits(inside), back, undetermined, dependent)
+        # One solve after the other (`jaxlr.linalg.cholesky`), those of the model alone behind those that all share.
+        later = solved_after(scaled, working).basis
+        assert later is not None
+        weights, dependent = later.weights, jnp.pad(dependent_columns(working), (0, k - n))
+        again = from_working(after(weights, inside), working, type(params))
+        undetermined, inside = _undetermined(params, again, working), after(again.coef, inside)
+    return Fitted(system, working, likelihood.reduce(inside), system.logits(inside), back, undetermined, dependent, weights)
 
 
-def _undetermined(params: Params | SoftmaxParams, working: Working) -> Bool[Array, " p"]:
-    """Parameters of dependent columns, and those that would be others if these had coefficients of 0, as in R."""
-    again = from_working(to_working(params, working), working, type(params))
+def _undetermined(params: Params | SoftmaxParams, again: Params | SoftmaxParams, working: Working) -> Bool[Array, " p"]:
+    """Parameters of dependent columns, and those that are others again when these have coefficients of 0, as in R."""
     given, moved = joined(params), jnp.abs(joined(again) - joined(params))
     eps, coef = jnp.finfo(given.dtype).eps, jnp.abs(jnp.asarray(params.coef))
     # In logits, of which 1 is one: an estimate that is 0 by symmetry moves by rounding, which is as large as itself.

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlr.inference.fitted import check_base, fitted, functionals
-from jaxlr.inference.leverage import leverage
-from jaxlr.inference.meat import Kind, checked_kind, covariance_of
+from jaxlr.inference.meat import Kind, checked_kind, covariance_along, errors_of
 from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.tails import Test, chi_square_test
 from jaxlr.inputs.checks import Data, real_array
@@ -111,13 +110,13 @@ def _wald_test(
     R, r = R.astype(model.z.dtype), r.astype(model.z.dtype)
     asked = jnp.any(R != 0, axis=0)  # a parameter that is not determined may stay out of the question
     C = dot(R, jnp.where(asked[:, None], functionals(model, base), 0))
-    root = leverage(model).root
-    half = dot(root.reshape(len(root), -1), C.T)
+    errors = errors_of(model, kind, clusters)
+    half = dot(errors.root.reshape(len(errors.root), -1), C.T)
     T = jnp.linalg.qr(half, mode="r").T  # half = Q T'
     known = jnp.min(jnp.abs(jnp.diagonal(T)) / jnp.sqrt(jnp.sum(half**2, axis=0))) > jnp.finfo(T.dtype).eps ** 0.75
-    C = solve(T, C)
-    off = dot(C, model.x.reshape(-1)) - solve(T, r[:, None])[:, 0]
-    V = covariance_of(model, C, kind, clusters)
+    solved = solve(T, jnp.concatenate([C, r[:, None]], axis=1))  # in one call (`jaxlr.linalg.cholesky`)
+    C, r = solved[:, :-1], solved[:, -1]
+    off, V = dot(C, model.x.reshape(-1)) - r, covariance_along(errors, C)
     size = jnp.sqrt(jnp.diagonal(V))
     L = cholesky(V / (size[:, None] * size[None, :]))
     # Fewer clusters than hypotheses, or of several ways, leave a matrix that is singular, or no covariance.

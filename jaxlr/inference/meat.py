@@ -132,9 +132,7 @@ def covariance_of(model: Fitted, C: Float[Array, "q p"], kind: Kind, clusters: I
     Args:
         C: of x in the coordinates of the model.
     """
-    errors = errors_of(model, kind, clusters)
-    half = dot(errors.root.reshape(len(errors.root), C.shape[1]), C.T)
-    return dot(half.T, half if errors.meat is None else dot(errors.meat, half))
+    return covariance_along(errors_of(model, kind, clusters), C)
 
 
 class Errors(NamedTuple):
@@ -154,6 +152,12 @@ def errors_of(model: Fitted, kind: Kind, clusters: Int[Array, "ways m"]) -> Erro
     rows = leverage(model)
     root = rows.root / jnp.sqrt(model.system.total)
     return Errors(root, None if kind.name == "model" else _meat(model, rows, kind, clusters))
+
+
+def covariance_along(errors: Errors, C: Float[Array, "q p"]) -> Float[Array, "q q"]:
+    """The same, from the covariance of the estimate."""
+    half = dot(errors.root.reshape(len(errors.root), C.shape[1]), C.T)
+    return dot(half.T, half if errors.meat is None else dot(errors.meat, half))
 
 
 def _meat(model: Fitted, rows: Leverage, kind: Kind, clusters: Int[Array, "ways m"]) -> Float[Array, "p p"]:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxlr.batching.loops import in_groups
 from jaxlr.compilation.program import program
@@ -39,7 +39,7 @@ from jaxlr.inference.fitted import (
 from jaxlr.inference.over_models import check_given, over_models
 from jaxlr.inference.tails import Test, chi_square_test, normal_quantile
 from jaxlr.inference.wald import Intervals
-from jaxlr.linalg.cholesky import cholesky, in_own_units, inverse_root
+from jaxlr.linalg.cholesky import after, cholesky, in_own_units, inverse_root
 from jaxlr.model.likelihood import likelihood_of_params
 from jaxlr.model.params import Params, SoftmaxParams
 from jaxlr.model.problem import Problem
@@ -145,48 +145,58 @@ def _num_parameters(fit: Fit) -> int:
 def _profile_intervals(
     params: Params | SoftmaxParams, problem: Problem, base: int | None, of_firth: bool, quantile: float, basis: int
 ) -> tuple[Array, Array]:
-    model = fitted(params, problem, basis)
-    at = _objective(model, of_firth)
-    highest = at(model.x).value + quantile / (2 * model.system.total)
+    model, at, lowest, definite = _begun(params, problem, of_firth, basis)
+    highest = lowest + quantile / (2 * model.system.total)
 
     def end(c: Array, side: Array) -> Array:
         def step(x: Array) -> Array:
             here = at(x)
-            newton, along = here.solve(here.g), here.solve(c)
+            newton, along = here.solve(here.g, c)
             left = 2 * (highest - here.value) + jnp.sum(here.g * newton)
             return (side * jnp.sqrt(jnp.maximum(left, 0) / jnp.sum(c * along)) * along - newton).reshape(x.shape)
 
         return jnp.sum(c * _settled(step, model).ravel())
 
     sides = jnp.asarray([-1, 1], model.x.dtype)
-    both_ends = _of_free(lambda c: jax.vmap(lambda side: end(c, side))(sides), model, problem, base)
+    both_ends = _of_free(lambda c: jax.vmap(lambda side: end(c, side))(sides), model, problem, base, definite)
     return both_ends[:, 0], both_ends[:, 1]
 
 
 def _profile_tests(params: Params | SoftmaxParams, problem: Problem, base: int | None, of_firth: bool, basis: int) -> Array:
-    model = fitted(params, problem, basis)
-    at = _objective(model, of_firth)
-    lowest = at(model.x).value
+    model, at, lowest, definite = _begun(params, problem, of_firth, basis)
 
     def risen(c: Array) -> Array:
         def step(x: Array) -> Array:
             here = at(x)
-            newton, along = here.solve(here.g), here.solve(c)
+            newton, along = here.solve(here.g, c)
             return (along * (jnp.sum(c * (newton - x.ravel())) / jnp.sum(c * along)) - newton).reshape(x.shape)
 
         return 2 * model.system.total * (at(_settled(step, model)).value - lowest)
 
-    return _of_free(risen, model, problem, base)
+    return _of_free(risen, model, problem, base, definite)
 
 
-def _of_free(function: Callable[[Array], Array], model: Fitted, problem: Problem, base: int | None) -> Float[Array, "p *r"]:
+def _begun(
+    params: Params | SoftmaxParams, problem: Problem, of_firth: bool, basis: int
+) -> tuple[Fitted, Callable[[Array], Point], Float[Array, ""], Bool[Array, ""]]:
+    """A model, F around it, its least value, and whether the information there is definite, as for standard errors. What walks
+    from there factors its matrices after these (`jaxlr.linalg.cholesky`)."""
+    model = fitted(params, problem, basis)
+    root = inverse_root(mean_information(model.system, model.z), model.free.reshape(-1))
+    at, start = _objective(model, of_firth), after(root, model.x)
+    here = at(start)
+    return model._replace(x=after(here.L, start)), at, here.value, jnp.all(jnp.isfinite(root))
+
+
+def _of_free(
+    function: Callable[[Array], Array], model: Fitted, problem: Problem, base: int | None, definite: Bool[Array, ""]
+) -> Float[Array, "p *r"]:
     """A function of the rows c of all parameters, a group side by side; NaN for those that are known to be 0 or not determined,
-    and for all where the information is singular, as of the standard errors."""
+    and for all where the information is not definite."""
     rows = functionals(model, base)
     free = np.flatnonzero(~known(model.system.likelihood, problem.X.shape[1], problem.fit_intercept, base))
     m, k = model.system.A.shape
     found = in_groups(jax.vmap(function), rows[free], models_side_by_side(m * k))
-    definite = jnp.all(jnp.isfinite(inverse_root(mean_information(model.system, model.z), model.free.reshape(-1))))
     found = jnp.where(definite, found, jnp.nan)
     return jnp.full((len(rows), *found.shape[1:]), jnp.nan, found.dtype).at[free].set(found)
 

@@ -80,13 +80,13 @@ def coordinates(model: Fitted, X: Float[Array, "r n"]) -> tuple[Float[Array, "r 
     rows = dot(centered, model.back[:n])
     if model.system.A.shape[1] > n:
         rows = rows + jnp.eye(n + 1, dtype=rows.dtype)[n][None, :]
-    if working.basis is None:
+    if working.basis is None or model.weights is None:
         return rows, jnp.ones(len(X), bool)
 
     def free(of_columns: Array) -> Array:
         return jnp.take(of_columns, working.free, axis=-1, mode="fill", fill_value=0)
 
-    dependent, weights = working.basis.dependent[None, :], working.basis.weights
+    dependent, weights = working.basis.dependent[None, :], model.weights
     own, origin = free(centered / working.unit[None, :]), free(jnp.abs(working.center / working.unit))
     rest, size = own - dot(own, weights.T), jnp.abs(own) + origin[None, :]
     most = jnp.finfo(rows.dtype).eps ** 0.6 * (size + dot(size, jnp.abs(weights).T))

@@ -52,6 +52,12 @@ def once(known: Bool[Array, ""], value: Array) -> Array:
     return jnp.where(known, value, jnp.nan)
 
 
+def after(solved: Array, value: Array) -> Array:
+    """The value as it is, but not before these numbers are known, none of which is over infinity. Where they are of each model
+    and the value is not, it would be copied for each."""
+    return once(~jnp.any(solved > jnp.inf), value)
+
+
 def inverse(L: Float[Array, "k k"]) -> Float[Array, "k k"]:
     """Invert a lower triangle: small blocks of its diagonal a row at a time, all at once, then pairs of them.
 

@@ -62,6 +62,10 @@ class Binary(NamedTuple):
         """The change of logits that improves every row."""
         return 2 * y - 1
 
+    def falls(self, dz: Float[Array, " m"], y: Float[Array, " m"]) -> Float[Array, " m"]:
+        """By how much a change of the logits worsens the margin of a row, that of a soft label either way."""
+        return jnp.maximum(jnp.where(y > 0, -dz, 0), jnp.where(y < 1, dz, 0))
+
     def class_weights(self, y: Float[Array, " m"], w: Float[Array, " m"]) -> Float[Array, " 2"]:
         """The weight of each class; NaN where a label is."""
         return dot(jnp.stack([1 - y, y]), w)

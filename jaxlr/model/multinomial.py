@@ -89,6 +89,11 @@ class Multinomial(NamedTuple):
         """The change of logits that improves every row."""
         return softmax.shares(y, self.num_classes) - 1 / self.num_classes
 
+    def falls(self, dz: Float[Array, "K m"], y: Float[Array, "m *K"]) -> Float[Array, " m"]:
+        """By how much a change of the logits worsens the margin of a row, that of a soft label for each of its classes."""
+        own = softmax.shares(y, self.num_classes) > 0
+        return jnp.max(dz, axis=0) - jnp.min(jnp.where(own, dz, jnp.inf), axis=0)
+
     def class_weights(self, y: Float[Array, "m *K"], w: Float[Array, " m"]) -> Float[Array, " K"]:
         """The weight of each class; NaN where a label is."""
         if y.ndim == 2:

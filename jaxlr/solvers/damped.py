@@ -32,6 +32,7 @@ from jaxlr.solvers.system import System
 # logits of 1e6 take 20 to 60 steps); it falls with the square of the residual, so that neither the last steps nor the
 # verdict on separation feel it.
 _DAMPING = 1e-5
+_AGAINST = 0.1  # of R: rows that a separation leaves where they are still move by what is left of their gradient
 
 
 class Solution(NamedTuple):
@@ -93,7 +94,12 @@ def minimize(
 
     def search(x: Array, here: Point, jitter: Array, running: Array, kept: Any) -> Direction:
         found = direction(system, x, here, jitter, running, kept)
-        if system.margins is None or system.sets is not None:
+        if system.coercive or system.sets is not None:
+            return found
+        # Rows of a positive weight, however little, forbid a separation that worsens them.
+        against = system.largest(likelihood.falls(found.dz, system.y))
+        found = found._replace(separates=against <= _AGAINST * system.reach(found.dz))
+        if system.margins is None:
             return found
         # A row of another class that is saturated all the same improves along no separation.
         wrong = system.largest(jnp.abs(likelihood.residual(here.z, system.y))) > 0.9

@@ -11,8 +11,8 @@ the step began and cuts its length. The rules of the verdict, the first that hol
                   Newton step that moves no logit of a row of positive weight by more than 1e-2 and resolves what the gradient
                   asks for
     SEPARATED     kkt <= min(tol, eps^0.6) rarity and a step that stays over 0.1 logits while lambda falls (under separation,
-                  complete or quasi, it stays near 1 and the gradient vanishes, lambda to exp(-1/2) with each), or whose
-                  saturated rows hide a separation
+                  complete or quasi, it stays near 1 and the gradient vanishes, lambda to exp(-1/2) with each) and worsens the
+                  margin of no row that has weight, or whose saturated rows hide a separation
     STALLED       the decrement lambda stopped falling before: rounding has the last word
     MAX_STEPS     the limit came first
 
@@ -65,6 +65,7 @@ class Direction(NamedTuple):
         hides: whether saturated rows hide a separation.
         inexact: whether more than 1e-2 may be left to an intercept, of a class whose weight is next to nothing.
         crude: whether lambda may be far below that of Newton's direction, which then still is large after the step.
+        separates: whether it may be one that separates, which worsens no margin of a row.
         spent: what its preconditioner cost beside a new one; None where there is none.
         old: whether lambda tells nothing about rounding, because its Hessian was made elsewhere.
         kept: for the next search; None where nothing is.
@@ -78,6 +79,7 @@ class Direction(NamedTuple):
     hides: Array
     inexact: Array
     crude: Array | bool = False
+    separates: Array | bool = True
     old: Array | bool = False
     spent: Any = None
     kept: Any = None
@@ -232,7 +234,7 @@ def judge(
     falls = found.decrement <= _FALLS * state.decrement
     # Steps that jitter alone makes short grow shorter as lambda falls, the curvature along them being what it was.
     falls &= found.decrement * state.reach <= _VANISHES * state.decrement * reach
-    steep = flat & factored & ~penalized & (((reach > 0.1) & falls) | hidden)
+    steep = flat & factored & ~penalized & (((reach > 0.1) & falls & found.separates) | hidden)
     steep_steps = jnp.where(steep, state.steep_steps + 1, 0)
     status = jnp.where(exhausted, Status.STALLED, RUNNING)
     status = jnp.where(steep_steps > _PATIENCE, Status.SEPARATED, status)

@@ -48,10 +48,10 @@ class Point(NamedTuple):
     L: Array
     s: Array
 
-    def solve(self, b: Float[Array, " k"]) -> Float[Array, " k"]:
-        """M^-1 b."""
-        half = solve_lower(self.L, (self.s * b)[:, None])
-        return self.s * solve_lower(self.L, half, transposed=True)[:, 0]
+    def solve(self, *sides: Float[Array, " k"]) -> Float[Array, "r k"]:
+        """M^-1 b of each side b, in one call."""
+        half = solve_lower(self.L, jnp.stack([self.s * b for b in sides], axis=1))
+        return (self.s[:, None] * solve_lower(self.L, half, transposed=True)).T
 
 
 class _State(NamedTuple):
@@ -148,7 +148,7 @@ def _two_loops(here: Point, changes: Float[Array, "p 2 k"]) -> Float[Array, " k"
         rate = jnp.where(curved > 0, jnp.sum(x * q) / jnp.where(curved > 0, curved, 1), 0)
         taken.append((x, g, rate, curved))
         q = q - rate * g
-    d = here.solve(q)
+    (d,) = here.solve(q)
     for x, g, rate, curved in reversed(taken):
         back = jnp.where(curved > 0, jnp.sum(g * d) / jnp.where(curved > 0, curved, 1), 0)
         d = d + (rate - back) * x

@@ -37,7 +37,7 @@ from jaxlr.model.problem import Problem, bounds_of, finite_factor, row_weights, 
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
 from jaxlr.solvers.linear import SOLVES, Hessian
-from jaxlr.solvers.working import Working, from_working, to_working
+from jaxlr.solvers.working import Working, from_working, solved_after, to_working
 
 # Where a model did not converge, what its derivatives are computed from: finite, and with no derivative of 0.
 _STAND_IN = {
@@ -76,6 +76,7 @@ def differentiable(
     road = _Road(likelihood.in_contrasts() if problem.l1 is None else likelihood, solve)
     deviation, working = jax.lax.stop_gradient((deviation, working._replace(rows=None)))
     params, value = jax.lax.stop_gradient((fit.params, fit.value))
+    working = solved_after(params.coef, working)
     params, value = _minimum(road, t, params, value, fit.status, deviation, working)
     return replace(fit, params=params, value=value)
 
@@ -111,6 +112,7 @@ def _moving_minimum(
 def _derivative(road: _Road, primals: tuple, tangents: tuple) -> tuple:
     t, _, _, status, deviation, working = primals
     params, value = _moving_minimum(road, *primals)
+    working = solved_after(params.coef, working)
     at, x, finite = _where_it_stands(road, t, params, status, working)
     parts, structure = jax.tree.flatten(at)
     moving = {i: part for i, part in enumerate(jax.tree.leaves(tangents[0])) if not isinstance(part, SymbolicZero)}

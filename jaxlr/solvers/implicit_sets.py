@@ -20,7 +20,7 @@ from jaxlr.model.params import Params
 from jaxlr.model.problem import Problem, penalty_of, problem_logits
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
-from jaxlr.solvers.working import Working, from_working, to_working
+from jaxlr.solvers.working import Working, from_working, solved_after, to_working
 
 
 def differentiable(fit: Fit, problem: Problem, working: Working) -> Fit:
@@ -61,5 +61,5 @@ def _minimum_jvp(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
     L = cholesky(H)
     dx = -s * solve(L, solve(L, (s * dg)[:, None]), transposed=True)[:, 0]
     known = jnp.where(status == Status.CONVERGED, 1, jnp.nan).astype(x.dtype)
-    moved = from_working(jnp.where(free, dx, 0), working, Params)
+    moved = from_working(jnp.where(free, dx, 0), solved_after(L, working), Params)
     return (params, value), jax.tree.map(lambda change: known * change, (moved, dJ))

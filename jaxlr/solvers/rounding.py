@@ -8,16 +8,18 @@ known to
 That is little where rows are of both kinds everywhere, and without bound where the classes are all but separated: curvature
 ends there, and the residual of the last digits stops a descent that would go on for ever.
 
-An offset, a start or a bound far away may say of a row what no step has to say any more. Where such rows alone tell some
-direction of the columns apart, no curvature is left along it but the jitter of the factor, a Newton step is 0 instead of 1, and
-nothing is known of the estimate, which may be infinite; nor is it where every row of a column is saturated. Of
-v = A' (w margins) over these rows, that is the share of v (H + J)^-1 v that is due to J,
+An offset, a start or a bound far away may say of a row what no step has to say any more, and a long step may have said it.
+Where such rows alone tell some direction of the columns apart, no curvature is left along it but the jitter of the factor, a
+Newton step is 0 instead of 1, and nothing is known of the estimate, which may be infinite; nor is it where every row of a
+column is saturated. Of v = A' (w margins) over these rows, that is the share of v (H + J)^-1 v that is due to J,
 
     v (H + J)^-1 J (H + J)^-1 v  >  eps^(5/16) v (H + J)^-1 v
 
-where columns at the distance at which a basis begins to stand for them have a tenth of that.
+where columns at the distance at which a basis begins to stand for them have a tenth of that. Rows that a step saturated leave
+nothing but J, a share of 1; what rows of little weight have is seen by the steps, up to a tenth.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -29,7 +31,7 @@ from jaxlr.results.status import Status
 from jaxlr.solvers.damped import Solution
 from jaxlr.solvers.system import System, mean_information
 
-_MOST = 0.1  # of a logit
+_MOST = 0.1  # of a logit, or of a step
 _MOST_PARAMETERS = 4096  # of a Hessian that is formed for that
 
 
@@ -57,24 +59,37 @@ def doubted(solution: Solution, system: System, errors: Float[Array, " k"]) -> S
     return solution._replace(status=jnp.where(doubtful, Status.STALLED, solution.status).astype(jnp.int32))
 
 
-def hidden(solution: Solution, system: System) -> Solution:
-    """The same, STALLED instead of CONVERGED where rows saturated from the start are all that tells a direction apart."""
+def hidden(solution: Solution, system: System, settled: bool) -> Solution:
+    """The same, STALLED instead of CONVERGED where saturated rows are all that tells a direction apart.
+
+    Args:
+        settled: whether they may have been saturated from the start; else by a step, and nothing is left of their curvature.
+    """
     x = solution.params
     if system.coercive or system.sets is not None or np.size(x) > _MOST_PARAMETERS:
         return solution
     z = system.logits(x)
     eps, r = float(jnp.finfo(z.dtype).eps), system.likelihood.residual(z, system.y)
     wanted = jnp.where(jnp.abs(r) < eps**0.25, system.likelihood.margins(system.y), 0)
-    moves = aligned(system.free, x) & ~system.penalty.like(x).rests(x)
-    v = system.A.transposed_times(aligned(system.w, wanted) * wanted).ravel()
-    jitter = jnp.asarray(eps**0.75, z.dtype)
-    information, moves = mean_information(system, z), moves.ravel()
-    saturated = jnp.diagonal(information) <= 1e3 * least_curvature(z.dtype)
-    flat = jnp.any(moves & saturated & (jnp.diagonal(mean_information(system, jnp.zeros_like(z))) > 0))
-    H, s = in_own_units(information, jnp.zeros(v.size, z.dtype), moves, jitter)
-    L = cholesky(H)
-    half = solve_lower(L, (s * v)[:, None])
-    step = solve_lower(L, half, transposed=True)
-    unknown = flat | ~(jitter * jnp.sum(step**2) <= eps ** (5 / 16) * jnp.sum(half**2))
-    doubtful = (solution.status == Status.CONVERGED) & unknown & ~system.penalized
-    return solution._replace(status=jnp.where(doubtful, Status.STALLED, solution.status).astype(jnp.int32))
+    moves = (aligned(system.free, x) & ~system.penalty.like(x).rests(x)).ravel()
+    most = eps ** (5 / 16) if settled else _MOST
+
+    def looked(_: Array) -> tuple[Array, Array]:
+        v = system.A.transposed_times(aligned(system.w, wanted) * wanted).ravel()
+        jitter = jnp.asarray(eps**0.75, z.dtype)
+        information, flat = mean_information(system, z), jnp.bool_(False)
+        if settled:
+            saturated = jnp.diagonal(information) <= 1e3 * least_curvature(z.dtype)
+            flat = jnp.any(moves & saturated & (jnp.diagonal(mean_information(system, jnp.zeros_like(z))) > 0))
+        H, s = in_own_units(information, jnp.zeros(v.size, z.dtype), moves, jitter)
+        L = cholesky(H)
+        half = solve_lower(L, (s * v)[:, None])
+        step = solve_lower(L, half, transposed=True)
+        return flat | ~(jitter * jnp.sum(step**2) <= most * jnp.sum(half**2)), jnp.bool_(False)
+
+    # A loop of one step: under vmap of none where no model asks for it.
+    some = settled | jnp.any(aligned(system.w, wanted) * wanted != 0)
+    asked = (solution.status == Status.CONVERGED) & ~system.penalized & some
+    unknown, _ = jax.lax.while_loop(lambda at: at[1], lambda at: looked(at[0]), (jnp.bool_(False), asked))
+    status = jnp.where(asked & unknown, Status.STALLED, solution.status)
+    return solution._replace(status=status.astype(jnp.int32))

@@ -139,8 +139,8 @@ def solution_of(
         solution = working_set.solve(system, start, tol, max_steps, settings.room, settings.keeps, known, matrix_free)
     else:
         solution = _SOLVERS[settings.solver](system, start, tol, max_steps)
-    if settings.settled and settings.solver != "firth":
-        solution = after_verdict(hidden(solution, system))
+    if settings.solver != "firth":
+        solution = after_verdict(hidden(solution, system, settings.settled))
     if working.basis is None:
         return solution
     errors = errors_of_basis(working)

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.linalg.basis import Basis, orthonormal
-from jaxlr.linalg.cholesky import once
+from jaxlr.linalg.cholesky import after
 from jaxlr.linalg.dense import Dense
 from jaxlr.linalg.dot import aligned, dot
 from jaxlr.linalg.moments import by_columns
@@ -87,7 +87,8 @@ def prepare(
         basis = orthonormal(own, present, _taken(center / unit, free), fit_intercept)
         columns, rows = _put(columns, free, basis.columns), _put(rows, free, basis.rows_in_basis(moved, present))
         center = _put(center, free, _taken(center, free) + _taken(unit, free) * basis.mean)
-        columns = once(~(rows[0, 0] > jnp.inf), columns)  # what factors Hessians of these waits for what the basis solved
+        # What factors Hessians of these waits for what the basis solved, and so does what it solves next.
+        columns, basis = after(rows[:1, :1], columns), basis._replace(R=after(rows[:1, :1], basis.R))
     A = columns
     if fit_intercept:
         one = jnp.ones((X.shape[0], 1), X.dtype)
@@ -240,6 +241,14 @@ def dependent_columns(working: Working) -> Bool[Array, " n"]:
     """Which columns depend on those before them, where there is a basis."""
     assert working.basis is not None
     return _put(jnp.zeros(len(working.unit), bool), working.free, working.basis.dependent)
+
+
+def solved_after(solved: Array, working: Working) -> Working:
+    """The same, its basis solving for nothing before these numbers are known (`jaxlr.linalg.cholesky`): transposed, in reverse
+    mode, its solves come before those of the Hessian."""
+    if working.basis is None:
+        return working
+    return working._replace(basis=working.basis._replace(R=after(solved, working.basis.R)))
 
 
 def errors_of_basis(working: Working) -> Float[Array, " k"]:

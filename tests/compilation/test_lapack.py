@@ -27,6 +27,23 @@ FITS = {
     "l1": lambda: jaxlr.fit(X, Y, l1=0.01),
     "Firth": lambda: jaxlr.fit_firth(X, Y),
     "strata": lambda: jaxlr.fit_conditional(X, LABELS == 0, np.arange(M) // 3),
+    "columns": lambda: jaxlr.fit_columns(X[0].T, Y, covariates=X[1]),
+    "columns of three classes": lambda: jaxlr.fit_columns(X[0].T, LABELS, num_classes=3),
+    "resamples": lambda: jaxlr.fit_bootstrap(jax.random.key(0), NEAR[0], Y, 5),
+}
+OF_MODELS = {
+    "standard_errors": {},
+    "covariance": {"kind": "HC3"},
+    "influence": {},
+    "leave_one_out": {},
+    "predictions": {},
+    "marginal_effects": {},
+    "comparisons": {"low": NEAR[0], "high": NEAR[0] + 1},
+    "wald_test": {"R": np.eye(4)[:2]},
+    "score_test": {"columns": X[1].T},
+    "profile_intervals": {},
+    "profile_tests": {},
+    "summary": {},
 }
 
 
@@ -54,6 +71,25 @@ def pairs_of(call, monkeypatch, whole=False):
 @pytest.mark.parametrize("name", FITS)
 def test_each_factor_of_a_fit_waits_for_the_one_before(name, monkeypatch):
     assert not pairs_of(FITS[name], monkeypatch)
+
+
+@pytest.mark.parametrize("name", OF_MODELS)
+def test_each_factor_of_a_statistic_waits_for_the_one_before(name, monkeypatch):
+    fit, problem = jaxlr.fit(NEAR[0], Y), jaxlr.Problem(NEAR[0], Y)
+    assert not pairs_of(lambda: getattr(jaxlr.inference, name)(fit, problem, **OF_MODELS[name]), monkeypatch, whole=True)
+
+
+def test_each_factor_of_an_interval_waits_for_the_one_before_with_firth_and_classes(monkeypatch):
+    firth, three = jaxlr.fit_firth(X[0], Y), jaxlr.fit(X[0], LABELS, num_classes=3)
+    assert not pairs_of(lambda: jaxlr.inference.profile_intervals(firth, jaxlr.Problem(X[0], Y)), monkeypatch)
+    assert not pairs_of(lambda: jaxlr.inference.profile_intervals(three, jaxlr.Problem(X[0], LABELS)), monkeypatch)
+
+
+def test_each_factor_of_a_gradient_waits_for_the_one_before():
+    total = lambda X: jnp.sum(jaxlr.fit(X, Y).params.coef)  # noqa: E731
+    of_sets = lambda X: jnp.sum(jaxlr.fit_conditional(X, LABELS == 0, np.arange(M) // 3).params.coef)  # noqa: E731
+    for function in (total, of_sets):
+        assert not unordered(jax.make_jaxpr(jax.grad(function))(X[0]).jaxpr)
 
 
 @pytest.mark.slow

@@ -294,3 +294,32 @@ def test_steps_that_grow_shorter_as_lambda_falls_show_no_separation():
     got = fit(X, y, sample_weight=s, offset=drawn.offset[240], l2=drawn.l2[240], penalty_factor=factor, solver="proximal")
     assert Status(int(got.status)) in (Status.CONVERGED, Status.STALLED)
     assert float(got.kkt) < 1e-10
+
+
+@pytest.mark.parametrize("solver", ["newton", "newton_cg", "proximal"])
+def test_rows_of_little_weight_forbid_a_separation(solver):
+    """Not separated, by linear programming: six steps of a logit each improve all rows but one, of the weight 2e-10."""
+    X = [[-2.0, -2], [-2, -1], [2, 2], [1, -2], [1, 1], [0, -2], [0, 0], [-2, 1]]
+    s = [1.7579e-10, 4.5165e-2, 1.4437e-2, 4.373e-11, 2.9306e-7, 4.9858e-9, 1.3008e-8, 1.5153e-3]
+    got = fit(np.array(X), np.array([0, 1, 0, 1, 1, 1, 1, 1]), sample_weight=np.array(s), solver=solver)
+    assert Status(int(got.status)) in (Status.CONVERGED, Status.STALLED)
+
+
+def test_rows_of_little_weight_forbid_a_separation_of_several_classes():
+    """A class against another as above, a third one of rows of both kinds."""
+    X = [[-2.0, -2], [-2, -1], [2, 2], [1, -2], [1, 1], [0, -2], [0, 0], [-2, 1], [1, -1], [-1, 1], [1, 1], [-1, -1]]
+    s = [1.7579e-10, 4.5165e-2, 1.4437e-2, 4.373e-11, 2.9306e-7, 4.9858e-9, 1.3008e-8, 1.5153e-3, 1e-2, 1e-2, 1e-2, 1e-2]
+    y = np.array([0, 1, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2])
+    got = fit(np.array(X), y, sample_weight=np.array(s), num_classes=3)
+    assert Status(int(got.status)) in (Status.CONVERGED, Status.STALLED)
+
+
+@pytest.mark.parametrize("solver", ["newton", "newton_cg", "proximal"])
+def test_a_step_that_saturates_the_rows_of_a_direction_ends_in_no_minimum(solver):
+    """Separated, by linear programming: a step for the rows of the weight 1e-8 went 5,000 logits far, after which nothing was
+    left to go on for, and CONVERGED."""
+    X = [[1.0, 2], [2, -2], [-2, 1], [2, 1], [2, 0], [2, -2], [-2, -2], [-1, 1]]
+    s = [4.058535507779154e-08, 4.666713257269101e-09, 1.6034487968399386e-10, 1.84730214700338e-11, 2.8730174930139022e-11,
+         0.07232233077068535, 0.07435750701191567, 5.61129831786267e-07]  # fmt: skip
+    got = fit(np.array(X), np.array([0, 1, 1, 1, 1, 1, 1, 0]), sample_weight=np.array(s), solver=solver)
+    assert Status(int(got.status)) in (Status.SEPARATED, Status.STALLED)
