@@ -164,6 +164,11 @@ class Bounded(NamedTuple):
         at = self.like(u)
         return (at.l2 == 0) & jnp.isinf(at.upper), (at.l2 == 0) & jnp.isinf(at.lower)
 
+    def endless(self, d: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
+        """The part of a direction that it costs nothing to follow for ever, no bound being ahead."""
+        above, below = self.unlimited(d)
+        return jnp.where((self.like(d).l1 == 0) & jnp.where(d > 0, above, below), d, 0)
+
     def sides(
         self, x: Float[Array, "..."], minus: Float[Array, "..."], plus: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:

@@ -92,6 +92,10 @@ class Grouped(NamedTuple):
         """For parameters with an axis of classes in front."""
         return self._replace(base=self.base.like(x))
 
+    def endless(self, d: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
+        """The part of a direction that it costs nothing to follow for ever."""
+        return jnp.where(aligned(self.l1_group == 0, d), self.base.endless(d), 0)
+
     def nearest(self, x: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
         """The nearest parameters that are allowed."""
         return self.base.nearest(x)

@@ -117,6 +117,11 @@ class Penalty(NamedTuple):
         """Where the conjugate is infinite above l1, and where below -l1."""
         return aligned(self.l2 == 0, u), aligned(self.l2 == 0, u)
 
+    def endless(self, d: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
+        """The part of a direction that it costs nothing to follow for ever."""
+        above, below = self.unlimited(d)
+        return jnp.where(aligned(self.l1 == 0, d) & jnp.where(d > 0, above, below), d, 0)
+
     def changes(self, x: Float[Array, "*K k"], step: Float[Array, "*K k"]) -> Float[Array, "*K k"]:
         """The derivatives of the absolute parts from x along -step, on the near side of a 0."""
         bend = jnp.where(x != 0, jnp.sign(x) * step, -jnp.abs(step))

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.linalg.cholesky import once
 from jaxlr.linalg.dot import aligned
@@ -96,18 +96,28 @@ def minimize(
         found = direction(system, x, here, jitter, running, kept)
         if system.coercive or system.sets is not None:
             return found
-        # Rows of a positive weight, however little, forbid a separation that worsens them.
-        against = system.largest(likelihood.falls(found.dz, system.y))
-        found = found._replace(separates=against <= _AGAINST * system.reach(found.dz))
+        found = found._replace(separates=_separates(system, found.d, found.dz))
         if system.margins is None:
             return found
         # A row of another class that is saturated all the same improves along no separation.
         wrong = system.largest(jnp.abs(likelihood.residual(here.z, system.y))) > 0.9
+        if system.partial:
+            wrong |= ~_separates(system, x, system.A.times(likelihood.expand(x)))
         return found._replace(hides=found.hides & ~wrong)
 
     rules = Rules(penalty, system.penalized, suffices, rarity, tol, max_steps, polish, budget)
     x, status, num_steps, spent = descend(x, at, search, system.reach, rules, kept)
     return Solution(likelihood.expand(x), status, num_steps, spent)
+
+
+def _separates(system: System, d: Float[Array, "*B k"], dz: Float[Array, "*K m"]) -> Bool[Array, ""]:
+    """Whether a direction, dz of the logits, may be one that separates: rows of a positive weight, however little, forbid one
+    that worsens them, and what has a penalty or a bound ahead has no part in it."""
+    against = system.largest(system.likelihood.falls(dz, system.y))
+    if system.partial:
+        others = d - system.penalty.endless(d)
+        against = jnp.maximum(against, system.reach(system.A.times(system.likelihood.expand(others))))
+    return against <= _AGAINST * system.reach(dz)
 
 
 def _watchful(system: System, x: Float[Array, "*B k"], rarity: Array) -> System:

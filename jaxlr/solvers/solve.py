@@ -16,6 +16,7 @@ from jaxlr.model.certificates import evidence, with_rounding
 from jaxlr.model.conditional import matched_of
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.params import Params, SoftmaxParams
+from jaxlr.model.penalty import Penalty
 from jaxlr.model.problem import Problem, bounds_of, penalty_of, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
@@ -105,7 +106,9 @@ class Member(NamedTuple):
 
     def system(self, settings: Settings) -> System:
         """The problem as a solver sees it."""
-        return system_of(self.inner(), self.working, self.units, settings.likelihood, settings.coercive)
+        partial = self.problem.penalty_factor is not None or not isinstance(penalty_of(self.problem), Penalty)
+        system = system_of(self.inner(), self.working, self.units, settings.likelihood, settings.coercive)
+        return system._replace(partial=partial)
 
 
 def solve_one(member: Member, start: Params | SoftmaxParams | None, tol: Float[Array, ""], settings: Settings) -> Fit:

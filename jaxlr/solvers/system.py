@@ -30,6 +30,7 @@ class System(NamedTuple):
         scale: likewise (k,), 1 for the intercept.
         n: static, columns without the intercept.
         coercive: static; whether every column is known to have a penalty, so that nothing can be separated.
+        partial: static; whether columns that cost something, or have bounds, may stand beside others that have none.
         aid: what the solver has prepared for all models of the design, see `Working`.
         suffices: whether a KKT residual of tol shows a minimum by itself, see `jaxlr.solvers.damped`.
         margins: the direction that improves every margin at once, of the shape of x; None from 0, or where coercive.
@@ -49,6 +50,7 @@ class System(NamedTuple):
     scale: Array
     n: int
     coercive: bool
+    partial: bool = False
     aid: Any = None
     suffices: Any = False
     margins: Array | None = None

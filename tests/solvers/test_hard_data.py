@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 
@@ -323,3 +324,36 @@ def test_a_step_that_saturates_the_rows_of_a_direction_ends_in_no_minimum(solver
          0.07232233077068535, 0.07435750701191567, 5.61129831786267e-07]  # fmt: skip
     got = fit(np.array(X), np.array([0, 1, 1, 1, 1, 1, 1, 0]), sample_weight=np.array(s), solver=solver)
     assert Status(int(got.status)) in (Status.SEPARATED, Status.STALLED)
+
+
+@pytest.mark.parametrize("solver", ["newton", "newton_cg"])
+def test_what_a_penalized_column_takes_part_in_is_no_separation(solver):
+    """The columns without a penalty do not separate the classes (by linear programming), all together do: until the penalty of
+    one is felt, where the gradient is 1e-10, steps are as long as under separation."""
+    X = [[-29831.79, -2678.14, 2538.506], [-25761.7, 5715.98, 2515.995], [-28405.23, -974.04, 2414.047],
+         [-29682.5, -8341.63, 2698.869], [-25901.4, 9294.64, 2615.059], [-28690.17, -1353.62, 2553.117],
+         [-19933.31, -941.61, 2731.613], [-25808.62, -4260.96, 2605.274], [-25690.11, 7317.38, 2645.81],
+         [-19710.24, 339.15, 2744.662], [-29190.5, 4037.59, 2505.114], [-28258.76, 8905.37, 2783.555]]  # fmt: skip
+    y, factor = np.array([0, 0, 0, 1, 0, 0, 1, 1, 0, 1, 0, 0]), np.array([0, 0.1134, 0])
+    got = fit(np.array(X), y, l2=1.37e-4, penalty_factor=factor, solver=solver)
+    assert got.converged
+    best = minimum(np.array(X), y, 1.37e-4 * factor)
+    np.testing.assert_allclose(np.append(got.params.coef, got.params.intercept), best, rtol=1e-6)  # known to 1e-10 of a logit
+
+
+def minimum(X, y, l2):
+    """By Newton's method in 60 digits."""
+    with mpmath.workdps(60):
+        A = mpmath.matrix(np.c_[X - X.mean(axis=0), np.ones(len(X))].tolist())
+        m, k = A.rows, A.cols
+        ridge, x = mpmath.diag([*map(mpmath.mpf, l2.tolist()), mpmath.mpf(0)]), mpmath.zeros(k, 1)
+        R = mpmath.mpf(1)
+        while R > 1e-20:
+            p = [1 / (1 + mpmath.exp(-z)) for z in A * x]
+            g = A.T * mpmath.matrix([(p[i] - int(y[i])) / m for i in range(m)]) + ridge * x
+            H = A.T * mpmath.diag([p[i] * (1 - p[i]) / m for i in range(m)]) * A + ridge
+            step = mpmath.lu_solve(H, g)
+            R = max(map(abs, A * step))
+            x = x - step * mpmath.log(1 + R) / R
+        coef = np.array([float(value) for value in x])
+    return np.append(coef[:-1], coef[-1] - X.mean(axis=0) @ coef[:-1])
