@@ -16,7 +16,6 @@ from jaxlr.model.certificates import evidence, with_rounding
 from jaxlr.model.conditional import matched_of
 from jaxlr.model.likelihood import Likelihood
 from jaxlr.model.params import Params, SoftmaxParams
-from jaxlr.model.penalty import Penalty
 from jaxlr.model.problem import Problem, bounds_of, penalty_of, row_weights
 from jaxlr.results.fit import Fit
 from jaxlr.results.status import Status
@@ -106,7 +105,7 @@ class Member(NamedTuple):
 
     def system(self, settings: Settings) -> System:
         """The problem as a solver sees it."""
-        partial = self.problem.penalty_factor is not None or not isinstance(penalty_of(self.problem), Penalty)
+        partial = any(getattr(self.problem, name) is not None for name in ("penalty_factor", "lower", "upper"))
         system = system_of(self.inner(), self.working, self.units, settings.likelihood, settings.coercive)
         return system._replace(partial=partial)
 
