@@ -95,7 +95,10 @@ TABLE = {
         "weights that are all 0; give some row weight",
     ),
     "one class": (lambda: stream((X, 0 * Y)), r"all 2 classes .*, got none of \[1\]; an intercept"),
-    "a copied column": (lambda: stream((np.c_[X, X[:, 0]], Y), l2=0), "got column 2 in the span .*; leave it out, or give"),
+    "all but a copy": (
+        lambda: stream((np.c_[X, X[:, 0] + 1e-7 * X[:, 1] ** 2], Y), l2=0),
+        "column 2 in the span .*; leave it out",
+    ),
     "no models": (lambda: stream((X, Y), l2=np.ones(0)), r"got a batch of shape \(0,\); leave out"),
     "two factors": (lambda: stream((X, Y), penalty_factor=[1, 2, 3]), r"\(..., 2\), got shape \(3,\); give one number"),
     "a negative strength": (lambda: stream((X, Y), l2=-1.0), "finite l2 >= 0, got -1.0; penalty_factor = inf"),

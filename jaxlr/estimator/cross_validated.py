@@ -160,7 +160,7 @@ class LogisticRegressorCV(LinearClassifier):
         self.Cs_ = np.logspace(-4, 4, self.Cs) if isinstance(self.Cs, Integral) else np.asarray(self.Cs, float)
         for name, values in (("Cs", self.Cs_), ("l1_ratios", self.l1_ratios_)):
             if values.ndim != 1 or not values.size:
-                raise ValueError(f"expected {name} with at least one value, got {getattr(self, name)!r}")
+                raise ValueError(f"expected {name} with at least one value, got {getattr(self, name)!r}; give numbers (k,)")
         check_groups(self.groups, self.l1_ratios_)
         splitter: Any = check_cv(self.cv, rows.y, classifier=True)
         folds = list(splitter.split(rows.X, rows.y, **of_splitter))

@@ -192,5 +192,5 @@ def _moved(z: Any, offset: Any) -> Any:
         return z
     offset = (jnp if isinstance(z, jax.Array) else np).asarray(offset, z.dtype)
     if offset.shape not in (z.shape, z.shape[:1]):
-        raise ValueError(f"expected offset {z.shape}, got shape {offset.shape}")
+        raise ValueError(f"expected offset {z.shape}, got shape {offset.shape}; give a number a row of X")
     return z + offset.reshape(offset.shape + (1,) * (z.ndim - offset.ndim))

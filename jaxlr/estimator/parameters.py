@@ -130,7 +130,9 @@ def shares(estimator: Any) -> np.ndarray:
 def check_groups(groups: Any, l1_ratio: Any) -> None:
     """Refuse groups (n,), not None, that none of the shares l1_ratio of the penalty belongs to."""
     if groups is not None and not np.any(np.asarray(l1_ratio, float) != 0):
-        raise ValueError(f"expected l1_ratio > 0 beside groups, whose share of the penalty it is, got {l1_ratio}")
+        raise ValueError(
+            f"expected l1_ratio > 0 beside groups, whose share of the penalty it is, got {l1_ratio}; raise it, or leave groups"
+        )
 
 
 def _warn(message: str, kind: type[Warning]) -> None:

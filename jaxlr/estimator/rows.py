@@ -86,7 +86,7 @@ def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, offset: Any, 
     if len(classes) == 1 and not estimator.fit_intercept and classes.dtype.kind in "biuf" and classes[0] in (0, 1):
         classes, codes = np.array([0, 1], classes.dtype), codes + int(classes[0])  # as of differences of matched pairs
     if len(classes) < 2:
-        raise ValueError(f"expected at least 2 classes in y, got one class only: {classes[0]}")
+        raise ValueError(f"expected at least 2 classes in y, got one class only: {classes[0]}; nothing tells rows apart then")
     if len(classes) > 2 and estimator.solver == "liblinear" and estimator.multi_class != "ovr":
         raise ValueError(
             "The 'liblinear' solver does not support multiclass classification. Leave solver as it is by default for the "
@@ -107,7 +107,8 @@ def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, offset: Any, 
         shapes = {(len(y), len(classes))} if is_one_model(estimator) else {(len(y),)}
         shapes |= {(len(y), len(classes))} if len(classes) > 2 else set()
         if offset.shape not in shapes:
-            raise ValueError(f"expected offset {' or '.join(map(str, sorted(shapes)))}, got shape {offset.shape}")
+            wanted = " or ".join(map(str, sorted(shapes)))
+            raise ValueError(f"expected offset {wanted}, got shape {offset.shape}; give a number a row")
     if penalty_factor is not None:
         penalty_factor = np.asarray(to_numpy(penalty_factor), X.dtype)
     return Rows(X, y, codes, weights, offset, penalty_factor)
@@ -158,7 +159,7 @@ def fit_classes(
     """
     C, l1_ratio = np.asarray(C, float), np.asarray(l1_ratio, float)
     if not np.all(np.finfo(rows.X.dtype).tiny <= C):
-        raise ValueError(f"expected C > 0, got {C}")
+        raise ValueError(f"expected C > 0, got {C}; it is the inverse of a strength")
     grid, weights, one_model = (1,) * np.broadcast(C, l1_ratio).ndim, rows.weights, is_one_model(estimator)
     steps = int(estimator.max_iter if max_steps is None else max_steps)
     if one_model:
@@ -200,10 +201,12 @@ def training_weights(folds: list[tuple[Any, Any]], rows: Rows) -> np.ndarray:
     m = len(rows.y)
     counts = [np.bincount(np.arange(m)[train], minlength=m) for train, _ in folds]  # of indices or of a mask
     if not counts:
-        raise ValueError("expected cv with at least one fold, got none")
+        raise ValueError("expected cv with at least one fold, got none; give a number of folds")
     weights = np.stack(counts).astype(rows.X.dtype)[:, None, :] * rows.weights
     if not (some := np.any(weights > 0, axis=(1, 2))).all():
-        raise ValueError(f"expected training rows of positive weight in every fold, got none in fold {np.argmin(some)}")
+        raise ValueError(
+            f"expected training rows of positive weight in every fold, got none in fold {np.argmin(some)}; give fewer folds"
+        )
     return weights
 
 

@@ -75,7 +75,10 @@ def check_certified(params: Any, problem: Problem, tol: float) -> Certified:
         AssertionError: check_certified: no minimum exists, the classes can be separated (complete separation) by ...
     """
     if problem.strata is not None:
-        raise ValueError("expected a problem without strata: no linear program here says whether matched sets are separated")
+        raise ValueError(
+            "expected a problem without strata, got one of matched sets: no linear program here says whether they are "
+            "separated; jaxlr.fit_conditional certifies its own"
+        )
     fitted = params
     with jax.enable_x64(True):
         problem = _in_float64(problem, getattr(fitted, "classes_", None))

@@ -51,7 +51,7 @@ def params_from(fitted: Any, num_columns: int) -> Params | SoftmaxParams:
             raise ValueError(f"expected Params of one model, coef (n,), got a batch, {np.shape(coef)}; check them one by one")
     coef, intercept = np.asarray(coef, float), np.asarray(intercept, float)
     if coef.ndim not in (1, 2) or coef.shape[-1] != num_columns:
-        raise ValueError(f"expected coef (n,) or (K, n) of n = {num_columns} columns, got {coef.shape}")
+        raise ValueError(f"expected coef (n,) or (K, n) of n = {num_columns} columns, got {coef.shape}; pass the problem's own")
     two_classes = coef.ndim == 1 or (len(coef) == 1 and not isinstance(fitted, SoftmaxParams))
     if two_classes:
         return Params(coef.reshape(num_columns), intercept.reshape(()))
@@ -62,7 +62,9 @@ def _of_statsmodels(results: Any, n: int) -> Params | SoftmaxParams:
     values = np.asarray(results.params, float)  # (k,), or (k, K - 1) of MNLogit
     k = len(values)
     if k not in (n, n + 1):
-        raise ValueError(f"expected {n} coefficients, or {n + 1} with a constant, got {k} from statsmodels")
+        raise ValueError(
+            f"expected {n} coefficients, or {n + 1} with a constant, got {k} from statsmodels; pass the X of its model"
+        )
     at = None if k == n else _constant_of(results, k)
     coef = values if at is None else np.delete(values, at, axis=0)
     intercept = np.zeros(values.shape[1:]) if at is None else values[at]
