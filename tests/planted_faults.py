@@ -134,9 +134,36 @@ FAULTS = [
     ),
     Fault(
         "solvers/descent.py",
-        "((reach > 0.1) & falls) | hidden",
-        "((reach > 10) & falls) | hidden",
+        "((reach > 0.1) & falls & found.separates) | hidden",
+        "((reach > 10) & falls & found.separates) | hidden",
         "solvers/test_newton.py solvers/test_hard_data.py fitting/test_fit.py",
+    ),
+    Fault(
+        "solvers/descent.py",
+        "falls & found.separates) | hidden",
+        "falls) | hidden",
+        "solvers/test_hard_data.py",
+    ),
+    Fault(
+        "solvers/damped.py",
+        "against = jnp.maximum(against, system.reach(",
+        "against = jnp.minimum(against, system.reach(",
+        "solvers/test_hard_data.py solvers/test_newton.py",
+    ),
+    Fault(
+        "solvers/rounding.py",
+        "eps ** (5 / 16) if settled else _MOST",
+        "eps ** (5 / 16) if settled else jnp.inf",
+        "solvers/test_hard_data.py",
+    ),
+    Fault("linalg/moments.py", ":= len(terms)) > _AT", ":= len(terms)) > 10**9 * _AT", "linalg/test_basis.py"),
+    Fault("linalg/moments.py", "size = max(_ROWS_OF_GRAM, n)", "size = max(10**9, n)", "linalg/test_basis.py"),
+    Fault("streaming/dependent.py", "return 8 * (2 + sampled", "return 8e9 * (2 + sampled", "streaming/test_dependent.py"),
+    Fault(
+        "streaming/rows.py",
+        "jnp.where(r == 0, 0, r * (r / softmax.proba(z)))",
+        "jnp.where(r == 0, 0, r * r / 4)",
+        "streaming/test_fit.py",
     ),
     Fault(
         "solvers/descent.py",

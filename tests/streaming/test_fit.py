@@ -4,18 +4,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 import jaxlr
 from jaxlr import Params, Problem, SoftmaxParams, Status, duality_gap, fit, fit_stream, kkt_residual, loss
 from jaxlr.datasets import breast_cancer
 from jaxlr.linalg.dense import triangle
+from jaxlr.model.multinomial import Multinomial
 from jaxlr.model.penalty import Penalty
 from jaxlr.streaming import from_arrays, passes, run
 from jaxlr.streaming.carried import two_sum
 from jaxlr.streaming.checks import check_independent
 from jaxlr.streaming.points import Model
 from jaxlr.streaming.resamples import Resamples, resample_weights
-from jaxlr.streaming.rows import _log1p
+from jaxlr.streaming.rows import _log1p, of_rows
 from jaxlr.streaming.sums import Sums
 from tests.helpers import quick
 
@@ -321,6 +323,17 @@ def test_soft_labels_of_classes(name, monkeypatch):
     if np.ndim(problem.l2) == 0:
         exact = float(kkt_residual(found.params, problem))
         assert exact <= float(found.kkt) + 64 * EPS
+
+
+def test_the_distance_of_soft_labels_is_that_of_the_curvature():
+    """chi-square of the rows, r' W^+ r, as the duality gap asks for."""
+    rng, likelihood = np.random.default_rng(6), Multinomial(3)
+    z, soft = rng.normal(size=(3, 5)), rng.dirichlet(np.ones(3), size=5)
+    found = of_rows(jnp.asarray(z), jnp.asarray(soft), jnp.ones(5), likelihood)
+    p = scipy.special.softmax(z, axis=0)
+    r = p - soft.T
+    wanted = [r[:, i] @ np.linalg.pinv(np.diag(p[:, i]) - np.outer(p[:, i], p[:, i])) @ r[:, i] for i in range(5)]
+    np.testing.assert_allclose(found.chi, wanted, rtol=1e-9)  # what a pseudo-inverse leaves of 16 digits
 
 
 @pytest.mark.slow
