@@ -139,12 +139,14 @@ def test_levels_in_many_rows_depend_on_each_other_to_rounding(dtype, in_order):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sums_over_many_rows_are_known_to_a_few_eps(dtype):
-    rng = np.random.default_rng(5)
-    V = (np.eye(3)[np.sort(rng.integers(3, size=70_001))] - 1 / 3).astype(dtype)
-    V = np.asarray(V / np.linalg.norm(V, axis=0), dtype)
-    exact, eps = V.astype(np.longdouble), np.finfo(dtype).eps
-    squares = jax.jit(lambda V: sum_over_rows(V**2))(jnp.asarray(V))  # products and their sum in one loop
-    np.testing.assert_allclose(squares, (exact**2).sum(axis=0).astype(float), rtol=4 * eps)
-    V, exact = V[:, :2], exact[:, :2]  # for so few columns XLA adds the products one after the other
+    rng, eps = np.random.default_rng(5), np.finfo(dtype).eps
+    A = np.c_[np.eye(4)[np.sort(rng.integers(4, size=30_000))], rng.normal(size=(30_000, 2))]
+    A = ((A - A.mean(axis=0)) / A.std(axis=0)).astype(dtype)
+    w = (1 / np.maximum(1, np.abs(A).max(axis=1))).astype(dtype)
+    sums = jax.jit(lambda w, A: sum_over_rows(w[:, None] * A))(w, A)  # products and their sum in one loop
+    off = np.asarray(sums) - (w[:, None] * A).astype(np.longdouble).sum(axis=0).astype(float)
+    assert np.max(np.abs(off)) <= 4 * eps * np.linalg.norm(w) * np.sqrt(len(A))  # beside the sizes of the terms
+    V = np.asarray(A[:, :2] / np.linalg.norm(A[:, :2], axis=0), dtype)  # of so few columns XLA adds products one by one
+    exact = V.astype(np.longdouble)
     off = np.asarray(gram_over_rows(jnp.asarray(V))) - (exact.T @ exact).astype(float)
     assert np.max(np.abs(off)) <= 64 * eps  # half of what is allowed
