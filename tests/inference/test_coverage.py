@@ -81,6 +81,23 @@ def test_clusters_cover_where_rows_share_an_effect_and_model_based_intervals_do_
     np.testing.assert_allclose(of_row, 0.95, rtol=0, atol=2 * CHANCE)  # nothing is shared in this column
 
 
+def test_hac_covers_where_rows_near_in_time_depend_on_each_other_and_model_based_intervals_do_not():
+    """A latent error and a column that are moving averages of the last three: each label by itself is logistic, scores of rows
+    at most two apart are correlated. Of these Bartlett's weights keep 95 % and more."""
+    rng, m, lags = np.random.default_rng(5), 1500, 24
+
+    def smooth(shape):
+        steps = rng.standard_normal((*shape, m + 2))
+        return (steps[..., :-2] + steps[..., 1:-1] + steps[..., 2:]) / np.sqrt(3)
+
+    x, latent = smooth((SETS,)), normal_cdf(smooth((SETS,)))
+    y = (latent < sigmoid(0.5 * x - 0.3)).astype(float)
+    X, truth = x[..., None], jaxlr.Params(np.array([0.5]), np.array(-0.3))
+    fits, problem = jaxlr.fit(X, y), Problem(X, y)
+    np.testing.assert_allclose(coverage(truth, fits, problem, kind="HAC", lags=lags), 0.95, rtol=0, atol=CHANCE)
+    assert np.max(coverage(truth, fits, problem)) < 0.9
+
+
 def test_sampling_weights_cover_where_the_sample_depends_on_the_labels():
     """Of a population whose model is right, rows are seen with probabilities that depend on label and column together."""
     rng, m, pool = np.random.default_rng(3), 600, 4000
