@@ -1,15 +1,16 @@
 """Statistics of 10,000 fitted models of 500 x 8 against statsmodels in a loop.
 
-    robust     influence, leave-one-out, HC3 and clusters
+    robust     influence, leave-one-out, HC2, HC3, sampling weights, clusters, HAC, and a joint Wald test
     margins    predictions of all rows with intervals, average marginal effects, those of discrete columns, comparisons
 
 The models have labels of their own beside one design, or designs of their own too. Two times are taken on both sides: of the
 statistic of a fitted model, and of fit and statistic. Each statistic runs in a process of its own: cold is its first call,
 compilation included, warm the median of five later ones; the peak is what the resident set of the process grows by from just
 before the first call to its end, at most, the results in it. statsmodels is timed on the first 200 models: GLMInfluence for
-leverage, residuals, Cook's distance and DFBETA; its one-step change of each row's own logit for leave-one-out; HC3 of the
-weighted least squares of its last step; `cov_cluster`; `get_prediction(...).summary_frame()`; `get_margeff`; for comparisons
-the delta method of its predictions, which it has no function for.
+leverage, residuals, Cook's distance and DFBETA; its one-step change of each row's own logit for leave-one-out; HC0 (for
+sampling weights), HC2 and HC3 of the weighted least squares of its last step; `cov_cluster`; `cov_hac`; `wald_test`;
+`get_prediction(...).summary_frame()`; `get_margeff`; for comparisons the delta method of its predictions, which it has no
+function for.
 """
 
 import json
@@ -26,8 +27,11 @@ import numpy as np
 MODELS, M, N, CLUSTERS = 10_000, 500, 8, 50
 PEER_MODELS, REPEATS = 200, 5
 KINDS = ("targets", "designs")
-ROBUST, MARGINS = ("influence", "leave_one_out", "HC3", "cluster"), ("predictions", "effects", "discrete", "comparisons")
-OURS = {"influence": "cooks_distance", "leave_one_out": "logits"}  # what is compared
+COVARIANCES = ("HC2", "HC3", "sampling", "cluster", "HAC")
+ROBUST = ("influence", "leave_one_out", *COVARIANCES, "wald_test")
+MARGINS = ("predictions", "effects", "discrete", "comparisons")
+OURS = {"influence": "cooks_distance", "leave_one_out": "logits", "wald_test": "statistic"}  # what is compared
+LAGS, R = 4, np.eye(3, N)  # of HAC; the hypotheses, three coefficients of 0
 DISCRETE = 2  # columns of 0 and 1, the last ones
 
 
@@ -64,8 +68,12 @@ def measure(kind: str, name: str) -> None:
     call: Callable[[], Any] = {
         "influence": lambda: inference.influence(fit, problem),
         "leave_one_out": lambda: inference.leave_one_out(fit, problem),
+        "HC2": lambda: inference.covariance(fit, problem, kind="HC2"),
         "HC3": lambda: inference.covariance(fit, problem, kind="HC3"),
+        "sampling": lambda: inference.covariance(fit, problem, kind="sampling"),
         "cluster": lambda: inference.covariance(fit, problem, kind="cluster", clusters=clusters),
+        "HAC": lambda: inference.covariance(fit, problem, kind="HAC", lags=LAGS),
+        "wald_test": lambda: inference.wald_test(fit, problem, np.c_[R, np.zeros(3)]),
         "predictions": lambda: inference.predictions(fit, problem),
         "effects": lambda: inference.marginal_effects(fit, problem),
         "discrete": lambda: inference.marginal_effects(fit, problem, discrete=range(N - DISCRETE, N)),
@@ -81,7 +89,7 @@ def measure(kind: str, name: str) -> None:
         start = time.perf_counter()
         found = jax.block_until_ready(call())
         seconds.append(time.perf_counter() - start)
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(found)]
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(found) if np.size(leaf) > 1]  # not degrees of freedom
     whole = np.all([np.isfinite(leaf).reshape(MODELS, -1).all(axis=1) for leaf in leaves], axis=0)
     row = {"cold": cold, "warm": float(np.median(seconds)), "fit": float(np.median(fits)), "peak": peak}
     row |= _peer(name, X, y, clusters, found)
@@ -93,7 +101,7 @@ def _peer(name: str, X: np.ndarray, y: np.ndarray, clusters: np.ndarray, found: 
     """Seconds of a model's statistic and of its fit, and the largest difference from ours, relative to the largest number of a
     model."""
     import statsmodels.api as sm  # pyright: ignore[reportMissingImports]
-    from statsmodels.stats.sandwich_covariance import cov_cluster  # pyright: ignore[reportMissingImports]
+    from statsmodels.stats.sandwich_covariance import cov_cluster, cov_hac  # pyright: ignore[reportMissingImports]
 
     def influence(fit: Any) -> list[Any]:
         own = fit.get_influence(observed=False)
@@ -116,19 +124,23 @@ def _peer(name: str, X: np.ndarray, y: np.ndarray, clusters: np.ndarray, found: 
     statistic: Callable[[Any], list[Any]] = {
         "influence": influence,
         "leave_one_out": leave_one_out,
+        "HC2": lambda fit: [fit.results_wls.cov_HC2],
         "HC3": lambda fit: [fit.results_wls.cov_HC3],
+        "sampling": lambda fit: [fit.results_wls.cov_HC0 * M / (M - 1)],
         "cluster": lambda fit: [cov_cluster(fit, clusters)],
+        "HAC": lambda fit: [cov_hac(fit, LAGS, use_correction=True)],
+        "wald_test": lambda fit: [fit.wald_test(np.c_[R, np.zeros(3)], scalar=True).statistic],
         "predictions": lambda fit: [fit.get_prediction().summary_frame()["mean_se"].to_numpy()],
         "effects": lambda fit: [fit.get_margeff().margeff_se],
         "discrete": lambda fit: [fit.get_margeff(dummy=True).margeff_se],
         "comparisons": compared,
     }[name]
-    ours = found if name in ("HC3", "cluster") else getattr(found, OURS.get(name, "standard_error"))
+    ours = found if name in COVARIANCES else getattr(found, OURS.get(name, "standard_error"))
     seconds, apart = np.zeros(2), 0.0
     for i in range(PEER_MODELS):
         A = np.column_stack([X if X.ndim == 2 else X[i], np.ones(M)])
         seconds[0] -= time.perf_counter()
-        if name in ("cluster", "effects", "discrete"):
+        if name in ("cluster", "HAC", "wald_test", "effects", "discrete"):
             fit = sm.Logit(y[i], A).fit(disp=0)
         else:
             fit = sm.GLM(y[i], A, family=sm.families.Binomial()).fit(attach_wls=True)
