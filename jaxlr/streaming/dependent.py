@@ -27,6 +27,7 @@ from jaxlr.streaming.models import Batch
 from jaxlr.streaming.processes import everyone, of_first, together
 
 _PER_COLUMN = 4  # rows of the sample, at least: they tell
+_MOST = 2**23  # numbers looked at
 
 
 class Relations(NamedTuple):
@@ -104,7 +105,7 @@ def relations_of(first: First, center: np.ndarray, unit: np.ndarray, free: np.nd
     (at,) = np.nonzero(free)
     if len(X) < _PER_COLUMN * len(at) or not len(at):
         return None
-    dtype = dtype_of_design(X.dtype)
+    X, dtype = X[:: -(-len(X) * len(at) // _MOST)], dtype_of_design(X.dtype)
     A = ((X[:, at].astype(np.float64) - center[at]) / unit[at]).astype(dtype)
     if least_pivot(weighted(A, None, fit_intercept)[2]) > nearest(dtype, len(at)):
         return None
