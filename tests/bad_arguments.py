@@ -205,7 +205,13 @@ DOORS = {
     "fit_stream": (
         jaxlr.fit_stream,
         {"blocks": lambda: iter([(X[:6], Y[:6]), (X[6:], Y[6:])]), **PLAIN},
-        "num_classes folds num_samples key l1 lower upper penalty_factor fit_intercept standardize tol max_steps checkpoint",
+        "num_classes folds num_samples key l1 lower upper penalty_factor fit_intercept standardize init tol max_steps "
+        "checkpoint",
+    ),
+    "blocks of soft labels": (
+        lambda **block: jaxlr.fit_stream(lambda: iter([block, {"X": X, "y": np.eye(3)[LABELS]}]), l2=0.1, num_classes=3),
+        {"X": X, "y": np.eye(3)[LABELS]},
+        "sample_weight offset",
     ),
     "blocks": (
         lambda **block: jaxlr.fit_stream(lambda: iter([block, {"X": X, "y": Y}]), l2=0.1),

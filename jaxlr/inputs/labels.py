@@ -27,7 +27,7 @@ def advice(y: Any) -> str:
         numbers = all(isinstance(value, (int, float)) for value in flat)
         text = any(isinstance(value, str) for value in flat)
         flat = np.array([str(value) for value in flat]) if text else np.array(flat.tolist()) if numbers else flat
-    if flat.dtype.kind not in "biufcUSmM":
+    if flat.dtype.kind not in "biufUSmM":
         return "encode the classes as 0 and 1, or 0..K-1 with num_classes=K"
     classes = np.unique(flat)
     if len(classes) == 2:

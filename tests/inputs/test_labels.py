@@ -22,6 +22,10 @@ ADVICE = {
     "objects": (np.where(CODES, "yes", "no").astype(object), "got dtype object; pass y == 'yes'$"),
     "missing": (np.array(["a", None, "b"] * 4, object), "drop the rows without a label, the first of 4 is row 1$"),
     "numbers": (X[:, 0] * 3, "for two classes pass y > threshold$"),
+    "complex numbers": (
+        np.arange(12) % 3 + 1j,
+        "got dtype complex128; encode the classes as 0 and 1, or 0..K-1 with num_classes=K$",
+    ),
     "twos alone": (np.full(12, 2), "pass y == 2 if that is y = 1$"),
     "a column": (CODES[:, None], r"pass np.ravel\(y\)$"),
     "one-hot of two": (np.eye(2)[CODES], r"pass y\[:, 1\] of one-hot rows, y.T for a model of each column; for successes"),
