@@ -75,10 +75,13 @@ def independent(
     left_out = np.flatnonzero(relations.dependent)
     if not len(left_out):
         return None, 1.0
-    named = left_out if kind is None or kind.names is None else [kind.names[column] for column in left_out]
+    names = left_out if kind is None or kind.names is None else [kind.names[column] for column in left_out]
+    of, is_in, its = (
+        ("column", "is", "its coefficient is") if len(left_out) == 1 else ("columns", "are", "their coefficients are")
+    )
     warnings.warn(
-        f"the columns {', '.join(map(str, named))} are in the span of those before them without a penalty: their coefficients "
-        "are 0, as in jaxlr.fit; leave one level of each category out, or give them an l2",
+        f"the {of} {', '.join(map(str, names))} {is_in} in the span of those before, without a penalty: {its} 0, as in "
+        "jaxlr.fit; leave one level of each category out, or give them an l2",
         stacklevel=5,
     )
     return ~relations.dependent, relations.growth
