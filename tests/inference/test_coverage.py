@@ -157,3 +157,45 @@ def test_wald_covers_for_matched_sets():
     fits, problem = jaxlr.fit_conditional(X, y, strata), Problem(X, y, strata=strata)
     shares = coverage(jaxlr.Params(slope, np.array(0.0)), fits, problem)[:2]
     np.testing.assert_allclose(shares, 0.95, rtol=0, atol=CHANCE + 1 / num_strata / 2)
+
+
+def _few_rows(seed, sets, m):
+    """One design with a rare level, and labels of many sets, whose model is right."""
+    rng, truth = np.random.default_rng(seed), jaxlr.Params(np.array([0.8, -0.7]), np.array(0.4))
+    X = np.c_[rng.standard_normal(m), np.arange(m) % 5 == 0]
+    return X, (rng.uniform(size=(sets, m)) < sigmoid(X @ truth.coef + truth.intercept)).astype(float), truth
+
+
+def shares(truth, found):
+    """Of intervals that hold the true values, the coefficients first."""
+    (low, high), inside = (
+        (jax.tree.map(np.asarray, found)),
+        lambda low, high, value: np.mean((low <= value) & (value <= high), 0),
+    )
+    held = jax.tree.map(inside, low, high, truth)
+    return np.append(held.coef, held.intercept)
+
+
+def test_profile_intervals_cover_with_few_rows():
+    X, y, truth = _few_rows(6, SETS, 80)
+    fits = jaxlr.fit(X, y)
+    firth = jaxlr.fit_firth(X, y)
+    assert firth.converged.all()
+    held = np.asarray(fits.converged)  # a few sets are separated, and an interval of these has no upper end
+    assert held.mean() > 0.98
+    found = inference.profile_intervals(fits, Problem(X, y))
+    ends = jax.tree.map(lambda end: np.asarray(end)[held], (found.lower, found.upper))
+    np.testing.assert_allclose(shares(truth, ends), 0.95, rtol=0, atol=CHANCE)
+    found = inference.profile_intervals(firth, Problem(X, y))
+    np.testing.assert_allclose(shares(truth, (found.lower, found.upper)), 0.95, rtol=0, atol=CHANCE)
+
+
+@pytest.mark.parametrize("method", ["percentile", "basic"])
+def test_bootstrap_intervals_cover(method):
+    sets, chance = 1000, 4 * np.sqrt(0.95 * 0.05 / 1000)
+    X, y, truth = _few_rows(7, sets, 400)
+    weights = np.asarray(jaxlr.bootstrap(jax.random.key(8), 400, 300))[:, None]
+    fits, resamples = jaxlr.fit(X, y), jaxlr.fit(X, y, sample_weight=weights)
+    assert fits.converged.all() and resamples.converged.all()  # noqa: PT018
+    found = inference.bootstrap_intervals(fits, resamples, method=method)
+    np.testing.assert_allclose(shares(truth, (found.lower, found.upper)), 0.95, rtol=0, atol=chance)
