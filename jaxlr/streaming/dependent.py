@@ -31,16 +31,17 @@ _MOST = 2**23  # numbers looked at
 
 
 class Relations(NamedTuple):
-    """Of n columns: which may depend on those before them (n,), and of which these consist: w (n, n), c (n,), in working units;
-    rows of others are 0."""
+    """Of the f columns at (f,) without a penalty: which may depend on those before them (f,), and of which these consist, w
+    (f, f) and c (f,) in working units; rows of others are 0."""
 
+    at: np.ndarray
     dependent: np.ndarray
     w: np.ndarray
     c: np.ndarray
 
     def of(self, which: np.ndarray) -> "Relations":
-        """Those of some columns (n,) alone."""
-        return Relations(self.dependent & which, np.where(which[:, None], self.w, 0), np.where(which, self.c, 0))
+        """Those of some of these columns (f,) alone."""
+        return Relations(self.at, self.dependent & which, np.where(which[:, None], self.w, 0), np.where(which, self.c, 0))
 
     @property
     def growth(self) -> float:
@@ -66,13 +67,16 @@ def independent(
         rows: begins a pass.
         kind: of the blocks.
     """
-    found = relations_of(first, center, unit, unpenalized(batch, len(center)), fit_intercept)
-    if found is None:
+    free = unpenalized(batch, len(center))
+    if not free.any():
         return None, 1.0
-    seen = of_first(found)
-    off = together(lambda: farthest_off(rows(), seen, center, unit))
-    relations = seen.of(np.max(everyone(off), axis=0) <= _tolerance(first.sample["X"].dtype, len(first.numbers)))
-    left_out = np.flatnonzero(relations.dependent)
+    # The sample is the same in all processes, and what the first of them makes of it counts.
+    found = of_first(relations_of(first, center, unit, free, fit_intercept))
+    if not found.dependent.any():
+        return None, 1.0
+    off = together(lambda: farthest_off(rows(), found, center, unit))
+    relations = found.of(np.max(everyone(off), axis=0) <= _tolerance(first.sample["X"].dtype, len(first.numbers)))
+    left_out = relations.at[relations.dependent]
     if not len(left_out):
         return None, 1.0
     names = left_out if kind is None or kind.names is None else [kind.names[column] for column in left_out]
@@ -84,7 +88,7 @@ def independent(
         "jaxlr.fit; leave one level of each category out, or give them an l2",
         stacklevel=5,
     )
-    return ~relations.dependent, relations.growth
+    return ~np.isin(np.arange(len(center)), left_out), relations.growth
 
 
 def unpenalized(batch: Batch, n: int) -> np.ndarray:
@@ -96,51 +100,44 @@ def unpenalized(batch: Batch, n: int) -> np.ndarray:
     return np.all((strength[:, None] == 0) | (fields.get("penalty_factor", np.ones((1, n))) == 0), axis=0)
 
 
-def relations_of(first: First, center: np.ndarray, unit: np.ndarray, free: np.ndarray, fit_intercept: bool) -> Relations | None:
-    """The relations of the sampled rows; None where they show none, or are too few.
+def relations_of(first: First, center: np.ndarray, unit: np.ndarray, free: np.ndarray, fit_intercept: bool) -> Relations:
+    """The relations of the sampled rows; none where these show none, or are too few.
 
     Args:
         center, unit: of the columns (n,).
         free: which of them have no penalty (n,).
     """
-    X, s, n = first.sample["X"], first.sample.get("sample_weight"), len(center)
-    X = X if s is None else X[(s > 0).any(axis=0)]
-    (at,) = np.nonzero(free)
-    if len(X) < _PER_COLUMN * len(at) or not len(at):
-        return None
-    X, dtype = X[:: -(-len(X) * len(at) // _MOST)], dtype_of_design(X.dtype)
+    X, s, (at,) = first.sample["X"], first.sample.get("sample_weight"), np.nonzero(free)
+    X, f = X if s is None else X[(s > 0).any(axis=0)], len(at)
+    none = Relations(at, np.zeros(f, bool), np.zeros((f, f)), np.zeros(f))
+    if len(X) < _PER_COLUMN * f:
+        return none
+    X, dtype = X[:: -(-len(X) * f // _MOST)], dtype_of_design(X.dtype)
     A = ((X[:, at].astype(np.float64) - center[at]) / unit[at]).astype(dtype)
-    if least_pivot(weighted(A, None, fit_intercept)[2]) > nearest(dtype, len(at)):
-        return None
+    if least_pivot(weighted(A, None, fit_intercept)[2]) > nearest(dtype, f):
+        return none
     size = rounded_up(len(A), 4)  # few sizes, which share programs
     filled, present = np.pad(A, ((0, size - len(A)), (0, 0))), np.arange(size) < len(A)
     basis = _basis(filled, present, (center / unit)[at].astype(dtype), fit_intercept)
     dependent, w, mean = (np.asarray(part) for part in (basis.dependent, basis.weights, basis.mean))
-    if not dependent.any():
-        return None
     w = np.where(np.abs(w) > _tolerance(dtype, len(A)), w, 0).astype(np.float64)
-    found = Relations(np.zeros(n, bool), np.zeros((n, n)), np.zeros(n))
-    found.dependent[at], found.w[np.ix_(at, at)], found.c[at] = dependent, w, np.where(dependent, mean - w @ mean, 0)
-    return found
+    return Relations(at, dependent, w, np.where(dependent, mean - w @ mean, 0).astype(np.float64))
 
 
 def farthest_off(blocks: Iterable[Rows], relations: Relations, center: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """By how much the rows of a pass that have weight are off the relations, at most (n,), as a share of the sizes of their
+    """By how much the rows of a pass that have weight are off the relations, at most (f,), as a share of the sizes of their
     terms."""
-    (at,) = np.nonzero(relations.dependent)
-    D = np.eye(len(center))[at] - relations.w[at]
-    most = np.zeros(len(at))
+    at, D = relations.at, np.eye(len(relations.at)) - relations.w
+    origin, most = np.abs(center / unit)[at], np.zeros(len(at))
     for block in blocks:
         fields = block.fields
         present = np.arange(len(fields["X"])) < block.size
         present &= (fields["sample_weight"] > 0).any(axis=0) if "sample_weight" in fields else True
-        A = (fields["X"][present].astype(np.float64) - center) / unit
-        sizes = (np.abs(A) + np.abs(center / unit)) @ np.abs(D).T
-        off = np.abs(A @ D.T - relations.c[at])
+        A = (fields["X"][present][:, at].astype(np.float64) - center[at]) / unit[at]
+        sizes = (np.abs(A) + origin) @ np.abs(D).T
+        off = np.where(relations.dependent, np.abs(A @ D.T - relations.c), 0)
         most = np.maximum(most, np.max(np.where(off > 0, off / np.where(sizes > 0, sizes, 1), 0), axis=0, initial=0))
-    found = np.zeros(len(center))
-    found[at] = most
-    return found
+    return most
 
 
 def _tolerance(dtype: Any, sampled: int) -> float:
