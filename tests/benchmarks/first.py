@@ -82,13 +82,19 @@ class Run(NamedTuple):
     converged: float
 
 
+def _python(code: str, store: str) -> str:
+    """What a process prints. Python may keep its bytecode, as an installed package has it: else it compiles jaxlr's anew each time."""
+    environment = os.environ | {"JAXLR_CACHE_DIR": store, "PYTHONWARNINGS": "ignore"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+
+
 def run(imports: str, statements: str, converged: str, store: str) -> Run:
     """One process."""
     code = f"{imports}\nimport time\n_begun = time.perf_counter()\n{statements}\n_answered = time.perf_counter() - _begun\n"
     code += f"import numpy as np\nprint(_answered, np.mean({converged}))"
-    environment = os.environ | {"JAXLR_CACHE_DIR": store, "PYTHONWARNINGS": "ignore"}
     begun = time.perf_counter()
-    printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+    printed = _python(code, store)
     return Run(time.perf_counter() - begun, *map(float, printed.split()[-2:]))
 
 
@@ -97,7 +103,8 @@ def _median(runs: list[Run]) -> Run:
 
 
 def main(repeats: int = 5) -> None:
-    """Print the table."""
+    """Print the table, after a process that writes Python's bytecode."""
+    _python("import jaxlr.estimator", "off")
     print("\nThe first answer: seconds of a process, and in brackets from its imports on; medians of", repeats)
     print("| task | scikit-learn | jaxlr, empty store | jaxlr, second process | scikit-learn / second | converged |")
     print("|---|---|---|---|---|---|")
@@ -117,9 +124,5 @@ def main(repeats: int = 5) -> None:
             ratio = [f"{other.wall:.2f} ({other.answer:.2f})", f"{other.wall / second.wall:.2f}"]
         print(f"| {title} | {ratio[0]} | {' | '.join(cells)} | {ratio[1]} | {first.converged:.0%}, {second.converged:.0%} |")
     with tempfile.TemporaryDirectory() as store:
-        environment = os.environ | {"JAXLR_CACHE_DIR": store}
-        code = f"import time\n{_DATA}{_JAXLR}{_SIZES}"
-        printed = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-        ).stdout
+        printed = _python(f"import time\n{_DATA}{_JAXLR}{_SIZES}", store)
     print("\nTen data sets of ten sizes in one process, 80 x 3 to 2,000 x 40, all converged, milliseconds a call:", printed)
