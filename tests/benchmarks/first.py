@@ -83,7 +83,7 @@ class Run(NamedTuple):
 
 
 def _python(code: str, store: str) -> str:
-    """What a process prints. Python may keep its bytecode, as an installed package has it: else it compiles jaxlr's anew each time."""
+    """What a process prints. Python keeps its bytecode, as of an installed package: else it compiles jaxlr anew each time."""
     environment = os.environ | {"JAXLR_CACHE_DIR": store, "PYTHONWARNINGS": "ignore"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout

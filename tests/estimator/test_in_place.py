@@ -50,7 +50,8 @@ def test_arrays_of_jax_give_arrays_of_jax(classes, multi_class):
     assert by_name.predict(jnp.asarray(data)).tolist() == by_name.predict(data).tolist()
 
 
-@pytest.mark.parametrize("multi_class", ["multinomial", pytest.param("ovr", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
 def test_a_fold_without_a_class_is_the_model_of_the_others(multi_class):
     options = {"multi_class": multi_class, "Cs": [0.1, 1.0], "scoring": "neg_log_loss"}
     model = LogisticRegressorCV(cv=KFold(3), **options).fit(IRIS, NAMES)

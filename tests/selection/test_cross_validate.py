@@ -246,7 +246,7 @@ def test_metrics_and_labels_of_more_classes_are_checked():
         cross_validate(X, LABELS, l2=L2, folds=FOLDS)
 
 
-@pytest.mark.parametrize("num_classes", [None, 3])
+@pytest.mark.parametrize("num_classes", [None, pytest.param(3, marks=pytest.mark.slow)])
 def test_soft_labels_are_scored_as_the_hard_ones_they_stand_for(num_classes):
     rng, K = np.random.default_rng(0), num_classes or 2
     design, trials = rng.normal(size=(40, 2)), rng.integers(1, 9, 40)

@@ -303,7 +303,7 @@ def _probabilities(m):
     return Y / Y.sum(axis=1, keepdims=True)
 
 
-@pytest.mark.parametrize("name", quick(SOFT_CASES, "lasso"))
+@pytest.mark.parametrize("name", quick(SOFT_CASES, "ridge path"))
 def test_soft_labels_of_classes(name, monkeypatch):
     monkeypatch.setattr(run, "_SAMPLE", 128)
     monkeypatch.setattr(run, "_SMALL_SAMPLE", 128)
