@@ -154,7 +154,8 @@ def _fit_in_rounds(
             one = lambda member, x, max_steps: solution_of(member, x, tol, settings, max_steps)  # noqa: E731
             return lanes.over(one, aid)(strengths, x, max_steps)
 
-        found, aid, mean = solve_in_rounds(find, inputs, directions, x, strengths.l2.shape, mean, settings.max_steps)
+        batch = strengths.l2.shape
+        found, aid, mean = solve_in_rounds(find, inputs, directions, x, batch, mean, tol, settings.max_steps)
         fits = lanes.over(lambda member, solution: fit_of(solution, member, tol, settings), aid)(strengths, found)
         return fits, fits.status, found.params, mean
 

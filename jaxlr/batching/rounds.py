@@ -6,6 +6,14 @@ H costs as much as many products, and serves until curvatures have changed, alon
 the usual ones are counted; once they have cost as much as H (together then at most about twice what the best choice costs, as
 in renting or buying skis), the models stop, H is made anew where they are, and those that are not done go on. Each round of a
 model may spend twice as much, and the last as much as it likes, so that little is lost where a new H does no better.
+
+Where H is dear (many columns, few models) a first round does without, on the diagonal alone, if so many products may do:
+
+    2/5 sqrt(1 + h / l2) log(2 / tol)  <=  what H costs        h the largest eigenvalue of H, l2 the least penalty
+
+four fifths of the bound of conjugate gradients for eigenvalues from l2 to h + l2 (Nocedal & Wright 2006, eq. 5.36, with
+1 - 2 / sqrt(kappa) as exp(-2 / sqrt(kappa))), which normal columns stay so far under. It may spend half of that; where it fell
+short, later points of a path do not try it again.
 """
 
 import math
@@ -18,23 +26,27 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.linalg.dense import Rough
 from jaxlr.linalg.operators import Design
-from jaxlr.solvers.damped import Solution
+from jaxlr.solvers.damped import Solution, polish_of
 from jaxlr.solvers.descent import AGED
-from jaxlr.solvers.preconditioner import Preconditioner, precondition
+from jaxlr.solvers.newton_cg import POLISH
+from jaxlr.solvers.preconditioner import Preconditioner, finite, precondition
 
 _ROUNDS = 4
 _THIN = 12  # logits a row: a product of few is as slow as one of so many
 _FACTOR = 3.3  # times k^3, as long as a preconditioner of k columns takes beside a plain product
 _LEAST = 16  # products: a round takes a few itself
+_DEAR = 32  # products that H costs from where doing without is worth a program's being longer
 _UNLIMITED = 2**30  # products
 
 
 class Mean(NamedTuple):
-    """H (*K, k, k), whether it has to be made again, and the products that were spent since it was made."""
+    """H (*K, k, k), whether it has to be made again, the products that were spent since it was made, and whether a round that
+    went without fell short."""
 
     hessian: Any
     aged: Bool[Array, ""]
     spent: Int[Array, ""]
+    missed: Bool[Array, ""]
 
 
 class _State(NamedTuple):
@@ -52,7 +64,7 @@ def not_made(classes: tuple[int, ...], k: int, dtype: jnp.dtype) -> Mean:
         k: columns, the intercept counted.
         dtype: of the directions.
     """
-    return Mean(jnp.zeros((*classes, k, k), dtype), jnp.bool_(True), jnp.int32(0))
+    return Mean(jnp.zeros((*classes, k, k), dtype), jnp.bool_(True), jnp.int32(0), jnp.bool_(False))
 
 
 def solve_in_rounds(
@@ -62,6 +74,7 @@ def solve_in_rounds(
     start: Float[Array, "..."],
     batch: tuple[int, ...],
     mean: Mean,
+    tol: Array,
     max_steps: int,
 ) -> tuple[Solution, Preconditioner, Mean]:
     """Solve models side by side: their solutions, the last preconditioner, and H for others like them.
@@ -73,12 +86,15 @@ def solve_in_rounds(
         start: in working coordinates (*batch, *K, k).
         batch: static; shape of the models.
         mean: as models before these left it.
+        tol: on the KKT residual.
         max_steps: static; limit of steps of a model.
     """
     (*classes, k, _), m, num_models = mean.hessian.shape, directions.shape[0], math.prod(batch)
     # Operations of H and preconditioners over those of a product.
     made = math.prod(classes) * (1.5 * m * k**2 + _FACTOR * k**3)
     worth = max(1, round(made / (4 * m * k * (num_models * math.prod(classes) + _THIN))))
+
+    dear = worth >= _DEAR
 
     def one_round(state: _State) -> _State:
         old, mean, last = state.solution, state.mean, state.num_rounds == _ROUNDS - 1
@@ -87,10 +103,16 @@ def solve_in_rounds(
         weights = jnp.full(num_models, 1 / num_models, d.dtype)
         d = jnp.dot(weights, d.reshape(num_models, -1)).reshape(d.shape[len(batch) :])
         least = jnp.min(l2.reshape(num_models, -1), axis=0)
-        H = jax.lax.cond(mean.aged, lambda: _mean_hessians(directions, d), lambda: mean.hessian)
+        without = jnp.bool_(False)
+        if dear:
+            may = mean.aged & ~mean.missed & (state.num_rounds == 0)
+            needed = jax.lax.cond(may, lambda: _products(directions, d, least, tol), lambda: jnp.full_like(tol, jnp.inf))
+            without = needed <= worth
+        H = jax.lax.cond(mean.aged & ~without, lambda: _mean_hessians(directions, d), lambda: mean.hessian)
         before = jnp.where(mean.aged, 0, mean.spent)
         budget = jnp.where(last, _UNLIMITED, (max(worth, _LEAST) << state.num_rounds) - before)
-        aid = _preconditioners(H, least)
+        budget = jnp.where(without, worth // 2, budget)
+        aid = _preconditioners(H, d, least, without) if dear else _inverses(H, least)
         going = old.status == AGED
         whole = aid._replace(directions=directions, budget=budget)
         new = find(old.params, jnp.where(going, max_steps - old.num_steps, 1), whole)
@@ -98,12 +120,13 @@ def solve_in_rounds(
         params = jnp.where(going.reshape(*batch, *(1,) * (new.params.ndim - len(batch))), new.params, old.params)
         solution = Solution(params, status, old.num_steps + jnp.where(going, new.num_steps, 0))
         spent = before + jnp.max(jnp.where(going, new.spent, 0))
-        aged = jnp.any(status == AGED) | (spent >= worth) | ~jnp.any(d > 0)  # of no model that can be fitted
-        return _State(solution, Mean(H, aged, spent), aid, state.num_rounds + 1)
+        fell_short = jnp.any(status == AGED)
+        aged = fell_short | without | (spent >= worth) | ~jnp.any(d > 0)  # of no model that can be fitted
+        return _State(solution, Mean(H, aged, spent, mean.missed | (without & fell_short)), aid, state.num_rounds + 1)
 
     begin = Solution(start, jnp.full(batch, AGED, jnp.int32), jnp.zeros(batch, jnp.int32))
     zeros = jnp.zeros(mean.hessian.shape[:-1], mean.hessian.dtype)
-    unknown = Preconditioner(None, mean.hessian, diagonal=zeros, least=jnp.zeros(k, zeros.dtype))
+    unknown = Preconditioner(None, mean.hessian, zeros, jnp.zeros(k, zeros.dtype), made=jnp.bool_(True) if dear else None)
     end = jax.lax.while_loop(
         lambda state: jnp.any(state.solution.status == AGED), one_round, _State(begin, mean, unknown, jnp.int32(0))
     )
@@ -120,7 +143,34 @@ def _mean_hessians(directions: Design | Rough, d: Float[Array, "*K m"]) -> Float
     return jax.lax.cond(jnp.all(d == d[:1]), same, each)
 
 
-def _preconditioners(H: Float[Array, "*K k k"], l2: Float[Array, " k"]) -> Preconditioner:
+def _products(directions: Design | Rough, d: Float[Array, "*K m"], l2: Float[Array, " k"], tol: Array) -> Array:
+    """How many products conjugate gradients may take with the diagonal alone."""
+    mean = jnp.mean(d.reshape(-1, d.shape[-1]), axis=0).astype(directions.dtype)
+
+    def size(v: Array) -> Array:
+        return jnp.sqrt(jnp.sum(v * v))
+
+    # The power method, from a vector that no design knows.
+    v = directions.transposed_times(mean * jnp.cos(jnp.arange(len(mean), dtype=mean.dtype)))
+    v = directions.transposed_times(mean * directions.times(v / size(v)))
+    largest = size(directions.transposed_times(mean * directions.times(v / size(v))))
+    kappa = 1 + largest.astype(tol.dtype) / jnp.sort(l2)[1].astype(tol.dtype)  # one column may have none, as the intercept has
+    return 0.4 * jnp.sqrt(kappa) * jnp.log(2 / (tol * polish_of(tol, POLISH)))
+
+
+def _preconditioners(
+    H: Float[Array, "*K k k"], d: Float[Array, "*K m"], l2: Float[Array, " k"], without: Array
+) -> Preconditioner:
+    """Of every class; without H its diagonal, the mean curvature."""
+
+    def plain() -> Preconditioner:
+        mean = jnp.broadcast_to(jnp.sum(d, axis=-1, keepdims=True), H.shape[:-1])
+        return Preconditioner(None, H, mean.astype(H.dtype), finite(l2, H.dtype), made=jnp.bool_(False))
+
+    return jax.lax.cond(without, plain, lambda: _inverses(H, l2)._replace(made=jnp.bool_(True)))
+
+
+def _inverses(H: Float[Array, "*K k k"], l2: Float[Array, " k"]) -> Preconditioner:
     """Of every class."""
     if H.ndim == 2:
         return precondition(H, l2)

@@ -36,6 +36,7 @@ class Preconditioner(NamedTuple):
         diagonal: of the mean Hessian that it was made from, without penalties (*K, k).
         least: the penalties that it was made from (k,).
         budget: products that a model may take over the usual ones until it has aged (); None where it is never made again.
+        made: whether there is a P yet (), or the diagonal stands for it; None where there always is.
     """
 
     # Any: as a pytree it also holds out_axes.
@@ -44,6 +45,7 @@ class Preconditioner(NamedTuple):
     diagonal: Any
     least: Any
     budget: Any = None
+    made: Any = None
 
     @property
     def dtype(self) -> jnp.dtype:
@@ -70,7 +72,17 @@ class Preconditioner(NamedTuple):
         # Columns that this model penalizes more than others hardly move.
         own, shared = (self.diagonal + aligned(strength, self.diagonal) for strength in (l2, self.least))
         held = jnp.where(shared > 0, jnp.sqrt(shared / own), 1)
-        return lambda r: jnp.where(strong, jacobi * r, held * jnp.einsum("...i,...ij->...j", held * r, self.inverse))
+
+        def by_diagonal(r: Array) -> Array:
+            return jacobi * r
+
+        def by_inverse(r: Array) -> Array:
+            return held * jnp.einsum("...i,...ij->...j", held * r, self.inverse)
+
+        def by_what_is_made(r: Array) -> Array:
+            return by_inverse(r) if self.made is None else jax.lax.cond(self.made, by_inverse, by_diagonal, r)
+
+        return lambda r: jnp.where(strong, by_diagonal(r), by_what_is_made(r))
 
 
 class Jacobi(NamedTuple):
@@ -114,14 +126,18 @@ def curvature_inputs(system: System, start: Float[Array, "*K k"]) -> tuple[Float
 def precondition(H: Float[Array, "k k"], l2: Float[Array, " k"]) -> Preconditioner:
     """Make the preconditioner, as yet without directions, from the `half_gram` at mean curvatures and the least penalties."""
     k, dtype = len(H), H.dtype
-    l2 = jax.lax.stop_gradient(l2)
-    l2 = jnp.where(jnp.isfinite(l2), jnp.minimum(l2, 1e30), 0).astype(dtype)  # that float32 can hold
+    l2 = finite(jax.lax.stop_gradient(l2), dtype)
     diagonal = H[np.arange(k), np.arange(k)]
     s = jax.lax.rsqrt(diagonal + l2 + jnp.sqrt(jnp.finfo(dtype).tiny))
     H = jnp.where(np.eye(k, dtype=bool), 1 + k * jnp.finfo(dtype).eps, H * s[:, None] * s[None, :])
     half = _inverse_factor(H, max(_LEAF, -(-k // 16))) * s[None, :]
     half = jnp.where(jnp.isfinite(jnp.sum(half)), half, jnp.diag(s))
     return Preconditioner(None, jnp.dot(half.T, half), diagonal, l2)
+
+
+def finite(l2: Float[Array, " k"], dtype: jnp.dtype) -> Float[Array, " k"]:
+    """Penalties that float32 can hold."""
+    return jnp.where(jnp.isfinite(l2), jnp.minimum(l2, 1e30), 0).astype(dtype)
 
 
 def _inverse_factor(H: Float[Array, "k k"], leaf: int) -> Float[Array, "k k"]:

@@ -76,3 +76,43 @@ def test_a_model_that_is_done_stays_as_it_is_while_others_go_on(made):
     assert len(made) > 1
     assert np.asarray(fits.status).tolist() == [Status.CONVERGED, Status.CONVERGED, Status.NONFINITE]
     assert int(fits.num_steps[0]) < int(fits.num_steps[1])
+
+
+NORMAL = RNG.standard_normal((400, 400))
+FEW_NEEDED = {"l2": 0.1, "tol": 1e-3}
+
+
+def test_no_hessian_is_made_where_few_products_do_without(made, monkeypatch):
+    monkeypatch.setattr(rounds, "_THIN", 12)
+    y = (NORMAL[:, 0] + RNG.logistic(size=400) > 0).astype(float)
+    fit = jax.block_until_ready(jaxlr.fit(NORMAL, y, solver="newton_cg", max_steps=187, **FEW_NEEDED))
+    jax.effects_barrier()
+    assert not made
+    wanted = jaxlr.fit(NORMAL, y, solver="newton", l2=0.1)
+    assert fit.converged
+    assert float(fit.value - wanted.value) <= float(fit.gap)
+    # J is bent by l2 at least along each coefficient, here in standard deviations of about 1.
+    np.testing.assert_allclose(fit.params.coef, wanted.params.coef, atol=1.1 * 400**0.5 * 1e-3 / 0.1)
+
+
+def test_derivatives_need_no_hessian_either():
+    y = (NORMAL[:, 0] > 0).astype(float)
+    y[::3] = 1 - y[::3]
+    slopes = [
+        jax.grad(lambda l2, solver=solver: jnp.sum(jaxlr.fit(NORMAL, y, l2=l2, solver=solver).params.coef))(1.0)
+        for solver in ("newton_cg", "newton")
+    ]
+    np.testing.assert_allclose(*slopes, rtol=1e-7)  # tol over l2
+
+
+@pytest.mark.parametrize("y", [Y[0], pytest.param(Y[:2, None], marks=pytest.mark.slow)], ids=["a path", "targets"])
+def test_a_hessian_is_made_where_going_without_fell_short(made, monkeypatch, y):
+    monkeypatch.setattr(rounds, "_DEAR", 0)
+    monkeypatch.setattr(rounds, "_products", lambda directions, d, l2, tol: 0 * tol)
+    got = jax.block_until_ready(jaxlr.fit(X, y, l2=GRID, solver="newton_cg", max_steps=188))
+    jax.effects_barrier()
+    assert made
+    wanted = jaxlr.fit(X, y, l2=GRID, solver="newton")
+    assert got.converged.all()
+    difference = np.abs(np.asarray(got.value) - np.asarray(wanted.value))
+    assert np.all(difference <= np.asarray(got.gap) + np.asarray(wanted.gap) + 8 * np.finfo(float).eps)
