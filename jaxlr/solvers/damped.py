@@ -32,7 +32,7 @@ from jaxlr.solvers.system import System
 # logits of 1e6 take 20 to 60 steps); it falls with the square of the residual, so that neither the last steps nor the
 # verdict on separation feel it.
 _DAMPING = 1e-5
-_AGAINST = 0.1  # of R: rows that a separation leaves where they are still move by what is left of their gradient
+AGAINST = 0.1  # of R: rows that a separation leaves where they are still move by what is left of their gradient
 
 
 class Solution(NamedTuple):
@@ -117,7 +117,7 @@ def _separates(system: System, d: Float[Array, "*B k"], dz: Float[Array, "*K m"]
     if system.partial:
         others = d - system.penalty.endless(d)
         against = jnp.maximum(against, system.reach(system.A.times(system.likelihood.expand(others))))
-    return against <= _AGAINST * system.reach(dz)
+    return against <= AGAINST * system.reach(dz)
 
 
 def _watchful(system: System, x: Float[Array, "*B k"], rarity: Array) -> System:

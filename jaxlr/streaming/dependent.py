@@ -92,12 +92,16 @@ def independent(
 
 
 def unpenalized(batch: Batch, n: int) -> np.ndarray:
-    """Which columns no model penalizes (n,); with bounds none, which belong to columns and to no combination."""
-    fields = batch.fields
-    if "lower" in fields or "upper" in fields:
+    """Which columns no model penalizes or holds at 0 (n,); with other bounds none, which belong to columns and to no
+    combination."""
+    fields, none = batch.fields, np.full((1, n), np.inf)
+    lower, upper = fields.get("lower", -none), fields.get("upper", none)
+    held = (lower == 0) & (upper == 0)
+    if np.any((np.isfinite(lower) | np.isfinite(upper)) & ~held):
         return np.zeros(n, bool)
     strength = fields["l1"] + fields["l2"]
-    return np.all((strength[:, None] == 0) | (fields.get("penalty_factor", np.ones((1, n))) == 0), axis=0)
+    free = (strength[:, None] == 0) | (fields.get("penalty_factor", np.ones((1, n))) == 0)
+    return np.all(free & ~held, axis=0)
 
 
 def relations_of(first: First, center: np.ndarray, unit: np.ndarray, free: np.ndarray, fit_intercept: bool) -> Relations:

@@ -51,11 +51,12 @@ class Asked:
         return likelihood, checked_resamples(self.folds, self.num_samples, self.key)
 
     def of_columns(self, columns: np.ndarray) -> "Asked":
-        """The same of fewer columns (n,), of a call that is in order and without bounds."""
-        factor, init = self.penalty_factor, self.init
+        """The same of fewer columns (n,), of a call that is in order."""
+        init, given = self.init, {name: getattr(self, name) for name in ("penalty_factor", "lower", "upper")}
+        of_columns = {name: np.asarray(value) for name, value in given.items() if value is not None}
         return replace(
             self,
-            penalty_factor=None if factor is None else np.asarray(factor)[..., columns],
+            **{name: value[..., columns] if value.ndim else value for name, value in of_columns.items()},
             init=None if init is None else init._replace(coef=np.asarray(init.coef)[..., columns]),
         )
 

@@ -27,6 +27,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxlr.results.status import Status
+from jaxlr.solvers.damped import AGAINST
 from jaxlr.solvers.descent import RARE, RUNNING, Direction, Rules, judge, proved_length
 from jaxlr.streaming.directions import EPS, Aid, Found, How, direction
 from jaxlr.streaming.points import Here, Model, farthest, point
@@ -52,6 +53,7 @@ class _Look(NamedTuple):
     passed: Bool[Array, ""]  # the minimum, on the way
     first: Bool[Array, ""]  # no step yet
     last: Bool[Array, ""]  # no step any more
+    separates: Bool[Array, ""]  # that d may, as in `jaxlr.solvers.damped`
 
 
 class Before(NamedTuple):
@@ -79,7 +81,8 @@ def advance(state: State, sums: Sums, aid: Aid, model: Model, tol: Array, how: H
     old = not how.exact or trail is not None
     origin = look.here._replace(H=None, value=state.value, kkt=state.kkt, gap=state.gap)
     before = Before(state.before, state.before_reach, state.steep_steps)
-    judged = judge(rules, before, origin, as_direction(state, state.old), look.reach, jnp.asarray(jnp.inf), look.last, EPS)
+    step = as_direction(state, state.old)._replace(separates=look.separates)
+    judged = judge(rules, before, origin, step, look.reach, jnp.asarray(jnp.inf), look.last, EPS)
     verdict = _of_origin(state, look, judged, trail, rules, old)
 
     found = direction(state.x, look.here, aid, None if trail is None else trail.pairs, model, rules.tol, how)
@@ -119,6 +122,7 @@ def _look(state: State, sums: Sums, rules: Rules, model: Model, how: How) -> _Lo
     moves = sums.moves if how.exact else farthest(step, model)
     reach = moves / state.length
     slope = jnp.sum(here.g * step + model.penalty.changes(state.x, step))
+    others = farthest(state.d - model.penalty.endless(state.d), model)  # what has a penalty, or a bound ahead
     fallen = state.value - here.value >= _FALL * state.length * state.decrement**2
     return _Look(
         here=here,
@@ -130,6 +134,7 @@ def _look(state: State, sums: Sums, rules: Rules, model: Model, how: How) -> _Lo
         passed=~first & (moves > proved_length(reach)) & ~(slope <= 0) & ~fallen,
         first=first,
         last=state.num_steps >= how.max_steps,
+        separates=(sums.falls <= AGAINST * moves) & (others <= AGAINST * reach),
     )
 
 

@@ -5,6 +5,7 @@ For each model, with raw weights s, logits z and the curvature W of a row (`jaxl
 
     loss   sum_i s_i l(z_i, y_i)              slope  sum_i s_i r_i A_i             bend   sum_i s_i W_i A_i
     chi    sum_i s_i |r_i|^2 / W_i            gram   sum_i s_i W_i A_i A_i'        moves  max_i R(step of the logits)
+    falls  max_i of what the step takes from a margin
 
 All in float64, whatever the dtype of the data. Within a block sums are matrix products; from block to block they are carried
 with their rounding errors (`jaxlr.streaming.carried`).
@@ -36,7 +37,7 @@ class Plan(NamedTuple):
         fit_intercept: whether there is an intercept.
         resamples: how rows are weighted anew.
         kinked: whether there are an l1 or bounds, so that `chi` is asked for.
-        exact: whether Hessians are summed, and `moves` measured.
+        exact: whether Hessians are summed, and `moves` and `falls` measured.
         measures: whether moments and class weights are.
         products: whether Hessians are one matrix product with the products of all pairs of columns.
         shared: whether the Gram matrix at the mean curvature is summed.
@@ -77,7 +78,7 @@ class Sums(NamedTuple):
     """See above; of L models, `total` to `squares` of the rows of weights (W,) alone.
 
     Attributes:
-        loss, slope, bend, chi, gram, moves: as above; `gram` is packed, or None; curvatures by pairs of coordinates.
+        loss, slope, bend, chi, gram, moves, falls: as above; `gram` is packed, or None; curvatures by pairs of coordinates.
         classes: weight of each class (L, classes).
         null: loss where all parameters are 0 (L,).
         total: sum of the weights.
@@ -92,6 +93,7 @@ class Sums(NamedTuple):
     chi: Any
     gram: Any
     moves: Any
+    falls: Any
     classes: Any = None
     null: Any = None
     total: Any = None
@@ -102,7 +104,7 @@ class Sums(NamedTuple):
 
     def largest(self) -> list[str]:
         """Names of those that are maxima, not sums."""
-        return [name for name in ("moves", "norm") if getattr(self, name) is not None]
+        return [name for name in ("moves", "falls", "norm") if getattr(self, name) is not None]
 
 
 def nothing(fields: dict[str, Any], row: Any, count: Any, lanes: Lanes, frame: Frame, plan: Plan) -> tuple[Sums, Sums]:
@@ -172,9 +174,10 @@ def _of_block(fields: dict[str, Array], row: Array, count: Array, lanes: Lanes, 
         found = of_rows(z, y, s, likelihood)
         # Made whole first: inside a sum they would be computed a number at a time.
         weighted = lambda numbers: dot(jax.lax.optimization_barrier(jnp.where(s > 0, s * numbers, 0)), jnp.ones(size))  # noqa: E731
-        moves, chi = jnp.zeros(()), jnp.zeros(())
+        moves, falls, chi = jnp.zeros(()), jnp.zeros(()), jnp.zeros(())
         if plan.exact:
-            moves = jnp.max(jnp.where(s > 0, likelihood.reach(times(A, likelihood.expand(step))), 0))
+            dz = times(A, likelihood.expand(step))
+            moves, falls = (jnp.max(jnp.where(s > 0, change, 0)) for change in (likelihood.reach(dz), likelihood.falls(dz, y)))
         if plan.kinked:
             chi = weighted(found.chi)
         classes = null = None
@@ -182,7 +185,15 @@ def _of_block(fields: dict[str, Array], row: Array, count: Array, lanes: Lanes, 
             classes = likelihood.class_weights(y, s)
             at_zero = jnp.zeros_like(z) if offset is None else jnp.broadcast_to(offset.T, z.shape)
             null = weighted(of_rows(at_zero, y, s, likelihood).losses)
-        return weighted(found.losses), likelihood.reduce(dot(found.residuals, A)), found.pairs, chi, moves, classes, null
+        return (
+            weighted(found.losses),
+            likelihood.reduce(dot(found.residuals, A)),
+            found.pairs,
+            chi,
+            (moves, falls),
+            classes,
+            null,
+        )
 
     axes: list[int | None] = [0, 0]
     own = []
@@ -190,9 +201,9 @@ def _of_block(fields: dict[str, Array], row: Array, count: Array, lanes: Lanes, 
         shared = values is None or values.shape[0] == 1
         axes.append(None if shared else 0)
         own.append(None if values is None else values[0] if shared else values[at])
-    loss, slope, pairs, chi, moves, classes, null = jax.vmap(of_lane, in_axes=tuple(axes))(lanes.x, lanes.step, *own)
+    loss, slope, pairs, chi, farthest, classes, null = jax.vmap(of_lane, in_axes=tuple(axes))(lanes.x, lanes.step, *own)
     some = A if frame.inside is None else A[:, frame.inside]
-    sums = Sums(loss, slope, dot(pairs, A), chi, _grams(pairs, some, plan) if plan.exact else None, moves)
+    sums = Sums(loss, slope, dot(pairs, A), chi, _grams(pairs, some, plan) if plan.exact else None, *farthest)
     if plan.shared:
         narrow, mean = A.astype(jnp.float32), jnp.mean(_traces(pairs, plan), axis=0).astype(jnp.float32)
         sums = sums._replace(shared=dot(narrow.T * mean[None, :], narrow))

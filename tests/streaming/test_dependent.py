@@ -28,6 +28,7 @@ CASES = {
     "no intercept": ({"fit_intercept": False}, [7]),
     "some penalized": ({"l2": 1e-3, "penalty_factor": np.r_[np.ones(3), np.zeros(5)]}, [6]),
     "folds": ({"folds": 3, "key": KEY}, [6, 7]),
+    "one is held at 0": ({"penalty_factor": np.r_[np.inf, np.zeros(7)]}, [6]),  # and with it the last one is no combination
 }
 
 

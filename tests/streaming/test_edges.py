@@ -128,3 +128,11 @@ def test_the_evidence_of_classes_in_float32_is_that_of_the_numbers_handed_back(m
         params = SoftmaxParams(*(np.asarray(part, float) for part in found.params))
         problem = Problem(far.astype(float), y, **{name: value.astype(float) for name, value in strength.items()})
         np.testing.assert_allclose(found.kkt, kkt_residual(params, problem), rtol=1e-4)  # 300 rounded by eps of logits, 1e-12
+
+
+def test_rows_of_little_weight_forbid_a_separation():
+    """Not separated, by linear programming: steps of a logit each improve all rows but one, of the weight 2e-10."""
+    X = np.array([[-2.0, -2], [-2, -1], [2, 2], [1, -2], [1, 1], [0, -2], [0, 0], [-2, 1]])
+    s = np.array([1.7579e-10, 4.5165e-2, 1.4437e-2, 4.373e-11, 2.9306e-7, 4.9858e-9, 1.3008e-8, 1.5153e-3])
+    found = fit_stream(from_arrays(X, np.array([0, 1, 0, 1, 1, 1, 1, 1]), sample_weight=s))
+    assert Status(int(found.status)) in (Status.CONVERGED, Status.STALLED)

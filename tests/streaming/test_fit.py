@@ -258,7 +258,7 @@ def test_a_constant_column_is_named_and_not_the_intercept_that_it_copies():
     A = np.column_stack([np.sin(np.arange(9)), np.full(9, 2.0), np.ones(9)])
     packed, one = np.zeros(6), np.ones(1)
     packed[triangle(3)] = A.T @ A
-    sums = Sums(loss=one, slope=one, bend=one, chi=one, gram=packed[None], moves=one)
+    sums = Sums(loss=one, slope=one, bend=one, chi=one, gram=packed[None], moves=one, falls=one)
     model = Model(Penalty(np.zeros((1, 3)), np.zeros((1, 3))), location=one, scale=one, total=9 * one, rarity=one, norm=one)
     with pytest.raises(ValueError, match="got column 1 in the span of those before it"):
         check_independent(sums, model, 3, 2, np.ones(1, bool), None)
