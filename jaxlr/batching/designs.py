@@ -39,7 +39,7 @@ def prepare_design(problem: Problem, present: Array | None, columns: Columns | N
         pivot = least_pivot(V)
         assert isinstance(working.A, Dense)
         array = once(~jnp.any(pivot > jnp.inf), working.A.array)  # Hessians are factored after that, not beside it
-        near = pivot <= 2 * pivot_of_a_copy(V.dtype, V.shape[1])
+        near = ~(pivot > 2 * pivot_of_a_copy(V.dtype, V.shape[1]))
         working = working._replace(near=near, A=working.A._replace(array=array))
     if few:
         return working._replace(aid=Transposed(working.A.to_array().T))

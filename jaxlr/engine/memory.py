@@ -23,6 +23,7 @@ import jax
 
 from jaxlr.batching.strategy import Traits, columns_to_solve, num_parameters
 from jaxlr.inputs.memory import bytes_free
+from jaxlr.solvers.rounding import most_parameters
 from jaxlr.solvers.solve import Settings
 from jaxlr.solvers.working_set import leaves_out
 
@@ -41,7 +42,7 @@ class Needs(NamedTuple):
         m: rows, on one device.
         n: columns.
         own: numbers that a model brings beside its design: labels, weights, offsets.
-        hessian: columns of a model's own Hessian, 0 without one.
+        hessian: columns of a model's own Hessian, of steps or of a verdict, 0 without one.
         gathered: columns that a model gathers to solve for, 0 where it solves for all of them.
         preconditioner: columns of the one that models share, 0 without one.
         products: whether the products of all pairs of columns stand.
@@ -73,12 +74,14 @@ def needs_of(settings: Settings, traits: Traits, own: int) -> Needs:
     its design."""
     k, num_classes = columns_to_solve(settings, traits.m, traits.n), math.prod(settings.likelihood.classes)
     size, dense = settings.room or k, settings.solver != "newton_cg" and not settings.matrix_free
+    parameters = num_parameters(settings, size, traits.smooth)
+    judged = not settings.coercive and parameters <= most_parameters(settings.settled or settings.basis > 0)
     pairs = num_classes * (num_classes + 1) // 2 if settings.likelihood.classes and dense else 0  # a row for each two classes
     return Needs(
         m=traits.m,
         n=traits.n,
         own=own,
-        hessian=num_parameters(settings, size, traits.smooth) if dense else 0,
+        hessian=parameters if dense or judged else 0,
         gathered=(size if leaves_out(settings.room, k) and not settings.matrix_free else 0) + pairs,
         preconditioner=0 if dense or settings.matrix_free else math.ceil(k * math.sqrt(num_classes)),  # a block for each class
         products=settings.products,

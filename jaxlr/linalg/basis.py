@@ -5,13 +5,14 @@
 by modified Gram-Schmidt, whose R is as good as Householder's (Bjorck 1967, BIT 7). What is left of a column is judged against
 what rounding may have left,
 
-    error_j = own_j + sum_{i < j} |c_i| own_i       own_j = eps (2 + sqrt(m) / 6 + |origin_j|) |A_j|
+    error_j = own_j + sum_{i < j} |c_i| own_i       own_j = eps (8 + |origin_j|) |A_j|
 
 with A_j - sum_i c_i A_i what is left, for R and Q are those of columns that are off by their own errors: sums of m products are
-known to about that, and a number known to eps |X| to no more once a mean is subtracted. Nothing beyond that: the column depends
-on those before it, and Q_j is 0, as in R, which drops the later of two; where so much is a large share of it, that is not sure.
-More than that and less than eps^0.7 of the column, R's tolerance of 1e-11 in float64: it cannot be told. Rows are weighted by
-1 / max(1, |A_i|), which no dependence notices, so that one row far out does not squeeze all others together.
+known to about that (`sum_over_rows`), and a number known to eps |X| to no more once a mean is subtracted. Nothing beyond that:
+the column depends on those before it, and Q_j is 0, as in R, which drops the later of two; where so much is a large share of
+it, that is not sure. More than that and less than eps^0.7 of the column, R's tolerance of 1e-11 in float64: it cannot be told.
+Rows are weighted by 1 / max(1, |A_i|), which no dependence notices, so that one row far out does not squeeze all others
+together.
 """
 
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from jaxlr.linalg.cholesky import solve as solve_lower
 from jaxlr.linalg.dot import AnyArray, dot
 from jaxlr.linalg.moments import gram_over_rows, sum_over_rows
 
+_SUMS_KNOWN_TO = 8  # eps
 _KNOWN_TO = 128  # eps, of correlations: half as much was seen of 100 levels in 3,000 rows in order
 
 
@@ -87,7 +89,7 @@ def orthonormal(
     """
     n, eps = A.shape[1], float(jnp.finfo(A.dtype).eps)
     d, mean, V = weighted(A, present, fit_intercept)
-    needed = least_pivot(V) <= nearest(A.dtype, n)  # not where a number is NaN
+    needed = ~(least_pivot(V) > nearest(A.dtype, n))  # rounding may leave correlations that are those of no columns, and NaN
     size, columns = jnp.sqrt(sum_over_rows(V**2)), jnp.arange(n, dtype=jnp.int32)
 
     def of_column(j: Array, state: tuple) -> tuple:
@@ -109,7 +111,7 @@ def orthonormal(
             jnp.where(here & ~gone, error / pivot, in_Q),
         )
 
-    own = eps * (2 + len(A) ** 0.5 / 6 + jnp.abs(origin)) * size
+    own = eps * (_SUMS_KNOWN_TO + jnp.abs(origin)) * size
     none = jnp.zeros((n, n), A.dtype)
     start = V, none, none, columns < 0, jnp.bool_(False), jnp.zeros_like(own)
     # No column where no basis is needed; under vmap none at all where no design of the batch needs one.

@@ -33,6 +33,7 @@ from jaxlr.solvers.system import System, mean_information
 
 _MOST = 0.1  # of a logit, or of a step
 _MOST_PARAMETERS = 4096  # of a Hessian that is formed for that
+_FEW_PARAMETERS = 512  # of one that every fit without a penalty forms
 
 
 def doubted(solution: Solution, system: System, errors: Float[Array, " k"]) -> Solution:
@@ -66,7 +67,7 @@ def hidden(solution: Solution, system: System, settled: bool) -> Solution:
         settled: whether they may have been saturated from the start; else by a step, and nothing is left of their curvature.
     """
     x = solution.params
-    if system.coercive or system.sets is not None or np.size(x) > _MOST_PARAMETERS:
+    if system.coercive or system.sets is not None or np.size(x) > most_parameters(settled):
         return solution
     z = system.logits(x)
     eps, r = float(jnp.finfo(z.dtype).eps), system.likelihood.residual(z, system.y)
@@ -93,3 +94,8 @@ def hidden(solution: Solution, system: System, settled: bool) -> Solution:
     unknown, _ = jax.lax.while_loop(lambda at: at[1], lambda at: looked(at[0]), (jnp.bool_(False), asked))
     status = jnp.where(asked & unknown, Status.STALLED, solution.status)
     return solution._replace(status=status.astype(jnp.int32))
+
+
+def most_parameters(settled: bool) -> int:
+    """Of models that `hidden` forms a Hessian for."""
+    return _MOST_PARAMETERS if settled else _FEW_PARAMETERS

@@ -4,9 +4,9 @@ What depends in all rows depends in the sampled ones, where a basis shows it (`j
 
     A_j = sum_{k < j} w_jk A_k + c_j
 
-to rounding. A pass of its own asks that of every row that has weight, up to 8 (2 + sqrt(r) / 6) eps of the sum of the sizes of
-these terms, r the sampled rows and eps that of the blocks. Where all agree the column is read no more. Its gradient is that of
-the others, u_j = sum_k w_jk u_k, and so its KKT residual at most sum_k |w_jk| times theirs.
+to rounding. A pass of its own asks that of every row that has weight, up to 64 eps of the sum of the sizes of these terms, eps
+that of the blocks. Where all agree the column is read no more. Its gradient is that of the others, u_j = sum_k w_jk u_k, and
+so its KKT residual at most sum_k |w_jk| times theirs, in the units of the first pass.
 """
 
 import warnings
@@ -75,7 +75,7 @@ def independent(
     if not found.dependent.any():
         return None, 1.0
     off = together(lambda: farthest_off(rows(), found, center, unit))
-    relations = found.of(np.max(everyone(off), axis=0) <= _tolerance(first.sample["X"].dtype, len(first.numbers)))
+    relations = found.of(np.max(everyone(off), axis=0) <= _tolerance(first.sample["X"].dtype))
     left_out = relations.at[relations.dependent]
     if not len(left_out):
         return None, 1.0
@@ -124,7 +124,7 @@ def relations_of(first: First, center: np.ndarray, unit: np.ndarray, free: np.nd
     filled, present = np.pad(A, ((0, size - len(A)), (0, 0))), np.arange(size) < len(A)
     basis = _basis(filled, present, (center / unit)[at].astype(dtype), fit_intercept)
     dependent, w, mean = (np.asarray(part) for part in (basis.dependent, basis.weights, basis.mean))
-    w = np.where(np.abs(w) > _tolerance(dtype, len(A)), w, 0).astype(np.float64)
+    w = np.where(np.abs(w) > _tolerance(dtype), w, 0).astype(np.float64)
     return Relations(at, dependent, w, np.where(dependent, mean - w @ mean, 0).astype(np.float64))
 
 
@@ -144,9 +144,9 @@ def farthest_off(blocks: Iterable[Rows], relations: Relations, center: np.ndarra
     return most
 
 
-def _tolerance(dtype: Any, sampled: int) -> float:
+def _tolerance(dtype: Any) -> float:
     """What rounding of blocks of a dtype leaves of a relation that holds, as a share of the sizes of its terms."""
-    return 8 * (2 + sampled**0.5 / 6) * float(jnp.finfo(dtype_of_design(dtype)).eps)
+    return 64 * float(jnp.finfo(dtype_of_design(dtype)).eps)
 
 
 @program("fit_intercept")
