@@ -91,8 +91,8 @@ def fit_stream(
         TypeError: an argument or a field of a block has the wrong type.
         ValueError: values or shapes are not what they must be, with block and row; blocks are others than in the first pass;
             columns without a penalty are nearer to the span of others than 1e-5 of their standard deviation (`jaxlr.fit` tells
-            them apart down to 1e-9, sums of products cannot), but not in it, or are without a penalty in some models only;
-            a checkpoint is of another call.
+            them apart down to 1e-9, sums of products cannot), but not in it, or are in it under the weights of some models
+            only, or without a penalty in some models only; a checkpoint is of another call.
         MemoryError: the Hessians of all models, or with many columns sums, steps and sampled rows, need more than is free.
         RuntimeError: another process raised something, whose words it has.
         KeyboardInterrupt: after the first pass its attribute `fit` is the Fit so far, NOT_RUN where models had not ended; in
