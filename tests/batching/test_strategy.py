@@ -8,10 +8,11 @@ import pytest
 
 import jaxlr
 from jaxlr.batching import strategy
-from jaxlr.batching.strategy import Traits, choose, products_fit, usual_room, with_room
+from jaxlr.batching.strategy import Traits, choose, columns_to_solve, num_parameters, products_fit, usual_room, with_room
 from jaxlr.engine.arguments import Arguments
 from jaxlr.engine.memory import needs_of
 from jaxlr.model.likelihood import Binary, Multinomial
+from jaxlr.solvers.rounding import most_parameters
 from jaxlr.solvers.solve import Settings
 
 ASKED = Settings(likelihood=Binary(), fit_intercept=True, standardize=False, max_steps=200, solver="auto", coercive=False)
@@ -89,7 +90,10 @@ def test_the_memory_is_told_what_was_chosen(name):
     chosen = choose(ASKED._replace(**asked), traits)
     needs = needs_of(chosen, traits, own=3)
     assert (needs.products, needs.own) == (chosen.products, 3)
-    assert (needs.hessian == 0) == (needs.preconditioner > 0) == (chosen.solver == "newton_cg")
+    assert (needs.preconditioner > 0) == (chosen.solver == "newton_cg")
+    parameters = num_parameters(chosen, columns_to_solve(chosen, traits.m, traits.n), traits.smooth)
+    judged = not chosen.coercive and parameters <= most_parameters(chosen.settled)  # by a Hessian of its own, at the end
+    assert (needs.hessian > 0) == (judged or chosen.solver != "newton_cg")
     assert (needs.designs == 0) == (traits.num_designs == 1)
     assert needs.gathered >= chosen.room if 0 < chosen.room < traits.n else needs.gathered in (0, 55)
 
