@@ -159,7 +159,7 @@ def _fit_in_rounds(
         fits = lanes.over(lambda member, solution: fit_of(solution, member, tol, settings), aid)(strengths, found)
         return fits, fits.status, found.params, mean
 
-    mean = not_made(classes, working.A.shape[1], directions.dtype)
+    mean = not_made(classes, working.A.shape[1], directions.dtype, settings.wide)
     if start is None:
         start = jnp.zeros((*strengths.l2.shape, *classes, working.A.shape[1]), working.unit.dtype)
     return follow(point, strengths, start, settings.solver, mean) if has_path else point(strengths, start, mean)[0]

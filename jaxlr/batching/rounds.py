@@ -56,15 +56,16 @@ class _State(NamedTuple):
     num_rounds: Int[Array, ""]
 
 
-def not_made(classes: tuple[int, ...], k: int, dtype: jnp.dtype) -> Mean:
+def not_made(classes: tuple[int, ...], k: int, dtype: jnp.dtype, wide: bool) -> Mean:
     """H before the first models: zeros, to be made at once.
 
     Args:
         classes: static, () or (K,).
         k: columns, the intercept counted.
         dtype: of the directions.
+        wide: static; whether the columns are those of a triangle (`jaxlr.batching.wide`), for which the diagonal falls short.
     """
-    return Mean(jnp.zeros((*classes, k, k), dtype), jnp.bool_(True), jnp.int32(0), jnp.bool_(False))
+    return Mean(jnp.zeros((*classes, k, k), dtype), jnp.bool_(True), jnp.int32(0), jnp.bool_(wide))
 
 
 def solve_in_rounds(
