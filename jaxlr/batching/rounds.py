@@ -41,12 +41,12 @@ _UNLIMITED = 2**30  # products
 
 class Mean(NamedTuple):
     """H (*K, k, k), whether it has to be made again, the products that were spent since it was made, and whether a round that
-    went without fell short."""
+    went without fell short; None where none may go without."""
 
     hessian: Any
     aged: Bool[Array, ""]
     spent: Int[Array, ""]
-    missed: Bool[Array, ""]
+    missed: Any
 
 
 class _State(NamedTuple):
@@ -65,7 +65,7 @@ def not_made(classes: tuple[int, ...], k: int, dtype: jnp.dtype, wide: bool) -> 
         dtype: of the directions.
         wide: static; whether the columns are those of a triangle (`jaxlr.batching.wide`), for which the diagonal falls short.
     """
-    return Mean(jnp.zeros((*classes, k, k), dtype), jnp.bool_(True), jnp.int32(0), jnp.bool_(wide))
+    return Mean(jnp.zeros((*classes, k, k), dtype), jnp.bool_(True), jnp.int32(0), None if wide else jnp.bool_(False))
 
 
 def solve_in_rounds(
@@ -95,7 +95,7 @@ def solve_in_rounds(
     made = math.prod(classes) * (1.5 * m * k**2 + _FACTOR * k**3)
     worth = max(1, round(made / (4 * m * k * (num_models * math.prod(classes) + _THIN))))
 
-    dear = worth >= _DEAR
+    may_go_without = worth >= _DEAR and mean.missed is not None
 
     def one_round(state: _State) -> _State:
         old, mean, last = state.solution, state.mean, state.num_rounds == _ROUNDS - 1
@@ -105,7 +105,7 @@ def solve_in_rounds(
         d = jnp.dot(weights, d.reshape(num_models, -1)).reshape(d.shape[len(batch) :])
         least = jnp.min(l2.reshape(num_models, -1), axis=0)
         without = jnp.bool_(False)
-        if dear:
+        if may_go_without:
             may = mean.aged & ~mean.missed & (state.num_rounds == 0)
             needed = jax.lax.cond(may, lambda: _products(directions, d, least, tol), lambda: jnp.full_like(tol, jnp.inf))
             without = needed <= worth
@@ -113,7 +113,7 @@ def solve_in_rounds(
         before = jnp.where(mean.aged, 0, mean.spent)
         budget = jnp.where(last, _UNLIMITED, (max(worth, _LEAST) << state.num_rounds) - before)
         budget = jnp.where(without, worth // 2, budget)
-        aid = _preconditioners(H, d, least, without) if dear else _inverses(H, least)
+        aid = _preconditioners(H, d, least, without) if may_go_without else _inverses(H, least)
         going = old.status == AGED
         whole = aid._replace(directions=directions, budget=budget)
         new = find(old.params, jnp.where(going, max_steps - old.num_steps, 1), whole)
@@ -123,11 +123,13 @@ def solve_in_rounds(
         spent = before + jnp.max(jnp.where(going, new.spent, 0))
         fell_short = jnp.any(status == AGED)
         aged = fell_short | without | (spent >= worth) | ~jnp.any(d > 0)  # of no model that can be fitted
-        return _State(solution, Mean(H, aged, spent, mean.missed | (without & fell_short)), aid, state.num_rounds + 1)
+        missed = mean.missed | (without & fell_short) if may_go_without else mean.missed
+        return _State(solution, Mean(H, aged, spent, missed), aid, state.num_rounds + 1)
 
     begin = Solution(start, jnp.full(batch, AGED, jnp.int32), jnp.zeros(batch, jnp.int32))
     zeros = jnp.zeros(mean.hessian.shape[:-1], mean.hessian.dtype)
-    unknown = Preconditioner(None, mean.hessian, zeros, jnp.zeros(k, zeros.dtype), made=jnp.bool_(True) if dear else None)
+    made_yet = jnp.bool_(True) if may_go_without else None
+    unknown = Preconditioner(None, mean.hessian, zeros, jnp.zeros(k, zeros.dtype), made=made_yet)
     end = jax.lax.while_loop(
         lambda state: jnp.any(state.solution.status == AGED), one_round, _State(begin, mean, unknown, jnp.int32(0))
     )
